@@ -1,0 +1,183 @@
+"""Random members of each object's orbit: training sets in which the symmetries are present."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ._arrays import check_boundary, check_fitted_batch, map_chunks, to_tensor
+from .symmetry import GroupElement, act, content_box
+
+__all__ = ["ShiftFlipAugmenter", "draw_elements", "frame"]
+
+
+class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
+    """Move each object to a random member of its orbit, as unaligned training data would have it.
+
+    One object in, one object out: the Fourier magnitudes do not change, only which of the objects that share them
+    stands for each. What leaves the frame would change the magnitudes, so with `boundary="zero"` shifts never move
+    non-zero content out of it.
+
+    Parameters
+    ----------
+    max_shift : int, optional
+        Largest displacement along each axis, in pixels either way; `None` for anywhere that keeps the content inside.
+    flip_probability : float, default=0.5
+        Probability of the conjugate inversion.
+    random_phase : bool, default=False
+        Whether to multiply complex objects by a uniformly random unit number, and real ones by a random sign.
+    frame_shape : int or tuple of int, optional
+        Shape of a larger dark frame in whose middle the object is placed first.
+    boundary : {"zero", "circular"}, default="zero"
+        Whether shifts keep the content inside the frame or wrap around it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws. An int gives the same draws at every call of `transform`.
+
+    Attributes
+    ----------
+    object_shape_ : tuple of int
+        Shape of one object at input.
+    frame_shape_ : tuple of int
+        Shape of one object at output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> augmenter = ShiftFlipAugmenter(frame_shape=5, random_state=0)
+    >>> augmenter.fit_transform(np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]))
+    array([[...]])
+    """
+
+    def __init__(
+        self,
+        max_shift=None,
+        flip_probability=0.5,
+        random_phase=False,
+        frame_shape=None,
+        boundary="zero",
+        random_state=None,
+    ):
+        self.max_shift = max_shift
+        self.flip_probability = flip_probability
+        self.random_phase = random_phase
+        self.frame_shape = frame_shape
+        self.boundary = boundary
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Check the parameters and learn the shapes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, *object_shape)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
+        check_boundary(self.boundary)
+        if self.max_shift is not None and not (isinstance(self.max_shift, Integral) and self.max_shift >= 0):
+            raise ValueError(f"max_shift={self.max_shift!r} is not valid; give an integer >= 0 or None")
+        if not (isinstance(self.flip_probability, Real) and 0 <= self.flip_probability <= 1):
+            raise ValueError(f"flip_probability={self.flip_probability!r} is not valid; give a number from 0 to 1")
+        self.frame_shape_ = _resolved_frame(self.frame_shape, tuple(X.shape[1:]))
+        return self
+
+    def transform(self, X):
+        """Frame the objects and move each to a random member of its orbit.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, *object_shape)
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (n_samples, *frame_shape_)
+        """
+        check_is_fitted(self)
+        X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
+        framed = frame(X, self.frame_shape_)
+        element = draw_elements(
+            framed,
+            max_shift=self.max_shift,
+            flip_probability=self.flip_probability,
+            random_phase=self.random_phase,
+            boundary=self.boundary,
+            random_state=self.random_state,
+        )
+        return act(framed, element, self.boundary)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "frame_shape_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def frame(objects, frame_shape):
+    """Place objects in the middle of a larger dark frame; an odd spare pixel goes behind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame(np.array([[1.0, 2.0]]), (5,))
+    array([[0., 1., 2., 0., 0.]])
+    """
+    shape = tuple(objects.shape[1:])
+    if shape == tuple(frame_shape):
+        return objects
+    inside = tuple(slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(frame_shape, shape, strict=True))
+
+    def place(x):
+        framed = x.new_zeros((len(x), *frame_shape))
+        framed[(slice(None), *inside)] = x
+        return framed
+
+    return map_chunks(place, objects)
+
+
+def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundary, random_state):
+    """Draw one random group element for each object; :func:`skpr.symmetry.act` applies it.
+
+    Shifts are uniform over those admitted: up to `max_shift` either way and, with `boundary="zero"`, only those that
+    keep the non-zero content of the object inside the frame. Where a shift of 0 is not among the latter it is for want
+    of a flip: content is flipped within the frame, and the bounds are those of the flipped content.
+    """
+    rng = check_random_state(random_state)
+    n_samples, sizes = len(objects), np.array(objects.shape[1:])
+    is_complex = to_tensor(objects[:1]).is_complex()
+    flips = rng.random_sample(n_samples) < flip_probability
+    reach = sizes if max_shift is None else np.minimum(max_shift, sizes)
+    lowest, highest = np.broadcast_to(-reach, (n_samples, len(sizes))), np.broadcast_to(reach, (n_samples, len(sizes)))
+    if boundary == "zero":
+        starts, extents = (np.asarray(to_tensor(part).cpu()) for part in content_box(objects))
+        starts = np.where(flips[:, None], sizes - starts - extents, starts)
+        lowest, highest = np.maximum(lowest, -starts), np.minimum(highest, sizes - starts - extents)
+    elif max_shift is None:
+        lowest, highest = np.zeros_like(lowest), np.broadcast_to(sizes - 1, lowest.shape)
+    shifts = lowest + np.floor(rng.random_sample(lowest.shape) * (highest - lowest + 1)).astype(np.int64)
+    phases = np.ones(n_samples)
+    if random_phase:
+        turns = rng.random_sample(n_samples)
+        phases = np.exp(2j * np.pi * turns) if is_complex else np.where(turns < 0.5, 1.0, -1.0)
+    return GroupElement(shifts, flips, phases)
+
+
+def _resolved_frame(frame_shape, object_shape):
+    if frame_shape is None:
+        return object_shape
+    shape = (frame_shape,) * len(object_shape) if isinstance(frame_shape, Integral) else tuple(frame_shape)
+    if len(shape) != len(object_shape) or any(m < n for m, n in zip(shape, object_shape, strict=True)):
+        raise ValueError(
+            f"frame_shape={frame_shape!r} does not hold objects of shape {object_shape}; give one size per axis, each "
+            "at least the object's"
+        )
+    return tuple(int(m) for m in shape)

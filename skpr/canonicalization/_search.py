@@ -1,0 +1,244 @@
+"""The choice of one group element for each object: rules first, then the best match to the template.
+
+All searches follow one pattern. Candidates are (flip, shift) pairs, scores are correlations with a template, and what
+comes out is invariant because the *set* of candidate images is: it does not depend on where in its orbit the object
+was. Scores are computed in the object's precision; objects whose best candidates lie close together are decided again
+in float64, and candidates that are equal there by the generic pattern.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ..symmetry import GroupElement, act, correlations, energy, inner, rotate_phase, unit
+from ..symmetry import flip as flip_objects
+from ..symmetry import shift as shift_objects
+from ._flip_rules import FLIP_RULES
+from ._shift_rules import CIRCULAR_SHIFT_RULES, SHIFT_RULES, admissible_shifts
+from ._ties import generic_pattern, tie_tolerance, to_double
+
+# Correlations in float32 carry errors of some 1e-6 of |x||y|; closer candidates than this are looked at again.
+_CLOSE = 2e-5
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """What is done about each symmetry: the name of a strategy, or None."""
+
+    shift: object
+    flip: object
+    phase: object
+    boundary: str
+
+    @property
+    def uses_template(self):
+        return "template" in (self.shift, self.flip, self.phase)
+
+
+def canonical_elements(x, strategies, template=None, direction=None):
+    """Group elements that take each object to its representative, but for the phase.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (n_samples, *object_shape)
+    strategies : Strategies
+    template : torch.Tensor of shape (1, *object_shape), optional
+    direction : torch.Tensor of shape (n_features,), optional
+        Principal direction of the odd features.
+
+    Returns
+    -------
+    shifts : torch.Tensor of shape (n_samples, n_axes)
+    flips : torch.Tensor of shape (n_samples,), bool
+    """
+    boundary = strategies.boundary
+    flips = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    if strategies.flip in FLIP_RULES:
+        flips = flips_by_rule(x, FLIP_RULES[strategies.flip], boundary, direction)
+    if strategies.flip != "template":
+        upright = flip_objects(x, flips) if flips.any() else x
+        if strategies.shift == "template":
+            return search_template(upright, template, boundary, (False,))[0], flips
+        return shifts_by_rule(upright, strategies), flips
+    if strategies.shift == "template":
+        return search_template(x, template, boundary, (False, True))
+    turned = flip_objects(x)
+    shifts, turned_shifts = shifts_by_rule(x, strategies), shifts_by_rule(turned, strategies)
+    flips = prefer_second(
+        shift_objects(x, shifts, boundary), shift_objects(turned, turned_shifts, boundary), template
+    )
+    return torch.where(flips[:, None], turned_shifts, shifts), flips
+
+
+def canonicalize(x, strategies, template=None, direction=None):
+    """Move each object to its representative."""
+    shifts, flips = canonical_elements(x, strategies, template, direction)
+    ones = torch.ones(len(x), dtype=x.dtype, device=x.device)
+    moved = act(x, GroupElement(shifts, flips, ones), strategies.boundary)
+    if strategies.phase is None:
+        return moved
+    return rotate_phase(moved, canonical_phases(moved, template if strategies.phase == "template" else None))
+
+
+# --- shift and flip together -----------------------------------------------------------------------------------
+
+
+def search_template(x, template, boundary, flips):
+    """The admissible shift, and flip if both are among `flips`, with the largest correlation with the template."""
+    single = x.dtype in (torch.float32, torch.complex64)
+    choice, close = _best_candidate(x, template.to(x.dtype), boundary, flips, _CLOSE if single else 0.0)
+    rows = close.nonzero()[:, 0]
+    if single and len(rows):
+        choice[rows] = _decide_in_double(x[rows], template, boundary, flips)
+    elif not single:
+        choice = _decide_in_double(x, template, boundary, flips)
+    return _as_shift_and_flip(choice, x, boundary, len(flips))
+
+
+def _decide_in_double(x, template, boundary, flips):
+    tolerance = tie_tolerance(x.dtype)
+    x = to_double(x)
+    scores = _candidate_scores(x, template.to(x.dtype), boundary, flips)
+    threshold = scores.amax(dim=1) - tolerance * _score_scale(x, template)
+    equal = scores >= threshold[:, None]
+    choice = scores.argmax(dim=1)
+    tied = (equal.sum(dim=1) > 1).nonzero()[:, 0]
+    if len(tied):
+        pattern = generic_pattern(x.shape[1:], x.device).to(x.dtype)
+        by_pattern = _candidate_scores(x[tied], pattern, boundary, flips)
+        choice[tied] = by_pattern.masked_fill(~equal[tied], -torch.inf).argmax(dim=1)
+    return choice
+
+
+def _best_candidate(x, template, boundary, flips, closeness):
+    scores = _candidate_scores(x, template, boundary, flips)
+    best, choice = scores.max(dim=1)
+    threshold = best - closeness * _score_scale(x, template)
+    return choice, (scores >= threshold[:, None]).sum(dim=1) > 1
+
+
+def _candidate_scores(x, template, boundary, flips):
+    """`|<shift_t flip^f x, template>|` for all flips and shifts, -inf where content would leave the frame.
+
+    Of shape (n_samples, len(flips) * n_pixels). The shift of a candidate is its index modulo the frame: admissible
+    shifts never reach round the frame, so transforms of the frame's own size hold them all.
+    """
+    grid = x.shape[1:]
+    both = correlations(x, template.expand(1, *grid), boundary, flips, grid=grid)
+    lowest, highest = admissible_shifts(x)
+    scores = []
+    for flipped, correlation in zip((False, True), both, strict=True):
+        if correlation is None:
+            continue
+        correlation = correlation.abs()
+        if boundary == "zero":
+            # the flip mirrors the content in the frame, and with it the admissible shifts
+            inside = _lag_mask(-highest if flipped else lowest, -lowest if flipped else highest, grid)
+            for mask in inside:
+                correlation = correlation.masked_fill_(~mask, -torch.inf)
+        scores.append(correlation.flatten(1))
+    return torch.cat(scores, dim=1) if len(scores) > 1 else scores[0]
+
+
+def _lag_mask(lowest, highest, grid):
+    """Which FFT-order lags lie between bounds, one broadcastable mask an axis."""
+    masks = []
+    for axis, size in enumerate(grid):
+        lag = torch.arange(size, device=lowest.device)
+        low, high = lowest[:, axis, None], highest[:, axis, None]
+        # lag - size is the same lag, negative
+        valid = (lag <= high) | (lag - size >= low)
+        masks.append(valid.view([len(valid)] + [size if a == axis else 1 for a in range(len(grid))]))
+    return masks
+
+
+def _score_scale(x, template):
+    return (energy(x) * energy(template)).sqrt().to(x.real.dtype)
+
+
+def _as_shift_and_flip(choice, x, boundary, n_flips):
+    grid = tuple(x.shape[1:])
+    n_pixels = math.prod(grid)
+    flips = (choice >= n_pixels) & (n_flips > 1)
+    shifts = torch.stack(torch.unravel_index(choice.remainder(n_pixels), grid), dim=1)
+    if boundary == "zero":
+        lowest, highest = admissible_shifts(x)
+        highest = torch.where(flips[:, None], -lowest, highest)
+        shifts = torch.where(shifts > highest, shifts - torch.tensor(grid, device=x.device), shifts)
+    return shifts, flips
+
+
+# --- rules, with ties ------------------------------------------------------------------------------------------
+
+
+def flips_by_rule(x, rule, boundary, direction=None):
+    """Flip where the odd score is negative; where it is zero, by the generic pattern."""
+    tolerance = tie_tolerance(x.dtype)
+    score = rule(to_double(x), boundary, direction)
+    flips = score < 0
+    tied = (score.abs() <= tolerance).nonzero()[:, 0]
+    if len(tied):
+        rows = to_double(x[tied])
+        pattern = generic_pattern(x.shape[1:], x.device).to(rows.dtype)
+        scores = _candidate_scores(rows, pattern, boundary, (False, True))
+        upright, turned = (half.amax(dim=1) for half in scores.chunk(2, dim=1))
+        flips[tied] = turned > upright
+    return flips
+
+
+def shifts_by_rule(x, strategies):
+    """Shifts by a rule, or none."""
+    if strategies.shift is None:
+        return torch.zeros(len(x), x.ndim - 1, dtype=torch.int64, device=x.device)
+    if strategies.boundary == "zero":
+        return SHIFT_RULES[strategies.shift](x)
+    allowed = CIRCULAR_SHIFT_RULES[strategies.shift](x)
+    shifts = torch.stack([axis.to(torch.uint8).argmax(dim=1) for axis in allowed], dim=1)
+    several = torch.stack([axis.sum(dim=1) > 1 for axis in allowed]).any(dim=0)
+    tied = several.nonzero()[:, 0]
+    if len(tied):
+        rows = to_double(x[tied])
+        pattern = generic_pattern(x.shape[1:], x.device).to(rows.dtype)
+        scores = _candidate_scores(rows, pattern, "circular", (False,)).view(rows.shape)
+        for axis, mask in enumerate(allowed, start=1):
+            view = [len(tied)] + [rows.shape[a] if a == axis else 1 for a in range(1, rows.ndim)]
+            scores = scores.masked_fill(~mask[tied].view(view), -torch.inf)
+        shifts[tied] = torch.stack(torch.unravel_index(scores.flatten(1).argmax(dim=1), rows.shape[1:]), dim=1)
+    return shifts
+
+
+def prefer_second(first, second, template):
+    """Whether the second of two images correlates better with the template, ties by the generic pattern."""
+    tolerance = tie_tolerance(first.dtype)
+    first, second = to_double(first), to_double(second)
+    difference = _match(second, template) - _match(first, template)
+    second_wins = difference > 0
+    tied = difference.abs() <= tolerance * _score_scale(first, template)
+    if tied.any():
+        pattern = generic_pattern(first.shape[1:], first.device)
+        second_wins = torch.where(tied, _match(second, pattern) > _match(first, pattern), second_wins)
+    return second_wins
+
+
+def _match(x, template):
+    return inner(x, template.to(x.dtype)).abs()
+
+
+# --- phase -----------------------------------------------------------------------------------------------------
+
+
+def canonical_phases(x, template=None):
+    """Unit factors that make `<phase x, template>` real and positive; without a template, `sum x`.
+
+    Where that product vanishes it says nothing, and the generic pattern stands in.
+    """
+    tolerance = tie_tolerance(x.dtype)
+    reference = x.new_ones((1, *x.shape[1:])) if template is None else template.to(x.dtype)
+    double = to_double(x)
+    product = inner(double, to_double(reference))
+    pattern = generic_pattern(x.shape[1:], x.device).to(double.dtype)
+    weak = product.abs() <= tolerance * _score_scale(double, reference)
+    if weak.any():
+        product = torch.where(weak, inner(double, pattern), product)
+    return unit(product).to(x.dtype)

@@ -1,0 +1,181 @@
+"""Estimators made of estimators: a regressor on symmetry-broken targets, and the whole retriever in one line."""
+
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from ._arrays import check_batch
+from .canonicalization import SymmetryCanonicalizer
+from .fourier import FourierMagnitude
+from .metrics import relative_error
+from .neural import PhaseRetrievalRegressor
+
+__all__ = ["SymmetryBreakingRegressor", "make_phase_retriever"]
+
+
+class SymmetryBreakingRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    r"""Fit a regressor on transformed targets: the step that breaks the symmetries of a training set.
+
+    The measurement is the same for every member of an object's orbit, so symmetry breaking concerns the target only:
+    `fit` transforms `y` and fits the regressor on `X` and the result; `predict` is the regressor's. The parameter
+    names are those of :class:`sklearn.compose.TransformedTargetRegressor`, which refuses complex targets,
+    "passthrough" and transformers without an inverse.
+
+    Parameters
+    ----------
+    regressor : estimator, optional
+        Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not given.
+    transformer : transformer, "passthrough" or None, optional
+        What makes targets canonical, a pipeline of transformers for instance; "passthrough" leaves them alone. A
+        :class:`skpr.SymmetryCanonicalizer` if not given.
+
+    Attributes
+    ----------
+    regressor_, transformer_ : estimator
+        The fitted clones; `transformer_` is "passthrough" where there is none.
+    n_features_in_ : int
+        The regressor's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.neighbors import KNeighborsRegressor
+    >>> objects = np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])
+    >>> magnitudes = np.array([[3.0, 1.0], [3.0, 1.0]])
+    >>> model = SymmetryBreakingRegressor(KNeighborsRegressor(n_neighbors=2), SymmetryCanonicalizer())
+    >>> model.fit(magnitudes, objects).score(magnitudes, objects)
+    1.0
+    """
+
+    def __init__(self, regressor=None, transformer=None):
+        self.regressor = regressor
+        self.transformer = transformer
+
+    def fit(self, X, y, **fit_params):
+        r"""Fit the transformer on the targets and the regressor on what it makes of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+            Magnitudes, checked by the regressor.
+        y : array-like of shape (n_samples, \*object_shape)
+            Objects.
+        **fit_params
+            Passed to the regressor's `fit`.
+
+        Returns
+        -------
+        self
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        y = check_batch(y, name="y")
+        transformer = SymmetryCanonicalizer() if self.transformer is None else self.transformer
+        if isinstance(transformer, str):
+            if transformer != "passthrough":
+                raise ValueError(f"transformer={transformer!r} is not valid; give a transformer or 'passthrough'")
+            self.transformer_ = "passthrough"
+        else:
+            self.transformer_ = clone(transformer)
+            y = self.transformer_.fit_transform(y)
+        regressor = PhaseRetrievalRegressor() if self.regressor is None else self.regressor
+        self.regressor_ = clone(regressor).fit(X, y, **fit_params)
+        if hasattr(self.regressor_, "feature_names_in_"):
+            self.feature_names_in_ = self.regressor_.feature_names_in_
+        return self
+
+    def predict(self, X):
+        r"""Reconstruct objects.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, \*object_shape)
+        """
+        check_is_fitted(self, "regressor_")
+        return self.regressor_.predict(X)
+
+    def score(self, X, y):
+        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
+        return 1.0 - relative_error(y, self.predict(X))
+
+    @property
+    def n_features_in_(self):
+        """Number of features the regressor saw in `fit`."""
+        check_is_fitted(self, "regressor_")
+        return self.regressor_.n_features_in_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(PhaseRetrievalRegressor() if self.regressor is None else self.regressor)
+        tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.target_tags.required = True
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+
+def make_phase_retriever(
+    module="mlp",
+    *,
+    oversampling=2.0,
+    fourier_shape=None,
+    shift="template",
+    flip="template",
+    phase="auto",
+    boundary=None,
+    device="auto",
+    random_state=None,
+    **regressor_params,
+):
+    """Build the pipeline that simulates magnitudes, breaks symmetries and trains a network.
+
+    Parameters
+    ----------
+    module : {"mlp", "unet"} or torch.nn.Module class, default="mlp"
+        See :class:`skpr.PhaseRetrievalRegressor`.
+    oversampling, fourier_shape
+        See :class:`skpr.FourierMagnitude`.
+    shift, flip, phase
+        See :class:`skpr.SymmetryCanonicalizer`.
+    boundary : {"zero", "circular"}, optional
+        By default "circular" for an oversampling of 1, else "zero".
+    device, random_state, **regressor_params
+        See :class:`skpr.PhaseRetrievalRegressor`.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Fit it on objects, as `fit(objects, objects)`; for measured magnitudes leave the simulation out, as
+        `model[1:].predict(magnitudes)`. The canonicalizer is the parameter `retrieve__transformer__canonicalize`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> objects = np.random.default_rng(0).random((64, 8, 8))
+    >>> model = make_phase_retriever(max_epochs=2, module__hidden_width=32, random_state=0, device="cpu")
+    >>> model.fit(objects, objects).predict(objects).shape
+    (64, 8, 8)
+    """
+    if boundary is None:
+        boundary = "circular" if fourier_shape is None and oversampling == 1 else "zero"
+    return Pipeline(
+        [
+            ("magnitude", FourierMagnitude(oversampling=oversampling, fourier_shape=fourier_shape)),
+            (
+                "retrieve",
+                SymmetryBreakingRegressor(
+                    regressor=PhaseRetrievalRegressor(
+                        module=module, device=device, random_state=random_state, **regressor_params
+                    ),
+                    transformer=Pipeline(
+                        [("canonicalize", SymmetryCanonicalizer(shift, flip, phase, boundary=boundary))]
+                    ),
+                ),
+            ),
+        ]
+    )

@@ -1,0 +1,92 @@
+"""Fashion-MNIST, the set on which learned phase retrieval is compared."""
+
+import gzip
+import hashlib
+import struct
+import zlib
+
+import numpy as np
+
+from .._arrays import check_choice
+from ._base import as_bunch, data_folder
+
+_SOURCE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+# subset: file, MD5 of the compressed original, MD5 of the uncompressed content
+_FILES = {
+    "train": (
+        "train-images-idx3-ubyte.gz",
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    ),
+    "test": ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79", "8181f5470baa50b63fa0f6fddb340f0a"),
+}
+
+
+def fetch_fashion_mnist(subset="train", *, data_home=None, download_if_missing=True, return_X_y=False):
+    """Load the images of Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017), downloading them once.
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        60,000 or 10,000 images.
+    data_home : path-like, optional
+        Folder that holds, or gets, `fashion-mnist/`; by default the environment variable SKPR_DATA, else
+        ~/skpr_data.
+    download_if_missing : bool, default=True
+        Whether to download what is not there (needs pooch).
+    return_X_y : bool, default=False
+        Whether to return `(objects, objects)` instead of a Bunch.
+
+    Returns
+    -------
+    Bunch or (ndarray, ndarray)
+        `data` and `target`: the images, of shape (n_samples, 28, 28), float32 between 0 and 1. `DESCR`: a
+        description.
+
+    Raises
+    ------
+    OSError
+        If the file is missing and not to be downloaded, or damaged: its content is compared with a known hash.
+    ImportError
+        If it has to be downloaded and pooch is not installed.
+    """
+    check_choice("subset", subset, tuple(_FILES))
+    name, archive_hash, content_hash = _FILES[subset]
+    path = data_folder(data_home) / "fashion-mnist" / name
+    if not path.exists():
+        if not download_if_missing:
+            raise OSError(f"{path} does not exist, and download_if_missing=False; set data_home or SKPR_DATA")
+        _download(path, archive_hash)
+    images = read_idx_images(path, content_hash)
+    objects = images.astype(np.float32) / np.float32(255)
+    return as_bunch(objects, return_X_y, f"Fashion-MNIST, {subset} images (Zalando Research, MIT licence)")
+
+
+def read_idx_images(path, content_hash=None):
+    """Read the images of a gzipped idx3-ubyte file, uint8 of shape (n_samples, height, width).
+
+    Raises `OSError` for a file that is damaged, of another format, or of another content than the MD5 hash given.
+    """
+    try:
+        with gzip.open(path) as file:
+            content = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise OSError(f"{path} cannot be read as a gzip file: {error}; delete it to download it again") from error
+    if content_hash and hashlib.md5(content, usedforsecurity=False).hexdigest() != content_hash:
+        raise OSError(f"{path} is not the original data set (MD5 differs); delete it to download it again")
+    if len(content) < 16:
+        raise OSError(f"{path} holds {len(content)} bytes, too few for an idx header")
+    magic, n_samples, height, width = struct.unpack(">4I", content[:16])
+    if magic != 2051 or len(content) != 16 + n_samples * height * width:
+        raise OSError(f"{path} is not an idx3-ubyte file of {n_samples} images of {height} x {width} pixels")
+    return np.frombuffer(content, np.uint8, offset=16).reshape(n_samples, height, width)
+
+
+def _download(path, archive_hash):
+    try:
+        import pooch
+    except ImportError as error:
+        raise ImportError("downloading Fashion-MNIST needs pooch: pip install 'skpr[data]'") from error
+    pooch.retrieve(
+        _SOURCE + path.name, known_hash=f"md5:{archive_hash}", fname=path.name, path=path.parent, progressbar=False
+    )

@@ -1,0 +1,162 @@
+"""Simulated objects with no natural orientation and no natural centre: faceted crystals and cells."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ._base import as_bunch
+
+
+def make_crystals(
+    n_samples=100, *, shape=(64, 64), max_phase=0.0, dtype=np.float32, return_X_y=False, random_state=None
+):
+    """Simulate faceted crystals, with a smooth displacement phase if wanted, as Bragg diffraction sees them.
+
+    A crystal is the intersection of random half-spaces, uniform inside with edges one pixel soft, of random size,
+    orientation and position, wholly inside its frame. The phase is a random smooth field, zero outside.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+    shape : tuple of int, default=(64, 64)
+        One to three axes.
+    max_phase : float, default=0.0
+        Largest phase in radians, either way, within a crystal; with 0 objects are real and non-negative.
+    dtype : {numpy.float32, numpy.float64}
+        Precision; complex objects have the pair of it.
+    return_X_y : bool, default=False
+        Whether to return `(objects, objects)` instead of a Bunch.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    Bunch or (ndarray, ndarray)
+        `data` and `target`: the objects, of shape (n_samples, *shape). `DESCR`: a description.
+
+    Examples
+    --------
+    >>> make_crystals(3, shape=(32, 32), max_phase=2.0, random_state=0).data.dtype
+    dtype('complex64')
+    """
+    shape = _checked_shape(n_samples, shape)
+    if not max_phase >= 0:
+        raise ValueError(f"max_phase={max_phase!r} is not valid; give radians >= 0")
+    rng = check_random_state(random_state)
+    points = _pixel_coordinates(shape)
+    objects = [_crystal(points, shape, max_phase, rng) for _ in range(n_samples)]
+    dtype = np.result_type(dtype, np.complex64) if max_phase > 0 else np.dtype(dtype)
+    description = f"{n_samples} simulated crystals of shape {shape}, phases up to {max_phase} radians"
+    return as_bunch(np.array(objects, dtype=dtype), return_X_y, description)
+
+
+def make_cells(n_samples=100, *, shape=(64, 64), dtype=np.float32, return_X_y=False, random_state=None):
+    """Simulate biological cells: a soft body, a denser nucleus off its centre, and organelles.
+
+    Objects are real, between 0 and 1, and exactly 0 outside the cell, at a random place and orientation.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+    shape : tuple of int, default=(64, 64)
+        One to three axes.
+    dtype : {numpy.float32, numpy.float64}
+    return_X_y : bool, default=False
+        Whether to return `(objects, objects)` instead of a Bunch.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    Bunch or (ndarray, ndarray)
+        `data` and `target`: the objects, of shape (n_samples, *shape). `DESCR`: a description.
+
+    Examples
+    --------
+    >>> make_cells(3, shape=(32, 32), random_state=0).data.shape
+    (3, 32, 32)
+    """
+    shape = _checked_shape(n_samples, shape)
+    rng = check_random_state(random_state)
+    points = _pixel_coordinates(shape)
+    objects = np.array([_cell(points, shape, rng) for _ in range(n_samples)], dtype=dtype)
+    return as_bunch(objects, return_X_y, f"{n_samples} simulated cells of shape {shape}")
+
+
+def _crystal(points, shape, max_phase, rng):
+    radius, centre = _radius_and_centre(shape, 0.2, 0.35, rng)
+    n_axes = len(shape)
+    n_facets = rng.randint(2 * n_axes, 4 * n_axes + 1)
+    normals = _spread_directions(n_facets, n_axes, rng)
+    distances = radius * rng.uniform(0.55, 0.95, size=n_facets)
+    # signed distance to the nearest facet, and to a sphere that keeps open polytopes finite
+    depth = np.min(distances - (points - centre) @ normals.T, axis=-1)
+    depth = np.minimum(depth, radius - np.linalg.norm(points - centre, axis=-1))
+    density = np.clip(depth + 0.5, 0, 1)
+    if max_phase == 0:
+        return density
+    return density * np.exp(1j * max_phase * rng.uniform(0.3, 1) * _smooth_field((points - centre) / radius, rng))
+
+
+def _cell(points, shape, rng):
+    radius, centre = _radius_and_centre(shape, 0.2, 0.35, rng)
+    offsets = (points - centre) @ _random_rotation(len(shape), rng) / radius
+    flattening = rng.uniform(0.6, 1.0, size=len(shape))
+    wobble = 1 + 0.15 * _smooth_field(offsets, rng)
+    body = _blob(offsets / flattening, wobble, softness=2 / radius)
+    cell = 0.35 * body
+    nucleus = rng.uniform(-0.3, 0.3, size=len(shape))
+    cell += 0.4 * _blob((offsets - nucleus) / rng.uniform(0.25, 0.4), 1.0, softness=0.2)
+    for _ in range(rng.randint(3, 9)):
+        place = rng.uniform(-0.7, 0.7, size=len(shape)) * flattening
+        cell += rng.uniform(0.1, 0.3) * _blob((offsets - place) / rng.uniform(0.08, 0.18), 1.0, softness=0.5)
+    return np.clip(cell * body, 0, 1)
+
+
+def _blob(offsets, radius, softness):
+    """1 inside a radius, 0 outside, with a linear edge."""
+    return np.clip((radius - np.linalg.norm(offsets, axis=-1)) / softness, 0, 1)
+
+
+def _radius_and_centre(shape, smallest, largest, rng):
+    """Size and place of an object that stays inside its frame."""
+    size = np.array(shape)
+    radius = rng.uniform(smallest, largest) * size.min()
+    margin = np.minimum(1.25 * radius, (size - 1) / 2)
+    return radius, rng.uniform(margin, size - 1 - margin)
+
+
+def _smooth_field(offsets, rng, n_waves=4):
+    """A random field of a few long waves, between -1 and 1."""
+    waves = rng.normal(scale=1.5, size=(n_waves, offsets.shape[-1]))
+    field = np.sin(offsets @ waves.T + rng.uniform(0, 2 * np.pi, size=n_waves))
+    return field @ rng.dirichlet(np.ones(n_waves))
+
+
+def _spread_directions(n_directions, n_axes, rng):
+    """Random unit vectors; in one and two dimensions they surround the origin."""
+    if n_axes == 1:
+        return np.array([[1.0], [-1.0]])[np.arange(n_directions) % 2]
+    if n_axes == 2:
+        step = 2 * np.pi / n_directions
+        angles = step * (np.arange(n_directions) + rng.uniform(-0.35, 0.35, size=n_directions)) + rng.uniform(0, step)
+        return np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    directions = rng.normal(size=(n_directions, n_axes))
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def _random_rotation(n_axes, rng):
+    rotation, _ = np.linalg.qr(rng.normal(size=(n_axes, n_axes)))
+    return rotation
+
+
+def _pixel_coordinates(shape):
+    return np.stack(np.meshgrid(*(np.arange(n, dtype=float) for n in shape), indexing="ij"), axis=-1)
+
+
+def _checked_shape(n_samples, shape):
+    if not isinstance(n_samples, Integral) or n_samples < 1:
+        raise ValueError(f"n_samples={n_samples!r} is not valid; give an integer >= 1")
+    shape = tuple(shape)
+    if not 1 <= len(shape) <= 3 or not all(isinstance(n, Integral) and n >= 8 for n in shape):
+        raise ValueError(f"shape={shape!r} is not valid; give one to three sizes of at least 8 pixels")
+    return tuple(int(n) for n in shape)

@@ -1,0 +1,137 @@
+"""Pictures, in scikit-learn's Display manner: `from_estimator` or `from_predictions`, then `figure_`."""
+
+import numpy as np
+
+from ._arrays import check_batch
+from .metrics import relative_error
+from .symmetry import register
+
+__all__ = ["ReconstructionDisplay"]
+
+
+class ReconstructionDisplay:
+    r"""Magnitude, truth, registered reconstruction and their difference, one object a row.
+
+    Parameters
+    ----------
+    magnitudes : ndarray of shape (n_rows, \*fourier_shape)
+    truths, reconstructions : ndarray of shape (n_rows, \*object_shape)
+        Reconstructions already registered to the truths.
+    errors : ndarray of shape (n_rows,)
+        Relative errors, shown above each difference.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    axes_ : ndarray of matplotlib.axes.Axes of shape (n_rows, 4)
+
+    Notes
+    -----
+    Of complex objects the modulus is shown, of three-dimensional ones the middle slice.
+    """
+
+    def __init__(self, magnitudes, truths, reconstructions, errors):
+        self.magnitudes = magnitudes
+        self.truths = truths
+        self.reconstructions = reconstructions
+        self.errors = errors
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, n_rows=4, boundary="zero", **plot_params):
+        r"""Predict, register and plot the first samples.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            A regressor of objects on magnitudes, or a pipeline that ends in one; what its last step receives is shown
+            as the magnitudes.
+        X : array-like of shape (n_samples, ...)
+            What the estimator takes.
+        y : array-like of shape (n_samples, \*object_shape)
+            True objects.
+        n_rows : int, default=4
+            Samples to show.
+        boundary : {"zero", "circular"}
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        ReconstructionDisplay
+        """
+        X, y = X[:n_rows], y[:n_rows]
+        steps = getattr(estimator, "steps", ())
+        magnitudes = estimator[:-1].transform(X) if len(steps) > 1 else X
+        return cls.from_predictions(y, estimator.predict(X), magnitudes, n_rows=n_rows, boundary=boundary, **plot_params)
+
+    @classmethod
+    def from_predictions(cls, y_true, y_pred, magnitudes, *, n_rows=4, boundary="zero", **plot_params):
+        r"""Register predictions to the truth and plot the first samples.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_samples, \*object_shape)
+        magnitudes : array-like of shape (n_samples, \*fourier_shape)
+        n_rows : int, default=4
+        boundary : {"zero", "circular"}
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        ReconstructionDisplay
+        """
+        truths = check_batch(y_true[:n_rows], name="y_true")
+        predictions = check_batch(y_pred[:n_rows], name="y_pred")
+        registered, _ = register(predictions, truths, boundary=boundary)
+        errors = relative_error(truths, predictions, boundary=boundary, multioutput="raw_values")
+        return cls(np.asarray(magnitudes[:n_rows]), truths, registered, errors).plot(**plot_params)
+
+    def plot(self, *, axes=None, cmap="inferno"):
+        """Draw the rows.
+
+        Parameters
+        ----------
+        axes : ndarray of matplotlib.axes.Axes of shape (n_rows, 4), optional
+            Where to draw; a new figure if not given.
+        cmap : str
+            Colour map of magnitudes and objects.
+
+        Returns
+        -------
+        self
+        """
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError("plotting needs matplotlib: pip install 'skpr[plot]'") from error
+        n_rows = len(self.truths)
+        if axes is None:
+            _, axes = plt.subplots(n_rows, 4, figsize=(8, 2 * n_rows), squeeze=False, layout="constrained")
+        axes = np.asarray(axes).reshape(n_rows, 4)
+        titles = "log magnitude", "truth", "reconstruction", "difference"
+        for column, title in enumerate(titles):
+            axes[0, column].set_title(title, fontsize=10)
+        for row, error in enumerate(self.errors):
+            truth, found = _as_picture(self.truths[row]), _as_picture(self.reconstructions[row])
+            top = max(float(np.abs(truth).max()), 1e-12)
+            bottom = min(float(truth.min()), 0.0)
+            axes[row, 0].imshow(_as_picture(np.log1p(self.magnitudes[row])), cmap=cmap)
+            axes[row, 1].imshow(truth, cmap=cmap, vmin=bottom, vmax=top)
+            axes[row, 2].imshow(found, cmap=cmap, vmin=bottom, vmax=top)
+            axes[row, 3].imshow(found - truth, cmap="RdBu_r", vmin=-top, vmax=top)
+            axes[row, 3].set_ylabel(f"error {error:.3f}", fontsize=9)
+            axes[row, 3].yaxis.set_label_position("right")
+        for ax in axes.flat:
+            ax.set_xticks([])
+            ax.set_yticks([])
+        self.axes_, self.figure_ = axes, axes[0, 0].figure
+        return self
+
+
+def _as_picture(sample):
+    """A sample of any number of axes as a two-dimensional real image."""
+    sample = np.abs(sample) if np.iscomplexobj(sample) else np.asarray(sample)
+    if sample.ndim == 1:
+        return np.tile(sample, (max(1, len(sample) // 4), 1))
+    return sample if sample.ndim == 2 else sample[len(sample) // 2]

@@ -1,0 +1,181 @@
+"""The forward model: oversampled Fourier magnitudes, and the conventions of grid and centre, written once.
+
+An object of shape `n` lies in the corner of a dark grid of shape `m >= n`; its transform is the unnormalised DFT
+`F(k) = sum_r x(r) exp(-2 pi i k r / m)` (NumPy's default). A *centred* spectrum has its zero frequency at index
+`m // 2` of each axis, as a detector shows it. A real object's spectrum is determined by its half `k_last >= 0`,
+which is what the functions here compute with.
+"""
+
+import math
+from numbers import Integral, Real
+
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ._arrays import check_fitted_batch, map_chunks, space_axes
+
+__all__ = ["FourierMagnitude", "from_spectrum", "full_magnitudes", "oversampled_shape", "to_spectrum"]
+
+
+def oversampled_shape(object_shape, oversampling):
+    """Fourier grid of an object: `ceil(oversampling * n)` along each axis.
+
+    Examples
+    --------
+    >>> oversampled_shape((28, 31), 2.0)
+    (56, 62)
+    """
+    return tuple(math.ceil(round(oversampling * n, 9)) for n in object_shape)
+
+
+def to_spectrum(objects, fourier_shape):
+    """Oversampled spectrum of a tensor of objects, in FFT order; the half spectrum for real objects.
+
+    Parameters
+    ----------
+    objects : torch.Tensor of shape (n_samples, *object_shape)
+    fourier_shape : tuple of int
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *fourier_shape), complex
+        For real objects the last axis holds `fourier_shape[-1] // 2 + 1` frequencies.
+    """
+    transform = torch.fft.fftn if objects.is_complex() else torch.fft.rfftn
+    return transform(objects, s=tuple(fourier_shape), dim=space_axes(objects))
+
+
+def from_spectrum(spectrum, fourier_shape, *, real):
+    """Inverse of :func:`to_spectrum`: the dark grid of shape (n_samples, *fourier_shape) with the object in its corner."""
+    transform = torch.fft.irfftn if real else torch.fft.ifftn
+    return transform(spectrum, s=tuple(fourier_shape), dim=space_axes(spectrum))
+
+
+def full_magnitudes(half, last_size, centered):
+    """Full magnitudes from a half spectrum's: `|F(-k)| = |F(k)|` for real objects.
+
+    Parameters
+    ----------
+    half : torch.Tensor of shape (n_samples, ..., last_size // 2 + 1), real, FFT order
+    last_size : int
+        Length of the full last axis.
+    centered : bool
+        Whether zero frequency goes to index `m // 2` (else 0).
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, ..., last_size)
+    """
+    last = half.ndim - 1
+    leading = space_axes(half)[:-1]
+    mirrored = half[..., 1 : (last_size + 1) // 2].flip((*leading, last))
+    if leading:
+        mirrored = mirrored.roll([1] * len(leading), leading)
+    parts = [half, mirrored]
+    if centered:
+        # frequency -m/2 of an even axis is its own mirror image and comes first
+        nyquist = [half[..., -1:]] if last_size % 2 == 0 else []
+        parts = [*nyquist, mirrored, half[..., : (last_size + 1) // 2]]
+    full = torch.cat(parts, dim=last)
+    if centered and leading:
+        full = full.roll([half.shape[axis] // 2 for axis in leading], leading)
+    return full
+
+
+class FourierMagnitude(TransformerMixin, BaseEstimator):
+    """Simulate what a detector records: the oversampled Fourier magnitude `|F x|`.
+
+    Parameters
+    ----------
+    oversampling : float, default=2.0
+        Fourier pixels per object pixel along each axis; the grid has `ceil(oversampling * n)` points. Recovery needs
+        about 2 (`m >= 2 n - 1`); with 1 the shift symmetry becomes circular.
+    fourier_shape : int or tuple of int, optional
+        The Fourier grid itself, at least as large as the objects; overrides `oversampling`.
+    centered : bool, default=True
+        Whether zero frequency is in the middle (index `m // 2`), as on a detector, or at index 0, in FFT order.
+
+    Attributes
+    ----------
+    object_shape_, fourier_shape_ : tuple of int
+        Shapes of one object and of one magnitude.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> FourierMagnitude().fit_transform(np.array([[1.0, 1.0]])).round(3)
+    array([[0.   , 1.414, 2.   , 1.414]])
+    """
+
+    def __init__(self, oversampling=2.0, fourier_shape=None, centered=True):
+        self.oversampling = oversampling
+        self.fourier_shape = fourier_shape
+        self.centered = centered
+
+    def fit(self, X, y=None):
+        """Learn the shapes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, *object_shape)
+            Real or complex objects.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
+        self.fourier_shape_ = self._resolved_fourier_shape(tuple(X.shape[1:]))
+        return self
+
+    def transform(self, X):
+        """Compute magnitudes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, *object_shape)
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (n_samples, *fourier_shape_)
+            Real, in the precision of `X`.
+
+        Raises
+        ------
+        ValueError
+            For objects with NaN or infinity, or of another shape than fitted.
+        """
+        check_is_fitted(self)
+        X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
+        return map_chunks(self._magnitudes, X, values_per_sample=math.prod(self.fourier_shape_))
+
+    def _magnitudes(self, objects):
+        magnitudes = to_spectrum(objects, self.fourier_shape_).abs()
+        if not objects.is_complex():
+            return full_magnitudes(magnitudes, self.fourier_shape_[-1], self.centered)
+        return torch.fft.fftshift(magnitudes, dim=space_axes(magnitudes)) if self.centered else magnitudes
+
+    def _resolved_fourier_shape(self, object_shape):
+        if self.fourier_shape is None:
+            if not isinstance(self.oversampling, Real) or not self.oversampling >= 1:
+                raise ValueError(f"oversampling={self.oversampling!r} is not valid; give a number >= 1")
+            return oversampled_shape(object_shape, self.oversampling)
+        shape = self.fourier_shape
+        shape = (shape,) * len(object_shape) if isinstance(shape, Integral) else tuple(shape)
+        if len(shape) != len(object_shape) or any(m < n for m, n in zip(shape, object_shape, strict=True)):
+            raise ValueError(
+                f"fourier_shape={self.fourier_shape!r} does not fit objects of shape {object_shape}; give one size per "
+                f"axis, each at least the object's"
+            )
+        return tuple(int(m) for m in shape)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "fourier_shape_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

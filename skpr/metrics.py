@@ -1,0 +1,249 @@
+r"""Errors modulo the symmetries of phase retrieval, and errors in Fourier space.
+
+A reconstruction is right if it is right up to shift, flip and global phase, so each prediction is registered to its
+truth (:func:`skpr.symmetry.register`) before it is scored, over all shifts at once. Functions take truth first, then
+prediction, as scikit-learn's metrics do; `multioutput="raw_values"` returns one value a sample.
+
+Scorers for :class:`~sklearn.model_selection.GridSearchCV` are named as scikit-learn names its own:
+`neg_relative_error_scorer`, `neg_orbit_mean_squared_error_scorer`, `orbit_psnr_scorer`, `orbit_ssim_scorer`.
+"""
+
+import math
+
+import numpy as np
+import torch
+from sklearn.metrics import make_scorer
+
+from ._arrays import check_batch, check_choice, map_chunks, to_tensor
+from .fourier import FourierMagnitude
+from .symmetry import energy, inner, orbit_distance, register
+
+__all__ = [
+    "fourier_error",
+    "neg_orbit_mean_squared_error_scorer",
+    "neg_relative_error_scorer",
+    "orbit_mean_squared_error",
+    "orbit_psnr",
+    "orbit_psnr_scorer",
+    "orbit_ssim",
+    "orbit_ssim_scorer",
+    "relative_error",
+]
+
+
+def relative_error(y_true, y_pred, *, shift=True, flip=True, boundary="zero", multioutput="uniform_average"):
+    r"""Relative error modulo shift, flip, phase and scale.
+
+    `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` for truth `A` and prediction `B` (Tayal et al., 2020; the invariant error of
+    Fienup, 1997): the squared sine of the angle between the two, 0 for a perfect and 1 for a worthless prediction. It is
+    evaluated as `min_s |A - s g B|^2 / |A|^2` in float64, which stays exact where the error is small.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+        Real or complex objects.
+    shift, flip : bool
+        Symmetries to register over.
+    boundary : {"zero", "circular"}
+    multioutput : {"uniform_average", "raw_values"}
+        Whether to return the mean or one value a sample.
+
+    Returns
+    -------
+    float or ndarray of shape (n_samples,)
+        An all-zero prediction of a non-zero truth, and the reverse, has error 1; of a zero truth, 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.array([[0.0, 1.0, 2.0, 0.0]])
+    >>> relative_error(truth, np.array([[4.0, 2.0, 0.0, 0.0]]))
+    0.0
+    """
+    truth, prediction = _checked_pair(y_true, y_pred)
+    registered, _ = register(prediction, truth, shift=shift, flip=flip, phase=True, boundary=boundary)
+    errors = map_chunks(_invariant_error, truth, prediction, registered)
+    return _averaged(errors, multioutput)
+
+
+def _invariant_error(truth, prediction, registered):
+    truth, registered = truth.to(_wide(truth)), registered.to(_wide(registered))
+    norm = energy(prediction)
+    scale = inner(registered, truth) / torch.where(norm > 0, norm, 1.0)
+    residual = truth - scale.view([-1] + [1] * (truth.ndim - 1)) * registered
+    cut_off = (norm - energy(registered)).clamp_min(0)
+    total = energy(truth)
+    error = (energy(residual) + scale.abs().square() * cut_off) / torch.where(total > 0, total, 1.0)
+    empty = (total == 0) | (norm == 0)
+    return torch.where(empty, ((total > 0) | (norm > 0)).double(), error.clamp(0, 1))
+
+
+def orbit_mean_squared_error(y_true, y_pred, *, shift=True, flip=True, phase=None, boundary="zero", multioutput="uniform_average"):
+    r"""Mean squared error per pixel after registration, `min_g |g B - A|^2 / n_pixels`.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+    shift, flip : bool
+        Symmetries to register over.
+    phase : bool, optional
+        Whether to register the phase; by default for complex objects.
+    boundary : {"zero", "circular"}
+    multioutput : {"uniform_average", "raw_values"}
+
+    Returns
+    -------
+    float or ndarray of shape (n_samples,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> orbit_mean_squared_error(np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([[2.0, 2.0, 0.0, 0.0]]))
+    0.25
+    """
+    truth, prediction = _checked_pair(y_true, y_pred)
+    squares = orbit_distance(
+        prediction, truth, squared=True, shift=shift, flip=flip, phase=phase, boundary=boundary
+    )
+    return _averaged(squares / math.prod(truth.shape[1:]), multioutput)
+
+
+def orbit_psnr(y_true, y_pred, *, data_range, multioutput="uniform_average", **symmetries):
+    r"""Peak signal-to-noise ratio after registration, `10 log10(data_range^2 / MSE)` in dB.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+    data_range : float
+        Difference between the largest and smallest possible value; no default, because the figure depends on it.
+    multioutput : {"uniform_average", "raw_values"}
+        The average is over samples, of the values in dB.
+    **symmetries
+        `shift`, `flip`, `phase` and `boundary` of :func:`orbit_mean_squared_error`.
+
+    Returns
+    -------
+    float or ndarray of shape (n_samples,)
+        `inf` for a perfect prediction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> orbit_psnr(np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([[2.0, 2.0, 0.0, 0.0]]), data_range=2.0)
+    12.04...
+    """
+    _check_data_range(data_range)
+    errors = orbit_mean_squared_error(y_true, y_pred, multioutput="raw_values", **symmetries)
+    with np.errstate(divide="ignore"):
+        return _averaged(10 * np.log10(data_range**2 / errors), multioutput)
+
+
+def orbit_ssim(y_true, y_pred, *, data_range, multioutput="uniform_average", **symmetries):
+    r"""Structural similarity (Wang et al., 2004; scikit-image's implementation) after registration.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+        Real objects, at least 7 pixels along each axis.
+    data_range : float
+        Difference between the largest and smallest possible value. Twice the range flatters by .02 to .05.
+    multioutput : {"uniform_average", "raw_values"}
+    **symmetries
+        `shift`, `flip`, `phase` and `boundary` of :func:`skpr.symmetry.register`.
+
+    Returns
+    -------
+    float or ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ImportError
+        If scikit-image is not installed.
+    """
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError as error:
+        raise ImportError("orbit_ssim needs scikit-image: pip install 'skpr[metrics]'") from error
+    _check_data_range(data_range)
+    truth, prediction = _checked_pair(y_true, y_pred)
+    if np.iscomplexobj(truth) or np.iscomplexobj(prediction):
+        raise ValueError("orbit_ssim compares real objects; score the modulus or the phase of complex ones")
+    registered, _ = register(prediction, truth, **symmetries)
+    values = [
+        structural_similarity(a, b, data_range=data_range) for a, b in zip(truth, registered, strict=True)
+    ]
+    return _averaged(np.array(values), multioutput)
+
+
+def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_average"):
+    r"""Misfit of reconstructions to measured magnitudes, `chi = | |F x| - b | / |b|`, over the measured pixels.
+
+    It needs no truth, so it may choose between reconstructions. NaN in `magnitudes` marks an unmeasured pixel.
+
+    Parameters
+    ----------
+    magnitudes : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+    objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes.
+    multioutput : {"uniform_average", "raw_values"}
+
+    Returns
+    -------
+    float or ndarray of shape (n_samples,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude
+    >>> x = np.array([[0.0, 1.0, 2.0, 0.0]])
+    >>> fourier_error(FourierMagnitude().fit_transform(x), x[:, ::-1])
+    0.0
+    """
+    magnitudes = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    objects = check_batch(objects, name="objects")
+    if len(magnitudes) != len(objects):
+        raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
+    computed = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit_transform(objects)
+
+    def chi(measured, model):
+        known = ~measured.isnan()
+        measured = torch.where(known, measured, 0).double()
+        misfit = torch.where(known, model.double() - measured, 0)
+        norm = energy(measured)
+        return torch.where(norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt())
+
+    return _averaged(map_chunks(chi, magnitudes, computed), multioutput)
+
+
+def _checked_pair(y_true, y_pred):
+    truth = _as_numpy(check_batch(y_true, name="y_true"))
+    prediction = _as_numpy(check_batch(y_pred, name="y_pred"))
+    if truth.shape != prediction.shape:
+        raise ValueError(f"y_true has shape {truth.shape} but y_pred has shape {prediction.shape}")
+    return truth, prediction
+
+
+def _as_numpy(batch):
+    return batch.detach().cpu().numpy() if isinstance(batch, torch.Tensor) else batch
+
+
+def _averaged(values, multioutput):
+    check_choice("multioutput", multioutput, ("uniform_average", "raw_values"))
+    values = _as_numpy(to_tensor(values))
+    return values if multioutput == "raw_values" else float(values.mean())
+
+
+def _check_data_range(data_range):
+    if not data_range > 0:
+        raise ValueError(f"data_range={data_range!r} is not valid; give the positive range of the values")
+
+
+def _wide(x):
+    return torch.complex128 if x.is_complex() else torch.float64
+
+
+neg_relative_error_scorer = make_scorer(relative_error, greater_is_better=False)
+neg_orbit_mean_squared_error_scorer = make_scorer(orbit_mean_squared_error, greater_is_better=False)
+orbit_psnr_scorer = make_scorer(orbit_psnr, data_range=1.0)
+orbit_ssim_scorer = make_scorer(orbit_ssim, data_range=1.0)

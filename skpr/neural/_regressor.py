@@ -1,0 +1,380 @@
+"""The estimator that trains a network to map Fourier magnitudes to objects."""
+
+import contextlib
+import inspect
+import math
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from skorch import NeuralNetRegressor
+from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.dataset import ValidSplit
+from sklearn.exceptions import NotFittedError
+
+from .._arrays import check_batch, check_choice, check_fitted_batch, resolve_device
+from ..metrics import relative_error
+from ._loading import BatchDataset, whole_batch
+from ._losses import CRITERIA
+from ._networks import MODULES
+from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
+from ._training import OneCycle, ProgressLine, best_weights_kept, seeded
+
+
+class PhaseRetrievalRegressor(NeuralNetRegressor):
+    r"""A network that reconstructs objects from Fourier magnitudes: a skorch regressor with this field's defaults.
+
+    Train it on magnitudes and one representative of each object's orbit (:class:`skpr.SymmetryCanonicalizer`); on raw
+    objects it learns the average of all representatives. Each magnitude is divided by its norm, scaled and
+    standardised inside the model, so that exposure does not matter. Everything skorch knows works here too:
+    `module__hidden_width=512` or `optimizer__betas=...` as parameters and in grids, callbacks, `history`,
+    `partial_fit`, `save_params`.
+
+    Parameters
+    ----------
+    module : {"mlp", "unet"} or torch.nn.Module class, default="mlp"
+        The network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or a class of your own. Of the keyword
+        arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2 complex) and `centered`, its constructor is
+        given those it names; `forward` takes a batch of scaled magnitudes (n_samples, \*fourier_shape) and returns
+        (n_samples, n_channels, \*object_shape).
+    criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
+        Squared error relative to each object's energy; plain mean squared error; or the squared error minimised
+        over the symmetries (:class:`skpr.neural.OrbitLoss`, options as `criterion__boundary=...`).
+    optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
+    lr : float, default=1e-3
+        Peak of the one-cycle schedule.
+    max_epochs : int, default=20
+    batch_size : int, default=128
+    magnitude_scaling : {"sqrt", "log"} or None, default="sqrt"
+        What tames the dynamic range.
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes.
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the training set, stop when its loss has not improved for
+        `n_iter_no_change` epochs, and keep the best weights.
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    mixed_precision : bool, default=True
+        Whether to compute the network in bfloat16 on a GPU that has it; transforms and losses stay in float32.
+    device : str or torch.device, default="auto"
+        "auto" takes a GPU where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, order of batches and dropout. torch's own generators are left as they were.
+    verbose : "auto", bool or int, default="auto"
+        Whether to show a line of progress; "auto" shows it on a terminal and not inside a search.
+    optimizer__weight_decay : float, default=0.2
+    **kwargs
+        Any other parameter of :class:`skorch.NeuralNetRegressor`.
+
+    Attributes
+    ----------
+    fourier_shape_, object_shape_ : tuple of int
+        Shapes of one magnitude and one object.
+    is_complex_ : bool
+        Whether the targets are complex.
+    module_ : torch.nn.Module
+        The network inside its scaling.
+    history : skorch.history.History
+        Losses and times of the epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude
+    >>> objects = np.random.default_rng(0).random((64, 8, 8))
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)
+    >>> net = PhaseRetrievalRegressor(max_epochs=2, module__hidden_width=32, random_state=0, device="cpu")
+    >>> net.fit(magnitudes, objects).predict(magnitudes).shape
+    (64, 8, 8)
+    """
+
+    def __init__(
+        self,
+        module="mlp",
+        *,
+        criterion="relative",
+        optimizer=torch.optim.AdamW,
+        lr=1e-3,
+        max_epochs=20,
+        batch_size=128,
+        magnitude_scaling="sqrt",
+        centered=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        mixed_precision=True,
+        device="auto",
+        random_state=None,
+        verbose="auto",
+        optimizer__weight_decay=0.2,
+        iterator_train__shuffle=True,
+        **kwargs,
+    ):
+        self.magnitude_scaling = magnitude_scaling
+        self.centered = centered
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.mixed_precision = mixed_precision
+        self.random_state = random_state
+        defaults = {
+            "dataset": BatchDataset,
+            "train_split": None,
+            "iterator_train__collate_fn": whole_batch,
+            "iterator_valid__collate_fn": whole_batch,
+        }
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            device=device,
+            verbose=verbose,
+            optimizer__weight_decay=optimizer__weight_decay,
+            iterator_train__shuffle=iterator_train__shuffle,
+            **defaults | kwargs,
+        )
+
+    # --- fit and predict ---------------------------------------------------------------------------------------
+
+    def fit(self, X, y, **fit_params):
+        r"""Train from new weights (or, with `warm_start=True`, from the present ones).
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Non-negative magnitudes.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+            Real or complex objects.
+        **fit_params
+            As in skorch.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinity or negative values in the magnitudes, NaN or infinity in the objects, batches of
+            different lengths, or an invalid parameter.
+
+        Notes
+        -----
+        Ctrl-C ends training and leaves a usable estimator with the weights it had reached.
+        """
+        again = self.warm_start and self.initialized_
+        X, y = self._checked_data(X, y, reset=not again)
+        with seeded(self.random_state):
+            if not again:
+                self._learn(X, y)
+                self.initialize()
+            super().partial_fit(X, y, **fit_params)
+        return self
+
+    def partial_fit(self, X, y, **fit_params):
+        """Train on for `max_epochs` from the present weights; parameters as in :meth:`fit`."""
+        first = not self.initialized_
+        X, y = self._checked_data(X, y, reset=first)
+        with seeded(self.random_state):
+            if first:
+                self._learn(X, y)
+                self.initialize()
+            super().partial_fit(X, y, **fit_params)
+        return self
+
+    def predict(self, X):
+        r"""Reconstruct objects.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, \*object_shape), float32 or complex64
+        """
+        if not self.initialized_:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before "
+                "using this estimator."
+            )
+        return super().predict(self._checked_magnitudes(X, reset=False))
+
+    def score(self, X, y):
+        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
+        return 1.0 - relative_error(y, self.predict(X))
+
+    # --- validation --------------------------------------------------------------------------------------------
+
+    def _checked_data(self, X, y, reset):
+        self._check_parameters()
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        X = self._checked_magnitudes(X, reset=reset)
+        y = check_batch(y, name="y")
+        if len(X) != len(y):
+            raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
+        shape, is_complex = tuple(y.shape[1:]), _is_complex(y)
+        if reset:
+            self.object_shape_, self.is_complex_ = shape, is_complex
+        elif (shape, is_complex) != (self.object_shape_, self.is_complex_):
+            raise ValueError(
+                f"y has {'complex' if is_complex else 'real'} objects of shape {shape}, but the network was built for "
+                f"{'complex' if self.is_complex_ else 'real'} ones of shape {self.object_shape_}"
+            )
+        return X, y
+
+    def _checked_magnitudes(self, X, reset):
+        return check_fitted_batch(
+            self, X, reset=reset, shape_attribute="fourier_shape_", positive=True, allow_complex=False
+        )
+
+    def _check_parameters(self):
+        for name, choices in (("module", MODULES), ("criterion", CRITERIA)):
+            value = getattr(self, name)
+            if not (isinstance(value, torch.nn.Module) or callable(value)) and value not in choices:
+                valid = ", ".join(repr(choice) for choice in choices)
+                raise ValueError(f"{name}={value!r} is not valid; choose {valid} or a torch.nn.Module class")
+        check_choice("magnitude_scaling", self.magnitude_scaling, tuple(SCALINGS))
+        for name in ("max_epochs", "batch_size", "n_iter_no_change"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value == 0 or (value < 0 and name != "batch_size"):
+                raise ValueError(f"{name}={value!r} is not valid; give an integer >= 1")
+        if not (isinstance(self.validation_fraction, Real) and 0 < self.validation_fraction < 1):
+            raise ValueError(f"validation_fraction={self.validation_fraction!r} is not valid; give a number in (0, 1)")
+
+    def check_data(self, X, y):
+        """Nothing to do: skorch calls this after :meth:`fit` has checked everything."""
+
+    # --- building ----------------------------------------------------------------------------------------------
+
+    def _learn(self, X, y):
+        statistics = learn_scaling(X, y, self.magnitude_scaling)
+        self.scaling_statistics_ = {name: value.cpu() for name, value in statistics.items()}
+
+    def initialize(self):
+        """Build network, loss, optimizer and callbacks; `fit` calls it when it has learned the shapes."""
+        if not hasattr(self, "scaling_statistics_"):
+            raise NotFittedError(f"{type(self).__name__} learns its shapes from data: call fit or partial_fit first")
+        with self._resolved():
+            return super().initialize()
+
+    def initialize_module(self):
+        """Construct the network with the fitted shapes and wrap it in its scaling."""
+        n_channels = 2 if self.is_complex_ else 1
+        offered = {
+            "fourier_shape": self.fourier_shape_,
+            "object_shape": self.object_shape_,
+            "n_channels": n_channels,
+            "centered": self.centered,
+        }
+        module = MODULES.get(self.module, self.module) if isinstance(self.module, str) else self.module
+        given = self.get_params_for("module")
+        if not isinstance(module, torch.nn.Module):
+            given = _accepted(module, offered) | given
+        network = self.initialized_instance(module, given)
+        self.module_ = ScaledNetwork(
+            network, self.object_shape_, n_channels, self.magnitude_scaling, self.scaling_statistics_
+        )
+        return self
+
+    def initialize_criterion(self):
+        """Construct the loss."""
+        criterion = CRITERIA.get(self.criterion, self.criterion) if isinstance(self.criterion, str) else self.criterion
+        self.criterion_ = self.initialized_instance(criterion, self.get_params_for("criterion"))
+        return self
+
+    def get_default_callbacks(self):
+        """Timer, losses, schedule, early stopping and progress, in the order in which they act."""
+        callbacks = [
+            ("epoch_timer", EpochTimer()),
+            ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
+            ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("schedule", OneCycle()),
+            ("progress", ProgressLine()),
+        ]
+        if self.early_stopping:
+            callbacks.append(("early_stopping", best_weights_kept(self.n_iter_no_change)))
+        return callbacks
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Hold out a validation set where early stopping needs one and `train_split` gives none."""
+        if self.train_split is not None or not self.early_stopping:
+            return super().get_split_datasets(X, y, **fit_params)
+        n_samples = len(X)
+        if not 1 <= math.ceil(self.validation_fraction * n_samples) < n_samples:
+            raise ValueError(
+                f"early_stopping needs samples to hold out: validation_fraction={self.validation_fraction} of "
+                f"{n_samples} leaves none to train on"
+            )
+        seed = int(torch.randint(2**31 - 1, ()))
+        return ValidSplit(float(self.validation_fraction), random_state=seed)(self.get_dataset(X, y))
+
+    # --- device, precision and persistence -----------------------------------------------------------------------
+
+    def infer(self, x, **fit_params):
+        """One forward pass on the network's device, in mixed precision where asked for and possible."""
+        device = next(self.module_.buffers()).device
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device)):
+            return self.module_(x.to(device, non_blocking=True), **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss in float32 on the prediction's device."""
+        return self.criterion_(y_pred, y_true.to(y_pred.device, non_blocking=True))
+
+    def _uses_bfloat16(self, device):
+        return bool(self.mixed_precision) and device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+    def _initialize_module(self, reason=None):
+        with self._resolved():
+            return super()._initialize_module(reason)
+
+    def _initialize_criterion(self, reason=None):
+        with self._resolved():
+            return super()._initialize_criterion(reason)
+
+    @contextlib.contextmanager
+    def _resolved(self):
+        """skorch reads `device` and `verbose` as they are: lend it their meaning, and keep the user's values."""
+        device, verbose = self.device, self.verbose
+        self.device, self.verbose = resolve_device(device), False
+        try:
+            yield
+        finally:
+            self.device, self.verbose = device, verbose
+
+    def __setstate__(self, state):
+        device = state["device"]
+        super().__setstate__(state | {"device": resolve_device(device)})
+        self.device = device
+
+    # --- scikit-learn ------------------------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self):
+        return self.initialized_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = True
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def _accepted(module, offered):
+    """Those of the offered keyword arguments that a constructor names, or all where it takes any."""
+    parameters = inspect.signature(module).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return dict(offered)
+    names = {parameter.name for parameter in parameters}
+    return {name: value for name, value in offered.items() if name in names}
+
+
+def _is_complex(batch):
+    return batch.is_complex() if isinstance(batch, torch.Tensor) else np.iscomplexobj(batch)

@@ -1,0 +1,101 @@
+"""Callbacks and context of a training run: schedule, early stopping, progress, seeds."""
+
+import contextlib
+import math
+import sys
+
+import torch
+from skorch.callbacks import Callback, EarlyStopping
+from sklearn.utils import check_random_state
+
+
+class OneCycle(Callback):
+    """One-cycle learning rate (Smith and Topin, 2017) over exactly the steps of this fit.
+
+    The length of the schedule is that of the training set after the validation split, known when the first epoch
+    begins.
+    """
+
+    def on_train_begin(self, net, **kwargs):
+        """Forget the last run's schedule."""
+        self.scheduler_ = None
+
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        """Set up the schedule for the whole run."""
+        if self.scheduler_ is None:
+            batch_size = net.batch_size if net.batch_size > 0 else len(dataset_train)
+            steps = net.max_epochs * math.ceil(len(dataset_train) / batch_size)
+            rates = [group["lr"] for group in net.optimizer_.param_groups]
+            if steps > 1:
+                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(net.optimizer_, rates, total_steps=steps)
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Advance the schedule."""
+        if training and self.scheduler_ is not None and self.scheduler_.last_epoch < self.scheduler_.total_steps:
+            self.scheduler_.step()
+
+    def on_train_end(self, net, **kwargs):
+        """Leave the optimizer as it was configured, so that a further fit starts from the same rate."""
+        if self.scheduler_ is not None:
+            for group in net.optimizer_.param_groups:
+                group["lr"] = group["initial_lr"] = net.lr
+        self.scheduler_ = None
+
+
+class ProgressLine(Callback):
+    """One line on the terminal that says epoch, losses and time left; nothing where no terminal watches."""
+
+    def __init__(self, sink=None):
+        self.sink = sink
+
+    def on_epoch_end(self, net, **kwargs):
+        """Rewrite the line."""
+        if not shows_progress(net.verbose):
+            return
+        row = net.history[-1]
+        left = sum(net.history[:, "dur"]) / len(net.history) * (net.max_epochs - len(net.history))
+        valid = f"  validation {row['valid_loss']:.4g}" if "valid_loss" in row else ""
+        line = f"epoch {len(net.history)}/{net.max_epochs}  loss {row['train_loss']:.4g}{valid}  {max(left, 0):.0f} s left"
+        print(f"\r{line:<78}", end="", file=self.sink or sys.stderr, flush=True)
+
+    def on_train_end(self, net, **kwargs):
+        """Leave the line behind."""
+        if shows_progress(net.verbose) and len(net.history):
+            print(file=self.sink or sys.stderr, flush=True)
+
+
+def shows_progress(verbose):
+    """Whether to show progress: as told, or with "auto" on a terminal outside scikit-learn's searches."""
+    if verbose != "auto":
+        return bool(verbose)
+    return sys.stderr.isatty() and not _inside_search()
+
+
+def _inside_search():
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def best_weights_kept(patience):
+    """Early stopping on the validation loss that puts the best weights back."""
+    return EarlyStopping(monitor="valid_loss", patience=patience, load_best=True, sink=_silent)
+
+
+def _silent(*args, **kwargs):
+    """Where skorch's messages go: the progress line tells enough."""
+
+
+@contextlib.contextmanager
+def seeded(random_state):
+    """Run with torch's generators seeded, and put them back afterwards; `None` leaves them alone."""
+    if random_state is None:
+        yield
+        return
+    seed = check_random_state(random_state).randint(2**31 - 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
