@@ -16,7 +16,7 @@ from sklearn.metrics import make_scorer
 
 from ._arrays import check_batch, check_choice, map_chunks, to_tensor
 from .fourier import FourierMagnitude
-from .symmetry import energy, inner, orbit_distance, register
+from .symmetry import energy, inner, lost_energy, orbit_distance, register
 
 __all__ = [
     "fourier_error",
@@ -61,17 +61,18 @@ def relative_error(y_true, y_pred, *, shift=True, flip=True, boundary="zero", mu
     0.0
     """
     truth, prediction = _checked_pair(y_true, y_pred)
-    registered, _ = register(prediction, truth, shift=shift, flip=flip, phase=True, boundary=boundary)
-    errors = map_chunks(_invariant_error, truth, prediction, registered)
-    return _averaged(errors, multioutput)
+    registered, element = register(prediction, truth, shift=shift, flip=flip, phase=True, boundary=boundary)
+    cut_off = map_chunks(
+        lambda x, shifts, flips: lost_energy(x, shifts, flips, boundary), prediction, element.shift, element.flip
+    )
+    return _averaged(map_chunks(_invariant_error, truth, registered, cut_off), multioutput)
 
 
-def _invariant_error(truth, prediction, registered):
+def _invariant_error(truth, registered, cut_off):
     truth, registered = truth.to(_wide(truth)), registered.to(_wide(registered))
-    norm = energy(prediction)
+    norm = energy(registered) + cut_off
     scale = inner(registered, truth) / torch.where(norm > 0, norm, 1.0)
     residual = truth - scale.view([-1] + [1] * (truth.ndim - 1)) * registered
-    cut_off = (norm - energy(registered)).clamp_min(0)
     total = energy(truth)
     error = (energy(residual) + scale.abs().square() * cut_off) / torch.where(total > 0, total, 1.0)
     empty = (total == 0) | (norm == 0)

@@ -280,13 +280,14 @@ def orbit_distance(objects, references, *, squared=False, **symmetries):
     array([0.])
     """
     references = _broadcast(references, objects)
-    registered, _ = register(objects, references, **symmetries)
+    registered, element = register(objects, references, **symmetries)
+    boundary = symmetries.get("boundary", "zero")
 
-    def distance(x, moved, y):
-        total = energy(moved - y) + (energy(x) - energy(moved)).clamp_min(0)
+    def distance(x, moved, y, shifts, flips):
+        total = energy(moved - y) + lost_energy(x, shifts, flips, boundary)
         return total if squared else total.sqrt()
 
-    return map_chunks(distance, objects, registered, references)
+    return map_chunks(distance, objects, registered, references, element.shift, element.flip)
 
 
 # --- the tensor core, called by metrics, losses and canonicalization ------------------------------------------
@@ -296,6 +297,14 @@ def energy(x):
     """Sum of `|x|^2` over space, accumulated in float64, so that equal values cancel exactly whatever their order."""
     square = x.real.square() + x.imag.square() if x.is_complex() else x.square()
     return square.sum(dim=space_axes(x), dtype=torch.float64)
+
+
+def lost_energy(x, shifts, flips, boundary):
+    """`|x|^2` of the content that a flip and shift move out of the frame: exactly 0 where none is."""
+    if boundary == "circular":
+        return torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    upright = _flip_where(x, flips)
+    return energy(upright - _shift(_shift(upright, shifts, boundary), -shifts, boundary))
 
 
 def inner(x, y):

@@ -55,7 +55,7 @@ def canonical_elements(x, strategies, template=None, direction=None):
     boundary = strategies.boundary
     flips = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     if strategies.flip in FLIP_RULES:
-        flips = flips_by_rule(x, FLIP_RULES[strategies.flip], boundary, direction)
+        flips = flips_by_rule(x, strategies, direction)
     if strategies.flip != "template":
         upright = flip_objects(x, flips) if flips.any() else x
         if strategies.shift == "template":
@@ -172,17 +172,23 @@ def _as_shift_and_flip(choice, x, boundary, n_flips):
 # --- rules, with ties ------------------------------------------------------------------------------------------
 
 
-def flips_by_rule(x, rule, boundary, direction=None):
-    """Flip where the odd score is negative; where it is zero, by the generic pattern."""
+def flips_by_rule(x, strategies, direction=None):
+    """Flip where the odd score is negative; where it is zero, by the generic pattern.
+
+    Scores do not see where the object lies. Where shifts are left alone, its place does tell it from its flip.
+    """
     tolerance = tie_tolerance(x.dtype)
-    score = rule(to_double(x), boundary, direction)
+    score = FLIP_RULES[strategies.flip](to_double(x), strategies.boundary, direction)
     flips = score < 0
     tied = (score.abs() <= tolerance).nonzero()[:, 0]
     if len(tied):
         rows = to_double(x[tied])
         pattern = generic_pattern(x.shape[1:], x.device).to(rows.dtype)
-        scores = _candidate_scores(rows, pattern, boundary, (False, True))
-        upright, turned = (half.amax(dim=1) for half in scores.chunk(2, dim=1))
+        if strategies.shift is None:
+            upright, turned = _match(rows, pattern), _match(flip_objects(rows), pattern)
+        else:
+            scores = _candidate_scores(rows, pattern, strategies.boundary, (False, True))
+            upright, turned = (half.amax(dim=1) for half in scores.chunk(2, dim=1))
         flips[tied] = turned > upright
     return flips
 

@@ -1,0 +1,72 @@
+"""Shared objects: random batches over the dtypes, dimensions and parities the package promises."""
+
+import numpy as np
+import pytest
+import torch
+
+from skpr.augmentation import draw_elements
+from skpr.symmetry import act
+
+SHAPES = [(11,), (12,), (9, 10), (12, 12), (6, 7, 8)]
+DTYPES = ["float32", "float64", "complex64", "complex128"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def random_objects(shape, dtype, n_samples=24, boundary="zero", seed=0):
+    """Random non-negative (or complex) objects; with "zero", small content at random places of a dark frame."""
+    rng = np.random.default_rng(seed)
+    objects = rng.random((n_samples, *shape))
+    if np.dtype(dtype).kind == "c":
+        objects = objects * np.exp(2j * rng.random((n_samples, *shape)))
+    if boundary == "zero":
+        for sample in objects:
+            mask = np.zeros(shape, dtype=bool)
+            sizes = [rng.integers(max(2, n // 3), 2 * n // 3 + 1) for n in shape]
+            starts = [rng.integers(0, n - size + 1) for n, size in zip(shape, sizes, strict=True)]
+            mask[tuple(slice(a, a + s) for a, s in zip(starts, sizes, strict=True))] = True
+            sample[~mask] = 0
+    return objects.astype(dtype)
+
+
+def random_members(objects, boundary="zero", flip=True, phase=True, shift=True, seed=1):
+    """Another random member of each object's orbit."""
+    element = draw_elements(
+        objects,
+        max_shift=None if shift else 0,
+        flip_probability=0.5 if flip else 0.0,
+        random_phase=phase and np.iscomplexobj(objects),
+        boundary=boundary,
+        random_state=seed,
+    )
+    return act(objects, element, boundary)
+
+
+def relative_difference(a, b):
+    """Largest difference between two batches, relative to the largest value of each sample."""
+    axes = tuple(range(1, a.ndim))
+    scale = np.abs(b).max(axis=axes)
+    return float((np.abs(a - b).max(axis=axes) / np.where(scale > 0, scale, 1)).max())
+
+
+def tolerance(dtype):
+    """Rounding allowed in a result of this precision."""
+    return 1e-4 if np.dtype(dtype) in (np.float32, np.complex64) else 1e-8
+
+
+@pytest.fixture(params=SHAPES, ids=str)
+def object_shape(request):
+    return request.param
+
+
+@pytest.fixture(params=DTYPES)
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture(params=["zero", "circular"])
+def boundary(request):
+    return request.param
