@@ -118,8 +118,8 @@ def check_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False, 
     `fit` (`reset=True`) sets `n_features_in_` and the attribute `shape_attribute`; later calls raise a
     `ValueError` for samples of another shape.
     """
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    X = check_batch(X, **checks)
+    given, X = X, check_batch(X, **checks)
+    validate_data(estimator, given if hasattr(given, "shape") else X, reset=reset, skip_check_array=True)
     shape = tuple(X.shape[1:])
     if positive:
         check_non_negative(X, type(estimator).__name__)

@@ -65,7 +65,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
     variance_ : float
         Variance of the canonical training set at unit norm, `1 - |mean|^2`, between 0 and 1.
     n_iter_ : int
-        Passes over the training set that the template took.
+        Passes over the training set that the template took; 1 without a template.
 
     Notes
     -----
@@ -116,7 +116,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
         self._check_parameters()
         self._strategies = self._resolved_strategies()
-        for fitted in ("template_", "direction_", "n_iter_"):
+        for fitted in ("template_", "direction_"):
             if hasattr(self, fitted):
                 delattr(self, fitted)
         if self.flip in ("principal", "template"):
@@ -124,6 +124,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         if self._strategies.uses_template:
             self._fit_template(X)
         else:
+            self.n_iter_ = 1
             self.variance_ = 1 - _norm(self._mean_of(X, self._strategies))
         return self
 

@@ -106,7 +106,7 @@ class UNet(nn.Module):
         if self.centered:
             magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
         for refinement in self.refinements:
-            disagreement = self._projected(images, magnitudes) - images
+            disagreement = self._projected(images.detach(), magnitudes) - images.detach()
             images = images + refinement(torch.cat([images, disagreement], dim=1))
         return images
 

@@ -201,7 +201,13 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before "
                 "using this estimator."
             )
-        return super().predict(self._checked_magnitudes(X, reset=False))
+        X = self._checked_magnitudes(X, reset=False)
+        return np.concatenate([objects.numpy() for objects in self.forward_iter(X)])
+
+    @property
+    def predict_proba(self):
+        """Not offered: skorch's name for raw output, which for a regressor is what `predict` returns."""
+        raise AttributeError(f"{type(self).__name__} has no predict_proba; use predict")
 
     def score(self, X, y):
         """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""

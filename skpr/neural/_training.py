@@ -45,9 +45,6 @@ class OneCycle(Callback):
 class ProgressLine(Callback):
     """One line on the terminal that says epoch, losses and time left; nothing where no terminal watches."""
 
-    def __init__(self, sink=None):
-        self.sink = sink
-
     def on_epoch_end(self, net, **kwargs):
         """Rewrite the line."""
         if not shows_progress(net.verbose):
@@ -56,12 +53,12 @@ class ProgressLine(Callback):
         left = sum(net.history[:, "dur"]) / len(net.history) * (net.max_epochs - len(net.history))
         valid = f"  validation {row['valid_loss']:.4g}" if "valid_loss" in row else ""
         line = f"epoch {len(net.history)}/{net.max_epochs}  loss {row['train_loss']:.4g}{valid}  {max(left, 0):.0f} s left"
-        print(f"\r{line:<78}", end="", file=self.sink or sys.stderr, flush=True)
+        print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
 
     def on_train_end(self, net, **kwargs):
         """Leave the line behind."""
         if shows_progress(net.verbose) and len(net.history):
-            print(file=self.sink or sys.stderr, flush=True)
+            print(file=sys.stderr, flush=True)
 
 
 def shows_progress(verbose):

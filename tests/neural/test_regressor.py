@@ -1,0 +1,195 @@
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from skpr import FourierMagnitude, PhaseRetrievalRegressor
+from skpr.metrics import relative_error
+from tests.conftest import random_objects
+
+SMALL = {"module__hidden_width": 32, "max_epochs": 4, "device": "cpu", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    objects = random_objects((8, 8), "float32", n_samples=128)
+    return FourierMagnitude().fit_transform(objects), objects
+
+
+@pytest.mark.parametrize("module", ["mlp", "unet"])
+@pytest.mark.parametrize("criterion", ["relative", "mse", "orbit"])
+def test_training_lowers_every_loss(module, criterion, pairs):
+    net = PhaseRetrievalRegressor(module, criterion=criterion, batch_size=16, **SMALL | {"max_epochs": 8})
+    net.fit(*pairs)
+    losses = net.history[:, "train_loss"]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("module", ["mlp", "unet"])
+@pytest.mark.parametrize("shape", [(9,), (8, 7), (4, 5, 6)])
+def test_complex_objects_of_any_dimension(module, shape):
+    objects = random_objects(shape, "complex64", n_samples=32)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(module, **SMALL).fit(magnitudes, objects)
+    prediction = net.predict(magnitudes)
+    assert prediction.shape == objects.shape
+    assert prediction.dtype == np.complex64
+    assert 0 < net.score(magnitudes, objects) <= 1
+
+
+def test_a_network_can_learn_a_small_set_by_heart(pairs):
+    magnitudes, objects = (part[:32] for part in pairs)
+    net = PhaseRetrievalRegressor(random_state=0, device="cpu", max_epochs=150, module__hidden_width=128)
+    assert relative_error(objects, net.fit(magnitudes, objects).predict(magnitudes)) < 0.02
+
+
+def test_the_same_seed_gives_the_same_network(pairs):
+    first, second, other = (
+        PhaseRetrievalRegressor(**SMALL | {"random_state": seed}).fit(*pairs).predict(pairs[0]) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, other)
+
+
+def test_fitting_does_not_touch_torchs_generator(pairs):
+    before = torch.random.get_rng_state()
+    PhaseRetrievalRegressor(**SMALL).fit(*pairs)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_any_precision_is_trained_in_single(dtype, pairs):
+    net = PhaseRetrievalRegressor(**SMALL).fit(*(part.astype(dtype) for part in pairs))
+    assert net.predict(pairs[0].astype(dtype)).dtype == np.float32
+
+
+class Tiny(torch.nn.Module):
+    """A user's network that names one of the arguments it is offered, and one of its own."""
+
+    def __init__(self, object_shape, width=4):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.LazyLinear(width), torch.nn.Linear(width, int(np.prod(object_shape)))
+        )
+
+    def forward(self, magnitudes):
+        return self.layers(magnitudes)
+
+
+def test_a_module_class_of_ones_own(pairs):
+    net = PhaseRetrievalRegressor(Tiny, module__width=6, device="cpu", max_epochs=2, random_state=0)
+    assert net.fit(*pairs).predict(pairs[0]).shape == pairs[1].shape
+    assert net.module_.network.layers[1].out_features == 6
+
+
+def test_early_stopping_keeps_the_best_weights(pairs):
+    noise = np.random.default_rng(0).random(pairs[1].shape)
+    net = PhaseRetrievalRegressor(
+        early_stopping=True, n_iter_no_change=3, validation_fraction=0.25, lr=0.01, **SMALL | {"max_epochs": 60}
+    ).fit(pairs[0], noise)
+    losses = net.history[:, "valid_loss"]
+    assert len(losses) < 60
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 4
+    stopped_early = PhaseRetrievalRegressor(lr=0.01, **SMALL | {"max_epochs": 60}).fit(pairs[0], noise)
+    assert "valid_loss" not in stopped_early.history[-1]
+
+
+def test_early_stopping_needs_samples():
+    with pytest.raises(ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"):
+        PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(np.ones((1, 4)), np.ones((1, 2)))
+
+
+@pytest.mark.parametrize("keep", [pickle, joblib])
+def test_fitted_networks_can_be_kept(keep, pairs, tmp_path):
+    net = PhaseRetrievalRegressor(**SMALL | {"device": "auto"}).fit(*pairs)
+    with open(tmp_path / "net", "wb") as file:
+        keep.dump(net, file)
+    with open(tmp_path / "net", "rb") as file:
+        loaded = keep.load(file)
+    np.testing.assert_array_equal(loaded.predict(pairs[0]), net.predict(pairs[0]))
+    assert loaded.device == "auto"
+    assert loaded.get_params().keys() == net.get_params().keys()
+
+
+def test_parameters_are_stored_as_given(pairs):
+    net = PhaseRetrievalRegressor("unet", device="auto", verbose="auto", module__hidden_width=16, max_epochs=1)
+    before = net.get_params(deep=False)
+    net.fit(*pairs)
+    assert {k: net.get_params(deep=False)[k] for k in before} == before
+    copy = clone(net)
+    assert copy.module__hidden_width == 16
+    assert not copy.initialized_
+
+
+def test_partial_fit_goes_on_from_the_present_weights(pairs):
+    net = PhaseRetrievalRegressor(**SMALL)
+    net.partial_fit(*pairs).partial_fit(*pairs)
+    assert len(net.history) == 8
+    assert net.history[-1, "train_loss"] < net.history[3, "train_loss"]
+    with pytest.raises(ValueError, match=r"y has real objects of shape \(7, 8\), but the network was built for real ones"):
+        net.partial_fit(pairs[0], pairs[1][:, 1:])
+
+
+def test_interrupting_leaves_a_usable_estimator(pairs):
+    from skorch.callbacks import Callback
+
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    net = PhaseRetrievalRegressor(**SMALL | {"max_epochs": 10}, callbacks=[Interrupt()]).fit(*pairs)
+    assert len(net.history) == 2
+    assert np.isfinite(net.predict(pairs[0])).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"module": "resnet"}, "module='resnet' is not valid; choose 'mlp', 'unet' or a torch.nn.Module class"),
+        ({"criterion": "mae"}, "criterion='mae' is not valid; choose 'mse', 'relative', 'orbit' or"),
+        ({"magnitude_scaling": "cube"}, "magnitude_scaling='cube' is not valid; choose 'sqrt', 'log' or None"),
+        ({"max_epochs": 0}, "max_epochs=0 is not valid; give an integer >= 1"),
+        ({"validation_fraction": 1.5}, r"validation_fraction=1.5 is not valid; give a number in \(0, 1\)"),
+        ({"device": "abacus"}, "device='abacus' is not a device"),
+        ({"modul__width": 3}, "modul__width"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, message, pairs):
+    with pytest.raises((ValueError, TypeError), match=message):
+        PhaseRetrievalRegressor(**{"device": "cpu"} | parameters).fit(*pairs)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ones((3, 4)), np.ones((2, 4)), r"inconsistent numbers of samples: \[3, 2\]"),
+        (np.ones((3, 4)), None, "requires y to be passed"),
+        (-np.ones((3, 4)), np.ones((3, 4)), "Negative values in data passed to PhaseRetrievalRegressor"),
+        (np.full((3, 4), np.nan), np.ones((3, 4)), "Input X contains NaN"),
+        (np.ones((3, 4)), np.full((3, 4), np.inf), "Input y contains infinity"),
+        (1j * np.ones((3, 4)), np.ones((3, 4)), r"Complex data not supported: X is complex128.*np.abs\(X\)"),
+        (np.ones((3, 4)), np.ones(3), "Expected 2D array, got 1D array"),
+    ],
+)
+def test_bad_data_is_named(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        PhaseRetrievalRegressor(**SMALL).fit(X, y)
+
+
+def test_other_shapes_and_unfitted_networks_are_refused(pairs):
+    with pytest.raises(NotFittedError, match="This PhaseRetrievalRegressor instance is not fitted yet"):
+        PhaseRetrievalRegressor().predict(pairs[0])
+    net = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
+    with pytest.raises(ValueError, match=r"samples of shape \(16, 15\), but PhaseRetrievalRegressor was fitted on"):
+        net.predict(pairs[0][:, :, 1:])
+
+
+def test_one_sample_can_be_fitted_and_predicted(pairs):
+    net = PhaseRetrievalRegressor(**SMALL).fit(pairs[0][:1], pairs[1][:1])
+    assert np.isfinite(net.predict(pairs[0][:1])).all()

@@ -1,0 +1,144 @@
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (makes the next import possible)
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_validate
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from skpr import (
+    FourierMagnitude,
+    PhaseRetrievalRegressor,
+    ShiftFlipAugmenter,
+    SymmetryBreakingRegressor,
+    SymmetryCanonicalizer,
+    make_phase_retriever,
+)
+from skpr.datasets import load_digit_objects
+from skpr.metrics import neg_relative_error_scorer, relative_error
+from tests.conftest import random_members, random_objects
+
+SMALL = {"module__hidden_width": 64, "max_epochs": 3, "device": "cpu", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    objects = load_digit_objects(image_size=10, return_X_y=True)[0][:240]
+    return ShiftFlipAugmenter(frame_shape=14, random_state=0).fit_transform(objects)
+
+
+def retriever(**parameters):
+    return make_phase_retriever(**SMALL | parameters)
+
+
+def test_breaking_the_symmetries_lowers_the_error(digits):
+    train, test = digits[:200], digits[200:]
+    errors = {}
+    for name, step in [("raw", "passthrough"), ("canonical", SymmetryCanonicalizer())]:
+        model = retriever(max_epochs=25)
+        model.set_params(retrieve__transformer__canonicalize=step).fit(train, train)
+        errors[name] = relative_error(test, model.predict(test))
+    assert errors["canonical"] < 0.75 * errors["raw"]
+
+
+def test_measured_magnitudes_skip_the_simulation(digits):
+    model = retriever().fit(digits, digits)
+    magnitudes = FourierMagnitude().fit_transform(digits)
+    np.testing.assert_array_equal(model[1:].predict(magnitudes), model.predict(digits))
+    assert model.score(digits, digits) == pytest.approx(1 - relative_error(digits, model.predict(digits)))
+
+
+def test_augmentation_before_canonicalization_changes_nothing_that_is_learned(digits):
+    model = retriever()
+    augmented = clone(model).set_params(
+        retrieve__transformer=Pipeline(
+            [("augment", ShiftFlipAugmenter(random_state=1)), ("canonicalize", SymmetryCanonicalizer())]
+        )
+    )
+    first, second = (m.fit(digits, digits).predict(digits) for m in (model, augmented))
+    np.testing.assert_allclose(first, second, atol=1e-3)
+
+
+def test_grid_search_swaps_the_symmetry_breaking_step_in_two_processes(digits):
+    grid = {"retrieve__transformer__canonicalize": ["passthrough", SymmetryCanonicalizer("centroid", "principal")]}
+    search = GridSearchCV(retriever(), grid, scoring=neg_relative_error_scorer, cv=2, n_jobs=2, error_score="raise")
+    search.fit(digits, digits)
+    assert search.cv_results_["mean_test_score"].shape == (2,)
+    assert (search.cv_results_["mean_test_score"] < 0).all()
+    assert search.best_estimator_.predict(digits).shape == digits.shape
+
+
+def test_halving_search_over_epochs(digits):
+    search = HalvingGridSearchCV(
+        retriever(),
+        {"retrieve__transformer__canonicalize__flip": ["moment", "template"]},
+        resource="retrieve__regressor__max_epochs",
+        min_resources=1,
+        max_resources=2,
+        factor=2,
+        scoring=neg_relative_error_scorer,
+        cv=2,
+        error_score="raise",
+    ).fit(digits, digits)
+    assert search.best_params_["retrieve__regressor__max_epochs"] == 2
+
+
+def test_cross_validation_and_cloning_of_complex_objects():
+    objects = random_objects((8, 9), "complex64", n_samples=60)
+    scores = cross_validate(clone(retriever()), objects, objects, cv=2, error_score="raise")
+    assert ((scores["test_score"] > 0) & (scores["test_score"] < 1)).all()
+
+
+def test_fitted_pipelines_can_be_kept(digits, tmp_path):
+    model = retriever().fit(digits, digits)
+    joblib.dump(model, tmp_path / "model.joblib")
+    np.testing.assert_array_equal(joblib.load(tmp_path / "model.joblib").predict(digits), model.predict(digits))
+
+
+def test_transformers_chain_in_a_flat_pipeline(digits):
+    simulate = make_pipeline(
+        ShiftFlipAugmenter(frame_shape=20, random_state=0), SymmetryCanonicalizer(), FourierMagnitude()
+    )
+    expected = FourierMagnitude(fourier_shape=40).fit_transform(digits)
+    np.testing.assert_allclose(simulate.fit_transform(digits), expected, atol=1e-3)
+
+
+def test_transformers_work_inside_the_stock_class():
+    objects = random_objects((12,), "float64", n_samples=60)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    stock = TransformedTargetRegressor(Ridge(), transformer=SymmetryCanonicalizer("box", "moment"), check_inverse=False)
+    ours = SymmetryBreakingRegressor(Ridge(), SymmetryCanonicalizer("box", "moment"))
+    np.testing.assert_allclose(
+        stock.fit(magnitudes, objects).predict(magnitudes), ours.fit(magnitudes, objects).predict(magnitudes)
+    )
+
+
+def test_any_regressor_fits():
+    objects = random_objects((12,), "float64", n_samples=60)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    model = SymmetryBreakingRegressor(KNeighborsRegressor(n_neighbors=1)).fit(magnitudes, objects)
+    assert model.score(FourierMagnitude().fit_transform(random_members(objects)), objects) == pytest.approx(1)
+
+
+def test_circular_shifts_without_oversampling():
+    assert make_phase_retriever(oversampling=1).named_steps["retrieve"].transformer[0].boundary == "circular"
+    assert make_phase_retriever().named_steps["retrieve"].transformer[0].boundary == "zero"
+    with pytest.raises(ValueError, match="boundary='wrap' is not valid"):
+        retriever(boundary="wrap").fit(np.ones((4, 8)), np.ones((4, 8)))
+
+
+def test_defaults_are_our_own():
+    objects = random_objects((6,), "float32", n_samples=8)
+    model = SymmetryBreakingRegressor().fit(FourierMagnitude().fit_transform(objects), objects)
+    assert isinstance(model.regressor_, PhaseRetrievalRegressor)
+    assert isinstance(model.transformer_, SymmetryCanonicalizer)
+
+
+def test_bad_transformers_and_targets_are_named():
+    with pytest.raises(ValueError, match="transformer='none' is not valid; give a transformer or 'passthrough'"):
+        SymmetryBreakingRegressor(transformer="none").fit(np.ones((2, 3)), np.ones((2, 3)))
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        SymmetryBreakingRegressor().fit(np.ones((2, 3)), None)
