@@ -79,7 +79,9 @@ def _check_tensor(batch, name, allow_complex, ensure_all_finite):
             "batch[None] if it is one sample"
         )
     if batch.shape[0] == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={tuple(batch.shape)}) while a minimum of 1 is required.")
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={tuple(batch.shape)}) while a minimum of 1 is required."
+        )
     _check_sample_axes(batch.shape, name)
     if not batch.dtype.is_floating_point and not batch.is_complex():
         small = torch.bool, torch.uint8, torch.int8, torch.int16
@@ -88,7 +90,9 @@ def _check_tensor(batch, name, allow_complex, ensure_all_finite):
         batch = batch.float()
     bad = torch.isinf(batch) if ensure_all_finite == "allow-nan" else ~torch.isfinite(batch)
     if ensure_all_finite and bad.any():
-        raise ValueError(f"Input {name} contains NaN or infinity: {int(bad.sum())} of {batch.numel()} values.")
+        raise ValueError(
+            f"Input {name} contains NaN or infinity: {int(bad.sum())} of {batch.numel()} values."
+        )
     return batch
 
 

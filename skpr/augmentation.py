@@ -83,7 +83,9 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         if self.max_shift is not None and not (isinstance(self.max_shift, Integral) and self.max_shift >= 0):
             raise ValueError(f"max_shift={self.max_shift!r} is not valid; give an integer >= 0 or None")
         if not (isinstance(self.flip_probability, Real) and 0 <= self.flip_probability <= 1):
-            raise ValueError(f"flip_probability={self.flip_probability!r} is not valid; give a number from 0 to 1")
+            raise ValueError(
+                f"flip_probability={self.flip_probability!r} is not valid; give a number from 0 to 1"
+            )
         self.frame_shape_ = _resolved_frame(self.frame_shape, tuple(X.shape[1:]))
         return self
 
@@ -156,7 +158,10 @@ def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundar
     is_complex = to_tensor(objects[:1]).is_complex()
     flips = rng.random_sample(n_samples) < flip_probability
     reach = sizes if max_shift is None else np.minimum(max_shift, sizes)
-    lowest, highest = np.broadcast_to(-reach, (n_samples, len(sizes))), np.broadcast_to(reach, (n_samples, len(sizes)))
+    lowest, highest = (
+        np.broadcast_to(-reach, (n_samples, len(sizes))),
+        np.broadcast_to(reach, (n_samples, len(sizes))),
+    )
     if boundary == "zero":
         starts, extents = (np.asarray(to_tensor(part).cpu()) for part in content_box(objects))
         starts = np.where(flips[:, None], sizes - starts - extents, starts)

@@ -62,7 +62,9 @@ class ReconstructionDisplay:
         X, y = X[:n_rows], y[:n_rows]
         steps = getattr(estimator, "steps", ())
         magnitudes = estimator[:-1].transform(X) if len(steps) > 1 else X
-        return cls.from_predictions(y, estimator.predict(X), magnitudes, n_rows=n_rows, boundary=boundary, **plot_params)
+        return cls.from_predictions(
+            y, estimator.predict(X), magnitudes, n_rows=n_rows, boundary=boundary, **plot_params
+        )
 
     @classmethod
     def from_predictions(cls, y_true, y_pred, magnitudes, *, n_rows=4, boundary="zero", **plot_params):

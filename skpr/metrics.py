@@ -63,7 +63,10 @@ def relative_error(y_true, y_pred, *, shift=True, flip=True, boundary="zero", mu
     truth, prediction = _checked_pair(y_true, y_pred)
     registered, element = register(prediction, truth, shift=shift, flip=flip, phase=True, boundary=boundary)
     cut_off = map_chunks(
-        lambda x, shifts, flips: lost_energy(x, shifts, flips, boundary), prediction, element.shift, element.flip
+        lambda x, shifts, flips: lost_energy(x, shifts, flips, boundary),
+        prediction,
+        element.shift,
+        element.flip,
     )
     return _averaged(map_chunks(_invariant_error, truth, registered, cut_off), multioutput)
 
@@ -79,7 +82,9 @@ def _invariant_error(truth, registered, cut_off):
     return torch.where(empty, ((total > 0) | (norm > 0)).double(), error.clamp(0, 1))
 
 
-def orbit_mean_squared_error(y_true, y_pred, *, shift=True, flip=True, phase=None, boundary="zero", multioutput="uniform_average"):
+def orbit_mean_squared_error(
+    y_true, y_pred, *, shift=True, flip=True, phase=None, boundary="zero", multioutput="uniform_average"
+):
     r"""Mean squared error per pixel after registration, `min_g |g B - A|^2 / n_pixels`.
 
     Parameters
@@ -201,18 +206,24 @@ def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_av
     >>> fourier_error(FourierMagnitude().fit_transform(x), x[:, ::-1])
     0.0
     """
-    magnitudes = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    magnitudes = check_batch(
+        magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan"
+    )
     objects = check_batch(objects, name="objects")
     if len(magnitudes) != len(objects):
         raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
-    computed = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit_transform(objects)
+    computed = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit_transform(
+        objects
+    )
 
     def chi(measured, model):
         known = ~measured.isnan()
         measured = torch.where(known, measured, 0).double()
         misfit = torch.where(known, model.double() - measured, 0)
         norm = energy(measured)
-        return torch.where(norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt())
+        return torch.where(
+            norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt()
+        )
 
     return _averaged(map_chunks(chi, magnitudes, computed), multioutput)
 

@@ -159,7 +159,9 @@ def invert(element):
     flipped = element.flip
     sign = 2 * flipped.astype(np.int64) - 1 if isinstance(flipped, np.ndarray) else 2 * flipped.long() - 1
     where = np.where if isinstance(flipped, np.ndarray) else torch.where
-    return GroupElement(sign[:, None] * element.shift, flipped, where(flipped, element.phase, element.phase.conj()))
+    return GroupElement(
+        sign[:, None] * element.shift, flipped, where(flipped, element.phase, element.phase.conj())
+    )
 
 
 def content_box(objects):
@@ -355,7 +357,11 @@ def best_element(x, y, use_shift, use_flip, use_phase, boundary):
     peaks, lags = zip(*(measure(c).max(dim=1) for c in scores), strict=True)
     flipped = peaks[1] > peaks[0] if use_flip else torch.zeros_like(peaks[0], dtype=torch.bool)
     lag = torch.where(flipped, lags[-1], lags[0])
-    value = torch.where(flipped[:, None], scores[-1], scores[0]).gather(1, lag[:, None])[:, 0] if use_phase else None
+    value = (
+        torch.where(flipped[:, None], scores[-1], scores[0]).gather(1, lag[:, None])[:, 0]
+        if use_phase
+        else None
+    )
     shifts = _signed_lags(lag, x.shape[1:], boundary) if use_shift else lag.new_zeros(len(x), x.ndim - 1)
     phase = unit(value) if use_phase else torch.ones(len(x), dtype=x.dtype, device=x.device)
     return GroupElement(shifts, flipped, phase)
@@ -459,7 +465,11 @@ def _broadcast(references, objects):
     if len(references) == len(objects):
         return references
     shape = tuple(objects.shape)
-    return references.expand(shape) if isinstance(references, torch.Tensor) else np.broadcast_to(references, shape)
+    return (
+        references.expand(shape)
+        if isinstance(references, torch.Tensor)
+        else np.broadcast_to(references, shape)
+    )
 
 
 def _padded_values(objects, boundary):

@@ -10,7 +10,9 @@ from skpr import (
     SymmetryCanonicalizer,
 )
 
-COMPLEX = {"check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"}
+COMPLEX = {
+    "check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"
+}
 SINGLE = {"check_regressor_multioutput": "networks compute and predict in float32, whatever comes"}
 NETWORK = SINGLE | {
     "check_no_attributes_set_in_init": "skorch keeps module__ and similar keyword arguments, and its state, as attributes",

@@ -26,7 +26,9 @@ def test_any_grid_can_be_given(fourier_shape):
     x = random_objects((9, 12), "float64")
     found = FourierMagnitude(fourier_shape=fourier_shape).fit_transform(x)
     shape = (fourier_shape,) * 2 if np.ndim(fourier_shape) == 0 else fourier_shape
-    np.testing.assert_allclose(found, np.fft.fftshift(np.abs(np.fft.fft2(x, s=shape)), axes=(1, 2)), atol=1e-12)
+    np.testing.assert_allclose(
+        found, np.fft.fftshift(np.abs(np.fft.fft2(x, s=shape)), axes=(1, 2)), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
@@ -60,7 +62,9 @@ def test_impossible_grids_are_refused(parameters, message):
 
 def test_objects_of_another_shape_are_refused():
     magnitude = FourierMagnitude().fit(np.ones((2, 4, 4)))
-    with pytest.raises(ValueError, match=r"shape \(4, 5\), but FourierMagnitude was fitted on samples of shape \(4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"shape \(4, 5\), but FourierMagnitude was fitted on samples of shape \(4, 4\)"
+    ):
         magnitude.transform(np.ones((2, 4, 5)))
 
 

@@ -39,7 +39,10 @@ def brute_force_relative_error(a, b):
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_relative_error_is_its_definition(dtype):
-    a, b = random_objects((9,), dtype, boundary="circular"), random_objects((9,), dtype, boundary="circular", seed=1)
+    a, b = (
+        random_objects((9,), dtype, boundary="circular"),
+        random_objects((9,), dtype, boundary="circular", seed=1),
+    )
     expected = [brute_force_relative_error(x, y) for x, y in zip(a, b, strict=True)]
     np.testing.assert_allclose(relative_error(a, b, multioutput="raw_values"), expected, atol=1e-12)
 
@@ -84,7 +87,9 @@ def test_psnr_and_ssim_are_those_of_the_registered_image():
         orbit_psnr(x, moved, data_range=1.0, multioutput="raw_values"), 10 * np.log10(1 / mse), rtol=1e-6
     )
     ssim = [structural_similarity(a, b, data_range=1.0) for a, b in zip(x, noisy, strict=True)]
-    np.testing.assert_allclose(orbit_ssim(x, moved, data_range=1.0, multioutput="raw_values"), ssim, rtol=1e-6)
+    np.testing.assert_allclose(
+        orbit_ssim(x, moved, data_range=1.0, multioutput="raw_values"), ssim, rtol=1e-6
+    )
     assert orbit_ssim(x, moved, data_range=2.0) > np.mean(ssim)
 
 
@@ -130,11 +135,20 @@ def test_scorers_work_in_cross_validation_and_greater_is_better():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: relative_error(np.ones((2, 3)), np.ones((3, 3))), r"y_true has shape \(2, 3\) but y_pred has shape"),
+        (
+            lambda: relative_error(np.ones((2, 3)), np.ones((3, 3))),
+            r"y_true has shape \(2, 3\) but y_pred has shape",
+        ),
         (lambda: relative_error(np.ones((2, 3)), np.full((2, 3), np.nan)), "Input y_pred contains NaN"),
         (lambda: orbit_psnr(np.ones((2, 3)), np.ones((2, 3)), data_range=0), "data_range=0 is not valid"),
-        (lambda: orbit_ssim(np.ones((1, 8, 8)), 1j * np.ones((1, 8, 8)), data_range=1), "compares real objects"),
-        (lambda: relative_error(np.ones((2, 3)), np.ones((2, 3)), multioutput="sum"), "multioutput='sum' is not valid"),
+        (
+            lambda: orbit_ssim(np.ones((1, 8, 8)), 1j * np.ones((1, 8, 8)), data_range=1),
+            "compares real objects",
+        ),
+        (
+            lambda: relative_error(np.ones((2, 3)), np.ones((2, 3)), multioutput="sum"),
+            "multioutput='sum' is not valid",
+        ),
         (lambda: fourier_error(np.ones((2, 8)), np.ones((3, 4))), "2 magnitudes do not match 3 objects"),
     ],
 )

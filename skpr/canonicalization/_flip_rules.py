@@ -119,7 +119,9 @@ def fourier_score(x, boundary, direction=None):
     else:
         starts, sizes = content_box(x)
         middle = (starts[:, -1] + (sizes[:, -1] - 1) / 2) - (size - 1) / 2
-        ramp = torch.polar(torch.ones_like(middle, dtype=torch.float64), 2 * math.pi * k[-1] * middle.double())
+        ramp = torch.polar(
+            torch.ones_like(middle, dtype=torch.float64), 2 * math.pi * k[-1] * middle.double()
+        )
     amplitude = x.abs().flatten(1).sum(dim=1)
     scale = torch.where(amplitude > 0, amplitude, 1.0)
     zero = x.flatten(1).sum(dim=1) / scale
@@ -150,5 +152,3 @@ def _coordinates(x):
 def _upper_indices(n_axes):
     triples = [(i, j, k) for i in range(n_axes) for j in range(i, n_axes) for k in range(j, n_axes)]
     return tuple(torch.tensor(index) for index in zip(*triples, strict=True))
-
-

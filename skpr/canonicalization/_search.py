@@ -210,7 +210,9 @@ def shifts_by_rule(x, strategies):
         for axis, mask in enumerate(allowed, start=1):
             view = [len(tied)] + [rows.shape[a] if a == axis else 1 for a in range(1, rows.ndim)]
             scores = scores.masked_fill(~mask[tied].view(view), -torch.inf)
-        shifts[tied] = torch.stack(torch.unravel_index(scores.flatten(1).argmax(dim=1), rows.shape[1:]), dim=1)
+        shifts[tied] = torch.stack(
+            torch.unravel_index(scores.flatten(1).argmax(dim=1), rows.shape[1:]), dim=1
+        )
     return shifts
 
 

@@ -18,7 +18,11 @@ _FILES = {
         "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
         "f4a8712d7a061bf5bd6d2ca38dc4d50a",
     ),
-    "test": ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79", "8181f5470baa50b63fa0f6fddb340f0a"),
+    "test": (
+        "t10k-images-idx3-ubyte.gz",
+        "bef4ecab320f06d8554ea6380940ec79",
+        "8181f5470baa50b63fa0f6fddb340f0a",
+    ),
 }
 
 
@@ -71,7 +75,9 @@ def read_idx_images(path, content_hash=None):
         with gzip.open(path) as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise OSError(f"{path} cannot be read as a gzip file: {error}; delete it to download it again") from error
+        raise OSError(
+            f"{path} cannot be read as a gzip file: {error}; delete it to download it again"
+        ) from error
     if content_hash and hashlib.md5(content, usedforsecurity=False).hexdigest() != content_hash:
         raise OSError(f"{path} is not the original data set (MD5 differs); delete it to download it again")
     if len(content) < 16:
@@ -88,5 +94,9 @@ def _download(path, archive_hash):
     except ImportError as error:
         raise ImportError("downloading Fashion-MNIST needs pooch: pip install 'skpr[data]'") from error
     pooch.retrieve(
-        _SOURCE + path.name, known_hash=f"md5:{archive_hash}", fname=path.name, path=path.parent, progressbar=False
+        _SOURCE + path.name,
+        known_hash=f"md5:{archive_hash}",
+        fname=path.name,
+        path=path.parent,
+        progressbar=False,
     )

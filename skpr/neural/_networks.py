@@ -3,7 +3,8 @@
 A module is constructed with `fourier_shape`, `object_shape` and `n_channels` (1 for real objects, 2 for the real and
 imaginary parts of complex ones) and maps features of shape (n_samples, *fourier_shape) to
 (n_samples, n_channels, *object_shape). A module with a true attribute `uses_magnitudes` is called with the magnitudes
-themselves as a second argument, scaled to an object of unit norm, so that it can hold its estimate against them.
+themselves as a second argument, scaled to an object of unit norm, so that it can hold its estimate against them. In
+training it may return a tuple of images, each of which gets a loss; the first is the prediction.
 """
 
 import math
@@ -55,12 +56,15 @@ class MLP(nn.Module):
 
 
 class UNet(nn.Module):
-    """A perceptron's image, refined by small U-Nets that see where it disagrees with the measured magnitudes.
+    """A perceptron's image, driven towards the measured magnitudes, then cleaned by a U-Net.
 
     Convolutions cannot read a spectrum: every Fourier pixel concerns the whole image. So a fully connected front end
-    makes a first image `x`; then each of `n_refinements` stages computes the image `P x` that has the measured
-    magnitudes and the phases of `F x` (one Fourier-magnitude projection), and a U-Net turns `x` and `P x - x` into a
-    correction of `x`.
+    makes a first image; a few unrolled steps of hybrid input-output (Fienup, 1982), which have nothing to learn and
+    so nothing to overfit, pull it towards the measured magnitudes; and a U-Net turns both images, and where the second
+    still disagrees with the measurement, into a correction.
+
+    In training, the front end's image is a second output and has a loss of its own; the stages after it see its values
+    and pass no gradient back through the phases of its spectrum, which are noise where the spectrum is weak.
 
     Parameters
     ----------
@@ -70,9 +74,13 @@ class UNet(nn.Module):
     hidden_width, n_hidden_layers, dropout
         Of the front end, an :class:`MLP`.
     width : int
-        Feature maps of the U-Nets at their finest level.
-    n_refinements : int
-        Number of stages.
+        Feature maps of the U-Net at its finest level.
+    n_projections : int
+        Unrolled steps between front end and U-Net.
+    beta : float
+        Feedback of these steps.
+    non_negative : bool
+        Whether they also ask for non-negative values, besides the frame as support.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     """
@@ -87,76 +95,110 @@ class UNet(nn.Module):
         hidden_width=1536,
         n_hidden_layers=3,
         dropout=0.0,
-        width=32,
-        n_refinements=1,
+        width=24,
+        n_projections=5,
+        beta=0.9,
+        non_negative=False,
         centered=True,
     ):
         super().__init__()
         self.fourier_shape = tuple(fourier_shape)
         self.object_shape = tuple(object_shape)
+        self.n_projections = n_projections
+        self.beta = beta
+        self.non_negative = non_negative and n_channels == 1
         self.centered = centered
         self.front = MLP(fourier_shape, object_shape, n_channels, hidden_width, n_hidden_layers, dropout)
-        self.refinements = nn.ModuleList(
-            _Refinement(len(object_shape), n_channels, width) for _ in range(n_refinements)
-        )
+        self.correction = _Correction(len(object_shape), 3 * n_channels, n_channels, width)
 
     def forward(self, features, magnitudes):
-        """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape)."""
-        images = self.front(features)
+        """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape).
+
+        In training a pair: the final images and the front end's.
+        """
+        first = self.front(features)
+        with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+            driven, disagreement = self._driven(first.float(), magnitudes)
+        final = driven + self.correction(torch.cat([first.detach(), driven, disagreement], dim=1))
+        return (final, first) if self.training else final
+
+    def _driven(self, images, magnitudes):
+        """Images after the unrolled steps, and what one more magnitude projection would change in them."""
         if self.centered:
             magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
-        for refinement in self.refinements:
-            disagreement = self._projected(images.detach(), magnitudes) - images.detach()
-            images = images + refinement(torch.cat([images, disagreement], dim=1))
-        return images
+        objects = images[:, 0] if images.shape[1] == 1 else torch.complex(images[:, 0], images[:, 1])
+        inside = (slice(None), *(slice(n) for n in self.object_shape))
+        estimate = objects.new_zeros((len(objects), *self.fourier_shape))
+        estimate[inside] = self._admissible(objects)
+        for _ in range(self.n_projections):
+            projected = project_magnitudes(estimate, magnitudes)
+            # hybrid input-output: keep what is admissible, push back what is not
+            estimate = estimate - self.beta * projected
+            kept = projected[inside]
+            if self.non_negative:
+                kept = torch.where(kept >= 0, kept, estimate[inside])
+            estimate[inside] = kept
+        driven = self._admissible(estimate[inside])
+        estimate = torch.zeros_like(estimate)
+        estimate[inside] = driven
+        disagreement = project_magnitudes(estimate, magnitudes)[inside] - driven
+        return _as_channels(driven), _as_channels(disagreement)
 
-    def _projected(self, images, magnitudes):
-        """The images with the measured Fourier magnitudes, cut to the frame."""
-        with torch.autocast(images.device.type, enabled=False):
-            images = images.float()
-            real = images.shape[1] == 1
-            objects = images[:, 0] if real else torch.complex(images[:, 0], images[:, 1])
-            spectrum = to_spectrum(objects, self.fourier_shape)
-            measured = magnitudes[..., : spectrum.shape[-1]]
-            # a soft quotient: near zeros of the spectrum the phase means nothing, and its gradient explodes
-            corrected = from_spectrum(
-                spectrum * (measured / (spectrum.abs() + 1e-3)), self.fourier_shape, real=real
-            )
-            corrected = corrected[(slice(None), *(slice(n) for n in self.object_shape))]
-        return corrected[:, None] if real else torch.stack([corrected.real, corrected.imag], dim=1)
+    def _admissible(self, objects):
+        return objects.clamp_min(0) if self.non_negative else objects
 
 
-class _Refinement(nn.Module):
-    """A U-Net of two levels below half resolution, whose last layer starts at zero."""
+def project_magnitudes(estimate, magnitudes):
+    """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace its moduli.
 
-    def __init__(self, n_axes, n_channels, width):
+    Parameters
+    ----------
+    estimate : torch.Tensor of shape (n_samples, *fourier_shape)
+        Real or complex, on the whole dark grid.
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        In FFT order.
+    """
+    grid = tuple(estimate.shape[1:])
+    spectrum = to_spectrum(estimate, grid)
+    moduli = spectrum.abs().clamp_min(torch.finfo(magnitudes.dtype).tiny)
+    scaled = spectrum * (magnitudes[..., : spectrum.shape[-1]] / moduli)
+    return from_spectrum(scaled, grid, real=not estimate.is_complex())
+
+
+class _Correction(nn.Module):
+    """A U-Net of two levels below full resolution, whose last layer starts at zero."""
+
+    def __init__(self, n_axes, n_in, n_out, width):
         super().__init__()
-        convolution = CONVOLUTIONS[n_axes]
-        self.down = convolution(2 * n_channels, width, kernel_size=2, stride=2)
+        self.down = CONVOLUTIONS[n_axes](n_in, width, kernel_size=2, stride=2)
         self.fine = nn.Sequential(_convolved(n_axes, width, width), _convolved(n_axes, width, width))
         self.pool = POOLINGS[n_axes](2)
         self.coarse = nn.Sequential(
             _convolved(n_axes, width, 2 * width), _convolved(n_axes, 2 * width, 2 * width)
         )
         self.merge = nn.Sequential(_convolved(n_axes, 3 * width, width), _convolved(n_axes, width, width))
-        self.up = TRANSPOSED[n_axes](width, n_channels, kernel_size=2, stride=2)
+        self.up = TRANSPOSED[n_axes](width, n_out, kernel_size=2, stride=2)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
         if n_axes == 2:  # a third faster on a CPU
             self.to(memory_format=torch.channels_last)
 
     def forward(self, images):
+        """Map (n_samples, n_in, *object_shape) to (n_samples, n_out, *object_shape)."""
         shape = images.shape[2:]
         spare = [pad for n in reversed(shape) for pad in (0, -n % 4)]
         fine = self.fine(self.down(nn.functional.pad(images, spare)))
         coarse = nn.functional.interpolate(self.coarse(self.pool(fine)), scale_factor=2)
-        return self.up(self.merge(torch.cat([fine, coarse], dim=1)))[
-            (slice(None), slice(None), *(slice(n) for n in shape))
-        ]
+        corrections = self.up(self.merge(torch.cat([fine, coarse], dim=1)))
+        return corrections[(slice(None), slice(None), *(slice(n) for n in shape))]
 
 
 def _convolved(n_axes, n_in, n_out):
     return nn.Sequential(CONVOLUTIONS[n_axes](n_in, n_out, kernel_size=3, padding=1), nn.GELU())
+
+
+def _as_channels(objects):
+    return torch.stack([objects.real, objects.imag], dim=1) if objects.is_complex() else objects[:, None]
 
 
 MODULES = {"mlp": MLP, "unet": UNet}

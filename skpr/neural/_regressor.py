@@ -34,8 +34,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     ----------
     module : {"mlp", "unet"} or torch.nn.Module class, default="mlp"
         The network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or a class of your own. Of the keyword
-        arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2 complex) and `centered`, its constructor is
-        given those it names; `forward` takes a batch of scaled magnitudes (n_samples, \*fourier_shape) and returns
+        arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2 complex), `non_negative` and `centered`,
+        its constructor is given those it names; `forward` takes a batch of scaled magnitudes (n_samples, \*fourier_shape) and returns
         (n_samples, n_channels, \*object_shape).
     criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
         Squared error relative to each object's energy; plain mean squared error; or the squared error minimised
@@ -70,8 +70,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     ----------
     fourier_shape_, object_shape_ : tuple of int
         Shapes of one magnitude and one object.
-    is_complex_ : bool
-        Whether the targets are complex.
+    is_complex_, is_non_negative_ : bool
+        Whether the targets are complex, and whether they are real and non-negative.
     module_ : torch.nn.Module
         The network inside its scaling.
     history : skorch.history.History
@@ -222,10 +222,13 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         X = self._checked_magnitudes(X, reset=reset)
         y = check_batch(y, name="y")
         if len(X) != len(y):
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}"
+            )
         shape, is_complex = tuple(y.shape[1:]), _is_complex(y)
         if reset:
             self.object_shape_, self.is_complex_ = shape, is_complex
+            self.is_non_negative_ = not is_complex and bool(y.min() >= 0)
         elif (shape, is_complex) != (self.object_shape_, self.is_complex_):
             raise ValueError(
                 f"y has {'complex' if is_complex else 'real'} objects of shape {shape}, but the network was built for "
@@ -250,7 +253,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             if not isinstance(value, Integral) or value == 0 or (value < 0 and name != "batch_size"):
                 raise ValueError(f"{name}={value!r} is not valid; give an integer >= 1")
         if not (isinstance(self.validation_fraction, Real) and 0 < self.validation_fraction < 1):
-            raise ValueError(f"validation_fraction={self.validation_fraction!r} is not valid; give a number in (0, 1)")
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction!r} is not valid; give a number in (0, 1)"
+            )
 
     def check_data(self, X, y):
         """Nothing to do: skorch calls this after :meth:`fit` has checked everything."""
@@ -264,7 +269,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     def initialize(self):
         """Build network, loss, optimizer and callbacks; `fit` calls it when it has learned the shapes."""
         if not hasattr(self, "scaling_statistics_"):
-            raise NotFittedError(f"{type(self).__name__} learns its shapes from data: call fit or partial_fit first")
+            raise NotFittedError(
+                f"{type(self).__name__} learns its shapes from data: call fit or partial_fit first"
+            )
         with self._resolved():
             return super().initialize()
 
@@ -275,6 +282,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             "fourier_shape": self.fourier_shape_,
             "object_shape": self.object_shape_,
             "n_channels": n_channels,
+            "non_negative": self.is_non_negative_,
             "centered": self.centered,
         }
         module = MODULES.get(self.module, self.module) if isinstance(self.module, str) else self.module
@@ -289,7 +297,11 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     def initialize_criterion(self):
         """Construct the loss."""
-        criterion = CRITERIA.get(self.criterion, self.criterion) if isinstance(self.criterion, str) else self.criterion
+        criterion = (
+            CRITERIA.get(self.criterion, self.criterion)
+            if isinstance(self.criterion, str)
+            else self.criterion
+        )
         self.criterion_ = self.initialized_instance(criterion, self.get_params_for("criterion"))
         return self
 
@@ -328,8 +340,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             return self.module_(x.to(device, non_blocking=True), **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Loss in float32 on the prediction's device."""
-        return self.criterion_(y_pred, y_true.to(y_pred.device, non_blocking=True))
+        """Loss in float32 on the prediction's device, summed over a network's outputs where it has several."""
+        outputs = y_pred if isinstance(y_pred, tuple) else (y_pred,)
+        y_true = y_true.to(outputs[0].device, non_blocking=True)
+        return sum(self.criterion_(output, y_true) for output in outputs)
 
     def _uses_bfloat16(self, device):
         return bool(self.mixed_precision) and device.type == "cuda" and torch.cuda.is_bf16_supported()

@@ -42,12 +42,14 @@ class ScaledNetwork(nn.Module):
             self.register_buffer(name, statistics[name])
 
     def forward(self, magnitudes):
-        """Map magnitudes (n_samples, *fourier_shape) to objects (n_samples, *object_shape)."""
+        """Map magnitudes (n_samples, *fourier_shape) to objects (n_samples, *object_shape), or a tuple of them."""
         unit, norms = unit_magnitudes(magnitudes)
         features = (SCALINGS[self.scaling](unit) - self.mean) / self.deviation
         output = self.network(features, unit) if self.uses_magnitudes else self.network(features)
-        objects = self._as_objects(output)
-        return objects * (self.gain * norms).view([-1] + [1] * len(self.object_shape))
+        brightness = (self.gain * norms).view([-1] + [1] * len(self.object_shape))
+        if isinstance(output, tuple):
+            return tuple(self._as_objects(images) * brightness for images in output)
+        return self._as_objects(output) * brightness
 
     def _as_objects(self, output):
         if output.is_complex():

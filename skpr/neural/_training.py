@@ -27,11 +27,17 @@ class OneCycle(Callback):
             steps = net.max_epochs * math.ceil(len(dataset_train) / batch_size)
             rates = [group["lr"] for group in net.optimizer_.param_groups]
             if steps > 1:
-                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(net.optimizer_, rates, total_steps=steps)
+                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(
+                    net.optimizer_, rates, total_steps=steps
+                )
 
     def on_batch_end(self, net, training, **kwargs):
         """Advance the schedule."""
-        if training and self.scheduler_ is not None and self.scheduler_.last_epoch < self.scheduler_.total_steps:
+        if (
+            training
+            and self.scheduler_ is not None
+            and self.scheduler_.last_epoch < self.scheduler_.total_steps
+        ):
             self.scheduler_.step()
 
     def on_train_end(self, net, **kwargs):

@@ -3,17 +3,20 @@ import torch
 
 from skpr import FourierMagnitude
 from skpr.neural import MLP, UNet
+from skpr.neural._networks import project_magnitudes
 
 
 @pytest.mark.parametrize("network", [MLP, UNet])
 @pytest.mark.parametrize("n_channels", [1, 2])
-@pytest.mark.parametrize(("object_shape", "fourier_shape"), [((9,), (18,)), ((6, 7), (12, 15)), ((5, 6, 4), (8, 9, 8))])
+@pytest.mark.parametrize(
+    ("object_shape", "fourier_shape"), [((9,), (18,)), ((6, 7), (12, 15)), ((5, 6, 4), (8, 9, 8))]
+)
 def test_networks_fit_any_shape(network, n_channels, object_shape, fourier_shape):
     net = network(fourier_shape, object_shape, n_channels, hidden_width=8)
     features = torch.rand(3, *fourier_shape)
-    output = net(features, features) if network is UNet else net(features)
-    assert output.shape == (3, n_channels, *object_shape)
-    output.square().sum().backward()
+    outputs = net(features, features) if network is UNet else (net(features),)
+    assert all(output.shape == (3, n_channels, *object_shape) for output in outputs)
+    sum((output - 1).square().sum() for output in outputs).backward()
     assert all(p.grad is not None for p in net.parameters())
 
 
@@ -28,12 +31,33 @@ def test_half_the_spectrum_holds_every_frequency_pair_of_a_real_object(size, cen
 
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("n_channels", [1, 2])
-def test_the_unet_sees_no_disagreement_where_there_is_none(centered, n_channels):
-    x = torch.rand(2, 6, 7)
+def test_unrolled_steps_leave_a_solution_alone_and_improve_a_guess(centered, n_channels):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(4, 6, 7, generator=generator)
     objects = x if n_channels == 1 else torch.complex(x, x.flip(2))
     magnitudes = FourierMagnitude(fourier_shape=(12, 15), centered=centered).fit(objects).transform(objects)
-    net = UNet((12, 15), (6, 7), n_channels, hidden_width=8, centered=centered)
     images = x[:, None] if n_channels == 1 else torch.stack([objects.real, objects.imag], dim=1)
-    fft_order = torch.fft.ifftshift(magnitudes, dim=(1, 2)) if centered else magnitudes
-    torch.testing.assert_close(net._projected(images, fft_order), images, atol=2e-3, rtol=0)
-    assert (net._projected(0.5 * images, fft_order) - images).abs().max() < 4e-3
+    net = UNet(
+        (12, 15), (6, 7), n_channels, hidden_width=8, centered=centered, non_negative=True, n_projections=10
+    )
+    driven, disagreement = net._driven(images, magnitudes)
+    torch.testing.assert_close(driven, images, atol=1e-3, rtol=0)
+    assert disagreement.abs().max() < 1e-3
+    guess = images + 0.1 * torch.randn(images.shape, generator=generator)
+    driven, _ = net._driven(guess, magnitudes)
+    assert (driven - images).norm() < 0.8 * (guess - images).norm()
+
+
+def test_the_magnitude_projection_has_the_magnitudes_and_the_phases():
+    generator = torch.Generator().manual_seed(0)
+    estimate = torch.rand(2, 8, 9, generator=generator, dtype=torch.float64)
+    wanted = torch.fft.fft2(torch.rand(2, 8, 9, generator=generator, dtype=torch.float64)).abs()
+    spectrum = torch.fft.fft2(project_magnitudes(estimate, wanted))
+    torch.testing.assert_close(spectrum.abs(), wanted)
+    torch.testing.assert_close(spectrum.angle().cos(), torch.fft.fft2(estimate).angle().cos())
+
+
+def test_training_also_scores_the_front_end():
+    net = UNet((8,), (4,), hidden_width=8)
+    assert len(net.train()(torch.rand(2, 8), torch.rand(2, 8))) == 2
+    assert net.eval()(torch.rand(2, 8), torch.rand(2, 8)).shape == (2, 1, 4)

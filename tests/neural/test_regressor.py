@@ -49,7 +49,8 @@ def test_a_network_can_learn_a_small_set_by_heart(pairs):
 
 def test_the_same_seed_gives_the_same_network(pairs):
     first, second, other = (
-        PhaseRetrievalRegressor(**SMALL | {"random_state": seed}).fit(*pairs).predict(pairs[0]) for seed in (0, 0, 1)
+        PhaseRetrievalRegressor(**SMALL | {"random_state": seed}).fit(*pairs).predict(pairs[0])
+        for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, other)
@@ -89,7 +90,11 @@ def test_a_module_class_of_ones_own(pairs):
 def test_early_stopping_keeps_the_best_weights(pairs):
     noise = np.random.default_rng(0).random(pairs[1].shape)
     net = PhaseRetrievalRegressor(
-        early_stopping=True, n_iter_no_change=3, validation_fraction=0.25, lr=0.01, **SMALL | {"max_epochs": 60}
+        early_stopping=True,
+        n_iter_no_change=3,
+        validation_fraction=0.25,
+        lr=0.01,
+        **SMALL | {"max_epochs": 60},
     ).fit(pairs[0], noise)
     losses = net.history[:, "valid_loss"]
     assert len(losses) < 60
@@ -100,7 +105,9 @@ def test_early_stopping_keeps_the_best_weights(pairs):
 
 
 def test_early_stopping_needs_samples():
-    with pytest.raises(ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"):
+    with pytest.raises(
+        ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"
+    ):
         PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(np.ones((1, 4)), np.ones((1, 2)))
 
 
@@ -117,7 +124,9 @@ def test_fitted_networks_can_be_kept(keep, pairs, tmp_path):
 
 
 def test_parameters_are_stored_as_given(pairs):
-    net = PhaseRetrievalRegressor("unet", device="auto", verbose="auto", module__hidden_width=16, max_epochs=1)
+    net = PhaseRetrievalRegressor(
+        "unet", device="auto", verbose="auto", module__hidden_width=16, max_epochs=1
+    )
     before = net.get_params(deep=False)
     net.fit(*pairs)
     assert {k: net.get_params(deep=False)[k] for k in before} == before
@@ -131,7 +140,9 @@ def test_partial_fit_goes_on_from_the_present_weights(pairs):
     net.partial_fit(*pairs).partial_fit(*pairs)
     assert len(net.history) == 8
     assert net.history[-1, "train_loss"] < net.history[3, "train_loss"]
-    with pytest.raises(ValueError, match=r"y has real objects of shape \(7, 8\), but the network was built for real ones"):
+    with pytest.raises(
+        ValueError, match=r"y has real objects of shape \(7, 8\), but the network was built for real ones"
+    ):
         net.partial_fit(pairs[0], pairs[1][:, 1:])
 
 
@@ -151,9 +162,15 @@ def test_interrupting_leaves_a_usable_estimator(pairs):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"module": "resnet"}, "module='resnet' is not valid; choose 'mlp', 'unet' or a torch.nn.Module class"),
+        (
+            {"module": "resnet"},
+            "module='resnet' is not valid; choose 'mlp', 'unet' or a torch.nn.Module class",
+        ),
         ({"criterion": "mae"}, "criterion='mae' is not valid; choose 'mse', 'relative', 'orbit' or"),
-        ({"magnitude_scaling": "cube"}, "magnitude_scaling='cube' is not valid; choose 'sqrt', 'log' or None"),
+        (
+            {"magnitude_scaling": "cube"},
+            "magnitude_scaling='cube' is not valid; choose 'sqrt', 'log' or None",
+        ),
         ({"max_epochs": 0}, "max_epochs=0 is not valid; give an integer >= 1"),
         ({"validation_fraction": 1.5}, r"validation_fraction=1.5 is not valid; give a number in \(0, 1\)"),
         ({"device": "abacus"}, "device='abacus' is not a device"),
@@ -186,7 +203,9 @@ def test_other_shapes_and_unfitted_networks_are_refused(pairs):
     with pytest.raises(NotFittedError, match="This PhaseRetrievalRegressor instance is not fitted yet"):
         PhaseRetrievalRegressor().predict(pairs[0])
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
-    with pytest.raises(ValueError, match=r"samples of shape \(16, 15\), but PhaseRetrievalRegressor was fitted on"):
+    with pytest.raises(
+        ValueError, match=r"samples of shape \(16, 15\), but PhaseRetrievalRegressor was fitted on"
+    ):
         net.predict(pairs[0][:, :, 1:])
 
 

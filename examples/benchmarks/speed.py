@@ -1,0 +1,106 @@
+"""Speed of the transformers and of a training epoch, each as a ratio to a reference timed in the same run.
+
+Transformers on 10,000 float32 objects of 42 x 42, against one real FFT and its inverse (torch, the faster of one batch
+and cache-sized chunks) of the same objects zero-padded to the Fourier grid of 84 x 84; an epoch of the regressor
+against a hand-written torch loop over the same network, batches and data. Medians of several runs in turn, one thread.
+
+    python examples/benchmarks/speed.py
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+import torch
+
+from skpr import FourierMagnitude, PhaseRetrievalRegressor, ShiftFlipAugmenter, SymmetryCanonicalizer
+from skpr.datasets import load_digit_objects
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--objects", type=int, default=10_000)
+parser.add_argument("--repeats", type=int, default=5)
+parser.add_argument("--train", type=int, default=4_000, help="pairs of a training epoch")
+parser.add_argument("--device", default="cpu", help="of the training epoch")
+arguments = parser.parse_args()
+torch.set_num_threads(1)
+
+
+def timed(function):
+    """Seconds of one call."""
+    if arguments.device != "cpu":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    function()
+    if arguments.device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+digits = load_digit_objects(image_size=24).data
+digits = digits[np.random.default_rng(0).integers(len(digits), size=arguments.objects)]
+objects = ShiftFlipAugmenter(frame_shape=42, random_state=0).fit_transform(digits)
+tensor = torch.from_numpy(objects)
+
+
+def transform_pair(chunk):
+    """One real FFT and its inverse on the padded grid."""
+    for part in tensor.split(chunk):
+        torch.fft.irfft2(torch.fft.rfft2(part, s=(84, 84)), s=(84, 84))
+
+
+template = SymmetryCanonicalizer().fit(objects[:2000])
+centroid = SymmetryCanonicalizer("centroid", None).fit(objects)
+magnitude = FourierMagnitude().fit(objects)
+tasks = {
+    "pair, one batch": lambda: transform_pair(len(objects)),
+    "pair, chunks": lambda: transform_pair(64),
+    "template transform": lambda: template.transform(objects),
+    "centroid transform": lambda: centroid.transform(objects),
+    "FourierMagnitude": lambda: magnitude.transform(objects),
+}
+times = {name: [] for name in tasks}
+for task in tasks.values():
+    task()
+for _ in range(arguments.repeats):
+    for name, task in tasks.items():
+        times[name].append(timed(task))
+medians = {name: statistics.median(values) for name, values in times.items()}
+reference = min(medians["pair, one batch"], medians["pair, chunks"])
+print(f"{len(objects)} objects of 42 x 42, reference {reference:.3f} s on a grid of 84 x 84")
+for name, bound in [("template transform", 3.0), ("centroid transform", 1.0), ("FourierMagnitude", 1.2)]:
+    print(f"{name:<22}{medians[name] / reference:>8.2f} of the FFT pair (bound {bound})")
+
+# --- one training epoch ----------------------------------------------------------------------------------------
+
+objects = objects[: arguments.train]
+magnitudes = FourierMagnitude(fourier_shape=96).fit_transform(objects)
+for module in ("mlp", "unet"):
+    net = PhaseRetrievalRegressor(module, max_epochs=1, device=arguments.device, random_state=0)
+    net.fit(magnitudes, objects)
+
+    def epoch_by_hand(net=net):
+        """The loop one would write: shuffle, cut batches, forward, backward, step."""
+        device = next(net.module_.parameters()).device
+        X, y = torch.from_numpy(magnitudes), torch.from_numpy(objects)
+        optimizer = torch.optim.AdamW(net.module_.parameters(), lr=1e-3, weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, 1e-3, total_steps=-(-len(X) // net.batch_size)
+        )
+        net.module_.train()
+        for index in torch.randperm(len(X)).split(net.batch_size):
+            optimizer.zero_grad()
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+                prediction = net.module_(X[index].to(device))
+            loss = net.criterion_(prediction, y[index].to(device))
+            loss.backward()
+            loss.item()
+            optimizer.step()
+            schedule.step()
+
+    ratios = []
+    for _ in range(arguments.repeats):
+        by_hand = timed(epoch_by_hand)
+        net.partial_fit(magnitudes, objects)
+        ratios.append(net.history[-1, "dur"] / by_hand)
+    print(f"training epoch, {module:<6}{statistics.median(ratios):>8.2f} of a hand-written loop (bound 1.1)")

@@ -1,0 +1,62 @@
+"""Every example runs as a user would run it, on little data and few epochs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(script, *options):
+    """The standard output of a script run in a process of its own."""
+    environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), *map(str, options)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_quick_start(tmp_path):
+    printed = run("plot_01_quick_start.py", "--epochs", 2, "--figures", tmp_path)
+    assert "after symmetry breaking" in printed
+    assert (tmp_path / "plot_01_quick_start.png").stat().st_size > 10_000
+
+
+def test_symmetry_breaking(tmp_path):
+    small = ("--train", 64, "--test", 16, "--epochs", 1, "--figures", tmp_path)
+    printed = run("plot_02_symmetry_breaking.py", *small)
+    assert printed.count("canonical") == 4
+    assert (tmp_path / "plot_02_symmetry_breaking_digits.png").stat().st_size > 5_000
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
+def test_symmetry_breaking_on_the_papers_data(tmp_path):
+    small = ("--data", "fashion-mnist", "--module", "unet", "--variants", "both", "--train", 64, "--test", 16)
+    printed = run("plot_02_symmetry_breaking.py", *small, "--epochs", 1, "--figures", tmp_path)
+    assert "0.161" in printed
+
+
+def test_choose_a_strategy(tmp_path):
+    printed = run(
+        "plot_03_choose_a_strategy.py", "--train", 60, "--epochs", 1, "--folds", 2, "--figures", tmp_path
+    )
+    assert printed.count("\n") == 10
+    assert (tmp_path / "plot_03_choose_a_strategy.png").stat().st_size > 5_000
+
+
+def test_speed_benchmark():
+    printed = run("benchmarks/speed.py", "--objects", 64, "--repeats", 1, "--train", 64)
+    assert printed.count("bound") == 5
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
+@pytest.mark.parametrize("options", [(), ("--dtype", "float64"), ("--phase",)])
+def test_invariance_benchmark_counts_no_failure(options):
+    assert "failures in all: 0" in run("benchmarks/invariance.py", "--images", 200, *options)
