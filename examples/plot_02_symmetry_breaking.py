@@ -40,9 +40,7 @@ PAPER = {
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--data", choices=["digits", "fashion-mnist"], default="digits")
-parser.add_argument(
-    "--train", type=int, default=1400, help="training images (12000 for the README's figures)"
-)
+parser.add_argument("--train", type=int, default=1400, help="training images (12000 for the README's figures)")
 parser.add_argument("--test", type=int, default=300, help="test images")
 parser.add_argument("--epochs", type=int, default=None, help="60 for digits, 16 for fashion-mnist")
 parser.add_argument("--module", choices=["mlp", "unet"], default="mlp")
@@ -90,15 +88,11 @@ def retriever(training):
         arguments.module, max_epochs=epochs, device=arguments.device, random_state=arguments.seed
     )
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
-    return make_pipeline(
-        FourierMagnitude(fourier_shape=fourier_shape), SymmetryBreakingRegressor(network, transformer)
-    )
+    return make_pipeline(FourierMagnitude(fourier_shape=fourier_shape), SymmetryBreakingRegressor(network, transformer))
 
 
 errors = {}
-print(
-    f"{arguments.data}, {len(train)} training and {len(test)} test images, {arguments.module}, {epochs} epochs"
-)
+print(f"{arguments.data}, {len(train)} training and {len(test)} test images, {arguments.module}, {epochs} epochs")
 print(f"{'variant':<9}{'trained on':<12}{'error':>8}{'median':>9}{'paper':>8}{'fit [s]':>9}", flush=True)
 for name in arguments.variants:
     objects, unseen = variant(train, name, arguments.seed + 1), variant(test, name, arguments.seed + 2)
@@ -126,9 +120,7 @@ for offset, training in zip((-0.2, 0.2), ("raw", "canonical"), strict=True):
         axes.bar_label(bars, fmt="%.3f", fontsize=8)
         if arguments.data == "fashion-mnist":
             published = [PAPER[name][training] for name in arguments.variants]
-            axes.plot(
-                places + offset, published, "k_", markersize=22, label=None if offset < 0 else "published"
-            )
+            axes.plot(places + offset, published, "k_", markersize=22, label=None if offset < 0 else "published")
 axes.set_xticks(places, arguments.variants)
 axes.set_xlabel("symmetries in the data")
 axes.set_ylabel("relative error modulo symmetries")

@@ -64,9 +64,7 @@ names = list(strategies)
 raw = errors[names.index("passthrough")]
 print(f"{'rank':<6}{'strategy':<26}{'error':>8}{'+-':>8}{'passthrough / this':>20}")
 for rank, index in enumerate(order, start=1):
-    print(
-        f"{rank:<6}{names[index]:<26}{errors[index]:>8.4f}{spread[index]:>8.4f}{raw / errors[index]:>20.2f}"
-    )
+    print(f"{rank:<6}{names[index]:<26}{errors[index]:>8.4f}{spread[index]:>8.4f}{raw / errors[index]:>20.2f}")
 
 # %%
 # And as a picture.
@@ -80,4 +78,4 @@ print(f"saved {arguments.figures / 'plot_03_choose_a_strategy.png'}")
 
 # %%
 # Conclusion: most of the gain comes from the shift, and a rule that is continuous beats one that is not. Limits:
-# differences smaller than the spread over folds are noise, and digits have a natural orientation that rules profit from.
+# differences smaller than the spread over folds are noise; digits have a natural orientation, from which rules profit.

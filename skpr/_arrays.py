@@ -79,9 +79,7 @@ def _check_tensor(batch, name, allow_complex, ensure_all_finite):
             "batch[None] if it is one sample"
         )
     if batch.shape[0] == 0:
-        raise ValueError(
-            f"Found array with 0 sample(s) (shape={tuple(batch.shape)}) while a minimum of 1 is required."
-        )
+        raise ValueError(f"Found array with 0 sample(s) (shape={tuple(batch.shape)}) while a minimum of 1 is required.")
     _check_sample_axes(batch.shape, name)
     if not batch.dtype.is_floating_point and not batch.is_complex():
         small = torch.bool, torch.uint8, torch.int8, torch.int16
@@ -90,17 +88,13 @@ def _check_tensor(batch, name, allow_complex, ensure_all_finite):
         batch = batch.float()
     bad = torch.isinf(batch) if ensure_all_finite == "allow-nan" else ~torch.isfinite(batch)
     if ensure_all_finite and bad.any():
-        raise ValueError(
-            f"Input {name} contains NaN or infinity: {int(bad.sum())} of {batch.numel()} values."
-        )
+        raise ValueError(f"Input {name} contains NaN or infinity: {int(bad.sum())} of {batch.numel()} values.")
     return batch
 
 
 def _check_complex_allowed(dtype, name, allow_complex):
     if not allow_complex:
-        raise ValueError(
-            f"Complex data not supported: {name} is {dtype}, and magnitudes are real; pass np.abs({name})"
-        )
+        raise ValueError(f"Complex data not supported: {name} is {dtype}, and magnitudes are real; pass np.abs({name})")
 
 
 def _check_sample_axes(shape, name):

@@ -83,9 +83,7 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         if self.max_shift is not None and not (isinstance(self.max_shift, Integral) and self.max_shift >= 0):
             raise ValueError(f"max_shift={self.max_shift!r} is not valid; give an integer >= 0 or None")
         if not (isinstance(self.flip_probability, Real) and 0 <= self.flip_probability <= 1):
-            raise ValueError(
-                f"flip_probability={self.flip_probability!r} is not valid; give a number from 0 to 1"
-            )
+            raise ValueError(f"flip_probability={self.flip_probability!r} is not valid; give a number from 0 to 1")
         self.frame_shape_ = _resolved_frame(self.frame_shape, tuple(X.shape[1:]))
         return self
 

@@ -74,9 +74,7 @@ class SymmetryBreakingRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimato
         transformer = SymmetryCanonicalizer() if self.transformer is None else self.transformer
         if isinstance(transformer, str):
             if transformer != "passthrough":
-                raise ValueError(
-                    f"transformer={transformer!r} is not valid; give a transformer or 'passthrough'"
-                )
+                raise ValueError(f"transformer={transformer!r} is not valid; give a transformer or 'passthrough'")
             self.transformer_ = "passthrough"
         else:
             self.transformer_ = clone(transformer)

@@ -47,7 +47,7 @@ def to_spectrum(objects, fourier_shape):
 
 
 def from_spectrum(spectrum, fourier_shape, *, real):
-    """Inverse of :func:`to_spectrum`: the dark grid of shape (n_samples, *fourier_shape) with the object in its corner."""
+    """Inverse of :func:`to_spectrum`: dark grids (n_samples, *fourier_shape) with the objects in their corner."""
     transform = torch.fft.irfftn if real else torch.fft.ifftn
     return transform(spectrum, s=tuple(fourier_shape), dim=space_axes(spectrum))
 

@@ -34,9 +34,9 @@ __all__ = [
 def relative_error(y_true, y_pred, *, shift=True, flip=True, boundary="zero", multioutput="uniform_average"):
     r"""Relative error modulo shift, flip, phase and scale.
 
-    `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` for truth `A` and prediction `B` (Tayal et al., 2020; the invariant error of
-    Fienup, 1997): the squared sine of the angle between the two, 0 for a perfect and 1 for a worthless prediction. It is
-    evaluated as `min_s |A - s g B|^2 / |A|^2` in float64, which stays exact where the error is small.
+    `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` for truth `A` and prediction `B` (Tayal et al., 2020; the invariant
+    error of Fienup, 1997): the squared sine of the angle between the two, 0 for a perfect and 1 for a worthless
+    prediction. It is evaluated as `min_s |A - s g B|^2 / |A|^2` in float64, exact also where the error is small.
 
     Parameters
     ----------
@@ -108,9 +108,7 @@ def orbit_mean_squared_error(
     0.25
     """
     truth, prediction = _checked_pair(y_true, y_pred)
-    squares = orbit_distance(
-        prediction, truth, squared=True, shift=shift, flip=flip, phase=phase, boundary=boundary
-    )
+    squares = orbit_distance(prediction, truth, squared=True, shift=shift, flip=flip, phase=phase, boundary=boundary)
     return _averaged(squares / math.prod(truth.shape[1:]), multioutput)
 
 
@@ -175,9 +173,7 @@ def orbit_ssim(y_true, y_pred, *, data_range, multioutput="uniform_average", **s
     if np.iscomplexobj(truth) or np.iscomplexobj(prediction):
         raise ValueError("orbit_ssim compares real objects; score the modulus or the phase of complex ones")
     registered, _ = register(prediction, truth, **symmetries)
-    values = [
-        structural_similarity(a, b, data_range=data_range) for a, b in zip(truth, registered, strict=True)
-    ]
+    values = [structural_similarity(a, b, data_range=data_range) for a, b in zip(truth, registered, strict=True)]
     return _averaged(np.array(values), multioutput)
 
 
@@ -206,24 +202,18 @@ def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_av
     >>> fourier_error(FourierMagnitude().fit_transform(x), x[:, ::-1])
     0.0
     """
-    magnitudes = check_batch(
-        magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan"
-    )
+    magnitudes = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
     objects = check_batch(objects, name="objects")
     if len(magnitudes) != len(objects):
         raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
-    computed = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit_transform(
-        objects
-    )
+    computed = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit_transform(objects)
 
     def chi(measured, model):
         known = ~measured.isnan()
         measured = torch.where(known, measured, 0).double()
         misfit = torch.where(known, model.double() - measured, 0)
         norm = energy(measured)
-        return torch.where(
-            norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt()
-        )
+        return torch.where(norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt())
 
     return _averaged(map_chunks(chi, magnitudes, computed), multioutput)
 

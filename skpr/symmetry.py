@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
-from ._arrays import check_boundary, map_chunks, space_axes, to_tensor
+from ._arrays import check_boundary, map_chunks, space_axes
 
 __all__ = [
     "GroupElement",
@@ -159,9 +159,7 @@ def invert(element):
     flipped = element.flip
     sign = 2 * flipped.astype(np.int64) - 1 if isinstance(flipped, np.ndarray) else 2 * flipped.long() - 1
     where = np.where if isinstance(flipped, np.ndarray) else torch.where
-    return GroupElement(
-        sign[:, None] * element.shift, flipped, where(flipped, element.phase, element.phase.conj())
-    )
+    return GroupElement(sign[:, None] * element.shift, flipped, where(flipped, element.phase, element.phase.conj()))
 
 
 def content_box(objects):
@@ -225,7 +223,7 @@ def register(objects, references, *, shift=True, flip=True, phase=None, boundary
     shift, flip : bool
         Symmetries to register over.
     phase : bool, optional
-        Whether to register the global phase (the sign, for real objects); by default only where either batch is complex.
+        Whether to register the phase (the sign, for real objects); by default only where either batch is complex.
     boundary : {"zero", "circular"}
         With "zero" all shifts are tried, also those that move content out of the frame.
 
@@ -357,11 +355,7 @@ def best_element(x, y, use_shift, use_flip, use_phase, boundary):
     peaks, lags = zip(*(measure(c).max(dim=1) for c in scores), strict=True)
     flipped = peaks[1] > peaks[0] if use_flip else torch.zeros_like(peaks[0], dtype=torch.bool)
     lag = torch.where(flipped, lags[-1], lags[0])
-    value = (
-        torch.where(flipped[:, None], scores[-1], scores[0]).gather(1, lag[:, None])[:, 0]
-        if use_phase
-        else None
-    )
+    value = torch.where(flipped[:, None], scores[-1], scores[0]).gather(1, lag[:, None])[:, 0] if use_phase else None
     shifts = _signed_lags(lag, x.shape[1:], boundary) if use_shift else lag.new_zeros(len(x), x.ndim - 1)
     phase = unit(value) if use_phase else torch.ones(len(x), dtype=x.dtype, device=x.device)
     return GroupElement(shifts, flipped, phase)
@@ -465,11 +459,7 @@ def _broadcast(references, objects):
     if len(references) == len(objects):
         return references
     shape = tuple(objects.shape)
-    return (
-        references.expand(shape)
-        if isinstance(references, torch.Tensor)
-        else np.broadcast_to(references, shape)
-    )
+    return references.expand(shape) if isinstance(references, torch.Tensor) else np.broadcast_to(references, shape)
 
 
 def _padded_values(objects, boundary):

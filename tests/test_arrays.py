@@ -23,9 +23,7 @@ from skpr._arrays import check_batch, check_choice, float_dtype, map_chunks, res
 def test_values_are_computed_in_a_precision_that_holds_them(dtype, expected):
     assert float_dtype(dtype) == expected
     assert check_batch(np.ones((2, 3), dtype=dtype)).dtype == expected
-    assert (
-        check_batch(torch.ones((2, 3)).to(to_tensor(np.ones(1, dtype=dtype)).dtype)).numpy().dtype == expected
-    )
+    assert check_batch(torch.ones((2, 3)).to(to_tensor(np.ones(1, dtype=dtype)).dtype)).numpy().dtype == expected
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,10 @@ from skpr import (
     SymmetryCanonicalizer,
 )
 
-COMPLEX = {
-    "check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"
-}
+COMPLEX = {"check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"}
 SINGLE = {"check_regressor_multioutput": "networks compute and predict in float32, whatever comes"}
 NETWORK = SINGLE | {
-    "check_no_attributes_set_in_init": "skorch keeps module__ and similar keyword arguments, and its state, as attributes",
+    "check_no_attributes_set_in_init": "skorch keeps its state and arguments like module__width as attributes",
     "check_set_params": "skorch builds callbacks as soon as they are set, and refuses what is not a callback",
 }
 COMPOSED = SINGLE | {

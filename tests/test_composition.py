@@ -63,12 +63,8 @@ def test_augmentation_before_canonicalization_changes_nothing_that_is_learned(di
 
 
 def test_grid_search_swaps_the_symmetry_breaking_step_in_two_processes(digits):
-    grid = {
-        "retrieve__transformer__canonicalize": ["passthrough", SymmetryCanonicalizer("centroid", "principal")]
-    }
-    search = GridSearchCV(
-        retriever(), grid, scoring=neg_relative_error_scorer, cv=2, n_jobs=2, error_score="raise"
-    )
+    grid = {"retrieve__transformer__canonicalize": ["passthrough", SymmetryCanonicalizer("centroid", "principal")]}
+    search = GridSearchCV(retriever(), grid, scoring=neg_relative_error_scorer, cv=2, n_jobs=2, error_score="raise")
     search.fit(digits, digits)
     assert search.cv_results_["mean_test_score"].shape == (2,)
     assert (search.cv_results_["mean_test_score"] < 0).all()
@@ -99,9 +95,7 @@ def test_cross_validation_and_cloning_of_complex_objects():
 def test_fitted_pipelines_can_be_kept(digits, tmp_path):
     model = retriever().fit(digits, digits)
     joblib.dump(model, tmp_path / "model.joblib")
-    np.testing.assert_array_equal(
-        joblib.load(tmp_path / "model.joblib").predict(digits), model.predict(digits)
-    )
+    np.testing.assert_array_equal(joblib.load(tmp_path / "model.joblib").predict(digits), model.predict(digits))
 
 
 def test_transformers_chain_in_a_flat_pipeline(digits):
@@ -115,9 +109,7 @@ def test_transformers_chain_in_a_flat_pipeline(digits):
 def test_transformers_work_inside_the_stock_class():
     objects = random_objects((12,), "float64", n_samples=60)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    stock = TransformedTargetRegressor(
-        Ridge(), transformer=SymmetryCanonicalizer("box", "moment"), check_inverse=False
-    )
+    stock = TransformedTargetRegressor(Ridge(), transformer=SymmetryCanonicalizer("box", "moment"), check_inverse=False)
     ours = SymmetryBreakingRegressor(Ridge(), SymmetryCanonicalizer("box", "moment"))
     np.testing.assert_allclose(
         stock.fit(magnitudes, objects).predict(magnitudes), ours.fit(magnitudes, objects).predict(magnitudes)
@@ -146,9 +138,7 @@ def test_defaults_are_our_own():
 
 
 def test_bad_transformers_and_targets_are_named():
-    with pytest.raises(
-        ValueError, match="transformer='none' is not valid; give a transformer or 'passthrough'"
-    ):
+    with pytest.raises(ValueError, match="transformer='none' is not valid; give a transformer or 'passthrough'"):
         SymmetryBreakingRegressor(transformer="none").fit(np.ones((2, 3)), np.ones((2, 3)))
     with pytest.raises(ValueError, match="requires y to be passed"):
         SymmetryBreakingRegressor().fit(np.ones((2, 3)), None)

@@ -44,9 +44,7 @@ def test_symmetry_breaking_on_the_papers_data(tmp_path):
 
 
 def test_choose_a_strategy(tmp_path):
-    printed = run(
-        "plot_03_choose_a_strategy.py", "--train", 60, "--epochs", 1, "--folds", 2, "--figures", tmp_path
-    )
+    printed = run("plot_03_choose_a_strategy.py", "--train", 60, "--epochs", 1, "--folds", 2, "--figures", tmp_path)
     assert printed.count("\n") == 10
     assert (tmp_path / "plot_03_choose_a_strategy.png").stat().st_size > 5_000
 

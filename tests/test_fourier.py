@@ -26,9 +26,7 @@ def test_any_grid_can_be_given(fourier_shape):
     x = random_objects((9, 12), "float64")
     found = FourierMagnitude(fourier_shape=fourier_shape).fit_transform(x)
     shape = (fourier_shape,) * 2 if np.ndim(fourier_shape) == 0 else fourier_shape
-    np.testing.assert_allclose(
-        found, np.fft.fftshift(np.abs(np.fft.fft2(x, s=shape)), axes=(1, 2)), atol=1e-12
-    )
+    np.testing.assert_allclose(found, np.fft.fftshift(np.abs(np.fft.fft2(x, s=shape)), axes=(1, 2)), atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])

@@ -87,9 +87,7 @@ def test_psnr_and_ssim_are_those_of_the_registered_image():
         orbit_psnr(x, moved, data_range=1.0, multioutput="raw_values"), 10 * np.log10(1 / mse), rtol=1e-6
     )
     ssim = [structural_similarity(a, b, data_range=1.0) for a, b in zip(x, noisy, strict=True)]
-    np.testing.assert_allclose(
-        orbit_ssim(x, moved, data_range=1.0, multioutput="raw_values"), ssim, rtol=1e-6
-    )
+    np.testing.assert_allclose(orbit_ssim(x, moved, data_range=1.0, multioutput="raw_values"), ssim, rtol=1e-6)
     assert orbit_ssim(x, moved, data_range=2.0) > np.mean(ssim)
 
 

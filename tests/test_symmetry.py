@@ -136,9 +136,7 @@ def test_orbit_distance_has_the_gradient_of_the_minimum():
     x = torch.rand(2, 6, dtype=torch.float64, generator=generator, requires_grad=True)
     y = torch.rand(2, 6, dtype=torch.float64, generator=generator)
     assert torch.autograd.gradcheck(lambda x: orbit_distance(x, y, squared=True), (x,))
-    assert torch.autograd.gradcheck(
-        lambda y: orbit_distance(x.detach(), y, squared=True), (y.requires_grad_(),)
-    )
+    assert torch.autograd.gradcheck(lambda y: orbit_distance(x.detach(), y, squared=True), (y.requires_grad_(),))
     z = torch.randn(2, 5, dtype=torch.complex128, generator=generator, requires_grad=True)
     w = torch.randn(2, 5, dtype=torch.complex128, generator=generator)
     assert torch.autograd.gradcheck(lambda z: orbit_distance(z, w, squared=True, boundary="circular"), (z,))

@@ -49,9 +49,7 @@ def largest_magnitude_change(a, b):
 
 
 print(f"{len(images)} images, {images.dtype}, {arguments.members} members of each orbit")
-print(
-    f"{'shift':<10}{'flip':<12}{'failures':>9}{'worst':>10}{'|F| fails':>11}{'worst |F|':>11}{'variance':>10}"
-)
+print(f"{'shift':<10}{'flip':<12}{'failures':>9}{'worst':>10}{'|F| fails':>11}{'worst |F|':>11}{'variance':>10}")
 total = 0
 for shift, flip in itertools.product(
     ("box", "centroid", "template", None), ("moment", "principal", "bispectrum", "fourier", "template", None)

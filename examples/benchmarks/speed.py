@@ -84,9 +84,7 @@ for module in ("mlp", "unet"):
         device = next(net.module_.parameters()).device
         X, y = torch.from_numpy(magnitudes), torch.from_numpy(objects)
         optimizer = torch.optim.AdamW(net.module_.parameters(), lr=1e-3, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, 1e-3, total_steps=-(-len(X) // net.batch_size)
-        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=-(-len(X) // net.batch_size))
         net.module_.train()
         for index in torch.randperm(len(X)).split(net.batch_size):
             optimizer.zero_grad()

@@ -85,9 +85,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
     array([[0., 3., 1., 0., 0.], [0., 3., 1., 0., 0.]])
     """
 
-    def __init__(
-        self, shift="template", flip="template", phase="auto", *, boundary="zero", max_iter=50, tol=1e-4
-    ):
+    def __init__(self, shift="template", flip="template", phase="auto", *, boundary="zero", max_iter=50, tol=1e-4):
         self.shift = shift
         self.flip = flip
         self.phase = phase
@@ -161,10 +159,10 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         strategies = self._strategies
         self.template_ = self._mean_of(X, _starting_strategies(strategies))
         explained = 0.0
-        for self.n_iter_ in range(1, self.max_iter + 1):
+        for n_iter in range(1, self.max_iter + 1):
             mean = self._mean_of(X, strategies)
             gain, explained = _norm(mean) - explained, _norm(mean)
-            self.template_ = mean
+            self.template_, self.n_iter_ = mean, n_iter
             if gain <= self.tol * explained:
                 break
         self.variance_ = 1 - explained

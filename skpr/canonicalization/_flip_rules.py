@@ -25,7 +25,7 @@ def odd_features(x, boundary):
 
 
 def skewness(weights):
-    """Skewness tensor `E[(r-c)_i (r-c)_j (r-c)_k] / E[|r-c|^2]^(3/2)` of non-negative weights, upper part, flattened."""
+    """Skewness tensor `E[(r-c)_i (r-c)_j (r-c)_k] / E[|r-c|^2]^(3/2)` of non-negative weights, flattened."""
     n_axes = weights.ndim - 1
     points = _coordinates(weights)
     columns = [points.new_ones(len(points), 1), points]
@@ -119,9 +119,7 @@ def fourier_score(x, boundary, direction=None):
     else:
         starts, sizes = content_box(x)
         middle = (starts[:, -1] + (sizes[:, -1] - 1) / 2) - (size - 1) / 2
-        ramp = torch.polar(
-            torch.ones_like(middle, dtype=torch.float64), 2 * math.pi * k[-1] * middle.double()
-        )
+        ramp = torch.polar(torch.ones_like(middle, dtype=torch.float64), 2 * math.pi * k[-1] * middle.double())
     amplitude = x.abs().flatten(1).sum(dim=1)
     scale = torch.where(amplitude > 0, amplitude, 1.0)
     zero = x.flatten(1).sum(dim=1) / scale

@@ -65,9 +65,7 @@ def canonical_elements(x, strategies, template=None, direction=None):
         return search_template(x, template, boundary, (False, True))
     turned = flip_objects(x)
     shifts, turned_shifts = shifts_by_rule(x, strategies), shifts_by_rule(turned, strategies)
-    flips = prefer_second(
-        shift_objects(x, shifts, boundary), shift_objects(turned, turned_shifts, boundary), template
-    )
+    flips = prefer_second(shift_objects(x, shifts, boundary), shift_objects(turned, turned_shifts, boundary), template)
     return torch.where(flips[:, None], turned_shifts, shifts), flips
 
 
@@ -210,9 +208,7 @@ def shifts_by_rule(x, strategies):
         for axis, mask in enumerate(allowed, start=1):
             view = [len(tied)] + [rows.shape[a] if a == axis else 1 for a in range(1, rows.ndim)]
             scores = scores.masked_fill(~mask[tied].view(view), -torch.inf)
-        shifts[tied] = torch.stack(
-            torch.unravel_index(scores.flatten(1).argmax(dim=1), rows.shape[1:]), dim=1
-        )
+        shifts[tied] = torch.stack(torch.unravel_index(scores.flatten(1).argmax(dim=1), rows.shape[1:]), dim=1)
     return shifts
 
 

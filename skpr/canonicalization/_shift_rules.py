@@ -80,9 +80,7 @@ def circular_centroid_shifts(x):
         size = x.shape[axis]
         others = [a for a in range(1, x.ndim) if a != axis]
         profile = (intensity.sum(dim=others) if others else intensity).double()
-        angle = (
-            2 * math.pi / size * (torch.arange(size, dtype=torch.float64, device=x.device) - (size - 1) / 2)
-        )
+        angle = 2 * math.pi / size * (torch.arange(size, dtype=torch.float64, device=x.device) - (size - 1) / 2)
         harmonic = torch.complex(profile @ angle.cos(), profile @ angle.sin())
         shift = _rounded(-harmonic.angle() * size / (2 * math.pi)).remainder(size)
         undefined = harmonic.abs() <= _UNDEFINED * profile.sum(dim=1)

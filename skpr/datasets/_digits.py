@@ -36,7 +36,5 @@ def load_digit_objects(*, image_size=16, return_X_y=False):
     objects = zoom(digits.images / 16, (1, factor, factor), order=3, grid_mode=True, mode="grid-constant")
     # splines ring around the strokes: what lies below 2 % of the range is background
     objects = np.where(objects < 0.02, 0, np.clip(objects, 0, 1)).astype(np.float32)
-    description = (
-        f"1,797 handwritten digits (UCI, bundled with scikit-learn), enlarged to {image_size} x {image_size}"
-    )
+    description = f"1,797 handwritten digits (UCI, bundled with scikit-learn), enlarged to {image_size} x {image_size}"
     return as_bunch(objects, return_X_y, description, labels=digits.target)

@@ -75,9 +75,7 @@ def read_idx_images(path, content_hash=None):
         with gzip.open(path) as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise OSError(
-            f"{path} cannot be read as a gzip file: {error}; delete it to download it again"
-        ) from error
+        raise OSError(f"{path} cannot be read as a gzip file: {error}; delete it to download it again") from error
     if content_hash and hashlib.md5(content, usedforsecurity=False).hexdigest() != content_hash:
         raise OSError(f"{path} is not the original data set (MD5 differs); delete it to download it again")
     if len(content) < 16:

@@ -94,9 +94,7 @@ def _crystal(points, shape, max_phase, rng):
     density = np.clip(depth + 0.5, 0, 1)
     if max_phase == 0:
         return density
-    return density * np.exp(
-        1j * max_phase * rng.uniform(0.3, 1) * _smooth_field((points - centre) / radius, rng)
-    )
+    return density * np.exp(1j * max_phase * rng.uniform(0.3, 1) * _smooth_field((points - centre) / radius, rng))
 
 
 def _cell(points, shape, rng):
@@ -140,9 +138,7 @@ def _spread_directions(n_directions, n_axes, rng):
         return np.array([[1.0], [-1.0]])[np.arange(n_directions) % 2]
     if n_axes == 2:
         step = 2 * np.pi / n_directions
-        angles = step * (np.arange(n_directions) + rng.uniform(-0.35, 0.35, size=n_directions)) + rng.uniform(
-            0, step
-        )
+        angles = step * (np.arange(n_directions) + rng.uniform(-0.35, 0.35, size=n_directions)) + rng.uniform(0, step)
         return np.stack([np.sin(angles), np.cos(angles)], axis=1)
     directions = rng.normal(size=(n_directions, n_axes))
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)

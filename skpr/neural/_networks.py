@@ -36,9 +36,7 @@ class MLP(nn.Module):
         Probability of dropping a hidden unit in training.
     """
 
-    def __init__(
-        self, fourier_shape, object_shape, n_channels=1, hidden_width=1536, n_hidden_layers=3, dropout=0.0
-    ):
+    def __init__(self, fourier_shape, object_shape, n_channels=1, hidden_width=1536, n_hidden_layers=3, dropout=0.0):
         super().__init__()
         self.n_columns = fourier_shape[-1] // 2 + 1 if n_channels == 1 else fourier_shape[-1]
         self.output_shape = (n_channels, *object_shape)
@@ -173,9 +171,7 @@ class _Correction(nn.Module):
         self.down = CONVOLUTIONS[n_axes](n_in, width, kernel_size=2, stride=2)
         self.fine = nn.Sequential(_convolved(n_axes, width, width), _convolved(n_axes, width, width))
         self.pool = POOLINGS[n_axes](2)
-        self.coarse = nn.Sequential(
-            _convolved(n_axes, width, 2 * width), _convolved(n_axes, 2 * width, 2 * width)
-        )
+        self.coarse = nn.Sequential(_convolved(n_axes, width, 2 * width), _convolved(n_axes, 2 * width, 2 * width))
         self.merge = nn.Sequential(_convolved(n_axes, 3 * width, width), _convolved(n_axes, width, width))
         self.up = TRANSPOSED[n_axes](width, n_out, kernel_size=2, stride=2)
         nn.init.zeros_(self.up.weight)

@@ -7,10 +7,10 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.exceptions import NotFittedError
 from skorch import NeuralNetRegressor
 from skorch.callbacks import EpochTimer, PassthroughScoring
 from skorch.dataset import ValidSplit
-from sklearn.exceptions import NotFittedError
 
 from .._arrays import check_batch, check_choice, check_fitted_batch, resolve_device
 from ..metrics import relative_error
@@ -35,8 +35,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     module : {"mlp", "unet"} or torch.nn.Module class, default="mlp"
         The network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or a class of your own. Of the keyword
         arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2 complex), `non_negative` and `centered`,
-        its constructor is given those it names; `forward` takes a batch of scaled magnitudes (n_samples, \*fourier_shape) and returns
-        (n_samples, n_channels, \*object_shape).
+        its constructor is given those it names; `forward` takes a batch of scaled magnitudes
+        (n_samples, \*fourier_shape) and returns (n_samples, n_channels, \*object_shape).
     criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
         Squared error relative to each object's energy; plain mean squared error; or the squared error minimised
         over the symmetries (:class:`skpr.neural.OrbitLoss`, options as `criterion__boundary=...`).
@@ -222,9 +222,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         X = self._checked_magnitudes(X, reset=reset)
         y = check_batch(y, name="y")
         if len(X) != len(y):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}"
-            )
+            raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
         shape, is_complex = tuple(y.shape[1:]), _is_complex(y)
         if reset:
             self.object_shape_, self.is_complex_ = shape, is_complex
@@ -253,9 +251,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             if not isinstance(value, Integral) or value == 0 or (value < 0 and name != "batch_size"):
                 raise ValueError(f"{name}={value!r} is not valid; give an integer >= 1")
         if not (isinstance(self.validation_fraction, Real) and 0 < self.validation_fraction < 1):
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction!r} is not valid; give a number in (0, 1)"
-            )
+            raise ValueError(f"validation_fraction={self.validation_fraction!r} is not valid; give a number in (0, 1)")
 
     def check_data(self, X, y):
         """Nothing to do: skorch calls this after :meth:`fit` has checked everything."""
@@ -269,9 +265,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     def initialize(self):
         """Build network, loss, optimizer and callbacks; `fit` calls it when it has learned the shapes."""
         if not hasattr(self, "scaling_statistics_"):
-            raise NotFittedError(
-                f"{type(self).__name__} learns its shapes from data: call fit or partial_fit first"
-            )
+            raise NotFittedError(f"{type(self).__name__} learns its shapes from data: call fit or partial_fit first")
         with self._resolved():
             return super().initialize()
 
@@ -297,11 +291,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     def initialize_criterion(self):
         """Construct the loss."""
-        criterion = (
-            CRITERIA.get(self.criterion, self.criterion)
-            if isinstance(self.criterion, str)
-            else self.criterion
-        )
+        criterion = CRITERIA.get(self.criterion, self.criterion) if isinstance(self.criterion, str) else self.criterion
         self.criterion_ = self.initialized_instance(criterion, self.get_params_for("criterion"))
         return self
 

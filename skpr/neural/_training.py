@@ -5,8 +5,8 @@ import math
 import sys
 
 import torch
-from skorch.callbacks import Callback, EarlyStopping
 from sklearn.utils import check_random_state
+from skorch.callbacks import Callback, EarlyStopping
 
 
 class OneCycle(Callback):
@@ -27,17 +27,11 @@ class OneCycle(Callback):
             steps = net.max_epochs * math.ceil(len(dataset_train) / batch_size)
             rates = [group["lr"] for group in net.optimizer_.param_groups]
             if steps > 1:
-                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(
-                    net.optimizer_, rates, total_steps=steps
-                )
+                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(net.optimizer_, rates, total_steps=steps)
 
     def on_batch_end(self, net, training, **kwargs):
         """Advance the schedule."""
-        if (
-            training
-            and self.scheduler_ is not None
-            and self.scheduler_.last_epoch < self.scheduler_.total_steps
-        ):
+        if training and self.scheduler_ is not None and self.scheduler_.last_epoch < self.scheduler_.total_steps:
             self.scheduler_.step()
 
     def on_train_end(self, net, **kwargs):
@@ -58,7 +52,9 @@ class ProgressLine(Callback):
         row = net.history[-1]
         left = sum(net.history[:, "dur"]) / len(net.history) * (net.max_epochs - len(net.history))
         valid = f"  validation {row['valid_loss']:.4g}" if "valid_loss" in row else ""
-        line = f"epoch {len(net.history)}/{net.max_epochs}  loss {row['train_loss']:.4g}{valid}  {max(left, 0):.0f} s left"
+        line = (
+            f"epoch {len(net.history)}/{net.max_epochs}  loss {row['train_loss']:.4g}{valid}  {max(left, 0):.0f} s left"
+        )
         print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
 
     def on_train_end(self, net, **kwargs):

@@ -18,9 +18,7 @@ def fitted(shift, flip, objects, boundary="zero", **parameters):
 
 def members(objects, shift, flip, boundary, phase=True, seed=1):
     """Random members of the orbit under the symmetries that are broken."""
-    return random_members(
-        objects, boundary, flip=flip is not None, phase=phase, shift=shift is not None, seed=seed
-    )
+    return random_members(objects, boundary, flip=flip is not None, phase=phase, shift=shift is not None, seed=seed)
 
 
 @pytest.mark.parametrize(("shift", "flip"), STRATEGIES)
@@ -32,10 +30,7 @@ def test_representatives_are_invariant_and_on_the_orbit(shift, flip, object_shap
         moved = members(x, shift, flip, boundary, seed=seed)
         assert relative_difference(canonicalizer.transform(moved), representatives) < tolerance(dtype)
     magnitude = FourierMagnitude(oversampling=2 if boundary == "zero" else 1).fit(x)
-    assert (
-        relative_difference(magnitude.transform(representatives), magnitude.transform(x))
-        < tolerance(dtype) / 10
-    )
+    assert relative_difference(magnitude.transform(representatives), magnitude.transform(x)) < tolerance(dtype) / 10
     assert representatives.dtype == x.dtype
 
 
@@ -74,9 +69,7 @@ def test_one_symmetry_at_a_time_is_left_alone(shift, flip):
     canonicalizer = fitted(shift, flip, x, phase=None)
     turned = x * np.exp(0.7j)
     # flipping conjugates the phase, so its modulus is what must agree
-    np.testing.assert_allclose(
-        np.abs(canonicalizer.transform(turned)), np.abs(canonicalizer.transform(x)), atol=1e-9
-    )
+    np.testing.assert_allclose(np.abs(canonicalizer.transform(turned)), np.abs(canonicalizer.transform(x)), atol=1e-9)
     if flip is None:
         np.testing.assert_allclose(canonicalizer.transform(turned), canonicalizer.transform(x) * np.exp(0.7j))
 
@@ -112,9 +105,7 @@ def test_the_same_template_is_found_from_every_member_of_the_orbits():
 
 
 def test_a_fitted_template_leaves_less_variance_than_rules():
-    x = ShiftFlipAugmenter(frame_shape=20, random_state=0).fit_transform(
-        load_digit_objects(return_X_y=True)[0][:300]
-    )
+    x = ShiftFlipAugmenter(frame_shape=20, random_state=0).fit_transform(load_digit_objects(return_X_y=True)[0][:300])
     variance = {
         pair: SymmetryCanonicalizer(*pair).fit(x).variance_
         for pair in [("template", "template"), ("centroid", "principal"), ("box", "moment"), (None, None)]

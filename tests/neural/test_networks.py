@@ -8,9 +8,7 @@ from skpr.neural._networks import project_magnitudes
 
 @pytest.mark.parametrize("network", [MLP, UNet])
 @pytest.mark.parametrize("n_channels", [1, 2])
-@pytest.mark.parametrize(
-    ("object_shape", "fourier_shape"), [((9,), (18,)), ((6, 7), (12, 15)), ((5, 6, 4), (8, 9, 8))]
-)
+@pytest.mark.parametrize(("object_shape", "fourier_shape"), [((9,), (18,)), ((6, 7), (12, 15)), ((5, 6, 4), (8, 9, 8))])
 def test_networks_fit_any_shape(network, n_channels, object_shape, fourier_shape):
     net = network(fourier_shape, object_shape, n_channels, hidden_width=8)
     features = torch.rand(3, *fourier_shape)
@@ -37,9 +35,7 @@ def test_unrolled_steps_leave_a_solution_alone_and_improve_a_guess(centered, n_c
     objects = x if n_channels == 1 else torch.complex(x, x.flip(2))
     magnitudes = FourierMagnitude(fourier_shape=(12, 15), centered=centered).fit(objects).transform(objects)
     images = x[:, None] if n_channels == 1 else torch.stack([objects.real, objects.imag], dim=1)
-    net = UNet(
-        (12, 15), (6, 7), n_channels, hidden_width=8, centered=centered, non_negative=True, n_projections=10
-    )
+    net = UNet((12, 15), (6, 7), n_channels, hidden_width=8, centered=centered, non_negative=True, n_projections=10)
     driven, disagreement = net._driven(images, magnitudes)
     torch.testing.assert_close(driven, images, atol=1e-3, rtol=0)
     assert disagreement.abs().max() < 1e-3

@@ -49,8 +49,7 @@ def test_a_network_can_learn_a_small_set_by_heart(pairs):
 
 def test_the_same_seed_gives_the_same_network(pairs):
     first, second, other = (
-        PhaseRetrievalRegressor(**SMALL | {"random_state": seed}).fit(*pairs).predict(pairs[0])
-        for seed in (0, 0, 1)
+        PhaseRetrievalRegressor(**SMALL | {"random_state": seed}).fit(*pairs).predict(pairs[0]) for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, other)
@@ -105,9 +104,7 @@ def test_early_stopping_keeps_the_best_weights(pairs):
 
 
 def test_early_stopping_needs_samples():
-    with pytest.raises(
-        ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"
-    ):
+    with pytest.raises(ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"):
         PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(np.ones((1, 4)), np.ones((1, 2)))
 
 
@@ -124,9 +121,7 @@ def test_fitted_networks_can_be_kept(keep, pairs, tmp_path):
 
 
 def test_parameters_are_stored_as_given(pairs):
-    net = PhaseRetrievalRegressor(
-        "unet", device="auto", verbose="auto", module__hidden_width=16, max_epochs=1
-    )
+    net = PhaseRetrievalRegressor("unet", device="auto", verbose="auto", module__hidden_width=16, max_epochs=1)
     before = net.get_params(deep=False)
     net.fit(*pairs)
     assert {k: net.get_params(deep=False)[k] for k in before} == before
@@ -203,9 +198,7 @@ def test_other_shapes_and_unfitted_networks_are_refused(pairs):
     with pytest.raises(NotFittedError, match="This PhaseRetrievalRegressor instance is not fitted yet"):
         PhaseRetrievalRegressor().predict(pairs[0])
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
-    with pytest.raises(
-        ValueError, match=r"samples of shape \(16, 15\), but PhaseRetrievalRegressor was fitted on"
-    ):
+    with pytest.raises(ValueError, match=r"samples of shape \(16, 15\), but PhaseRetrievalRegressor was fitted on"):
         net.predict(pairs[0][:, :, 1:])
 
 

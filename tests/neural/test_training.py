@@ -45,9 +45,7 @@ def test_the_learning_rate_makes_one_cycle():
         def on_batch_end(self, net, training, **kwargs):
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
-    net = PhaseRetrievalRegressor(
-        **SMALL | {"max_epochs": 20}, batch_size=10, lr=0.01, callbacks=[Recorder()]
-    )
+    net = PhaseRetrievalRegressor(**SMALL | {"max_epochs": 20}, batch_size=10, lr=0.01, callbacks=[Recorder()])
     net.fit(X, X[:, :4])
     assert max(rates) == pytest.approx(0.01, rel=0.01)
     assert rates[0] < 0.001
