@@ -42,7 +42,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--data", choices=["digits", "fashion-mnist"], default="digits")
 parser.add_argument("--train", type=int, default=1400, help="training images (12000 for the README's figures)")
 parser.add_argument("--test", type=int, default=300, help="test images")
-parser.add_argument("--epochs", type=int, default=None, help="60 for digits, 16 for fashion-mnist")
+parser.add_argument("--epochs", type=int, default=None, help="60 for digits, 12 for fashion-mnist")
 parser.add_argument("--module", choices=["mlp", "unet"], default="mlp")
 parser.add_argument("--variants", nargs="+", choices=list(PAPER), default=list(PAPER))
 parser.add_argument("--trainings", nargs="+", choices=["raw", "canonical"], default=["raw", "canonical"])
@@ -62,7 +62,7 @@ if arguments.data == "digits":
 else:
     train = fetch_fashion_mnist("train").data[: arguments.train]
     test = fetch_fashion_mnist("test").data[: arguments.test]
-    frame, fourier_shape, max_shift, epochs = 42, 96, 7, arguments.epochs or 16
+    frame, fourier_shape, max_shift, epochs = 42, 96, 7, arguments.epochs or 12
 
 # %%
 # Four variants of training and test set.

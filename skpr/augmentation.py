@@ -47,7 +47,7 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
     >>> import numpy as np
     >>> augmenter = ShiftFlipAugmenter(frame_shape=5, random_state=0)
     >>> augmenter.fit_transform(np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]))
-    array([[...]])
+    array([[0., 0., 1., 2., 0.], [0., 1., 2., 0., 0.], [0., 0., 1., 2., 0.]])
     """
 
     def __init__(
@@ -148,8 +148,7 @@ def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundar
     """Draw one random group element for each object; :func:`skpr.symmetry.act` applies it.
 
     Shifts are uniform over those admitted: up to `max_shift` either way and, with `boundary="zero"`, only those that
-    keep the non-zero content of the object inside the frame. Where a shift of 0 is not among the latter it is for want
-    of a flip: content is flipped within the frame, and the bounds are those of the flipped content.
+    keep the non-zero content of the object, flipped if it is to be flipped, inside the frame.
     """
     rng = check_random_state(random_state)
     n_samples, sizes = len(objects), np.array(objects.shape[1:])

@@ -158,7 +158,8 @@ def project_magnitudes(estimate, magnitudes):
     """
     grid = tuple(estimate.shape[1:])
     spectrum = to_spectrum(estimate, grid)
-    moduli = spectrum.abs().clamp_min(torch.finfo(magnitudes.dtype).tiny)
+    # where the spectrum vanishes it has no phase; the quotient must stay finite, and the product is 0
+    moduli = spectrum.abs().clamp_min(torch.finfo(magnitudes.dtype).eps ** 2)
     scaled = spectrum * (magnitudes[..., : spectrum.shape[-1]] / moduli)
     return from_spectrum(scaled, grid, real=not estimate.is_complex())
 

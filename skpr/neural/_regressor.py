@@ -63,6 +63,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     verbose : "auto", bool or int, default="auto"
         Whether to show a line of progress; "auto" shows it on a terminal and not inside a search.
     optimizer__weight_decay : float, default=0.2
+    optimizer__betas : tuple of float, default=(0.9, 0.99)
+        AdamW's memory. With its usual 0.999 for the squared gradients, wide networks diverge near the peak rate.
+    iterator_train__shuffle : bool, default=True
     **kwargs
         Any other parameter of :class:`skorch.NeuralNetRegressor`.
 
@@ -107,6 +110,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         random_state=None,
         verbose="auto",
         optimizer__weight_decay=0.2,
+        optimizer__betas=(0.9, 0.99),
         iterator_train__shuffle=True,
         **kwargs,
     ):
@@ -133,6 +137,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             device=device,
             verbose=verbose,
             optimizer__weight_decay=optimizer__weight_decay,
+            optimizer__betas=optimizer__betas,
             iterator_train__shuffle=iterator_train__shuffle,
             **defaults | kwargs,
         )
@@ -296,7 +301,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         return self
 
     def get_default_callbacks(self):
-        """Timer, losses, schedule, early stopping and progress, in the order in which they act."""
+        """Timer, losses, schedule, progress and early stopping, in the order in which they act."""
         callbacks = [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),

@@ -53,6 +53,11 @@ def test_the_magnitude_projection_has_the_magnitudes_and_the_phases():
     torch.testing.assert_close(spectrum.angle().cos(), torch.fft.fft2(estimate).angle().cos())
 
 
+def test_the_magnitude_projection_of_nothing_is_nothing():
+    projected = project_magnitudes(torch.zeros(1, 8, 9), torch.full((1, 8, 9), 1e3))
+    assert (projected == 0).all()
+
+
 def test_training_also_scores_the_front_end():
     net = UNet((8,), (4,), hidden_width=8)
     assert len(net.train()(torch.rand(2, 8), torch.rand(2, 8))) == 2
