@@ -1,0 +1,38 @@
+"""The README's code runs, in order, on less data and fewer epochs."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+SMALLER = [
+    ("load_digit_objects().data", "load_digit_objects().data[:60]"),
+    ("-300", "-10"),
+    ("max_epochs=60", "max_epochs=1"),
+    ('device="auto", random_state=0)', 'device="cpu", random_state=0, max_epochs=1)'),
+    ("cv=3", "cv=2"),
+]
+
+
+def test_the_code_blocks_run():
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
+    for written, smaller in SMALLER:
+        assert written in code
+        code = code.replace(written, smaller)
+    namespace = {}
+    exec(compile(code, "README.md", "exec"), namespace)
+    assert namespace["reconstructions"].shape == (10, 24, 24)
+    assert len(namespace["search"].cv_results_["mean_test_score"]) == 3
+    assert np.isfinite(namespace["search"].best_score_)
+
+
+def test_the_commands_install_from_the_constraints():
+    commands = re.findall(r"```bash\n(.*?)\n```", README, flags=re.DOTALL)
+    assert sum("pip install -c .ci/constraints.txt" in command for command in commands) == 2
+
+
+def test_the_pictures_shown_are_there():
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert pictures
+    assert all((Path(__file__).parent.parent / picture).is_file() for picture in pictures)
