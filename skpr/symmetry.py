@@ -392,6 +392,8 @@ def _flip(x):
 
 
 def _flip_where(x, where):
+    if not where.any():
+        return x
     return torch.where(_along_samples(where.bool(), x), _flip(x), x)
 
 

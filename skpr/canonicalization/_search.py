@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..symmetry import GroupElement, act, correlations, energy, inner, rotate_phase, unit
+from ..symmetry import correlations, energy, inner, rotate_phase, unit
 from ..symmetry import flip as flip_objects
 from ..symmetry import shift as shift_objects
 from ._flip_rules import FLIP_RULES
@@ -72,8 +72,7 @@ def canonical_elements(x, strategies, template=None, direction=None):
 def canonicalize(x, strategies, template=None, direction=None):
     """Move each object to its representative."""
     shifts, flips = canonical_elements(x, strategies, template, direction)
-    ones = torch.ones(len(x), dtype=x.dtype, device=x.device)
-    moved = act(x, GroupElement(shifts, flips, ones), strategies.boundary)
+    moved = shift_objects(flip_objects(x, flips), shifts, strategies.boundary)
     if strategies.phase is None:
         return moved
     return rotate_phase(moved, canonical_phases(moved, template if strategies.phase == "template" else None))
@@ -235,8 +234,19 @@ def _match(x, template):
 def canonical_phases(x, template=None):
     """Unit factors that make `<phase x, template>` real and positive; without a template, `sum x`.
 
-    Where that product vanishes it says nothing, and the generic pattern stands in.
+    Where that product vanishes it says nothing, and the generic pattern stands in. Real objects of one sign become
+    non-negative, whatever the template.
     """
+    if not x.is_complex():
+        lowest, highest = x.flatten(1).aminmax(dim=1)
+        if (lowest >= 0).all():
+            return x.new_ones(len(x))
+        by_product = _phases_by_product(x, template)
+        return torch.where(lowest >= 0, 1.0, torch.where(highest <= 0, -1.0, by_product)).to(x.dtype)
+    return _phases_by_product(x, template)
+
+
+def _phases_by_product(x, template):
     tolerance = tie_tolerance(x.dtype)
     reference = x.new_ones((1, *x.shape[1:])) if template is None else template.to(x.dtype)
     double = to_double(x)

@@ -85,6 +85,10 @@ def test_signed_objects_get_one_sign_and_nonnegative_ones_stay():
     canonicalizer = SymmetryCanonicalizer("box", "moment").fit(signed)
     np.testing.assert_allclose(canonicalizer.transform(-signed), canonicalizer.transform(signed))
     assert (SymmetryCanonicalizer("box", "moment").fit_transform(x) >= 0).all()
+    # also where they do not overlap with a template at all
+    apart = SymmetryCanonicalizer(None, None, "template").fit(np.eye(6)[:3])
+    np.testing.assert_array_equal(apart.transform(np.eye(6)[3:]), np.eye(6)[3:])
+    np.testing.assert_array_equal(apart.transform(-np.eye(6)[3:]), np.eye(6)[3:])
 
 
 def test_transform_is_differentiable():
