@@ -70,17 +70,17 @@ def full_magnitudes(half, last_size, centered):
     last = half.ndim - 1
     leading = space_axes(half)[:-1]
     mirrored = half[..., 1 : (last_size + 1) // 2].flip((*leading, last))
+    # index 0 is its own mirror image and stays; the shift to the centre rides on the same move of memory
+    centres = [half.shape[axis] // 2 if centered else 0 for axis in leading]
     if leading:
-        mirrored = mirrored.roll([1] * len(leading), leading)
-    parts = [half, mirrored]
-    if centered:
-        # frequency -m/2 of an even axis is its own mirror image and comes first
-        nyquist = [half[..., -1:]] if last_size % 2 == 0 else []
-        parts = [*nyquist, mirrored, half[..., : (last_size + 1) // 2]]
-    full = torch.cat(parts, dim=last)
-    if centered and leading:
-        full = full.roll([half.shape[axis] // 2 for axis in leading], leading)
-    return full
+        mirrored = mirrored.roll([centre + 1 for centre in centres], leading)
+    if not centered:
+        return torch.cat([half, mirrored], dim=last)
+    if leading:
+        half = half.roll(centres, leading)
+    # frequency -m/2 of an even axis is its own mirror image and comes first
+    nyquist = [half[..., -1:]] if last_size % 2 == 0 else []
+    return torch.cat([*nyquist, mirrored, half[..., : (last_size + 1) // 2]], dim=last)
 
 
 class FourierMagnitude(TransformerMixin, BaseEstimator):

@@ -83,62 +83,79 @@ def canonicalize(x, strategies, template=None, direction=None):
 
 def search_template(x, template, boundary, flips):
     """The admissible shift, and flip if both are among `flips`, with the largest correlation with the template."""
-    single = x.dtype in (torch.float32, torch.complex64)
-    choice, close = _best_candidate(x, template.to(x.dtype), boundary, flips, _CLOSE if single else 0.0)
-    rows = close.nonzero()[:, 0]
-    if single and len(rows):
-        choice[rows] = _decide_in_double(x[rows], template, boundary, flips)
-    elif not single:
-        choice = _decide_in_double(x, template, boundary, flips)
-    return _as_shift_and_flip(choice, x, boundary, len(flips))
+    bounds = _bounds(x, boundary)
+    if x.dtype in (torch.float32, torch.complex64):
+        choice, close = _best_candidate(x, template, bounds, flips)
+        rows = close.nonzero()[:, 0]
+        if len(rows):
+            choice[rows] = _decide_in_double(x[rows], template, _rows(bounds, rows), flips)
+    else:
+        choice = _decide_in_double(x, template, bounds, flips)
+    return _as_shift_and_flip(choice, tuple(x.shape[1:]), bounds, len(flips))
 
 
-def _decide_in_double(x, template, boundary, flips):
+def _best_candidate(x, template, bounds, flips):
+    """The candidate with the largest score, and whether another comes close."""
+    scores = _candidate_scores(x, template.to(x.dtype), bounds, flips)
+    best, choice = scores.max(dim=1)
+    threshold = best - _CLOSE * _score_scale(x, template)
+    return choice, (scores >= threshold[:, None]).sum(dim=1) > 1
+
+
+def _decide_in_double(x, template, bounds, flips):
     tolerance = tie_tolerance(x.dtype)
     x = to_double(x)
-    scores = _candidate_scores(x, template.to(x.dtype), boundary, flips)
-    threshold = scores.amax(dim=1) - tolerance * _score_scale(x, template)
-    equal = scores >= threshold[:, None]
-    choice = scores.argmax(dim=1)
+    scores = _candidate_scores(x, template.to(x.dtype), bounds, flips)
+    best, choice = scores.max(dim=1)
+    equal = scores >= (best - tolerance * _score_scale(x, template))[:, None]
     tied = (equal.sum(dim=1) > 1).nonzero()[:, 0]
     if len(tied):
-        pattern = generic_pattern(x.shape[1:], x.device).to(x.dtype)
-        by_pattern = _candidate_scores(x[tied], pattern, boundary, flips)
+        by_pattern = _pattern_scores(x[tied], _rows(bounds, tied), flips)
         choice[tied] = by_pattern.masked_fill(~equal[tied], -torch.inf).argmax(dim=1)
     return choice
 
 
-def _best_candidate(x, template, boundary, flips, closeness):
-    scores = _candidate_scores(x, template, boundary, flips)
-    best, choice = scores.max(dim=1)
-    threshold = best - closeness * _score_scale(x, template)
-    return choice, (scores >= threshold[:, None]).sum(dim=1) > 1
-
-
-def _candidate_scores(x, template, boundary, flips):
+def _candidate_scores(x, template, bounds, flips):
     """`|<shift_t flip^f x, template>|` for all flips and shifts, -inf where content would leave the frame.
 
     Of shape (n_samples, len(flips) * n_pixels). The shift of a candidate is its index modulo the frame: admissible
     shifts never reach round the frame, so transforms of the frame's own size hold them all.
     """
-    grid = x.shape[1:]
-    both = correlations(x, template.expand(1, *grid), boundary, flips, grid=grid)
-    lowest, highest = admissible_shifts(x)
+    grid = tuple(x.shape[1:])
+    both = correlations(x, template, "circular", flips)
     scores = []
     for flipped, correlation in zip((False, True), both, strict=True):
         if correlation is None:
             continue
         correlation = correlation.abs()
-        if boundary == "zero":
-            # the flip mirrors the content in the frame, and with it the admissible shifts
-            inside = _lag_mask(-highest if flipped else lowest, -lowest if flipped else highest, grid)
-            for mask in inside:
+        if bounds is not None:
+            for mask in _lag_masks(*_oriented(bounds, flipped), grid):
                 correlation = correlation.masked_fill_(~mask, -torch.inf)
         scores.append(correlation.flatten(1))
     return torch.cat(scores, dim=1) if len(scores) > 1 else scores[0]
 
 
-def _lag_mask(lowest, highest, grid):
+def _pattern_scores(x, bounds, flips):
+    """Scores with the generic pattern for a template: what tells equal candidates apart."""
+    return _candidate_scores(x, generic_pattern(x.shape[1:], x.device).to(x.dtype), bounds, flips)
+
+
+def _bounds(x, boundary):
+    """Smallest and largest admissible shifts of upright objects, or None where shifts wrap around."""
+    return admissible_shifts(x) if boundary == "zero" else None
+
+
+def _oriented(bounds, flipped):
+    """A flip mirrors the content in the frame, and with it the admissible shifts."""
+    lowest, highest = bounds
+    return (-highest, -lowest) if flipped else (lowest, highest)
+
+
+def _rows(bounds, rows):
+    return None if bounds is None else tuple(bound[rows] for bound in bounds)
+
+
+def _lag_masks(lowest, highest, grid):
     """Which FFT-order lags lie between bounds, one broadcastable mask an axis."""
     masks = []
     for axis, size in enumerate(grid):
@@ -154,15 +171,13 @@ def _score_scale(x, template):
     return (energy(x) * energy(template)).sqrt().to(x.real.dtype)
 
 
-def _as_shift_and_flip(choice, x, boundary, n_flips):
-    grid = tuple(x.shape[1:])
+def _as_shift_and_flip(choice, grid, bounds, n_flips):
     n_pixels = math.prod(grid)
     flips = (choice >= n_pixels) & (n_flips > 1)
     shifts = torch.stack(torch.unravel_index(choice.remainder(n_pixels), grid), dim=1)
-    if boundary == "zero":
-        lowest, highest = admissible_shifts(x)
-        highest = torch.where(flips[:, None], -lowest, highest)
-        shifts = torch.where(shifts > highest, shifts - torch.tensor(grid, device=x.device), shifts)
+    if bounds is not None:
+        highest = torch.where(flips[:, None], -bounds[0], bounds[1])
+        shifts = torch.where(shifts > highest, shifts - torch.tensor(grid, device=shifts.device), shifts)
     return shifts, flips
 
 
@@ -180,11 +195,11 @@ def flips_by_rule(x, strategies, direction=None):
     tied = (score.abs() <= tolerance).nonzero()[:, 0]
     if len(tied):
         rows = to_double(x[tied])
-        pattern = generic_pattern(x.shape[1:], x.device).to(rows.dtype)
         if strategies.shift is None:
+            pattern = generic_pattern(x.shape[1:], x.device)
             upright, turned = _match(rows, pattern), _match(flip_objects(rows), pattern)
         else:
-            scores = _candidate_scores(rows, pattern, strategies.boundary, (False, True))
+            scores = _pattern_scores(rows, _bounds(rows, strategies.boundary), (False, True))
             upright, turned = (half.amax(dim=1) for half in scores.chunk(2, dim=1))
         flips[tied] = turned > upright
     return flips
@@ -202,8 +217,7 @@ def shifts_by_rule(x, strategies):
     tied = several.nonzero()[:, 0]
     if len(tied):
         rows = to_double(x[tied])
-        pattern = generic_pattern(x.shape[1:], x.device).to(rows.dtype)
-        scores = _candidate_scores(rows, pattern, "circular", (False,)).view(rows.shape)
+        scores = _pattern_scores(rows, None, (False,)).view(rows.shape)
         for axis, mask in enumerate(allowed, start=1):
             view = [len(tied)] + [rows.shape[a] if a == axis else 1 for a in range(1, rows.ndim)]
             scores = scores.masked_fill(~mask[tied].view(view), -torch.inf)
