@@ -41,6 +41,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Squared error relative to each object's energy; plain mean squared error; or the squared error minimised
         over the symmetries (:class:`skpr.neural.OrbitLoss`, options as `criterion__boundary=...`).
     optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
+        Options as `optimizer__weight_decay=...`. `betas` of Adam and AdamW are (0.9, 0.99) unless given.
     lr : float, default=1e-3
         Peak of the one-cycle schedule.
     max_epochs : int, default=20
@@ -63,8 +64,6 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     verbose : "auto", bool or int, default="auto"
         Whether to show a line of progress; "auto" shows it on a terminal and not inside a search.
     optimizer__weight_decay : float, default=0.2
-    optimizer__betas : tuple of float, default=(0.9, 0.99)
-        AdamW's memory. With its usual 0.999 for the squared gradients, wide networks diverge near the peak rate.
     iterator_train__shuffle : bool, default=True
     **kwargs
         Any other parameter of :class:`skorch.NeuralNetRegressor`.
@@ -110,7 +109,6 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         random_state=None,
         verbose="auto",
         optimizer__weight_decay=0.2,
-        optimizer__betas=(0.9, 0.99),
         iterator_train__shuffle=True,
         **kwargs,
     ):
@@ -137,7 +135,6 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             device=device,
             verbose=verbose,
             optimizer__weight_decay=optimizer__weight_decay,
-            optimizer__betas=optimizer__betas,
             iterator_train__shuffle=iterator_train__shuffle,
             **defaults | kwargs,
         )
@@ -299,6 +296,13 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         criterion = CRITERIA.get(self.criterion, self.criterion) if isinstance(self.criterion, str) else self.criterion
         self.criterion_ = self.initialized_instance(criterion, self.get_params_for("criterion"))
         return self
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """skorch's, with a shorter memory for Adam: with the usual 0.999, wide networks diverge near the peak rate."""
+        groups, given = super().get_params_for_optimizer(prefix, named_parameters)
+        if self.optimizer in (torch.optim.Adam, torch.optim.AdamW):
+            given.setdefault("betas", (0.9, 0.99))
+        return groups, given
 
     def get_default_callbacks(self):
         """Timer, losses, schedule, progress and early stopping, in the order in which they act."""

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 
 class OneCycle(Callback):
-    """One-cycle learning rate (Smith and Topin, 2017) over exactly the steps of this fit.
+    """One-cycle learning rate (Smith and Topin, 2017), and momentum of Adam, over exactly the steps of this fit.
 
     The length of the schedule is that of the training set after the validation split, known when the first epoch
     begins.
@@ -27,7 +27,9 @@ class OneCycle(Callback):
             steps = net.max_epochs * math.ceil(len(dataset_train) / batch_size)
             rates = [group["lr"] for group in net.optimizer_.param_groups]
             if steps > 1:
-                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(net.optimizer_, rates, total_steps=steps)
+                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(
+                    net.optimizer_, rates, total_steps=steps, cycle_momentum="betas" in net.optimizer_.defaults
+                )
 
     def on_batch_end(self, net, training, **kwargs):
         """Advance the schedule."""

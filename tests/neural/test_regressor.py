@@ -86,6 +86,14 @@ def test_a_module_class_of_ones_own(pairs):
     assert net.module_.network.layers[1].out_features == 6
 
 
+def test_any_optimizer_with_any_options(pairs):
+    net = PhaseRetrievalRegressor(optimizer=torch.optim.SGD, optimizer__momentum=0.9, **SMALL).fit(*pairs)
+    assert net.optimizer_.param_groups[0]["momentum"] == 0.9
+    assert PhaseRetrievalRegressor(**SMALL).fit(*pairs).optimizer_.param_groups[0]["betas"][1] == 0.99
+    own = PhaseRetrievalRegressor(optimizer__betas=(0.8, 0.9), **SMALL).fit(*pairs)
+    assert own.optimizer_.param_groups[0]["betas"][1] == 0.9
+
+
 def test_early_stopping_keeps_the_best_weights(pairs):
     noise = np.random.default_rng(0).random(pairs[1].shape)
     net = PhaseRetrievalRegressor(
