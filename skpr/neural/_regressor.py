@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
 from skorch import NeuralNetRegressor
-from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
 from skorch.dataset import ValidSplit
 
 from .._arrays import check_batch, check_choice, check_fitted_batch, resolve_device
@@ -19,6 +19,9 @@ from ._losses import CRITERIA
 from ._networks import MODULES
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
 from ._training import OneCycle, ProgressLine, best_weights_kept, seeded
+
+# Usual gradients have a norm near 0.1; one far larger, rare as it is, can undo epochs of training at the peak rate.
+MAX_GRADIENT_NORM = 0.5
 
 
 class PhaseRetrievalRegressor(NeuralNetRegressor):
@@ -42,7 +45,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         over the symmetries (:class:`skpr.neural.OrbitLoss`, options as `criterion__boundary=...`).
     optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
         Options as `optimizer__weight_decay=...`. `betas` of Adam and AdamW are (0.9, 0.99) unless given.
-    lr : float, default=1e-3
+    lr : float, default=7e-4
         Peak of the one-cycle schedule.
     max_epochs : int, default=20
     batch_size : int, default=128
@@ -96,7 +99,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         *,
         criterion="relative",
         optimizer=torch.optim.AdamW,
-        lr=1e-3,
+        lr=7e-4,
         max_epochs=20,
         batch_size=128,
         magnitude_scaling="sqrt",
@@ -305,11 +308,12 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         return groups, given
 
     def get_default_callbacks(self):
-        """Timer, losses, schedule, progress and early stopping, in the order in which they act."""
+        """Timer, losses, clipping, schedule, progress and early stopping, in the order in which they act."""
         callbacks = [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("gradient_clipping", GradientNormClipping(MAX_GRADIENT_NORM)),
             ("schedule", OneCycle()),
             ("progress", ProgressLine()),
         ]
