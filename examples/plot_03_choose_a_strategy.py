@@ -5,7 +5,7 @@ Let cross-validation choose the canonicalization
 Symmetry breaking is a step of the pipeline, so the question of how to break them, or whether, is a grid search.
 Scoring is modulo symmetries: no strategy gains from putting objects where the truth happens to be.
 
-Run it with ``python examples/plot_03_choose_a_strategy.py``; about four minutes on two cores.
+Run it with ``python examples/plot_03_choose_a_strategy.py``; about eight minutes on two cores.
 """
 
 import argparse

@@ -82,19 +82,21 @@ for module in ("mlp", "unet"):
     net.fit(magnitudes, objects)
 
     def epoch_by_hand(net=net):
-        """The loop one would write: shuffle, cut batches, forward, backward, step."""
+        """The loop one would write: shuffle, cut batches, forward, backward, clip, step."""
         device = next(net.module_.parameters()).device
         X, y = torch.from_numpy(magnitudes), torch.from_numpy(objects)
-        optimizer = torch.optim.AdamW(net.module_.parameters(), lr=1e-3, weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=-(-len(X) // net.batch_size))
+        optimizer = torch.optim.AdamW(net.module_.parameters(), lr=net.lr, weight_decay=0.2, betas=(0.9, 0.99))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, net.lr, total_steps=-(-len(X) // net.batch_size))
         net.module_.train()
         for index in torch.randperm(len(X)).split(net.batch_size):
             optimizer.zero_grad()
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
                 prediction = net.module_(X[index].to(device))
-            loss = net.criterion_(prediction, y[index].to(device))
+            outputs = prediction if isinstance(prediction, tuple) else (prediction,)
+            loss = sum(net.criterion_(output, y[index].to(device)) for output in outputs)
             loss.backward()
             loss.item()
+            torch.nn.utils.clip_grad_norm_(net.module_.parameters(), 0.5)
             optimizer.step()
             schedule.step()
 
