@@ -38,7 +38,7 @@ def test_breaking_the_symmetries_lowers_the_error(digits):
     train, test = digits[:200], digits[200:]
     errors = {}
     for name, step in [("raw", "passthrough"), ("canonical", SymmetryCanonicalizer())]:
-        model = retriever(max_epochs=25)
+        model = retriever(max_epochs=25, lr=3e-3)
         model.set_params(retrieve__transformer__canonicalize=step).fit(train, train)
         errors[name] = relative_error(test, model.predict(test))
     assert errors["canonical"] < 0.75 * errors["raw"]

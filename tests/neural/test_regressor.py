@@ -23,7 +23,7 @@ def pairs():
 @pytest.mark.parametrize("module", ["mlp", "unet"])
 @pytest.mark.parametrize("criterion", ["relative", "mse", "orbit"])
 def test_training_lowers_every_loss(module, criterion, pairs):
-    net = PhaseRetrievalRegressor(module, criterion=criterion, batch_size=16, **SMALL | {"max_epochs": 8})
+    net = PhaseRetrievalRegressor(module, criterion=criterion, batch_size=16, lr=3e-3, **SMALL | {"max_epochs": 8})
     net.fit(*pairs)
     losses = net.history[:, "train_loss"]
     assert losses[-1] < 0.9 * losses[0]
@@ -43,7 +43,7 @@ def test_complex_objects_of_any_dimension(module, shape):
 
 def test_a_network_can_learn_a_small_set_by_heart(pairs):
     magnitudes, objects = (part[:32] for part in pairs)
-    net = PhaseRetrievalRegressor(random_state=0, device="cpu", max_epochs=150, module__hidden_width=128)
+    net = PhaseRetrievalRegressor(random_state=0, device="cpu", max_epochs=200, lr=2e-3, module__hidden_width=128)
     assert relative_error(objects, net.fit(magnitudes, objects).predict(magnitudes)) < 0.02
 
 
