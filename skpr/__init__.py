@@ -1,16 +1,21 @@
-"""Phase retrieval in scikit-learn's language: networks trained on symmetry-broken objects."""
+"""Phase retrieval in scikit-learn's language: symmetry-broken networks and classical algorithms."""
 
 from .augmentation import ShiftFlipAugmenter
 from .canonicalization import SymmetryCanonicalizer
-from .composition import SymmetryBreakingRegressor, make_phase_retriever
-from .display import ReconstructionDisplay
+from .composition import RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
+from .display import ConvergenceDisplay, ReconstructionDisplay, ResolutionDisplay
 from .fourier import FourierMagnitude
+from .iterative import IterativePhaseRetrieval
 from .neural import PhaseRetrievalRegressor
 
 __all__ = [
+    "ConvergenceDisplay",
     "FourierMagnitude",
+    "IterativePhaseRetrieval",
     "PhaseRetrievalRegressor",
     "ReconstructionDisplay",
+    "RefinedRegressor",
+    "ResolutionDisplay",
     "ShiftFlipAugmenter",
     "SymmetryBreakingRegressor",
     "SymmetryCanonicalizer",

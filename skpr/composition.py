@@ -1,4 +1,4 @@
-"""Estimators made of estimators: a regressor on symmetry-broken targets, and the whole retriever in one line."""
+"""Estimators made of estimators: regressors on symmetry-broken targets, polished ones, and both in one line."""
 
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -8,10 +8,11 @@ from sklearn.utils.validation import check_is_fitted
 from ._arrays import check_batch
 from .canonicalization import SymmetryCanonicalizer
 from .fourier import FourierMagnitude
+from .iterative import IterativePhaseRetrieval
 from .metrics import relative_error
 from .neural import PhaseRetrievalRegressor
 
-__all__ = ["SymmetryBreakingRegressor", "make_phase_retriever"]
+__all__ = ["RefinedRegressor", "SymmetryBreakingRegressor", "make_phase_retriever"]
 
 
 class SymmetryBreakingRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -113,6 +114,120 @@ class SymmetryBreakingRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimato
         tags = super().__sklearn_tags__()
         inner = get_tags(PhaseRetrievalRegressor() if self.regressor is None else self.regressor)
         tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.target_tags.required = True
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+
+class RefinedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    r"""Polish a regressor's prediction with the magnitudes it was made from.
+
+    A network's one pass is near the object, but not exact; a few hundred iterations of a classical algorithm, started
+    there, mostly are.
+
+    Parameters
+    ----------
+    regressor : estimator, optional
+        Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not given.
+    refiner : IterativePhaseRetrieval, "auto" or None, default="auto"
+        What polishes: an estimator with `fit(X, y)` and `retrieve(X, init)`. "auto" is
+        `IterativePhaseRetrieval(n_iter=300)`, `None` leaves predictions alone, and is a value for a grid.
+        `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the amplitude loss.
+
+    Attributes
+    ----------
+    regressor_, refiner_ : estimator
+        The fitted clones; `refiner_` is None where there is none.
+    n_features_in_ : int
+        The regressor's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from skpr import FourierMagnitude
+    >>> objects = np.random.default_rng(0).random((4, 8))
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)
+    >>> RefinedRegressor(DummyRegressor(), refiner=None).fit(magnitudes, objects).predict(magnitudes).shape
+    (4, 8)
+    """
+
+    def __init__(self, regressor=None, refiner="auto"):
+        self.regressor = regressor
+        self.refiner = refiner
+
+    def fit(self, X, y, **fit_params):
+        r"""Fit the regressor; tell the refiner the shapes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+            Magnitudes.
+        y : array-like of shape (n_samples, \*object_shape)
+            Objects.
+        **fit_params
+            Passed to the regressor's `fit`.
+
+        Returns
+        -------
+        self
+        """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        refiner = self.refiner
+        if isinstance(refiner, str):
+            if refiner != "auto":
+                raise ValueError(f"refiner={refiner!r} is not valid; give an estimator with retrieve, 'auto' or None")
+            refiner = IterativePhaseRetrieval(n_iter=300, random_state=0)
+        elif refiner is not None and not hasattr(refiner, "retrieve"):
+            raise TypeError(
+                f"refiner={refiner!r} has no method retrieve; give an IterativePhaseRetrieval, 'auto' or None"
+            )
+        # the quick one first: what is wrong with the shapes should not show after the training
+        self.refiner_ = None if refiner is None else clone(refiner).fit(X, y)
+        regressor = PhaseRetrievalRegressor() if self.regressor is None else self.regressor
+        self.regressor_ = clone(regressor).fit(X, y, **fit_params)
+        if hasattr(self.regressor_, "feature_names_in_"):
+            self.feature_names_in_ = self.regressor_.feature_names_in_
+        return self
+
+    def predict(self, X):
+        r"""Reconstruct objects.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, \*object_shape)
+        """
+        check_is_fitted(self, "regressor_")
+        predicted = self.regressor_.predict(X)
+        if self.refiner_ is None:
+            return predicted
+        result = self.refiner_.retrieve(X, init=predicted)
+        if not result.finished.any(axis=1).all():
+            raise KeyboardInterrupt("interrupted before every sample was refined")
+        return result.objects
+
+    def score(self, X, y):
+        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
+        return 1.0 - relative_error(y, self.predict(X))
+
+    @property
+    def n_features_in_(self):
+        """Number of features the regressor saw in `fit`."""
+        check_is_fitted(self, "regressor_")
+        return self.regressor_.n_features_in_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(PhaseRetrievalRegressor() if self.regressor is None else self.regressor)
+        tags.input_tags = inner.input_tags
+        if self.refiner is not None:
+            tags.input_tags.positive_only = True
         tags.target_tags = inner.target_tags
         tags.target_tags.required = True
         tags.non_deterministic = inner.non_deterministic

@@ -3,10 +3,10 @@
 import numpy as np
 
 from ._arrays import check_batch
-from .metrics import relative_error
+from .metrics import fourier_ring_correlation, phase_retrieval_transfer_function, relative_error
 from .symmetry import register
 
-__all__ = ["ReconstructionDisplay"]
+__all__ = ["ConvergenceDisplay", "ReconstructionDisplay", "ResolutionDisplay"]
 
 
 class ReconstructionDisplay:
@@ -103,10 +103,7 @@ class ReconstructionDisplay:
         -------
         self
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError("plotting needs matplotlib: pip install 'skpr[plot]'") from error
+        plt = _pyplot()
         n_rows = len(self.truths)
         if axes is None:
             _, axes = plt.subplots(n_rows, 4, figsize=(8, 2 * n_rows), squeeze=False, layout="constrained")
@@ -129,6 +126,176 @@ class ReconstructionDisplay:
             ax.set_yticks([])
         self.axes_, self.figure_ = axes, axes[0, 0].figure
         return self
+
+
+class ConvergenceDisplay:
+    """Error against iteration, one line a start.
+
+    Parameters
+    ----------
+    histories : dict of str to ndarray of shape (n_lines, n_iterations)
+        Errors by label; NaN after a start was done.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    ax_ : matplotlib.axes.Axes
+    """
+
+    def __init__(self, histories):
+        self.histories = histories
+
+    @classmethod
+    def from_histories(cls, histories, **plot_params):
+        """Plot the `history` of one or several retrievals.
+
+        Parameters
+        ----------
+        histories : array-like of shape (..., n_iterations), or dict of str to such
+            As :meth:`skpr.IterativePhaseRetrieval.retrieve` records them; axes before the last are lines.
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        ConvergenceDisplay
+
+        Raises
+        ------
+        ValueError
+            Where there is no history: `retrieve` records it with `return_history=True`.
+        """
+        histories = histories if isinstance(histories, dict) else {"": histories}
+        lines = {}
+        for label, values in histories.items():
+            if values is None:
+                raise ValueError("history is None; call retrieve with return_history=True")
+            values = np.asarray(values, dtype=float)
+            lines[label] = values.reshape(-1, values.shape[-1])
+        return cls(lines).plot(**plot_params)
+
+    def plot(self, *, ax=None, ylabel="Fourier error"):
+        """Draw the lines, and heavier their median over those still running.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure if not given.
+        ylabel : str
+
+        Returns
+        -------
+        self
+        """
+        if ax is None:
+            _, ax = _pyplot().subplots(figsize=(6, 4), layout="constrained")
+        for number, (label, values) in enumerate(self.histories.items()):
+            iterations = np.arange(1, values.shape[1] + 1)
+            alpha = min(0.5, max(0.05, 5 / len(values)))
+            ax.plot(iterations, values.T, color=f"C{number}", alpha=alpha, linewidth=0.8)
+            # a start that is done keeps its last error
+            last = np.where(np.isnan(values), -np.inf, values)
+            index = np.maximum.accumulate(np.where(np.isfinite(last), np.arange(values.shape[1]), 0), axis=1)
+            filled = np.take_along_axis(values, index, axis=1)
+            ax.plot(iterations, np.median(filled, axis=0), color=f"C{number}", linewidth=2.5, label=label or None)
+        ax.set_yscale("log")
+        ax.set_xlabel("iteration")
+        ax.set_ylabel(ylabel)
+        if any(self.histories):
+            ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class ResolutionDisplay:
+    """A resolution curve, PRTF or FRC, with its threshold.
+
+    Parameters
+    ----------
+    frequencies, values, threshold : ndarray of shape (n_rings,)
+        Frequencies in cycles per pixel.
+    name : str
+        Of the curve.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    ax_ : matplotlib.axes.Axes
+    """
+
+    def __init__(self, frequencies, values, threshold, name):
+        self.frequencies = frequencies
+        self.values = values
+        self.threshold = threshold
+        self.name = name
+
+    @classmethod
+    def from_reconstructions(cls, magnitudes, objects, *, centered=True, **plot_params):
+        r"""PRTF of registered reconstructions of one pattern, with 1/e.
+
+        Parameters
+        ----------
+        magnitudes : array-like of shape fourier_shape
+        objects : array-like of shape (n_reconstructions, \*object_shape)
+        centered : bool, default=True
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        ResolutionDisplay
+        """
+        frequencies, values = phase_retrieval_transfer_function(magnitudes, objects, centered=centered)
+        return cls(frequencies, values, np.full(len(values), np.exp(-1)), "PRTF").plot(**plot_params)
+
+    @classmethod
+    def from_pair(cls, first, second, **plot_params):
+        """Fourier ring (shell) correlation of two reconstructions, with the half-bit threshold.
+
+        Parameters
+        ----------
+        first, second : array-like of shape object_shape
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        ResolutionDisplay
+        """
+        name = "FSC" if np.ndim(first) == 3 else "FRC"
+        return cls(*fourier_ring_correlation(first, second), name).plot(**plot_params)
+
+    def plot(self, *, ax=None):
+        """Draw curve and threshold.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure if not given.
+
+        Returns
+        -------
+        self
+        """
+        if ax is None:
+            _, ax = _pyplot().subplots(figsize=(6, 4), layout="constrained")
+        (line,) = ax.plot(self.frequencies, self.values, label=self.name)
+        label = "1/e" if self.name == "PRTF" else "half bit"
+        ax.plot(self.frequencies, self.threshold, "--", color=line.get_color(), alpha=0.6, label=label)
+        ax.set_xlabel("frequency [cycles / pixel]")
+        ax.set_ylabel(self.name)
+        ax.set_ylim(min(0, np.nanmin(self.values)), 1.1)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _pyplot():
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("plotting needs matplotlib: pip install 'skpr[plot]'") from error
+    return plt
 
 
 def _as_picture(sample):

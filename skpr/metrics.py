@@ -20,6 +20,7 @@ from .symmetry import energy, inner, lost_energy, orbit_distance, register
 
 __all__ = [
     "fourier_error",
+    "fourier_ring_correlation",
     "neg_orbit_mean_squared_error_scorer",
     "neg_relative_error_scorer",
     "orbit_mean_squared_error",
@@ -27,7 +28,10 @@ __all__ = [
     "orbit_psnr_scorer",
     "orbit_ssim",
     "orbit_ssim_scorer",
+    "phase_retrieval_transfer_function",
+    "r_factor",
     "relative_error",
+    "success_rate",
 ]
 
 
@@ -202,11 +206,7 @@ def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_av
     >>> fourier_error(FourierMagnitude().fit_transform(x), x[:, ::-1])
     0.0
     """
-    magnitudes = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
-    objects = check_batch(objects, name="objects")
-    if len(magnitudes) != len(objects):
-        raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
-    computed = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit_transform(objects)
+    magnitudes, computed = _measured_and_computed(magnitudes, objects, centered)
 
     def chi(measured, model):
         known = ~measured.isnan()
@@ -216,6 +216,173 @@ def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_av
         return torch.where(norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt())
 
     return _averaged(map_chunks(chi, magnitudes, computed), multioutput)
+
+
+def r_factor(magnitudes, objects, *, centered=True, multioutput="uniform_average"):
+    r"""Crystallographic R-factor of reconstructions, `sum | |F x| - b | / sum b`, over the measured pixels.
+
+    Parameters
+    ----------
+    magnitudes : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+        NaN where unmeasured.
+    objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes.
+    multioutput : {"uniform_average", "raw_values"}
+
+    Returns
+    -------
+    float or ndarray of shape (n_samples,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude
+    >>> x = np.array([[0.0, 1.0, 2.0, 0.0]])
+    >>> r_factor(FourierMagnitude().fit_transform(x), 1.1 * x)
+    0.1
+    """
+    measured, computed = _measured_and_computed(magnitudes, objects, centered)
+    axes = tuple(range(1, measured.ndim))
+    total = np.nansum(measured, axis=axes, dtype=float)
+    misfit = np.nansum(np.abs(computed - measured), axis=axes, dtype=float)
+    return _averaged(misfit / np.where(total > 0, total, 1), multioutput)
+
+
+def success_rate(y_true, y_pred, *, tolerance=0.01, **symmetries):
+    r"""Fraction of reconstructions whose relative error modulo symmetries is below a tolerance.
+
+    Over the starts of one pattern, repeat the truth; NumPy's `broadcast_to` does it without memory.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+    tolerance : float, default=0.01
+    **symmetries
+        `shift`, `flip` and `boundary` of :func:`relative_error`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> success_rate(np.array([[1.0, 2.0], [1.0, 2.0]]), np.array([[2.0, 1.0], [1.0, 0.0]]))
+    0.5
+    """
+    if not 0 < tolerance <= 1:
+        raise ValueError(f"tolerance={tolerance!r} is not valid; give a relative error above 0, at most 1")
+    return float((relative_error(y_true, y_pred, multioutput="raw_values", **symmetries) < tolerance).mean())
+
+
+def phase_retrieval_transfer_function(magnitudes, objects, *, centered=True):
+    r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
+
+    Ring means of `|mean_s F x_s| / b` over measured pixels (Chapman et al., 2006, eq. 4; shells in 3-D): 1 where all
+    reconstructions agree, `1 / sqrt(n_reconstructions)` where the phases are random. They must be registered, as
+    :func:`skpr.iterative.combine_reconstructions` does; the usual cut-off of the resolution is 1/e.
+
+    Parameters
+    ----------
+    magnitudes : array-like of shape fourier_shape
+        The pattern; NaN where unmeasured.
+    objects : array-like of shape (n_reconstructions, \*object_shape)
+        Registered to one another.
+    centered : bool, default=True
+
+    Returns
+    -------
+    frequencies : ndarray of shape (n_rings,)
+        Mean frequency of each ring, in cycles per pixel, 0 to 0.5.
+    values : ndarray of shape (n_rings,)
+        NaN for a ring without a measured pixel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude
+    >>> x = np.array([[1.0, 2.0, 0.5]])
+    >>> phase_retrieval_transfer_function(FourierMagnitude().fit_transform(x)[0], np.repeat(x, 2, axis=0))[1].round(6)
+    array([1., 1., 1., 1.])
+    """
+    objects = _as_numpy(check_batch(objects, name="objects"))
+    magnitudes = _as_numpy(
+        check_batch(np.asarray(magnitudes)[None], name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    )
+    mean = objects.mean(axis=0, keepdims=True)
+    measured, computed = _measured_and_computed(magnitudes, mean, centered)
+    measured, computed = measured[0].astype(float), computed[0].astype(float)
+    known = ~np.isnan(measured)
+    # a ring's ratio of sums: a quotient of single dark pixels would be noise
+    return _ring_ratio(np.where(known, computed, 0), np.where(known, measured, 0), centered)
+
+
+def fourier_ring_correlation(first, second):
+    r"""Correlation of two reconstructions ring by ring in Fourier space (shells in 3-D), after registration.
+
+    `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring (Saxton and Baumeister, 1982), with the
+    half-bit threshold of van Heel and Schatz (2005, eq. 17).
+
+    Parameters
+    ----------
+    first, second : array-like of shape object_shape
+        Two independent reconstructions, or one and its truth; `second` is registered to `first` modulo symmetries.
+
+    Returns
+    -------
+    frequencies : ndarray of shape (n_rings,)
+        Mean frequency of each ring in cycles per pixel.
+    values : ndarray of shape (n_rings,)
+    threshold : ndarray of shape (n_rings,)
+        Half-bit threshold: above it a ring holds enough information to interpret.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0]])
+    >>> fourier_ring_correlation(x, x[::-1, ::-1])[1].round(6)
+    array([1., 1., 1.])
+    """
+    first, second = _checked_pair(np.asarray(first)[None], np.asarray(second)[None])
+    second, _ = register(second, first)
+    one, two = (np.fft.fftn(x[0].astype(np.complex128)) for x in (first, second))
+    frequencies, cross = _ring_sums((one * two.conj()).real, centered=False)
+    powers = [_ring_sums(np.abs(spectrum) ** 2, centered=False)[1] for spectrum in (one, two)]
+    counts = _ring_sums(np.ones(one.shape), centered=False)[1]
+    norm = np.sqrt(powers[0] * powers[1])
+    root = np.sqrt(counts)
+    threshold = (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
+    return frequencies, cross / np.where(norm > 0, norm, 1), threshold
+
+
+def _ring_ratio(numerator, denominator, centered):
+    frequencies, above = _ring_sums(numerator, centered)
+    _, below = _ring_sums(denominator, centered)
+    return frequencies, np.where(below > 0, above / np.where(below > 0, below, 1), np.nan)
+
+
+def _ring_sums(values, centered):
+    """Sums over rings one Fourier pixel of the shortest axis wide, up to the highest frequency of every axis."""
+    axes = [np.fft.fftfreq(n) for n in values.shape]
+    if centered:
+        axes = [np.fft.fftshift(axis) for axis in axes]
+    radius = np.sqrt(sum(axis**2 for axis in np.meshgrid(*axes, indexing="ij", sparse=True)))
+    shortest = min(values.shape)
+    ring = np.rint(radius * shortest).astype(int).ravel()
+    n_rings = shortest // 2 + 1
+    weights = [np.bincount(ring, w, minlength=n_rings)[:n_rings] for w in (radius.ravel(), np.asarray(values).ravel())]
+    counts = np.bincount(ring, minlength=n_rings)[:n_rings]
+    return weights[0] / np.maximum(counts, 1), weights[1]
+
+
+def _measured_and_computed(magnitudes, objects, centered):
+    magnitudes = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    objects = check_batch(objects, name="objects")
+    if len(magnitudes) != len(objects):
+        raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
+    forward = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered)
+    return _as_numpy(magnitudes), _as_numpy(forward.fit_transform(objects))
 
 
 def _checked_pair(y_true, y_pred):

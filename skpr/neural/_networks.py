@@ -12,7 +12,7 @@ import math
 import torch
 from torch import nn
 
-from ..fourier import from_spectrum, to_spectrum
+from ..iterative import project_magnitudes
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -144,24 +144,6 @@ class UNet(nn.Module):
 
     def _admissible(self, objects):
         return objects.clamp_min(0) if self.non_negative else objects
-
-
-def project_magnitudes(estimate, magnitudes):
-    """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace its moduli.
-
-    Parameters
-    ----------
-    estimate : torch.Tensor of shape (n_samples, *fourier_shape)
-        Real or complex, on the whole dark grid.
-    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-        In FFT order.
-    """
-    grid = tuple(estimate.shape[1:])
-    spectrum = to_spectrum(estimate, grid)
-    # where the spectrum vanishes it has no phase; the quotient must stay finite, and the product is 0
-    moduli = spectrum.abs().clamp_min(torch.finfo(magnitudes.dtype).eps ** 2)
-    scaled = spectrum * (magnitudes[..., : spectrum.shape[-1]] / moduli)
-    return from_spectrum(scaled, grid, real=not estimate.is_complex())
 
 
 class _Correction(nn.Module):

@@ -8,6 +8,8 @@ import torch
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
+from .._progress import shows_progress
+
 
 class OneCycle(Callback):
     """One-cycle learning rate (Smith and Topin, 2017), and momentum of Adam, over exactly the steps of this fit.
@@ -63,22 +65,6 @@ class ProgressLine(Callback):
         """Leave the line behind."""
         if shows_progress(net.verbose) and len(net.history):
             print(file=sys.stderr, flush=True)
-
-
-def shows_progress(verbose):
-    """Whether to show progress: as told, or with "auto" on a terminal outside scikit-learn's searches."""
-    if verbose != "auto":
-        return bool(verbose)
-    return sys.stderr.isatty() and not _inside_search()
-
-
-def _inside_search():
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def best_weights_kept(patience):

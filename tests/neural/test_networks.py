@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from skpr import FourierMagnitude
+from skpr.iterative import project_magnitudes
 from skpr.neural import MLP, UNet
-from skpr.neural._networks import project_magnitudes
 
 
 @pytest.mark.parametrize("network", [MLP, UNet])

@@ -7,8 +7,9 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from skpr import PhaseRetrievalRegressor
+from skpr._progress import shows_progress
 from skpr.neural import _training
-from skpr.neural._training import seeded, shows_progress
+from skpr.neural._training import seeded
 
 
 class Terminal(io.StringIO):

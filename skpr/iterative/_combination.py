@@ -1,0 +1,105 @@
+"""Several reconstructions of one pattern: what they agree on."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._arrays import check_batch
+from ..metrics import phase_retrieval_transfer_function, relative_error
+from ..symmetry import register
+
+
+class Combination(NamedTuple):
+    r"""What :func:`combine_reconstructions` found.
+
+    Attributes
+    ----------
+    object : ndarray of shape object_shape
+        Mean of the consistent reconstructions, registered.
+    registered : ndarray of shape (n_reconstructions, \*object_shape)
+        All of them, registered to the best one.
+    correlations : ndarray of shape (n_reconstructions,)
+        Modulus of the normalised correlation of each with the best one after registration; 1 for itself.
+    consistent : ndarray of shape (n_reconstructions,), bool
+        Those with a correlation of at least `min_correlation`.
+    frequencies, transfer_function : ndarray of shape (n_rings,), or None
+        PRTF of the consistent ones; frequencies in cycles per pixel. `None` without magnitudes.
+    resolution : float or None
+        Half period, in pixels, at which the PRTF first falls below 1/e; 1, one pixel, where it never does.
+    """
+
+    object: object
+    registered: object
+    correlations: object
+    consistent: object
+    frequencies: object
+    transfer_function: object
+    resolution: object
+
+
+def combine_reconstructions(
+    objects, magnitudes=None, *, errors=None, min_correlation=0.95, boundary="zero", centered=True
+):
+    r"""Register reconstructions of one pattern modulo symmetries, and average the consistent ones.
+
+    Independent runs end on different members of the orbit; registered to the one with the smallest error, what they
+    agree on is what the data determine (Shapiro et al., 2005; Chapman et al., 2006).
+
+    Parameters
+    ----------
+    objects : array-like of shape (n_reconstructions, \*object_shape)
+        Reconstructions of one pattern, `retrieval.starts[0]` for instance.
+    magnitudes : array-like of shape fourier_shape, optional
+        The pattern, for PRTF and resolution; NaN where unmeasured.
+    errors : array-like of shape (n_reconstructions,), optional
+        Fourier errors: the smallest is the reference. The one that agrees best with all others if not given.
+    min_correlation : float, default=0.95
+        Agreement with the reference that makes a reconstruction consistent.
+    boundary : {"zero", "circular"}, default="zero"
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes.
+
+    Returns
+    -------
+    Combination
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, errors that are all NaN, or a `min_correlation` outside 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> runs = np.array([[0.0, 1.0, 2.0, 0.0], [2.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    >>> found = combine_reconstructions(runs, errors=[0.01, 0.02, 0.5])
+    >>> found.object, found.consistent
+    (array([0., 1., 2., 0.]), array([ True,  True, False]))
+    """
+    objects = np.asarray(check_batch(objects, name="objects"))
+    if not 0 <= min_correlation <= 1:
+        raise ValueError(f"min_correlation={min_correlation!r} is not valid; give a number from 0 to 1")
+    if errors is None:
+        reference = int(np.argmax([_correlations(objects, one, boundary).mean() for one in objects]))
+    else:
+        errors = np.asarray(errors, dtype=float)
+        if errors.shape != (len(objects),) or np.isnan(errors).all():
+            raise ValueError(f"errors={errors!r} do not fit {len(objects)} reconstructions; give one number for each")
+        reference = int(np.nanargmin(errors))
+    registered, _ = register(objects, objects[reference][None], boundary=boundary)
+    correlations = _correlations(objects, objects[reference], boundary)
+    consistent = correlations >= min_correlation
+    consistent[reference] = True
+    frequencies = transfer = resolution = None
+    if magnitudes is not None:
+        frequencies, transfer = phase_retrieval_transfer_function(magnitudes, registered[consistent], centered=centered)
+        below = np.flatnonzero(transfer < np.exp(-1))
+        resolution = float(0.5 / frequencies[below[0]]) if len(below) and frequencies[below[0]] > 0 else 1.0
+    return Combination(
+        registered[consistent].mean(axis=0), registered, correlations, consistent, frequencies, transfer, resolution
+    )
+
+
+def _correlations(objects, reference, boundary):
+    truth = np.broadcast_to(reference, objects.shape)
+    return np.sqrt(1 - relative_error(truth, objects, boundary=boundary, multioutput="raw_values"))

@@ -1,0 +1,94 @@
+"""The loop that runs a schedule on one chunk of starts, and lets converged ones leave."""
+
+import torch
+
+from ._algorithms import ALGORITHMS
+from ._supports import shrinkwrap
+
+CHECK_INTERVAL = 10  # iterations between tests of convergence, each of which costs one more transform
+
+
+class Shrinkwrap:
+    """When and how the support is taken from the object anew.
+
+    Parameters
+    ----------
+    interval : int
+        Iterations between updates.
+    sigma : (float, float)
+        Width of the Gaussian at the first update and the width it decays to, by 1 % an update.
+    threshold : float
+    """
+
+    def __init__(self, interval, sigma, threshold):
+        self.interval, self.sigma, self.threshold = interval, sigma, threshold
+
+    def update(self, problem, objects, n_done):
+        """Replace the problem's support."""
+        first, last = self.sigma
+        sigma = max(last, first * 0.99 ** (n_done // self.interval - 1))
+        problem.support = shrinkwrap(objects, sigma, self.threshold)
+
+
+def run_schedule(problem, x, schedule, tol, *, wrap=None, history=None, on_iteration=None):
+    """Run a schedule.
+
+    Parameters
+    ----------
+    problem : Problem
+        Shrinks with the samples that leave.
+    x : torch.Tensor of shape (n_samples, *fourier_shape)
+        Starts, normalised; overwritten.
+    schedule : list of (name, n_iterations, beta)
+    tol : float
+        Fourier error at which a sample is done.
+    wrap : Shrinkwrap, optional
+    history : torch.Tensor of shape (n_samples, n_iterations), optional
+        Filled with the Fourier error after each iteration; left as it is after a sample is done.
+    on_iteration : callable, optional
+        Called after each iteration.
+
+    Returns
+    -------
+    objects : torch.Tensor of shape (n_samples, *object_shape)
+        Normalised reconstructions.
+    errors, n_iter : torch.Tensor of shape (n_samples,)
+    """
+    n_samples = len(problem)
+    objects = x.new_zeros((n_samples, *problem.object_shape))
+    errors = x.real.new_zeros(n_samples)
+    n_iter = torch.zeros(n_samples, dtype=torch.int64, device=x.device)
+    active = torch.arange(n_samples, device=x.device)
+    n_done, n_total = 0, sum(n for _, n, _ in schedule)
+    for name, length, beta in schedule:
+        step, memory = ALGORITHMS[name], {}
+        for _ in range(length):
+            x, y = step(x, problem, beta, memory)
+            n_done += 1
+            wraps = wrap is not None and n_done % wrap.interval == 0 and n_done < n_total
+            checks = n_done % CHECK_INTERVAL == 0 or n_done == n_total
+            if checks or wraps or history is not None:
+                found = problem.to_admissible(y[problem.inside])
+                error = problem.error(found)
+                if history is not None:
+                    history[active, n_done - 1] = error
+            if wraps:
+                wrap.update(problem, found, n_done)
+            if on_iteration is not None:
+                on_iteration()
+            if not checks:
+                continue
+            done = error <= tol if n_done < n_total else torch.ones_like(error, dtype=torch.bool)
+            if not done.any():
+                continue
+            leaving = active[done]
+            objects[leaving] = problem.to_units(found)[done]
+            errors[leaving] = error[done]
+            n_iter[leaving] = n_done
+            if done.all():
+                return objects, errors, n_iter
+            staying = ~done
+            active, x = active[staying], x[staying]
+            memory.update({key: value[staying] for key, value in memory.items()})
+            problem.keep(staying)
+    return objects, errors, n_iter

@@ -1,0 +1,122 @@
+"""One chunk of measurements with all that is known of their objects: what the algorithms project onto."""
+
+import torch
+
+from ..fourier import to_spectrum
+from ._projections import _with_magnitudes, project_amplitude, project_non_negative, project_support
+
+KINDS = "non_negative", "real", "complex"
+
+
+class Problem:
+    """Magnitudes and constraints of a chunk.
+
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        FFT order; NaN is unmeasured. Real objects keep the half spectrum: the root mean square of each Friedel pair,
+        the best estimate of one intensity from two counts, or the one that was measured.
+    object_shape : tuple of int
+    kind : {"non_negative", "real", "complex"}
+    bounds : (float, float) or None
+        Of the amplitude, in the units of the object.
+    support : torch.Tensor of bool, shape (n_samples, *object_shape), or None for the whole frame
+    """
+
+    def __init__(self, magnitudes, object_shape, kind, bounds=None, support=None):
+        self.grid = tuple(magnitudes.shape[1:])
+        self.object_shape = tuple(object_shape)
+        self.inside = (slice(None), *(slice(n) for n in self.object_shape))
+        self.kind = kind
+        self.bounds = bounds
+        self.support = support
+        if kind != "complex":
+            magnitudes = _friedel_mean(magnitudes)
+        unmeasured = magnitudes.isnan()
+        self.unmeasured = unmeasured if unmeasured.any() else None
+        magnitudes = torch.where(unmeasured, 0.0, magnitudes)
+        weights = torch.ones(magnitudes.shape[-1], dtype=magnitudes.dtype, device=magnitudes.device)
+        if kind != "complex":
+            weights[1 : (self.grid[-1] + 1) // 2] = 2  # each stands for a pair
+        self.weights = torch.where(unmeasured, 0.0, weights)
+        norms = (self.weights * magnitudes.square()).flatten(1).sum(1)
+        # a zero pattern, however it is scaled, has the zero object; everything else is computed at unit mean square
+        count = float(torch.Size(self.grid).numel())
+        self.scale = torch.where(norms > 0, norms.double().div(count).sqrt(), 1.0).to(magnitudes.dtype)
+        self.magnitudes = (magnitudes / self._along(self.scale, magnitudes)).contiguous()
+        self.norms = (self.weights * self.magnitudes.square()).flatten(1).sum(1).sqrt()
+
+    @property
+    def dtype(self):
+        """Type of the objects."""
+        return self.magnitudes.dtype.to_complex() if self.kind == "complex" else self.magnitudes.dtype
+
+    def __len__(self):
+        return len(self.magnitudes)
+
+    def keep(self, index):
+        """Leave only the samples of an index."""
+        for name in ("magnitudes", "weights", "norms", "scale", "unmeasured", "support"):
+            value = getattr(self, name)
+            if value is not None:
+                setattr(self, name, value[index])
+
+    def to_magnitudes(self, x):
+        """Project whole grids onto the measurement."""
+        return _with_magnitudes(x, self.magnitudes, self.unmeasured)
+
+    def to_admissible(self, values):
+        """Project values within the frame onto support, sign and bounds."""
+        if self.kind == "non_negative":
+            values = project_non_negative(values)
+        if self.bounds is not None:
+            lower, upper = self.bounds
+            scale = self._along(self.scale, values)
+            values = project_amplitude(values * scale, lower, upper) / scale
+        return values if self.support is None else project_support(values, self.support)
+
+    def admits(self, values):
+        """Which values within the frame satisfy support, sign and bounds as they are."""
+        admitted = torch.ones((), dtype=torch.bool, device=values.device) if self.support is None else self.support
+        if self.kind == "non_negative":
+            admitted = admitted & (values >= 0)
+        if self.bounds is not None:
+            scaled = values * self._along(self.scale, values)
+            amplitude = scaled.abs() if scaled.is_complex() else scaled
+            admitted = admitted & (amplitude >= self.bounds[0]) & (amplitude <= self.bounds[1])
+        return admitted
+
+    def on_grid(self, values):
+        """Values within the frame, in the corner of dark grids."""
+        x = values.new_zeros((len(values), *self.grid))
+        x[self.inside] = values
+        return x
+
+    def error(self, objects):
+        """`| |F x| - b | / |b|` over measured pixels; 0 where both vanish."""
+        misfit = self.weights * (to_spectrum(objects, self.grid).abs() - self.magnitudes).square()
+        error = misfit.flatten(1).sum(1).sqrt()
+        return torch.where(self.norms > 0, error / torch.where(self.norms > 0, self.norms, 1), error)
+
+    def to_units(self, objects):
+        """Objects in the units of the measurement."""
+        return objects * self._along(self.scale, objects)
+
+    def to_normalized(self, objects):
+        """Objects in the units of the iteration."""
+        return objects / self._along(self.scale, objects)
+
+    @staticmethod
+    def _along(values, x):
+        return values.view([-1] + [1] * (x.ndim - 1))
+
+
+def _friedel_mean(magnitudes):
+    """Root mean square of `b(k)` and `b(-k)` on the half spectrum; the measured one where the other is missing."""
+    axes = tuple(range(1, magnitudes.ndim))
+    columns = magnitudes.shape[-1] // 2 + 1
+    mirrored = magnitudes.flip(axes).roll([1] * len(axes), axes)[..., :columns]
+    direct = magnitudes[..., :columns]
+    both = ((direct.square() + mirrored.square()) / 2).sqrt()
+    both = torch.where(direct == mirrored, direct, both)  # squares would cost a noise-free pattern its last digits
+    return torch.where(direct.isnan(), mirrored, torch.where(mirrored.isnan(), direct, both))

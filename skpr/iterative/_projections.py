@@ -1,0 +1,118 @@
+"""Projections onto what is known of an object: pure, batched, differentiable functions of tensors.
+
+Each returns the nearest array, in the Euclidean sense, that satisfies one constraint. Batches have shape
+(n_samples, *shape), one to three axes of space.
+"""
+
+import torch
+
+from ..fourier import from_spectrum, to_spectrum
+
+
+def project_magnitudes(estimate, magnitudes, unmeasured=None):
+    """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace its moduli.
+
+    Fienup (1982), without ever computing a phase: `F <- F b / |F|`. Where the spectrum vanishes it has no phase, and 0
+    stays 0.
+
+    Parameters
+    ----------
+    estimate : torch.Tensor of shape (n_samples, *fourier_shape)
+        Real or complex, on the whole dark grid.
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape) or (n_samples, ..., fourier_shape[-1] // 2 + 1)
+        In FFT order; of a real estimate only the half spectrum is read.
+    unmeasured : torch.Tensor of bool, shape of `magnitudes`, optional
+        Pixels that keep the modulus they have; those where `magnitudes` is NaN if not given.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *fourier_shape)
+
+    Examples
+    --------
+    >>> import torch
+    >>> project_magnitudes(torch.tensor([[3.0, 1.0]]), torch.tensor([[8.0, 1.0]]))
+    tensor([[4.5000, 3.5000]])
+    """
+    if unmeasured is None and magnitudes.isnan().any():
+        unmeasured = magnitudes.isnan()
+        magnitudes = magnitudes.nan_to_num(0.0)
+    return _with_magnitudes(estimate, magnitudes, unmeasured)
+
+
+def _with_magnitudes(estimate, magnitudes, unmeasured):
+    """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is None."""
+    grid = tuple(estimate.shape[1:])
+    spectrum = to_spectrum(estimate, grid)
+    columns = spectrum.shape[-1]
+    # sums of squares are several times faster than complex moduli; the floor keeps the quotient finite
+    parts = torch.view_as_real(spectrum)
+    squares = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
+    scale = magnitudes[..., :columns] * squares.clamp_min(torch.finfo(magnitudes.dtype).eps ** 4).rsqrt()
+    if unmeasured is not None:
+        scale = torch.where(unmeasured[..., :columns], 1.0, scale)
+    return from_spectrum(spectrum * scale, grid, real=not estimate.is_complex())
+
+
+def project_support(estimate, support):
+    """Zero outside the support.
+
+    Parameters
+    ----------
+    estimate : torch.Tensor of shape (n_samples, *shape)
+    support : torch.Tensor of bool, broadcastable to the estimate
+
+    Examples
+    --------
+    >>> import torch
+    >>> project_support(torch.tensor([[3.0, 1.0]]), torch.tensor([True, False]))
+    tensor([[3., 0.]])
+    """
+    return estimate * support
+
+
+def project_real(estimate):
+    """The real part, as complex numbers where the estimate is complex.
+
+    Examples
+    --------
+    >>> import torch
+    >>> project_real(torch.tensor([[1.0 + 2.0j]]))
+    tensor([[1.+0.j]])
+    """
+    return torch.complex(estimate.real, torch.zeros_like(estimate.real)) if estimate.is_complex() else estimate
+
+
+def project_non_negative(estimate):
+    """Real and not below zero.
+
+    Examples
+    --------
+    >>> import torch
+    >>> project_non_negative(torch.tensor([[-1.0, 2.0]]))
+    tensor([[0., 2.]])
+    """
+    if estimate.is_complex():
+        return torch.complex(estimate.real.clamp_min(0), torch.zeros_like(estimate.real))
+    return estimate.clamp_min(0)
+
+
+def project_amplitude(estimate, lower, upper):
+    """Values of real objects, moduli of complex ones, within bounds.
+
+    Parameters
+    ----------
+    estimate : torch.Tensor of shape (n_samples, *shape)
+    lower, upper : float
+
+    Examples
+    --------
+    >>> import torch
+    >>> project_amplitude(torch.tensor([[-1.0, 2.0]]), 0.0, 1.0)
+    tensor([[0., 1.]])
+    """
+    if not estimate.is_complex():
+        return estimate.clamp(lower, upper)
+    moduli = estimate.abs()
+    direction = torch.where(moduli > 0, estimate / torch.where(moduli > 0, moduli, 1), torch.ones_like(estimate))
+    return direction * moduli.clamp(lower, upper)

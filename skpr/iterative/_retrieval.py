@@ -1,0 +1,567 @@
+"""The estimator: many samples and many starts of the classical algorithms, as one batch."""
+
+import sys
+import time
+import warnings
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._arrays import check_batch, check_choice, check_fitted_batch, chunks_of, resolve_device, to_tensor
+from .._progress import shows_progress
+from ..metrics import relative_error
+from ._algorithms import ALGORITHMS
+from ._loop import Shrinkwrap, run_schedule
+from ._problem import KINDS, Problem
+from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
+
+SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
+STARTS = "random", "autocorrelation"
+
+
+class Retrieval(NamedTuple):
+    r"""What :meth:`IterativePhaseRetrieval.retrieve` found.
+
+    Attributes
+    ----------
+    objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
+        Of each sample's finished starts, the one with the smallest Fourier error; zeros where none finished.
+    errors : ndarray of shape (n_samples,)
+        Its Fourier error; NaN where no start finished.
+    starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
+        The reconstruction from every start.
+    start_errors : ndarray of shape (n_samples, n_starts)
+        Their Fourier errors; NaN where a start did not finish.
+    n_iter : ndarray of shape (n_samples, n_starts), integers
+        Iterations each took; 0 where it did not finish.
+    history : ndarray of shape (n_samples, n_starts, n_iterations) or None
+        Fourier error after each iteration; NaN after a start was done.
+    """
+
+    objects: object
+    errors: object
+    starts: object
+    start_errors: object
+    n_iter: object
+    history: object
+
+    @property
+    def finished(self):
+        """Which starts finished, ndarray of bool, shape (n_samples, n_starts): all, unless interrupted."""
+        return self.n_iter > 0
+
+
+class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
+    r"""Phase retrieval by alternating projections and their relatives, batched.
+
+    With `P_M` the projection onto the measured magnitudes and `P_S` onto what is known of the object (its frame or
+    support, that it is real or non-negative, amplitude bounds), every algorithm repeats a step made of the two.
+    Nothing is trained: `fit` learns shapes, and from `y`, where given, the frame and the kind of object.
+
+    Parameters
+    ----------
+    algorithm : str or list of (name, n_iter) or (name, n_iter, beta), default="auto"
+        "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection), "raar" (relaxed
+        averaged alternating reflections), "dm" (difference map), "apg" (accelerated projected gradient on the amplitude
+        loss) or "admm"; or a schedule of them, one after the other. "auto" is four fifths of "hpr", which leaves local
+        minima, then "apg", which ends in the nearest one to machine precision.
+    n_iter : int, default=500
+        Iterations of a named algorithm and of "auto"; a schedule has its own.
+    beta : float, default=0.75
+        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er" and "apg".
+    support : {"frame", "autocorrelation", "shrinkwrap"} or array of bool, default="frame"
+        Where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a box of half the extent of the
+        autocorrelation, in the middle of the frame or where a given start has most energy. "shrinkwrap" (Marchesini et
+        al., 2003): that box, replaced again and again by where the blurred object exceeds a threshold. An array of
+        shape `object_shape`, or with a first axis of one support a sample.
+    object_shape : tuple of int, optional
+        The frame; that of `y` if not given, else half the Fourier grid, `(m + 1) // 2`.
+    constraints : {"auto", "non_negative", "real", "complex"} or (float, float), default="auto"
+        The kind of object. A pair bounds its amplitude from below and above in the units of the objects: the value, of
+        a real object, or the modulus, if `y` is complex. "auto" goes by `y`, and is "non_negative" without it.
+    n_starts : int, default=1
+        Starts for each sample, of which the smallest Fourier error decides. Started from a given object, the first is
+        the object and the others have random phases mixed into its spectrum.
+    start : {"random", "autocorrelation"}, default="random"
+        Where to start from without an object: random phases, or the autocorrelation with random weights.
+    tol : float, default=1e-6
+        Fourier error `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations.
+    threshold : float, optional
+        Fraction of the maximum that counts as content; 0.1 for shrinkwrap and 1e-4 for the autocorrelation's extent if
+        not given.
+    shrinkwrap_interval : int, default=20
+        Iterations between updates of the support.
+    shrinkwrap_sigma : (float, float), default=(3.0, 1.5)
+        First width of the Gaussian in pixels, and the width it decays to by 1 % an update.
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes (else at index 0).
+    random_state : int, RandomState instance or None, default=None
+        Of the starts. The same seed gives the same result on the same device.
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one.
+    verbose : bool or "auto", default="auto"
+        Whether to show progress on the terminal.
+
+    Attributes
+    ----------
+    fourier_shape_, object_shape_ : tuple of int
+    constraints_ : {"non_negative", "real", "complex"}
+        The kind of object.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude
+    >>> from skpr.datasets import make_cells
+    >>> objects = make_cells(2, shape=(16, 16), random_state=0).data
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)
+    >>> retriever = IterativePhaseRetrieval(n_iter=300, n_starts=4, random_state=0).fit(magnitudes, objects)
+    >>> bool(retriever.score(magnitudes, objects) > 0.99)
+    True
+    """
+
+    def __init__(
+        self,
+        algorithm="auto",
+        n_iter=500,
+        beta=0.75,
+        support="frame",
+        object_shape=None,
+        constraints="auto",
+        n_starts=1,
+        start="random",
+        tol=1e-6,
+        threshold=None,
+        shrinkwrap_interval=20,
+        shrinkwrap_sigma=(3.0, 1.5),
+        centered=True,
+        random_state=None,
+        device="auto",
+        verbose="auto",
+    ):
+        self.algorithm = algorithm
+        self.n_iter = n_iter
+        self.beta = beta
+        self.support = support
+        self.object_shape = object_shape
+        self.constraints = constraints
+        self.n_starts = n_starts
+        self.start = start
+        self.tol = tol
+        self.threshold = threshold
+        self.shrinkwrap_interval = shrinkwrap_interval
+        self.shrinkwrap_sigma = shrinkwrap_sigma
+        self.centered = centered
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        r"""Check the parameters and learn the shapes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
+            Objects, for the shape of the frame and the kind of values only.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For a parameter that is not valid, negative magnitudes, a pattern with no measured pixel, or shapes that do
+            not fit.
+        """
+        X = self._checked(X, reset=True)
+        if y is not None:
+            y = check_batch(y, name="y")
+            if len(y) != len(X):
+                raise ValueError(f"X has {len(X)} samples, but y has {len(y)}")
+        self._schedule()
+        self._check_parameters()
+        self.object_shape_ = self._resolved_object_shape(None if y is None else tuple(y.shape[1:]))
+        self.constraints_ = self._resolved_kind(y)
+        self._given_support(None)
+        return self
+
+    def predict(self, X):
+        r"""Reconstruct objects.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (n_samples, \*object_shape_)
+            Real or complex as `constraints_` says, in the precision of `X`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If interrupted before every sample had one finished start; :meth:`retrieve` returns what there is.
+        """
+        result = self.retrieve(X)
+        if not result.finished.any(axis=1).all():
+            raise KeyboardInterrupt("interrupted before every sample had a finished start")
+        return result.objects
+
+    def score(self, X, y):
+        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
+        boundary = "circular" if self.object_shape_ == self.fourier_shape_ else "zero"
+        return 1.0 - relative_error(y, self.predict(X), boundary=boundary)
+
+    def retrieve(self, X, init=None, return_history=False):
+        r"""Reconstruct objects and report every start.
+
+        An interrupt (Ctrl-C) ends the run at once: what has finished is returned, with a warning.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        init : array-like or torch.Tensor of shape (n_samples, \*object_shape_), optional
+            Objects to start from, a network's prediction for instance.
+        return_history : bool, default=False
+            Whether to record the Fourier error after every iteration, for about half as much time again.
+
+        Returns
+        -------
+        Retrieval
+        """
+        check_is_fitted(self)
+        given, X = X, self._checked(X, reset=False)
+        as_tensor = isinstance(given, torch.Tensor)
+        schedule = self._schedule()
+        n_starts, n_samples = self.n_starts, len(X)
+        if init is not None:
+            init = self._checked_init(init, n_samples)
+        support = self._given_support(n_samples)
+        results = _Results(n_samples, n_starts, self.object_shape_, _object_dtype(X, self.constraints_))
+        if return_history:
+            results.history = np.full((n_starts * n_samples, sum(n for _, n, _ in schedule)), np.nan, X.dtype)
+        # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
+        slices = chunks_of(n_starts * n_samples, self._values_per_start())
+        rng = check_random_state(self.random_state)
+        line = _Progress(self.verbose, len(slices), sum(n for _, n, _ in schedule))
+        try:
+            with torch.no_grad():
+                for part in slices:
+                    self._retrieve_chunk(X, init, support, part, schedule, rng, results, line)
+        except KeyboardInterrupt:
+            warnings.warn(
+                f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts have finished",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        finally:
+            line.close()
+        found = results.chosen()
+        if as_tensor:
+            place = torch.as_tensor
+            found = found._replace(
+                objects=place(found.objects).to(given.device), starts=place(found.starts).to(given.device)
+            )
+        return found
+
+    def _retrieve_chunk(self, X, init, support, part, schedule, rng, results, line):
+        """Run the starts of one slice of the batch, in which start `s` of sample `i` is number `s * n_samples + i`."""
+        device = resolve_device(self.device)
+        numbers = np.arange(part.start, part.stop)
+        samples = numbers % results.n_samples
+        magnitudes = to_tensor(X[samples]).to(device)
+        if self.centered:
+            magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
+        bounds = None if isinstance(self.constraints, str) else tuple(self.constraints)
+        problem = Problem(magnitudes, self.object_shape_, self.constraints_, bounds)
+        objects = None if init is None else problem.to_normalized(to_tensor(init[samples]).to(device, problem.dtype))
+        problem.support = self._chunk_support(support, samples, magnitudes, objects)
+        x = self._start(problem, magnitudes, objects, numbers < results.n_samples, rng)
+        history = None
+        if results.history is not None:
+            history = torch.full((len(numbers), results.history.shape[1]), torch.nan, dtype=x.real.dtype, device=device)
+        wrap = None
+        if isinstance(self.support, str) and self.support == "shrinkwrap":
+            threshold = 0.1 if self.threshold is None else self.threshold
+            wrap = Shrinkwrap(self.shrinkwrap_interval, self.shrinkwrap_sigma, threshold)
+        found = run_schedule(problem, x, schedule, self.tol, wrap=wrap, history=history, on_iteration=line.advance)
+        results.store(part, found, history)
+        line.next_chunk()
+
+    def _start(self, problem, magnitudes, objects, is_first, rng):
+        """Normalised starts on the whole grid."""
+        real = problem.kind != "complex"
+        # drawn in double precision and sample by sample, so that neither precision nor chunks change the draw
+        noise = torch.from_numpy(rng.uniform(0, 1, size=(len(problem), *problem.grid))).to(magnitudes)
+        if objects is None and self.start == "autocorrelation":
+            values = autocorrelations(magnitudes).sqrt()
+            middle = tuple(
+                slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(problem.grid, problem.object_shape, strict=True)
+            )
+            values = values[(slice(None), *middle)] * noise[problem.inside]
+            return problem.to_magnitudes(problem.on_grid(problem.to_admissible(values.to(problem.dtype))))
+        if objects is None:
+            # white noise has random phases
+            white = noise - 0.5
+            return problem.to_magnitudes(white if real else torch.complex(white, white.flip(-1)))
+        x = problem.on_grid(objects)
+        others = torch.from_numpy(~is_first).to(x.device)
+        if others.any():
+            size = objects.abs().square().flatten(1).mean(1).sqrt()
+            shaken = objects * (2 * noise[problem.inside]) + problem._along(size, objects) * (
+                noise[problem.inside] - 0.5
+            )
+            x[others] = problem.on_grid(problem.to_admissible(shaken))[others]
+        return x
+
+    def _chunk_support(self, support, samples, magnitudes, objects):
+        """The supports of a chunk, one a start; None for the whole frame."""
+        if support is not None:
+            return torch.from_numpy(support[samples] if len(support) > 1 else support.repeat(len(samples), 0)).to(
+                magnitudes.device
+            )
+        if self.support == "frame":
+            return None
+        threshold = 1e-4
+        if self.support == "autocorrelation" and self.threshold is not None:
+            threshold = self.threshold
+        sizes = autocorrelation_boxes(magnitudes, self.object_shape_, threshold)
+        return placed_boxes(sizes, self.object_shape_, objects)
+
+    def _values_per_start(self):
+        values = 4 * int(np.prod(self.fourier_shape_))
+        return values if resolve_device(self.device) == "cpu" else max(1, values // 64)
+
+    # --- validation --------------------------------------------------------------------------------------------
+
+    def _checked(self, X, reset):
+        X = check_fitted_batch(
+            self,
+            X,
+            reset=reset,
+            shape_attribute="fourier_shape_",
+            allow_complex=False,
+            ensure_all_finite="allow-nan",
+        )
+        X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+        smallest = np.nanmin(X) if not np.isnan(X).all() else 0
+        if smallest < 0:
+            raise ValueError(
+                f"Negative values in data passed to {type(self).__name__}: magnitudes are >= 0, the smallest here is "
+                f"{smallest:.4g}"
+            )
+        hidden = np.isnan(X).reshape(len(X), -1).all(axis=1)
+        if hidden.any():
+            raise ValueError(
+                f"X has no measured pixel in {int(hidden.sum())} of {len(X)} samples, the first at index "
+                f"{int(hidden.argmax())}: every value there is NaN; leave such samples out"
+            )
+        return X
+
+    def _checked_init(self, init, n_samples):
+        init = check_batch(init, name="init")
+        init = init.detach().cpu().numpy() if isinstance(init, torch.Tensor) else init
+        if init.shape != (n_samples, *self.object_shape_):
+            raise ValueError(
+                f"init has shape {init.shape}; give one object a sample, of shape {(n_samples, *self.object_shape_)}"
+            )
+        return init if self.constraints_ == "complex" else init.real
+
+    def _schedule(self):
+        """The parameter `algorithm` as a list of (name, n_iter, beta)."""
+        names = "auto", *ALGORITHMS
+        if isinstance(self.algorithm, str):
+            check_choice("algorithm", self.algorithm, names)
+            _check_integer("n_iter", self.n_iter)
+            _check_beta(self.beta)
+            if self.algorithm != "auto":
+                return [(self.algorithm, int(self.n_iter), self.beta)]
+            polish = self.n_iter // 5
+            stages = [("hpr", int(self.n_iter - polish), self.beta), ("apg", int(polish), self.beta)]
+            return [stage for stage in stages if stage[1]]
+        stages = []
+        valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"
+        if not isinstance(self.algorithm, list | tuple) or not len(self.algorithm):
+            raise ValueError(f"algorithm={self.algorithm!r} is not valid; give {valid}")
+        for stage in self.algorithm:
+            if not isinstance(stage, list | tuple) or len(stage) not in (2, 3):
+                raise ValueError(f"algorithm has the stage {stage!r}; give {valid}")
+            name, length, beta = (*stage, self.beta)[:3]
+            check_choice("algorithm", name, tuple(ALGORITHMS))
+            _check_integer(f"n_iter of {name!r}", length)
+            _check_beta(beta)
+            stages.append((name, int(length), beta))
+        return stages
+
+    def _check_parameters(self):
+        if isinstance(self.support, str):
+            check_choice("support", self.support, SUPPORTS)
+        check_choice("start", self.start, STARTS)
+        _check_integer("n_starts", self.n_starts)
+        _check_integer("shrinkwrap_interval", self.shrinkwrap_interval)
+        if not isinstance(self.tol, Real) or not self.tol >= 0:
+            raise ValueError(f"tol={self.tol!r} is not valid; give a Fourier error >= 0")
+        if self.threshold is not None and not (isinstance(self.threshold, Real) and 0 < self.threshold < 1):
+            raise ValueError(f"threshold={self.threshold!r} is not valid; give a fraction between 0 and 1, or None")
+        sigma = self.shrinkwrap_sigma
+        if not isinstance(sigma, list | tuple) or len(sigma) != 2 or not all(s > 0 for s in sigma):
+            raise ValueError(f"shrinkwrap_sigma={sigma!r} is not valid; give two widths in pixels, (first, last)")
+        resolve_device(self.device)
+
+    def _resolved_object_shape(self, of_y):
+        fourier_shape = self.fourier_shape_
+        if self.object_shape is None:
+            shape = tuple((m + 1) // 2 for m in fourier_shape) if of_y is None else of_y
+        else:
+            shape = self.object_shape
+            shape = (shape,) * len(fourier_shape) if isinstance(shape, Integral) else tuple(shape)
+            if of_y is not None and shape != of_y:
+                raise ValueError(f"object_shape={self.object_shape!r} is not the shape of the objects in y, {of_y}")
+        fits = len(shape) == len(fourier_shape) and all(
+            isinstance(n, Integral) and 1 <= n <= m for n, m in zip(shape, fourier_shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"object_shape={shape!r} does not fit magnitudes of shape {fourier_shape}; give one size per axis, "
+                "each at most the magnitudes'"
+            )
+        return tuple(int(n) for n in shape)
+
+    def _resolved_kind(self, y):
+        of_y = "non_negative"
+        if y is not None:
+            complex_y = y.is_complex() if isinstance(y, torch.Tensor) else np.iscomplexobj(y)
+            of_y = "complex" if complex_y else "non_negative" if y.min() >= 0 else "real"
+        constraints = self.constraints
+        if isinstance(constraints, str):
+            check_choice("constraints", constraints, ("auto", *KINDS))
+            return of_y if constraints == "auto" else constraints
+        valid = (
+            isinstance(constraints, list | tuple)
+            and len(constraints) == 2
+            and all(isinstance(bound, Real) for bound in constraints)
+            and constraints[0] < constraints[1]
+        )
+        if not valid:
+            raise ValueError(
+                f"constraints={constraints!r} is not valid; choose 'auto', 'non_negative', 'real', 'complex' or a pair "
+                "(lower, upper) of bounds"
+            )
+        return "complex" if of_y == "complex" else "real"
+
+    def _given_support(self, n_samples):
+        """The support the user gave, with a first axis of samples; None where it is a rule."""
+        if isinstance(self.support, str):
+            return None
+        support = np.asarray(self.support)
+        if support.shape == self.object_shape_:
+            support = support[None]
+        valid_length = n_samples is None or len(support) in (1, n_samples)
+        if support.shape[1:] != self.object_shape_ or not valid_length:
+            raise ValueError(
+                f"support has shape {np.shape(self.support)}; give one of shape {self.object_shape_} for all samples, "
+                f"or one a sample, or choose {', '.join(map(repr, SUPPORTS))}"
+            )
+        support = support.astype(bool)
+        if not support.reshape(len(support), -1).any(axis=1).all():
+            raise ValueError("support is empty: no pixel is True, so no object fits")
+        return support
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "object_shape_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = False
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+class _Results:
+    """Where finished starts are kept; number `s * n_samples + i` is start `s` of sample `i`."""
+
+    def __init__(self, n_samples, n_starts, object_shape, dtype):
+        n = n_samples * n_starts
+        self.n_samples, self.n_starts = n_samples, n_starts
+        self.objects = np.zeros((n, *object_shape), dtype=dtype)
+        self.errors = np.full(n, np.nan)
+        self.n_iter = np.zeros(n, dtype=np.int64)
+        self.history = None
+
+    def store(self, part, found, history):
+        objects, errors, n_iter = (value.cpu().numpy() for value in found)
+        self.objects[part], self.errors[part] = objects, errors
+        if history is not None:
+            self.history[part] = history.cpu().numpy()
+        self.n_iter[part] = n_iter  # last: a start with iterations is a finished one
+
+    def chosen(self):
+        starts, errors, n_iter = (self._by_sample(v) for v in (self.objects, self.errors, self.n_iter))
+        best = np.where(np.isnan(errors), np.inf, errors).argmin(axis=1)
+        rows = np.arange(self.n_samples)
+        history = None if self.history is None else self._by_sample(self.history)
+        return Retrieval(starts[rows, best], errors[rows, best], starts, errors, n_iter, history)
+
+    def _by_sample(self, values):
+        return values.reshape(self.n_starts, self.n_samples, *values.shape[1:]).swapaxes(0, 1)
+
+
+class _Progress:
+    """One line on the terminal: iterations done and time left; nothing where no terminal watches."""
+
+    def __init__(self, verbose, n_chunks, n_iter):
+        self.shown = shows_progress(verbose)
+        self.n_chunks, self.n_iter = n_chunks, n_iter
+        self.chunk = self.iteration = 0
+        self.began = self.printed = time.monotonic()
+
+    def advance(self):
+        """Count an iteration, and rewrite the line now and then."""
+        self.iteration += 1
+        now = time.monotonic()
+        if self.shown and now - self.printed > 0.5:
+            self.printed = now
+            done = (self.chunk + self.iteration / self.n_iter) / self.n_chunks
+            left = (now - self.began) * (1 - done) / done
+            line = f"phase retrieval {100 * done:.0f} %  {left:.0f} s left"
+            print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
+
+    def next_chunk(self):
+        """A chunk is done, perhaps early."""
+        self.chunk, self.iteration = self.chunk + 1, 0
+
+    def close(self):
+        """Leave the line behind."""
+        if self.shown and self.printed > self.began:
+            print(file=sys.stderr, flush=True)
+
+
+def _object_dtype(X, kind):
+    return np.result_type(X.dtype, np.complex64) if kind == "complex" else X.dtype
+
+
+def _check_integer(name, value):
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r} is not valid; give an integer >= 1")
+
+
+def _check_beta(beta):
+    if not isinstance(beta, Real) or not 0 < beta <= 1:
+        raise ValueError(f"beta={beta!r} is not valid; give a number with 0 < beta <= 1")

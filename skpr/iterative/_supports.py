@@ -1,0 +1,105 @@
+"""Where an object can be: supports from the measurement alone, and shrinkwrap."""
+
+import math
+
+import torch
+from torch.nn import functional
+
+CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+
+
+def autocorrelations(magnitudes):
+    """Autocorrelation of each object, lag 0 in the middle: the inverse transform of the intensity.
+
+    Unmeasured pixels count as 0, which adds a smooth background but no edge.
+
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        FFT order, NaN where unmeasured.
+    """
+    axes = tuple(range(1, magnitudes.ndim))
+    values = torch.fft.ifftn(magnitudes.nan_to_num(0.0).square(), dim=axes)
+    return torch.fft.fftshift(values.abs(), dim=axes)
+
+
+def autocorrelation_boxes(magnitudes, object_shape, threshold):
+    """Side lengths of the smallest box that holds each object, from the extent of its autocorrelation.
+
+    An object of extent `n` has an autocorrelation of extent `2 n - 1` (for non-negative ones exactly).
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, n_axes), integers, at most `object_shape`
+    """
+    values = autocorrelations(magnitudes.double())
+    axes = tuple(range(1, values.ndim))
+    strong = values > threshold * values.amax(dim=axes, keepdim=True)
+    sizes = []
+    for axis, limit in zip(axes, object_shape, strict=True):
+        others = tuple(a for a in axes if a != axis)
+        profile = strong.sum(dim=others) > 0 if others else strong
+        lags = (torch.arange(values.shape[axis], device=values.device) - values.shape[axis] // 2).abs()
+        sizes.append(((profile * lags).amax(dim=1) + 1).clamp(max=limit))
+    return torch.stack(sizes, dim=1)
+
+
+def placed_boxes(sizes, object_shape, content=None):
+    """Boxes as masks: in the middle of the frame, or where they hold most of the energy of `content`.
+
+    Returns
+    -------
+    torch.Tensor of bool, shape (n_samples, *object_shape)
+    """
+    limits = torch.tensor(object_shape, device=sizes.device)
+    starts = (limits - sizes) // 2 if content is None else _fullest_places(sizes, content)
+    mask = torch.ones((len(sizes), *object_shape), dtype=torch.bool, device=sizes.device)
+    for axis, size in enumerate(object_shape):
+        index = torch.arange(size, device=sizes.device)
+        within = (index >= starts[:, axis, None]) & (index < (starts + sizes)[:, axis, None])
+        mask &= within.view([len(sizes)] + [size if a == axis else 1 for a in range(len(object_shape))])
+    return mask
+
+
+def _fullest_places(sizes, content):
+    starts = []
+    for box, sample in zip(sizes.tolist(), content, strict=True):
+        summed = sample.abs().double().square()
+        for axis, length in enumerate(box):
+            total = functional.pad(summed.movedim(axis, -1).cumsum(-1), (1, 0))
+            summed = (total[..., length:] - total[..., : total.shape[-1] - length]).movedim(-1, axis)
+        starts.append(torch.stack(torch.unravel_index(summed.argmax(), summed.shape)))
+    return torch.stack(starts)
+
+
+def shrinkwrap(objects, sigma, threshold):
+    """Support from the object itself: blurred modulus above a fraction of its largest value (Marchesini et al., 2003).
+
+    Parameters
+    ----------
+    objects : torch.Tensor of shape (n_samples, *object_shape)
+    sigma : float
+        Width of the Gaussian in pixels.
+    threshold : float
+        Fraction of the largest blurred value.
+
+    Returns
+    -------
+    torch.Tensor of bool, shape (n_samples, *object_shape)
+
+    Examples
+    --------
+    >>> import torch
+    >>> shrinkwrap(torch.tensor([[0.0, 0.0, 4.0, 0.0, 0.0]]), sigma=0.5, threshold=0.1)
+    tensor([[False,  True,  True,  True, False]])
+    """
+    radius = max(1, math.ceil(3 * sigma))
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
+    blurred = objects.abs()
+    kernel = (kernel / kernel.sum()).to(blurred)
+    n_axes = objects.ndim - 1
+    for axis in range(n_axes):
+        window = kernel.view([1, 1] + [-1 if a == axis else 1 for a in range(n_axes)])
+        padding = [radius if a == axis else 0 for a in range(n_axes)]
+        blurred = CONVOLUTIONS[n_axes](blurred[:, None], window, padding=padding)[:, 0]
+    return blurred > threshold * blurred.amax(dim=tuple(range(1, objects.ndim)), keepdim=True)
