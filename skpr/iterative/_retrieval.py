@@ -118,8 +118,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
     --------
     >>> import numpy as np
     >>> from skpr import FourierMagnitude
-    >>> from skpr.datasets import make_cells
-    >>> objects = make_cells(2, shape=(16, 16), random_state=0).data
+    >>> from skpr.datasets import make_crystals
+    >>> objects = make_crystals(2, shape=(16, 16), random_state=0).data
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
     >>> retriever = IterativePhaseRetrieval(n_iter=300, n_starts=4, random_state=0).fit(magnitudes, objects)
     >>> bool(retriever.score(magnitudes, objects) > 0.99)

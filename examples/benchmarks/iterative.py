@@ -1,0 +1,139 @@
+"""Time per iteration and quality of every iterative algorithm, beside public packages, on the same objects.
+
+Non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 in 128 x 128, in loose boxes as supports. An
+object is solved if its PSNR after registration is at least 30 dB. Time is a multiple of one complex64 transform pair of
+the batch of 64 by scipy.fft, one thread, timed between the rows. Packages that are not installed are left out with a word.
+
+    SKPR_DATA=path/to/data python examples/benchmarks/iterative.py
+"""
+
+import argparse
+import importlib.util
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+import torch
+
+from skpr import FourierMagnitude, IterativePhaseRetrieval
+from skpr.metrics import orbit_psnr
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--iterations", type=int, default=500)
+parser.add_argument("--repeats", type=int, default=7, help="timings of which the median is given")
+parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+parser.add_argument("--skip-quality", action="store_true")
+arguments = parser.parse_args()
+
+torch.set_num_threads(1)
+data = np.load(Path(os.environ["SKPR_DATA"]) / "blobs" / "blobs32.npz")
+objects, supports = data["objects"], data["supports"]
+clean = FourierMagnitude(oversampling=2).fit_transform(objects)
+noisy = np.fft.fftshift(data["magnitudes_1e6_photons"], axes=(1, 2))
+n = arguments.iterations
+ALGORITHMS = {
+    "auto: hpr, then apg": "auto",
+    "hio, last tenth er": [("hio", n - n // 10, 0.9), ("er", n // 10)],
+    "hio": [("hio", n, 0.9)],
+    "er": "er",
+    "hpr": "hpr",
+    "raar": "raar",
+    "dm": [("dm", n, 1.0)],
+    "dm, beta 0.75": "dm",
+    "apg": "apg",
+    "admm": "admm",
+}
+
+
+def retrieve(algorithm, magnitudes, targets, masks, seed=0, **settings):
+    """Every object from its magnitudes."""
+    retriever = IterativePhaseRetrieval(algorithm, n_iter=n, support=masks, random_state=seed, device="cpu", **settings)
+    return retriever.fit(magnitudes, targets).retrieve(magnitudes).objects
+
+
+def quality(found):
+    """Median PSNR and number solved."""
+    values = orbit_psnr(objects, found, data_range=1.0, multioutput="raw_values")
+    return f"{np.median(values):6.1f}, {(values >= 30).sum():2d}"
+
+
+def transform_pair(batch):
+    """The unit of time: seconds of one complex transform and its inverse."""
+    start = time.perf_counter()
+    scipy.fft.ifft2(scipy.fft.fft2(batch, workers=1), workers=1)
+    return time.perf_counter() - start
+
+
+def time_per_iteration(algorithm, complex_objects=False, n_iter=60):
+    """Seconds an iteration over the unit, whole retrievals of two lengths, so that starting costs nothing."""
+    batch = np.concatenate([objects, objects])
+    masks = np.concatenate([supports, supports])
+    targets = batch.astype(np.complex64) if complex_objects else batch
+    magnitudes = FourierMagnitude(oversampling=2).fit_transform(targets)
+    values = np.zeros(magnitudes.shape, dtype=np.complex64) + magnitudes
+    name, beta = (algorithm, 0.75) if isinstance(algorithm, str) else algorithm[0][::2]
+    ratios = []
+    for _ in range(arguments.repeats + 1):
+        unit = min(transform_pair(values) for _ in range(3))
+        seconds = []
+        for length in (10, 10 + n_iter):
+            retriever = IterativePhaseRetrieval(
+                [(name, length, beta)], support=masks, tol=0, random_state=0, device="cpu"
+            ).fit(magnitudes, targets)
+            start = time.perf_counter()
+            retriever.retrieve(magnitudes)
+            seconds.append(time.perf_counter() - start)
+        ratios.append((seconds[1] - seconds[0]) / n_iter / unit)
+    return float(np.median(ratios[1:]))
+
+
+def peer_deepinv():
+    """Its projected gradient with its own positivity, on an amplitude loss; first of all its phase retrieval physics."""
+    import deepinv
+
+    mask = torch.from_numpy(np.pad(supports, ((0, 0), (0, 64), (0, 64))))
+    target = torch.from_numpy(np.fft.ifftshift(clean, axes=(1, 2)))[:, None]
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand((len(objects), 1, 128, 128), generator=generator) * mask[:, None]
+    fidelity = deepinv.optim.data_fidelity.AmplitudeLoss()
+    physics = deepinv.physics.PhaseRetrieval(
+        deepinv.physics.LinearPhysics(
+            A=lambda v, **_: torch.fft.fft2(v.to(torch.complex64), norm="ortho"),
+            A_adjoint=lambda v, **_: torch.fft.ifft2(v, norm="ortho"),
+        )
+    )
+    y = (target / 128).square()
+    for _ in range(n):
+        x = (x - fidelity.grad(x, y, physics).real).clamp_min(0) * mask[:, None]
+    return x[:, 0, :64, :64].numpy().astype(np.float32)
+
+
+PEERS = {"deepinv": peer_deepinv, "cohere_core": None, "qoraphase": None, "skbeam": None}
+
+if not arguments.skip_quality:
+    print(f"{n} iterations, seeds {arguments.seeds}: median PSNR [dB], solved of {len(objects)}")
+    print(f"{'algorithm':<22}{'seed':>5}{'1 start':>13}{'best of 4':>13}{'1e6 photons':>13}{'s':>7}", flush=True)
+    for name, algorithm in ALGORITHMS.items():
+        for seed in arguments.seeds:
+            start = time.perf_counter()
+            one = quality(retrieve(algorithm, clean, objects, supports, seed))
+            seconds = time.perf_counter() - start
+            four = quality(retrieve(algorithm, clean, objects, supports, seed, n_starts=4))
+            # noisy magnitudes come from an orthonormal transform: the amplitude of the object is 128 times smaller
+            photons = quality(retrieve(algorithm, 128 * noisy, objects, supports, seed))
+            print(f"{name:<22}{seed:>5}{one:>13}{four:>13}{photons:>13}{seconds:>7.1f}", flush=True)
+    for name, run in PEERS.items():
+        if importlib.util.find_spec(name) is None:
+            print(f"{name:<22} not installed, left out")
+        elif run is None:
+            print(f"{name:<22} installed, but this script does not drive it")
+        else:
+            start = time.perf_counter()
+            print(f"{name:<22}{0:>5}{quality(run()):>13}{'':>26}{time.perf_counter() - start:>7.1f}", flush=True)
+
+print(f"\ntime per iteration / scipy complex64 pair, batch of 64, one thread, median of {arguments.repeats}")
+for name in ("hio", "er", "hpr", "raar", "dm", "dm, beta 0.75", "apg", "admm"):
+    print(f"{name:<22}{time_per_iteration(ALGORITHMS[name]):>8.2f}", flush=True)
+print(f"{'hio, complex objects':<22}{time_per_iteration(ALGORITHMS['hio'], complex_objects=True):>8.2f}")
