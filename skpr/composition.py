@@ -228,6 +228,8 @@ class RefinedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         tags.input_tags = inner.input_tags
         if self.refiner is not None:
             tags.input_tags.positive_only = True
+            # it believes the magnitudes, not the targets: what are no magnitudes of theirs it cannot fit
+            tags.regressor_tags.poor_score = True
         tags.target_tags = inner.target_tags
         tags.target_tags.required = True
         tags.non_deterministic = inner.non_deterministic

@@ -5,7 +5,9 @@ import pytest
 
 from skpr import (
     FourierMagnitude,
+    IterativePhaseRetrieval,
     PhaseRetrievalRegressor,
+    RefinedRegressor,
     ShiftFlipAugmenter,
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
@@ -20,6 +22,10 @@ ESTIMATORS = [
     PhaseRetrievalRegressor(**SMALL),
     SymmetryBreakingRegressor(PhaseRetrievalRegressor(**SMALL), SymmetryCanonicalizer()),
     make_phase_retriever(**SMALL),
+    IterativePhaseRetrieval(n_iter=10, random_state=0, device="cpu"),
+    RefinedRegressor(
+        PhaseRetrievalRegressor(**SMALL), IterativePhaseRetrieval(n_iter=10, random_state=0, device="cpu")
+    ),
 ]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_batch, check_choice, check_fitted_batch, chunks_of, resolve_device, to_tensor
@@ -185,8 +185,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         X = self._checked(X, reset=True)
         if y is not None:
             y = check_batch(y, name="y")
-            if len(y) != len(X):
-                raise ValueError(f"X has {len(X)} samples, but y has {len(y)}")
+            check_consistent_length(X, y)
         self._schedule()
         self._check_parameters()
         self.object_shape_ = self._resolved_object_shape(None if y is None else tuple(y.shape[1:]))
@@ -253,12 +252,12 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             results.history = np.full((n_starts * n_samples, sum(n for _, n, _ in schedule)), np.nan, X.dtype)
         # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
         slices = chunks_of(n_starts * n_samples, self._values_per_start())
-        rng = check_random_state(self.random_state)
+        noise = self._noise()
         line = _Progress(self.verbose, len(slices), sum(n for _, n, _ in schedule))
         try:
             with torch.no_grad():
                 for part in slices:
-                    self._retrieve_chunk(X, init, support, part, schedule, rng, results, line)
+                    self._retrieve_chunk(X, init, support, part, schedule, noise, results, line)
         except KeyboardInterrupt:
             warnings.warn(
                 f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts have finished",
@@ -275,7 +274,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             )
         return found
 
-    def _retrieve_chunk(self, X, init, support, part, schedule, rng, results, line):
+    def _retrieve_chunk(self, X, init, support, part, schedule, noise, results, line):
         """Run the starts of one slice of the batch, in which start `s` of sample `i` is number `s * n_samples + i`."""
         device = resolve_device(self.device)
         numbers = np.arange(part.start, part.stop)
@@ -287,7 +286,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         problem = Problem(magnitudes, self.object_shape_, self.constraints_, bounds)
         objects = None if init is None else problem.to_normalized(to_tensor(init[samples]).to(device, problem.dtype))
         problem.support = self._chunk_support(support, samples, magnitudes, objects)
-        x = self._start(problem, magnitudes, objects, numbers < results.n_samples, rng)
+        x = self._start(problem, magnitudes, objects, numbers < results.n_samples, noise[numbers // results.n_samples])
         history = None
         if results.history is not None:
             history = torch.full((len(numbers), results.history.shape[1]), torch.nan, dtype=x.real.dtype, device=device)
@@ -299,11 +298,18 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         results.store(part, found, history)
         line.next_chunk()
 
-    def _start(self, problem, magnitudes, objects, is_first, rng):
+    def _noise(self):
+        """Random numbers of each start, the same for all samples: a reconstruction is not to depend on its batch.
+
+        Drawn in double precision, so that the draw does not depend on the data's.
+        """
+        rng = check_random_state(self.random_state)
+        return torch.from_numpy(rng.uniform(size=(self.n_starts, *self.fourier_shape_)))
+
+    def _start(self, problem, magnitudes, objects, is_first, noise):
         """Normalised starts on the whole grid."""
         real = problem.kind != "complex"
-        # drawn in double precision and sample by sample, so that neither precision nor chunks change the draw
-        noise = torch.from_numpy(rng.uniform(0, 1, size=(len(problem), *problem.grid))).to(magnitudes)
+        noise = noise.to(magnitudes)
         if objects is None and self.start == "autocorrelation":
             values = autocorrelations(magnitudes).sqrt()
             middle = tuple(
@@ -364,8 +370,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         hidden = np.isnan(X).reshape(len(X), -1).all(axis=1)
         if hidden.any():
             raise ValueError(
-                f"X has no measured pixel in {int(hidden.sum())} of {len(X)} samples, the first at index "
-                f"{int(hidden.argmax())}: every value there is NaN; leave such samples out"
+                f"X contains NaN in every pixel of {int(hidden.sum())} of {len(X)} samples, the first at index "
+                f"{int(hidden.argmax())}: nothing was measured there; leave such samples out"
             )
         return X
 
