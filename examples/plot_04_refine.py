@@ -4,8 +4,8 @@ Finishing what a network starts
 
 A network's one pass is near the object, but not exact. Iterative phase retrieval is exact where it converges, but from
 random starts it often does not. Here a network's prediction starts the iterations: once a network trained on
-symmetry-broken objects, once one trained on raw pairs, beside random starts with three times the iterations. Objects are
-shifted and flipped at random.
+symmetry-broken objects, once one trained on raw pairs, beside random starts with three times the iterations. Objects
+are shifted and flipped at random.
 
 ``python examples/plot_04_refine.py`` runs on the bundled digits in about two minutes. The paper's data, 28 x 28 in a
 42 x 42 frame on a 96 x 96 Fourier grid::

@@ -342,7 +342,7 @@ def fourier_ring_correlation(first, second):
     >>> import numpy as np
     >>> x = np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0]])
     >>> fourier_ring_correlation(x, x[::-1, ::-1])[1].round(6)
-    array([1., 1., 1.])
+    array([1., 1.])
     """
     first, second = _checked_pair(np.asarray(first)[None], np.asarray(second)[None])
     second, _ = register(second, first)

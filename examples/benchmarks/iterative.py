@@ -2,7 +2,8 @@
 
 Non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 in 128 x 128, in loose boxes as supports. An
 object is solved if its PSNR after registration is at least 30 dB. Time is a multiple of one complex64 transform pair of
-the batch of 64 by scipy.fft, one thread, timed between the rows. Packages that are not installed are left out with a word.
+the batch of 64 by scipy.fft, one thread, timed between the rows. Packages that are not installed are left out with a
+word.
 
     SKPR_DATA=path/to/data python examples/benchmarks/iterative.py
 """
@@ -36,12 +37,12 @@ n = arguments.iterations
 ALGORITHMS = {
     "auto: hpr, then apg": "auto",
     "hio, last tenth er": [("hio", n - n // 10, 0.9), ("er", n // 10)],
-    "hio": [("hio", n, 0.9)],
+    "hio": "hio",
     "er": "er",
     "hpr": "hpr",
     "raar": "raar",
-    "dm": [("dm", n, 1.0)],
-    "dm, beta 0.75": "dm",
+    "dm": "dm",
+    "dm, beta 0.75": [("dm", n, 0.75)],
     "apg": "apg",
     "admm": "admm",
 }
@@ -73,14 +74,14 @@ def time_per_iteration(algorithm, complex_objects=False, n_iter=60):
     targets = batch.astype(np.complex64) if complex_objects else batch
     magnitudes = FourierMagnitude(oversampling=2).fit_transform(targets)
     values = np.zeros(magnitudes.shape, dtype=np.complex64) + magnitudes
-    name, beta = (algorithm, 0.75) if isinstance(algorithm, str) else algorithm[0][::2]
+    name, beta = (algorithm, None) if isinstance(algorithm, str) else algorithm[0][::2]
     ratios = []
     for _ in range(arguments.repeats + 1):
         unit = min(transform_pair(values) for _ in range(3))
         seconds = []
         for length in (10, 10 + n_iter):
             retriever = IterativePhaseRetrieval(
-                [(name, length, beta)], support=masks, tol=0, random_state=0, device="cpu"
+                name, length, beta, support=masks, tol=0, random_state=0, device="cpu"
             ).fit(magnitudes, targets)
             start = time.perf_counter()
             retriever.retrieve(magnitudes)
@@ -90,7 +91,7 @@ def time_per_iteration(algorithm, complex_objects=False, n_iter=60):
 
 
 def peer_deepinv():
-    """Its projected gradient with its own positivity, on an amplitude loss; first of all its phase retrieval physics."""
+    """Projected gradient on its amplitude loss, with positivity."""
     import deepinv
 
     mask = torch.from_numpy(np.pad(supports, ((0, 0), (0, 64), (0, 64))))

@@ -76,9 +76,8 @@ def accelerated_gradient(x, problem, beta, memory):
     """
     inside = problem.inside
     if not memory:
-        start = problem.to_admissible(x[inside])
-        x.zero_()
-        x[inside] = start
+        x, _ = error_reduction(x, problem, beta, memory)  # what came before may have left x far from any object
+        start = x[inside].clone()
         memory.update(previous=start, t=torch.ones(len(x), dtype=x.real.dtype, device=x.device))
     y = problem.to_magnitudes(x)
     new, previous, t = problem.to_admissible(y[inside]), memory["previous"], memory["t"]
@@ -95,9 +94,7 @@ def alternating_direction_multipliers(x, problem, beta, memory):
     """ADMM on `y in M, z in S, y = z`: `y <- P_M(z - u); z <- P_S(y + u); u <- u + beta (y - z)` (Wen et al., 2012)."""
     inside = problem.inside
     if not memory:
-        start = problem.to_admissible(x[inside])
-        x.zero_()
-        x[inside] = start
+        x, _ = error_reduction(x, problem, beta, memory)
         memory["u"] = torch.zeros_like(x)
     u = memory["u"]
     y = problem.to_magnitudes(x - u)
@@ -106,6 +103,9 @@ def alternating_direction_multipliers(x, problem, beta, memory):
     u.add_(y, alpha=beta).sub_(x, alpha=beta)
     return x, y
 
+
+# usual feedbacks; "er" and "apg" have none
+BETAS = {"er": 1.0, "hio": 0.9, "hpr": 0.75, "raar": 0.9, "dm": 1.0, "apg": 1.0, "admm": 1.0}
 
 ALGORITHMS = {
     "er": error_reduction,

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays import check_batch, check_choice, check_fitted_batch, chunks_of, resolve_device, to_tensor
 from .._progress import shows_progress
 from ..metrics import relative_error
-from ._algorithms import ALGORITHMS
+from ._algorithms import ALGORITHMS, BETAS
 from ._loop import Shrinkwrap, run_schedule
 from ._problem import KINDS, Problem
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
@@ -72,8 +72,9 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         minima, then "apg", which ends in the nearest one to machine precision.
     n_iter : int, default=500
         Iterations of a named algorithm and of "auto"; a schedule has its own.
-    beta : float, default=0.75
-        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er" and "apg".
+    beta : float, optional
+        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er" and "apg". The algorithm's usual
+        one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1 for "dm" and "admm".
     support : {"frame", "autocorrelation", "shrinkwrap"} or array of bool, default="frame"
         Where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a box of half the extent of the
         autocorrelation, in the middle of the frame or where a given start has most energy. "shrinkwrap" (Marchesini et
@@ -130,7 +131,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         self,
         algorithm="auto",
         n_iter=500,
-        beta=0.75,
+        beta=None,
         support="frame",
         object_shape=None,
         constraints="auto",
@@ -390,12 +391,10 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         if isinstance(self.algorithm, str):
             check_choice("algorithm", self.algorithm, names)
             _check_integer("n_iter", self.n_iter)
-            _check_beta(self.beta)
-            if self.algorithm != "auto":
-                return [(self.algorithm, int(self.n_iter), self.beta)]
-            polish = self.n_iter // 5
-            stages = [("hpr", int(self.n_iter - polish), self.beta), ("apg", int(polish), self.beta)]
-            return [stage for stage in stages if stage[1]]
+            polish = int(self.n_iter) // 5 if self.algorithm == "auto" else 0
+            first = "hpr" if self.algorithm == "auto" else self.algorithm
+            stages = [(first, int(self.n_iter) - polish), ("apg", polish)]
+            return [(name, length, self._beta_of(name)) for name, length in stages if length]
         stages = []
         valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"
         if not isinstance(self.algorithm, list | tuple) or not len(self.algorithm):
@@ -403,12 +402,19 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         for stage in self.algorithm:
             if not isinstance(stage, list | tuple) or len(stage) not in (2, 3):
                 raise ValueError(f"algorithm has the stage {stage!r}; give {valid}")
-            name, length, beta = (*stage, self.beta)[:3]
+            name, length, *beta = stage
             check_choice("algorithm", name, tuple(ALGORITHMS))
             _check_integer(f"n_iter of {name!r}", length)
-            _check_beta(beta)
-            stages.append((name, int(length), beta))
+            stages.append((name, int(length), self._beta_of(name, *beta)))
         return stages
+
+    def _beta_of(self, name, beta=None):
+        """Feedback of a stage: its own, the estimator's, or the algorithm's usual one."""
+        beta = self.beta if beta is None else beta
+        beta = BETAS[name] if beta is None else beta
+        if not isinstance(beta, Real) or not 0 < beta <= 1:
+            raise ValueError(f"beta={beta!r} is not valid; give a number with 0 < beta <= 1")
+        return beta
 
     def _check_parameters(self):
         if isinstance(self.support, str):
@@ -566,8 +572,3 @@ def _object_dtype(X, kind):
 def _check_integer(name, value):
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r} is not valid; give an integer >= 1")
-
-
-def _check_beta(beta):
-    if not isinstance(beta, Real) or not 0 < beta <= 1:
-        raise ValueError(f"beta={beta!r} is not valid; give a number with 0 < beta <= 1")

@@ -1,0 +1,61 @@
+"""One chunk of measurements: scaling, Friedel pairs, constraints."""
+
+import numpy as np
+import pytest
+import torch
+
+from skpr.iterative._problem import Problem
+from skpr.metrics import fourier_error
+from tests.conftest import random_objects
+
+
+def full_magnitudes_of(objects, grid):
+    return np.abs(np.fft.fftn(objects, s=grid, axes=tuple(range(1, objects.ndim))))
+
+
+@pytest.mark.parametrize("kind", ["non_negative", "complex"])
+@pytest.mark.parametrize("grid", [(12, 13), (13, 12)], ids=str)
+def test_error_is_the_fourier_error(kind, grid):
+    objects = random_objects((6, 6), "complex128" if kind == "complex" else "float64", 5)
+    others = torch.from_numpy(random_objects((6, 6), objects.dtype, 5, seed=3))
+    magnitudes = full_magnitudes_of(objects, grid)
+    magnitudes[:, 0, 0] = np.nan
+    problem = Problem(torch.from_numpy(magnitudes), (6, 6), kind)
+    errors = problem.error(problem.to_normalized(others))
+    expected = fourier_error(magnitudes, others, centered=False, multioutput="raw_values")
+    np.testing.assert_allclose(errors.numpy(), expected, rtol=1e-10)
+
+
+def test_friedel_pairs_are_averaged_and_fill_one_another():
+    magnitudes = torch.tensor([[5.0, 3.0, 2.0, 4.0]], dtype=torch.float64)  # k = 0, 1, -2, -1
+    problem = Problem(magnitudes, (2,), "real")
+    pair = (problem.magnitudes * problem.scale)[0, 1]
+    assert pair == pytest.approx(np.sqrt((3**2 + 4**2) / 2))
+    magnitudes[0, 1] = torch.nan
+    problem = Problem(magnitudes, (2,), "real")
+    assert problem.unmeasured is None
+    assert (problem.magnitudes * problem.scale)[0, 1] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_reconstruction_does_not_depend_on_exposure(factor):
+    magnitudes = torch.from_numpy(full_magnitudes_of(random_objects((6, 6), "float64", 2), (12, 12)))
+    one, other = Problem(magnitudes, (6, 6), "real"), Problem(factor * magnitudes, (6, 6), "real")
+    torch.testing.assert_close(one.magnitudes, other.magnitudes)
+    torch.testing.assert_close(factor * one.scale, other.scale)
+
+
+def test_admitted_values_are_those_a_projection_leaves_alone():
+    values = torch.randn((3, 4, 4), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    support = torch.rand((3, 4, 4), generator=torch.Generator().manual_seed(1)) > 0.4
+    magnitudes = torch.from_numpy(full_magnitudes_of(random_objects((4, 4), "float64", 3), (8, 8)))
+    for kind, bounds in (("non_negative", None), ("real", (-0.1, 0.3)), ("real", None)):
+        problem = Problem(magnitudes, (4, 4), kind, bounds, support)
+        unmoved = torch.isclose(problem.to_admissible(values), values, rtol=1e-12, atol=0) & support
+        assert torch.equal(problem.admits(values), unmoved)
+
+
+def test_a_dark_pattern_has_the_dark_object():
+    problem = Problem(torch.zeros((1, 8)), (4,), "non_negative")
+    assert problem.error(torch.zeros((1, 4))) == 0
+    assert torch.equal(problem.to_magnitudes(torch.rand((1, 8))), torch.zeros((1, 8)))
