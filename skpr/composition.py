@@ -245,6 +245,7 @@ def make_phase_retriever(
     flip="template",
     phase="auto",
     boundary=None,
+    refiner=None,
     device="auto",
     random_state=None,
     **regressor_params,
@@ -261,6 +262,9 @@ def make_phase_retriever(
         See :class:`skpr.SymmetryCanonicalizer`.
     boundary : {"zero", "circular"}, optional
         By default "circular" for an oversampling of 1, else "zero".
+    refiner : IterativePhaseRetrieval, "auto" or None, default=None
+        What polishes predictions; where it is not None, the step `retrieve` is a :class:`RefinedRegressor` around
+        what it is otherwise.
     device, random_state, **regressor_params
         See :class:`skpr.PhaseRetrievalRegressor`.
 
@@ -280,19 +284,10 @@ def make_phase_retriever(
     """
     if boundary is None:
         boundary = "circular" if fourier_shape is None and oversampling == 1 else "zero"
-    return Pipeline(
-        [
-            ("magnitude", FourierMagnitude(oversampling=oversampling, fourier_shape=fourier_shape)),
-            (
-                "retrieve",
-                SymmetryBreakingRegressor(
-                    regressor=PhaseRetrievalRegressor(
-                        module=module, device=device, random_state=random_state, **regressor_params
-                    ),
-                    transformer=Pipeline(
-                        [("canonicalize", SymmetryCanonicalizer(shift, flip, phase, boundary=boundary))]
-                    ),
-                ),
-            ),
-        ]
-    )
+    network = PhaseRetrievalRegressor(module=module, device=device, random_state=random_state, **regressor_params)
+    canonicalizer = SymmetryCanonicalizer(shift, flip, phase, boundary=boundary)
+    retriever = SymmetryBreakingRegressor(network, Pipeline([("canonicalize", canonicalizer)]))
+    if refiner is not None:
+        retriever = RefinedRegressor(retriever, refiner)
+    magnitude = FourierMagnitude(oversampling=oversampling, fourier_shape=fourier_shape)
+    return Pipeline([("magnitude", magnitude), ("retrieve", retriever)])

@@ -11,7 +11,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from skpr import (
     FourierMagnitude,
+    IterativePhaseRetrieval,
     PhaseRetrievalRegressor,
+    RefinedRegressor,
     ShiftFlipAugmenter,
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
@@ -142,3 +144,59 @@ def test_bad_transformers_and_targets_are_named():
         SymmetryBreakingRegressor(transformer="none").fit(np.ones((2, 3)), np.ones((2, 3)))
     with pytest.raises(ValueError, match="requires y to be passed"):
         SymmetryBreakingRegressor().fit(np.ones((2, 3)), None)
+
+
+def test_refinement_lowers_the_error_and_none_leaves_predictions_alone(digits):
+    train, test = digits[:200], digits[200:]
+    plain, refined = retriever(max_epochs=10), retriever(max_epochs=10, refiner="auto")
+    network = plain.fit(train, train).predict(test)
+    assert refined.fit(train, train).predict(test).shape == network.shape
+    assert relative_error(test, refined.predict(test)) < 0.5 * relative_error(test, network)
+    unrefined = clone(refined).set_params(retrieve__refiner=None).fit(train, train)
+    np.testing.assert_array_equal(unrefined.predict(test), network)
+
+
+def test_the_refiner_is_a_grid_value(digits):
+    model = retriever(refiner="auto", max_epochs=5)
+    refiners = [None, IterativePhaseRetrieval("apg", 20), IterativePhaseRetrieval(n_iter=150, random_state=0)]
+    search = GridSearchCV(model, {"retrieve__refiner": refiners}, scoring=neg_relative_error_scorer, cv=2, n_jobs=2)
+    search.fit(digits, digits)
+    none, polished, refined = search.cv_results_["mean_test_score"]
+    assert none < polished < refined
+
+
+def test_any_regressor_can_be_refined(digits):
+    magnitudes = FourierMagnitude().fit_transform(digits)
+    flat = make_pipeline(FourierMagnitude(), RefinedRegressor(_FlatNeighbors(), "auto")).fit(digits, digits)
+    assert flat.predict(digits).shape == digits.shape
+    assert flat.score(digits, digits) > 1 - relative_error(
+        digits, _FlatNeighbors().fit(magnitudes, digits).predict(magnitudes)
+    )
+
+
+def test_what_cannot_refine_is_refused_before_the_training(digits):
+    magnitudes = FourierMagnitude().fit_transform(digits)
+    with pytest.raises(ValueError, match="refiner='hio' is not valid; give an estimator with retrieve, 'auto' or None"):
+        RefinedRegressor(_Untrainable(), "hio").fit(magnitudes, digits)
+    with pytest.raises(TypeError, match="has no method retrieve"):
+        RefinedRegressor(_Untrainable(), Ridge()).fit(magnitudes, digits)
+    with pytest.raises(ValueError, match="n_iter=-1 is not valid"):
+        RefinedRegressor(_Untrainable(), IterativePhaseRetrieval(n_iter=-1)).fit(magnitudes, digits)
+
+
+class _FlatNeighbors(KNeighborsRegressor):
+    """Nearest neighbours on images."""
+
+    def fit(self, X, y):
+        self.shape_ = y.shape[1:]
+        return super().fit(X.reshape(len(X), -1), y.reshape(len(y), -1))
+
+    def predict(self, X):
+        return super().predict(X.reshape(len(X), -1)).reshape(-1, *self.shape_)
+
+
+class _Untrainable(KNeighborsRegressor):
+    """Fails a test that lets it train."""
+
+    def fit(self, X, y):
+        raise AssertionError("was trained")

@@ -5,7 +5,14 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from skpr import FourierMagnitude, ReconstructionDisplay, make_phase_retriever
+from skpr import (
+    ConvergenceDisplay,
+    FourierMagnitude,
+    IterativePhaseRetrieval,
+    ReconstructionDisplay,
+    ResolutionDisplay,
+    make_phase_retriever,
+)
 from tests.conftest import random_members, random_objects
 
 
@@ -46,3 +53,33 @@ def test_axes_can_be_given():
     magnitudes = FourierMagnitude().fit_transform(truth)
     display = ReconstructionDisplay.from_predictions(truth, truth, magnitudes, axes=axes)
     assert display.figure_ is figure
+
+
+def test_convergence_shows_a_line_a_start_and_their_median():
+    magnitudes = FourierMagnitude().fit_transform(random_objects((10, 10), "float32", 3))
+    retriever = IterativePhaseRetrieval(n_iter=20, n_starts=2, random_state=0, device="cpu").fit(magnitudes)
+    history = retriever.retrieve(magnitudes, return_history=True).history
+    display = ConvergenceDisplay.from_histories({"two starts": history, "again": history[:, :1]})
+    lines = display.ax_.get_lines()
+    assert len(lines) == (6 + 1) + (3 + 1)
+    np.testing.assert_array_equal(lines[3].get_ydata(), history.reshape(6, 20)[3])
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["two starts", "again"]
+    with pytest.raises(ValueError, match="return_history=True"):
+        ConvergenceDisplay.from_histories(retriever.retrieve(magnitudes).history)
+
+
+def test_a_finished_start_keeps_its_last_error_in_the_median():
+    history = np.array([[1.0, 0.1, np.nan, np.nan], [1.0, 0.5, 0.3, 0.1], [1.0, 0.6, 0.5, 0.4]])
+    median = ConvergenceDisplay.from_histories(history).ax_.get_lines()[-1].get_ydata()
+    np.testing.assert_allclose(median, [1.0, 0.5, 0.3, 0.1])
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (8, 8, 8)], ids=str)
+def test_resolution_curves_have_their_threshold(shape):
+    x = random_objects(shape, "float64", 1)
+    magnitudes = FourierMagnitude().fit_transform(x)[0]
+    transfer = ResolutionDisplay.from_reconstructions(magnitudes, x.repeat(3, axis=0))
+    np.testing.assert_allclose(transfer.ax_.get_lines()[1].get_ydata(), np.exp(-1))
+    pair = ResolutionDisplay.from_pair(x[0], random_members(x)[0])
+    assert pair.ax_.get_ylabel() == ("FRC" if len(shape) == 2 else "FSC")
+    np.testing.assert_allclose(pair.ax_.get_lines()[0].get_ydata(), 1)

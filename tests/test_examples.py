@@ -58,3 +58,22 @@ def test_speed_benchmark():
 @pytest.mark.parametrize("options", [(), ("--dtype", "float64"), ("--phase",)])
 def test_invariance_benchmark_counts_no_failure(options):
     assert "failures in all: 0" in run("benchmarks/invariance.py", "--images", 200, *options)
+
+
+def test_refine(tmp_path):
+    printed = run("plot_04_refine.py", "--train", 64, "--test", 8, "--epochs", 1, "--figures", tmp_path)
+    assert printed.count("symmetry-broken network") == 6
+    assert printed.count("random starts") == 5
+    assert (tmp_path / "plot_04_refine_digits.png").stat().st_size > 5_000
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no blobs")
+def test_iterative_benchmark():
+    printed = run("benchmarks/iterative.py", "--iterations", 20, "--repeats", 1)
+    assert "complex objects" in printed
+    assert "not installed, left out" in printed
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
+def test_published_setting_benchmark():
+    assert ".0646" in run("benchmarks/not_oversampled.py", "--images", 16, "--iterations", 20)

@@ -7,6 +7,7 @@ from sklearn.model_selection import cross_validate
 from skpr import FourierMagnitude
 from skpr.metrics import (
     fourier_error,
+    fourier_ring_correlation,
     neg_orbit_mean_squared_error_scorer,
     neg_relative_error_scorer,
     orbit_mean_squared_error,
@@ -14,7 +15,10 @@ from skpr.metrics import (
     orbit_psnr_scorer,
     orbit_ssim,
     orbit_ssim_scorer,
+    phase_retrieval_transfer_function,
+    r_factor,
     relative_error,
+    success_rate,
 )
 from tests.conftest import random_members, random_objects, tolerance
 
@@ -153,3 +157,61 @@ def test_scorers_work_in_cross_validation_and_greater_is_better():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_r_factor_is_its_formula_over_measured_pixels(object_shape, dtype):
+    x, other = random_objects(object_shape, dtype, 4), random_objects(object_shape, dtype, 4, seed=5)
+    measured = FourierMagnitude().fit_transform(x)
+    computed = FourierMagnitude().fit_transform(other)
+    measured[..., 0] = np.nan
+    known = ~np.isnan(measured)
+    expected = [np.abs(c[k] - m[k]).sum() / m[k].sum() for m, c, k in zip(measured, computed, known, strict=True)]
+    np.testing.assert_allclose(r_factor(measured, other, multioutput="raw_values"), expected, rtol=1e-5)
+    assert r_factor(measured, random_members(x)) < tolerance(dtype)
+
+
+def test_success_rate_counts_what_is_within_the_tolerance():
+    x = random_objects((12, 12), "float64", 10)
+    found = random_members(x)
+    found[:3] = random_objects((12, 12), "float64", 3, seed=8)
+    assert success_rate(x, found) == 0.7
+    assert success_rate(x, found, tolerance=1.0) == 1.0
+    with pytest.raises(ValueError, match="tolerance=0 is not valid"):
+        success_rate(x, found, tolerance=0)
+
+
+def test_random_phases_have_the_transfer_function_of_a_random_walk():
+    rng = np.random.default_rng(0)
+    spectrum = np.fft.fft2(rng.normal(size=(32, 32)))
+    noise = np.fft.fft2(rng.normal(size=(64, 32, 32)))
+    objects = np.fft.ifft2(np.abs(spectrum) * noise / np.abs(noise)).real
+    frequencies, values = phase_retrieval_transfer_function(np.fft.fftshift(np.abs(spectrum)), objects)
+    assert len(frequencies) == len(values) == 17
+    assert values[4:].mean() == pytest.approx(np.sqrt(np.pi / 4 / 64), rel=0.2)
+    assert np.all(np.diff(frequencies) > 0)
+    assert frequencies[-1] == pytest.approx(0.5, abs=0.03)
+
+
+def test_transfer_function_leaves_unmeasured_pixels_out():
+    x = random_objects((16, 16), "float64", 1)
+    magnitudes = FourierMagnitude().fit_transform(x)[0]
+    magnitudes[14:19, 14:19] = np.nan
+    _, values = phase_retrieval_transfer_function(magnitudes, x)
+    assert np.isnan(values[:2]).all()
+    np.testing.assert_allclose(values[4:], 1)
+
+
+@pytest.mark.parametrize("shape", [(40,), (20, 21), (12, 12, 13)], ids=str)
+def test_ring_correlation_is_one_modulo_symmetries(shape):
+    x = random_objects(shape, "float64", 1)
+    moved = random_members(x)[0]
+    _, values, threshold = fourier_ring_correlation(x[0], moved)
+    np.testing.assert_allclose(values, 1)
+    assert (threshold <= 1.001).all()
+
+
+@pytest.mark.parametrize("shape", [(20, 21), (12, 12, 13)], ids=str)
+def test_independent_noise_does_not_correlate_on_outer_rings(shape):
+    _, values, threshold = fourier_ring_correlation(*np.random.default_rng(1).normal(size=(2, *shape)))
+    outer = slice(len(values) // 2, None)
+    assert (values[outer] < threshold[outer]).mean() > 0.8

@@ -12,7 +12,8 @@ import math
 import torch
 from torch import nn
 
-from ..iterative import project_magnitudes
+from ..iterative._algorithms import hybrid_input_output
+from ..iterative._problem import Problem
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -125,25 +126,19 @@ class UNet(nn.Module):
         if self.centered:
             magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
         objects = images[:, 0] if images.shape[1] == 1 else torch.complex(images[:, 0], images[:, 1])
-        inside = (slice(None), *(slice(n) for n in self.object_shape))
-        estimate = objects.new_zeros((len(objects), *self.fourier_shape))
-        estimate[inside] = self._admissible(objects)
+        problem = Problem(magnitudes.to(images.dtype), self.object_shape, self._kind(objects))
+        inside = problem.inside
+        estimate = problem.on_grid(problem.to_admissible(problem.to_normalized(objects)))
         for _ in range(self.n_projections):
-            projected = project_magnitudes(estimate, magnitudes)
-            # hybrid input-output: keep what is admissible, push back what is not
-            estimate = estimate - self.beta * projected
-            kept = projected[inside]
-            if self.non_negative:
-                kept = torch.where(kept >= 0, kept, estimate[inside])
-            estimate[inside] = kept
-        driven = self._admissible(estimate[inside])
-        estimate = torch.zeros_like(estimate)
-        estimate[inside] = driven
-        disagreement = project_magnitudes(estimate, magnitudes)[inside] - driven
-        return _as_channels(driven), _as_channels(disagreement)
+            estimate, _ = hybrid_input_output(estimate, problem, self.beta, {})
+        driven = problem.to_admissible(estimate[inside])
+        disagreement = problem.to_magnitudes(problem.on_grid(driven))[inside] - driven
+        return _as_channels(problem.to_units(driven)), _as_channels(problem.to_units(disagreement))
 
-    def _admissible(self, objects):
-        return objects.clamp_min(0) if self.non_negative else objects
+    def _kind(self, objects):
+        if objects.is_complex():
+            return "complex"
+        return "non_negative" if self.non_negative else "real"
 
 
 class _Correction(nn.Module):
