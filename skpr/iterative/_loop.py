@@ -30,7 +30,7 @@ class Shrinkwrap:
         problem.support = shrinkwrap(objects, sigma, self.threshold)
 
 
-def run_schedule(problem, x, schedule, tol, *, wrap=None, history=None, on_iteration=None):
+def run_schedule(problem, x, schedule, tol, store, *, wrap=None, history=None, on_iteration=None):
     """Run a schedule.
 
     Parameters
@@ -42,23 +42,17 @@ def run_schedule(problem, x, schedule, tol, *, wrap=None, history=None, on_itera
     schedule : list of (name, n_iterations, beta)
     tol : float
         Fourier error at which a sample is done.
+    store : callable
+        Called as `store(index, objects, errors, n_done)` with samples that are done, as soon as they are: their places in
+        the chunk, shape (n_done_samples,), their objects in the units of the measurement, shape
+        (n_done_samples, *object_shape), their Fourier errors and the iterations they took.
     wrap : Shrinkwrap, optional
     history : torch.Tensor of shape (n_samples, n_iterations), optional
         Filled with the Fourier error after each iteration; left as it is after a sample is done.
     on_iteration : callable, optional
         Called after each iteration.
-
-    Returns
-    -------
-    objects : torch.Tensor of shape (n_samples, *object_shape)
-        Normalised reconstructions.
-    errors, n_iter : torch.Tensor of shape (n_samples,)
     """
-    n_samples = len(problem)
-    objects = x.new_zeros((n_samples, *problem.object_shape))
-    errors = x.real.new_zeros(n_samples)
-    n_iter = torch.zeros(n_samples, dtype=torch.int64, device=x.device)
-    active = torch.arange(n_samples, device=x.device)
+    active = torch.arange(len(problem), device=x.device)
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
     for name, length, beta in schedule:
         step, memory = ALGORITHMS[name], {}
@@ -81,14 +75,10 @@ def run_schedule(problem, x, schedule, tol, *, wrap=None, history=None, on_itera
             done = error <= tol if n_done < n_total else torch.ones_like(error, dtype=torch.bool)
             if not done.any():
                 continue
-            leaving = active[done]
-            objects[leaving] = problem.to_units(found)[done]
-            errors[leaving] = error[done]
-            n_iter[leaving] = n_done
+            store(active[done], problem.to_units(found)[done], error[done], n_done)
             if done.all():
-                return objects, errors, n_iter
+                return
             staying = ~done
             active, x = active[staying], x[staying]
             memory.update({key: value[staying] for key, value in memory.items()})
             problem.keep(staying)
-    return objects, errors, n_iter

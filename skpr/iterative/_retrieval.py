@@ -87,7 +87,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         a real object, or the modulus, if `y` is complex. "auto" goes by `y`, and is "non_negative" without it.
     n_starts : int, default=1
         Starts for each sample, of which the smallest Fourier error decides. Started from a given object, the first is
-        the object and the others have random phases mixed into its spectrum.
+        the object, and the others are the object times random weights, plus noise.
     start : {"random", "autocorrelation"}, default="random"
         Where to start from without an object: random phases, or the autocorrelation with random weights.
     tol : float, default=1e-6
@@ -295,8 +295,12 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         if isinstance(self.support, str) and self.support == "shrinkwrap":
             threshold = 0.1 if self.threshold is None else self.threshold
             wrap = Shrinkwrap(self.shrinkwrap_interval, self.shrinkwrap_sigma, threshold)
-        found = run_schedule(problem, x, schedule, self.tol, wrap=wrap, history=history, on_iteration=line.advance)
-        results.store(part, found, history)
+
+        def store(index, objects, errors, n_done):
+            places = index.cpu().numpy()
+            results.store(numbers[places], objects, errors, n_done, None if history is None else history[index])
+
+        run_schedule(problem, x, schedule, self.tol, store, wrap=wrap, history=history, on_iteration=line.advance)
         line.next_chunk()
 
     def _noise(self):
@@ -517,12 +521,12 @@ class _Results:
         self.n_iter = np.zeros(n, dtype=np.int64)
         self.history = None
 
-    def store(self, part, found, history):
-        objects, errors, n_iter = (value.cpu().numpy() for value in found)
-        self.objects[part], self.errors[part] = objects, errors
+    def store(self, numbers, objects, errors, n_iter, history):
+        self.objects[numbers] = objects.cpu().numpy()
+        self.errors[numbers] = errors.cpu().numpy()
         if history is not None:
-            self.history[part] = history.cpu().numpy()
-        self.n_iter[part] = n_iter  # last: a start with iterations is a finished one
+            self.history[numbers] = history.cpu().numpy()
+        self.n_iter[numbers] = n_iter  # last: a start with iterations is a finished one
 
     def chosen(self):
         starts, errors, n_iter = (self._by_sample(v) for v in (self.objects, self.errors, self.n_iter))

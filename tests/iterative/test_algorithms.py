@@ -11,6 +11,7 @@ from skpr.datasets import make_crystals
 from skpr.iterative._algorithms import ALGORITHMS
 from skpr.iterative._problem import Problem
 from skpr.metrics import relative_error, success_rate
+from skpr.symmetry import content_box
 
 every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 
@@ -55,6 +56,22 @@ def test_recovers_behind_a_beam_stop(name, kind):
     retriever = IterativePhaseRetrieval([(name, 3000)], support=support, tol=1e-7, random_state=0, device="cpu")
     found = retriever.fit(magnitudes, objects).retrieve(magnitudes, init=near(objects, 0.02))
     assert relative_error(objects, found.objects, multioutput="raw_values").max() < 1e-6
+
+
+@pytest.mark.parametrize("support", ["box", "shrinkwrap"])
+def test_a_beam_stop_hides_nothing_from_a_random_start_with_a_support(support):
+    objects = make_crystals(5, shape=(32, 32), random_state=0).data
+    starts, sizes = content_box(objects)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    k = np.arange(64) - 32
+    magnitudes[:, np.hypot(*np.meshgrid(k, k)) <= 3] = np.nan
+    if support == "box":
+        support = np.zeros(objects.shape, dtype=bool)
+        for mask, start, size in zip(support, starts, sizes, strict=True):
+            mask[tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))] = True
+    retriever = IterativePhaseRetrieval(support=support, n_starts=8, random_state=0, device="cpu")
+    found = retriever.fit(magnitudes, objects).predict(magnitudes)
+    assert np.median(relative_error(objects, found, multioutput="raw_values")) < 1e-4
 
 
 @every_algorithm

@@ -206,6 +206,27 @@ def test_an_interrupt_returns_at_once_and_keeps_finished_starts(crystals, monkey
             model.predict(magnitudes)
 
 
+def test_an_interrupt_keeps_what_converged_in_the_running_chunk(crystals, monkeypatch):
+    objects, magnitudes = crystals
+    mixed = objects.copy()
+    mixed[1::2] = np.random.default_rng(0).random(objects[1::2].shape)
+    model = retriever("er", n_iter=100, tol=1e-4).fit(magnitudes, objects)
+    advance, calls = _retrieval._Progress.advance, []
+
+    def interrupted(line):
+        calls.append(1)
+        if len(calls) == 25:
+            raise KeyboardInterrupt
+        advance(line)
+
+    monkeypatch.setattr(_retrieval._Progress, "advance", interrupted)
+    with pytest.warns(RuntimeWarning, match="interrupted: 3 of 5 starts have finished"):
+        found = model.retrieve(magnitudes, init=mixed)
+    assert found.finished[:, 0].tolist() == [True, False, True, False, True]
+    assert relative_error(objects[::2], found.objects[::2]) < 1e-6
+    assert np.isnan(found.errors[1::2]).all()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
