@@ -71,7 +71,7 @@ def test_refine(tmp_path):
 def test_iterative_benchmark():
     printed = run("benchmarks/iterative.py", "--iterations", 20, "--repeats", 1)
     assert "complex objects" in printed
-    assert "not installed, left out" in printed
+    assert "cohere_core" in printed  # its figures, or that it is not installed
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")

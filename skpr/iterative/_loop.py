@@ -43,9 +43,8 @@ def run_schedule(problem, x, schedule, tol, store, *, wrap=None, history=None, o
     tol : float
         Fourier error at which a sample is done.
     store : callable
-        Called as `store(index, objects, errors, n_done)` with samples that are done, as soon as they are: their places in
-        the chunk, shape (n_done_samples,), their objects in the units of the measurement, shape
-        (n_done_samples, *object_shape), their Fourier errors and the iterations they took.
+        Called as `store(index, objects, errors, n_done)` with samples that are done, as soon as they are: their places
+        in the chunk, their objects in the units of the measurement, their Fourier errors and the iterations they took.
     wrap : Shrinkwrap, optional
     history : torch.Tensor of shape (n_samples, n_iterations), optional
         Filled with the Fourier error after each iteration; left as it is after a sample is done.
