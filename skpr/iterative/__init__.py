@@ -2,7 +2,8 @@
 
 from ._combination import Combination, combine_reconstructions
 from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
-from ._retrieval import IterativePhaseRetrieval, Retrieval
+from ._results import Retrieval
+from ._retrieval import IterativePhaseRetrieval
 
 __all__ = [
     "Combination",

@@ -1,10 +1,7 @@
 """The estimator: many samples and many starts of the classical algorithms, as one batch."""
 
-import sys
-import time
 import warnings
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,47 +10,16 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_batch, check_choice, check_fitted_batch, chunks_of, resolve_device, to_tensor
-from .._progress import shows_progress
+from .._progress import IterationLine
 from ..metrics import relative_error
-from ._algorithms import ALGORITHMS, BETAS
 from ._loop import Shrinkwrap, run_schedule
 from ._problem import KINDS, Problem
+from ._results import Results
+from ._schedule import check_count, resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
-
-
-class Retrieval(NamedTuple):
-    r"""What :meth:`IterativePhaseRetrieval.retrieve` found.
-
-    Attributes
-    ----------
-    objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-        Of each sample's finished starts, the one with the smallest Fourier error; zeros where none finished.
-    errors : ndarray of shape (n_samples,)
-        Its Fourier error; NaN where no start finished.
-    starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
-        The reconstruction from every start.
-    start_errors : ndarray of shape (n_samples, n_starts)
-        Their Fourier errors; NaN where a start did not finish.
-    n_iter : ndarray of shape (n_samples, n_starts), integers
-        Iterations each took; 0 where it did not finish.
-    history : ndarray of shape (n_samples, n_starts, n_iterations) or None
-        Fourier error after each iteration; NaN after a start was done.
-    """
-
-    objects: object
-    errors: object
-    starts: object
-    start_errors: object
-    n_iter: object
-    history: object
-
-    @property
-    def finished(self):
-        """Which starts finished, ndarray of bool, shape (n_samples, n_starts): all, unless interrupted."""
-        return self.n_iter > 0
 
 
 class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
@@ -187,7 +153,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         if y is not None:
             y = check_batch(y, name="y")
             check_consistent_length(X, y)
-        self._schedule()
+        resolve_schedule(self.algorithm, self.n_iter, self.beta)
         self._check_parameters()
         self.object_shape_ = self._resolved_object_shape(None if y is None else tuple(y.shape[1:]))
         self.constraints_ = self._resolved_kind(y)
@@ -243,18 +209,18 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
-        schedule = self._schedule()
+        schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta)
         n_starts, n_samples = self.n_starts, len(X)
         if init is not None:
             init = self._checked_init(init, n_samples)
         support = self._given_support(n_samples)
-        results = _Results(n_samples, n_starts, self.object_shape_, _object_dtype(X, self.constraints_))
+        results = Results(n_samples, n_starts, self.object_shape_, _object_dtype(X, self.constraints_))
         if return_history:
             results.history = np.full((n_starts * n_samples, sum(n for _, n, _ in schedule)), np.nan, X.dtype)
         # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
         slices = chunks_of(n_starts * n_samples, self._values_per_start())
         noise = self._noise()
-        line = _Progress(self.verbose, len(slices), sum(n for _, n, _ in schedule))
+        line = IterationLine(self.verbose, len(slices), sum(n for _, n, _ in schedule))
         try:
             with torch.no_grad():
                 for part in slices:
@@ -389,43 +355,12 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             )
         return init if self.constraints_ == "complex" else init.real
 
-    def _schedule(self):
-        """The parameter `algorithm` as a list of (name, n_iter, beta)."""
-        names = "auto", *ALGORITHMS
-        if isinstance(self.algorithm, str):
-            check_choice("algorithm", self.algorithm, names)
-            _check_integer("n_iter", self.n_iter)
-            polish = int(self.n_iter) // 5 if self.algorithm == "auto" else 0
-            first = "hpr" if self.algorithm == "auto" else self.algorithm
-            stages = [(first, int(self.n_iter) - polish), ("apg", polish)]
-            return [(name, length, self._beta_of(name)) for name, length in stages if length]
-        stages = []
-        valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"
-        if not isinstance(self.algorithm, list | tuple) or not len(self.algorithm):
-            raise ValueError(f"algorithm={self.algorithm!r} is not valid; give {valid}")
-        for stage in self.algorithm:
-            if not isinstance(stage, list | tuple) or len(stage) not in (2, 3):
-                raise ValueError(f"algorithm has the stage {stage!r}; give {valid}")
-            name, length, *beta = stage
-            check_choice("algorithm", name, tuple(ALGORITHMS))
-            _check_integer(f"n_iter of {name!r}", length)
-            stages.append((name, int(length), self._beta_of(name, *beta)))
-        return stages
-
-    def _beta_of(self, name, beta=None):
-        """Feedback of a stage: its own, the estimator's, or the algorithm's usual one."""
-        beta = self.beta if beta is None else beta
-        beta = BETAS[name] if beta is None else beta
-        if not isinstance(beta, Real) or not 0 < beta <= 1:
-            raise ValueError(f"beta={beta!r} is not valid; give a number with 0 < beta <= 1")
-        return beta
-
     def _check_parameters(self):
         if isinstance(self.support, str):
             check_choice("support", self.support, SUPPORTS)
         check_choice("start", self.start, STARTS)
-        _check_integer("n_starts", self.n_starts)
-        _check_integer("shrinkwrap_interval", self.shrinkwrap_interval)
+        check_count("n_starts", self.n_starts)
+        check_count("shrinkwrap_interval", self.shrinkwrap_interval)
         if not isinstance(self.tol, Real) or not self.tol >= 0:
             raise ValueError(f"tol={self.tol!r} is not valid; give a Fourier error >= 0")
         if self.threshold is not None and not (isinstance(self.threshold, Real) and 0 < self.threshold < 1):
@@ -510,69 +445,5 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         return tags
 
 
-class _Results:
-    """Where finished starts are kept; number `s * n_samples + i` is start `s` of sample `i`."""
-
-    def __init__(self, n_samples, n_starts, object_shape, dtype):
-        n = n_samples * n_starts
-        self.n_samples, self.n_starts = n_samples, n_starts
-        self.objects = np.zeros((n, *object_shape), dtype=dtype)
-        self.errors = np.full(n, np.nan)
-        self.n_iter = np.zeros(n, dtype=np.int64)
-        self.history = None
-
-    def store(self, numbers, objects, errors, n_iter, history):
-        self.objects[numbers] = objects.cpu().numpy()
-        self.errors[numbers] = errors.cpu().numpy()
-        if history is not None:
-            self.history[numbers] = history.cpu().numpy()
-        self.n_iter[numbers] = n_iter  # last: a start with iterations is a finished one
-
-    def chosen(self):
-        starts, errors, n_iter = (self._by_sample(v) for v in (self.objects, self.errors, self.n_iter))
-        best = np.where(np.isnan(errors), np.inf, errors).argmin(axis=1)
-        rows = np.arange(self.n_samples)
-        history = None if self.history is None else self._by_sample(self.history)
-        return Retrieval(starts[rows, best], errors[rows, best], starts, errors, n_iter, history)
-
-    def _by_sample(self, values):
-        return values.reshape(self.n_starts, self.n_samples, *values.shape[1:]).swapaxes(0, 1)
-
-
-class _Progress:
-    """One line on the terminal: iterations done and time left; nothing where no terminal watches."""
-
-    def __init__(self, verbose, n_chunks, n_iter):
-        self.shown = shows_progress(verbose)
-        self.n_chunks, self.n_iter = n_chunks, n_iter
-        self.chunk = self.iteration = 0
-        self.began = self.printed = time.monotonic()
-
-    def advance(self):
-        """Count an iteration, and rewrite the line now and then."""
-        self.iteration += 1
-        now = time.monotonic()
-        if self.shown and now - self.printed > 0.5:
-            self.printed = now
-            done = (self.chunk + self.iteration / self.n_iter) / self.n_chunks
-            left = (now - self.began) * (1 - done) / done
-            line = f"phase retrieval {100 * done:.0f} %  {left:.0f} s left"
-            print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
-
-    def next_chunk(self):
-        """A chunk is done, perhaps early."""
-        self.chunk, self.iteration = self.chunk + 1, 0
-
-    def close(self):
-        """Leave the line behind."""
-        if self.shown and self.printed > self.began:
-            print(file=sys.stderr, flush=True)
-
-
 def _object_dtype(X, kind):
     return np.result_type(X.dtype, np.complex64) if kind == "complex" else X.dtype
-
-
-def _check_integer(name, value):
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r} is not valid; give an integer >= 1")

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skpr import FourierMagnitude, IterativePhaseRetrieval
+from skpr import FourierMagnitude, IterativePhaseRetrieval, _progress
 from skpr.datasets import make_crystals
 from skpr.iterative import _retrieval
 from skpr.metrics import fourier_error, neg_relative_error_scorer, relative_error
@@ -211,7 +211,7 @@ def test_an_interrupt_keeps_what_converged_in_the_running_chunk(crystals, monkey
     mixed = objects.copy()
     mixed[1::2] = np.random.default_rng(0).random(objects[1::2].shape)
     model = retriever("er", n_iter=100, tol=1e-4).fit(magnitudes, objects)
-    advance, calls = _retrieval._Progress.advance, []
+    advance, calls = _retrieval.IterationLine.advance, []
 
     def interrupted(line):
         calls.append(1)
@@ -219,7 +219,7 @@ def test_an_interrupt_keeps_what_converged_in_the_running_chunk(crystals, monkey
             raise KeyboardInterrupt
         advance(line)
 
-    monkeypatch.setattr(_retrieval._Progress, "advance", interrupted)
+    monkeypatch.setattr(_retrieval.IterationLine, "advance", interrupted)
     with pytest.warns(RuntimeWarning, match="interrupted: 3 of 5 starts have finished"):
         found = model.retrieve(magnitudes, init=mixed)
     assert found.finished[:, 0].tolist() == [True, False, True, False, True]
@@ -292,7 +292,7 @@ def test_degenerate_patterns_give_finite_objects():
 
 def test_progress_is_shown_when_asked_for(crystals, capsys, monkeypatch):
     objects, magnitudes = crystals
-    monkeypatch.setattr(_retrieval.time, "monotonic", iter(np.arange(1e6)).__next__)
+    monkeypatch.setattr(_progress.time, "monotonic", iter(np.arange(1e6)).__next__)
     retriever(verbose=True).fit(magnitudes, objects).predict(magnitudes)
     assert "s left" in capsys.readouterr().err
     retriever(verbose=False).fit(magnitudes, objects).predict(magnitudes)

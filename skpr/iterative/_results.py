@@ -1,0 +1,66 @@
+"""What a retrieval finds: gathered start by start, then sorted by sample."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Retrieval(NamedTuple):
+    r"""What :meth:`IterativePhaseRetrieval.retrieve` found.
+
+    Attributes
+    ----------
+    objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
+        Of each sample's finished starts, the one with the smallest Fourier error; zeros where none finished.
+    errors : ndarray of shape (n_samples,)
+        Its Fourier error; NaN where no start finished.
+    starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
+        The reconstruction from every start.
+    start_errors : ndarray of shape (n_samples, n_starts)
+        Their Fourier errors; NaN where a start did not finish.
+    n_iter : ndarray of shape (n_samples, n_starts), integers
+        Iterations each took; 0 where it did not finish.
+    history : ndarray of shape (n_samples, n_starts, n_iterations) or None
+        Fourier error after each iteration; NaN after a start was done.
+    """
+
+    objects: object
+    errors: object
+    starts: object
+    start_errors: object
+    n_iter: object
+    history: object
+
+    @property
+    def finished(self):
+        """Which starts finished, ndarray of bool, shape (n_samples, n_starts): all, unless interrupted."""
+        return self.n_iter > 0
+
+
+class Results:
+    """Where finished starts are kept; number `s * n_samples + i` is start `s` of sample `i`."""
+
+    def __init__(self, n_samples, n_starts, object_shape, dtype):
+        n = n_samples * n_starts
+        self.n_samples, self.n_starts = n_samples, n_starts
+        self.objects = np.zeros((n, *object_shape), dtype=dtype)
+        self.errors = np.full(n, np.nan)
+        self.n_iter = np.zeros(n, dtype=np.int64)
+        self.history = None
+
+    def store(self, numbers, objects, errors, n_iter, history):
+        self.objects[numbers] = objects.cpu().numpy()
+        self.errors[numbers] = errors.cpu().numpy()
+        if history is not None:
+            self.history[numbers] = history.cpu().numpy()
+        self.n_iter[numbers] = n_iter  # last: a start with iterations is a finished one
+
+    def chosen(self):
+        starts, errors, n_iter = (self._by_sample(v) for v in (self.objects, self.errors, self.n_iter))
+        best = np.where(np.isnan(errors), np.inf, errors).argmin(axis=1)
+        rows = np.arange(self.n_samples)
+        history = None if self.history is None else self._by_sample(self.history)
+        return Retrieval(starts[rows, best], errors[rows, best], starts, errors, n_iter, history)
+
+    def _by_sample(self, values):
+        return values.reshape(self.n_starts, self.n_samples, *values.shape[1:]).swapaxes(0, 1)
