@@ -15,7 +15,37 @@ from .neural import PhaseRetrievalRegressor
 __all__ = ["RefinedRegressor", "SymmetryBreakingRegressor", "make_phase_retriever"]
 
 
-class SymmetryBreakingRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class _AroundRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+    """What estimators with a parameter `regressor` share: its default, fit, score, features and tags."""
+
+    def _fit_regressor(self, X, y, fit_params):
+        regressor = PhaseRetrievalRegressor() if self.regressor is None else self.regressor
+        self.regressor_ = clone(regressor).fit(X, y, **fit_params)
+        if hasattr(self.regressor_, "feature_names_in_"):
+            self.feature_names_in_ = self.regressor_.feature_names_in_
+        return self
+
+    def score(self, X, y):
+        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
+        return 1.0 - relative_error(y, self.predict(X))
+
+    @property
+    def n_features_in_(self):
+        """Number of features the regressor saw in `fit`."""
+        check_is_fitted(self, "regressor_")
+        return self.regressor_.n_features_in_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(PhaseRetrievalRegressor() if self.regressor is None else self.regressor)
+        tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.target_tags.required = True
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+
+class SymmetryBreakingRegressor(_AroundRegressor):
     r"""Fit a regressor on transformed targets: the step that breaks the symmetries of a training set.
 
     The measurement is the same for every member of an object's orbit, so symmetry breaking concerns the target only:
@@ -80,11 +110,7 @@ class SymmetryBreakingRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimato
         else:
             self.transformer_ = clone(transformer)
             y = self.transformer_.fit_transform(y)
-        regressor = PhaseRetrievalRegressor() if self.regressor is None else self.regressor
-        self.regressor_ = clone(regressor).fit(X, y, **fit_params)
-        if hasattr(self.regressor_, "feature_names_in_"):
-            self.feature_names_in_ = self.regressor_.feature_names_in_
-        return self
+        return self._fit_regressor(X, y, fit_params)
 
     def predict(self, X):
         r"""Reconstruct objects.
@@ -100,27 +126,8 @@ class SymmetryBreakingRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimato
         check_is_fitted(self, "regressor_")
         return self.regressor_.predict(X)
 
-    def score(self, X, y):
-        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
-        return 1.0 - relative_error(y, self.predict(X))
 
-    @property
-    def n_features_in_(self):
-        """Number of features the regressor saw in `fit`."""
-        check_is_fitted(self, "regressor_")
-        return self.regressor_.n_features_in_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(PhaseRetrievalRegressor() if self.regressor is None else self.regressor)
-        tags.input_tags = inner.input_tags
-        tags.target_tags = inner.target_tags
-        tags.target_tags.required = True
-        tags.non_deterministic = inner.non_deterministic
-        return tags
-
-
-class RefinedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
+class RefinedRegressor(_AroundRegressor):
     r"""Polish a regressor's prediction with the magnitudes it was made from.
 
     A network's one pass is near the object, but not exact; a few hundred iterations of a classical algorithm, started
@@ -186,11 +193,7 @@ class RefinedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             )
         # the quick one first: what is wrong with the shapes should not show after the training
         self.refiner_ = None if refiner is None else clone(refiner).fit(X, y)
-        regressor = PhaseRetrievalRegressor() if self.regressor is None else self.regressor
-        self.regressor_ = clone(regressor).fit(X, y, **fit_params)
-        if hasattr(self.regressor_, "feature_names_in_"):
-            self.feature_names_in_ = self.regressor_.feature_names_in_
-        return self
+        return self._fit_regressor(X, y, fit_params)
 
     def predict(self, X):
         r"""Reconstruct objects.
@@ -212,27 +215,12 @@ class RefinedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             raise KeyboardInterrupt("interrupted before every sample was refined")
         return result.objects
 
-    def score(self, X, y):
-        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
-        return 1.0 - relative_error(y, self.predict(X))
-
-    @property
-    def n_features_in_(self):
-        """Number of features the regressor saw in `fit`."""
-        check_is_fitted(self, "regressor_")
-        return self.regressor_.n_features_in_
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = get_tags(PhaseRetrievalRegressor() if self.regressor is None else self.regressor)
-        tags.input_tags = inner.input_tags
         if self.refiner is not None:
             tags.input_tags.positive_only = True
             # it believes the magnitudes, not the targets: what are no magnitudes of theirs it cannot fit
             tags.regressor_tags.poor_score = True
-        tags.target_tags = inner.target_tags
-        tags.target_tags.required = True
-        tags.non_deterministic = inner.non_deterministic
         return tags
 
 

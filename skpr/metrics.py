@@ -279,7 +279,7 @@ def success_rate(y_true, y_pred, *, tolerance=0.01, **symmetries):
 def phase_retrieval_transfer_function(magnitudes, objects, *, centered=True):
     r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
 
-    Ring means of `|mean_s F x_s| / b` over measured pixels (Chapman et al., 2006, eq. 4; shells in 3-D): 1 where all
+    Ring means of `|mean_s F x_s| / b` over measured pixels (Chapman et al., 2006; shells in 3-D): 1 where all
     reconstructions agree, `1 / sqrt(n_reconstructions)` where the phases are random. They must be registered, as
     :func:`skpr.iterative.combine_reconstructions` does; the usual cut-off of the resolution is 1/e.
 
@@ -322,7 +322,7 @@ def fourier_ring_correlation(first, second):
     r"""Correlation of two reconstructions ring by ring in Fourier space (shells in 3-D), after registration.
 
     `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring (Saxton and Baumeister, 1982), with the
-    half-bit threshold of van Heel and Schatz (2005, eq. 17).
+    half-bit threshold of van Heel and Schatz (2005).
 
     Parameters
     ----------

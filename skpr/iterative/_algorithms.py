@@ -28,7 +28,7 @@ def hybrid_input_output(x, problem, beta, memory):
 
 
 def hybrid_projection_reflection(x, problem, beta, memory):
-    """As HIO, but asking whether `(1 + beta) P_M x - x` is admissible (Bauschke, Combettes and Luke, 2003, eq. 19).
+    """As HIO, but asking whether `(1 + beta) P_M x - x` is admissible (Bauschke, Combettes and Luke, 2003).
 
     With nothing but a support it is HIO; with non-negativity it keeps the tie to the reflections HIO loses.
     """
@@ -41,7 +41,7 @@ def hybrid_projection_reflection(x, problem, beta, memory):
 
 
 def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
-    """`x <- beta/2 (R_S R_M + 1) x + (1 - beta) P_M x`, `R = 2 P - 1` (Luke, 2005, eq. 18)."""
+    """`x <- beta/2 (R_S R_M + 1) x + (1 - beta) P_M x`, `R = 2 P - 1` (Luke, 2005)."""
     y = problem.to_magnitudes(x)
     reflected = torch.sub(2 * y[problem.inside], x[problem.inside])
     x.mul_(beta).add_(y, alpha=1 - 2 * beta)
@@ -50,7 +50,7 @@ def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
 
 
 def difference_map(x, problem, beta, memory):
-    """`x <- x + beta [P_S((1 + 1/beta) P_M x - x / beta) - P_M((1 - 1/beta) P_S x + x / beta)]` (Elser, 2003, eq. 14).
+    """`x <- x + beta [P_S((1 + 1/beta) P_M x - x / beta) - P_M((1 - 1/beta) P_S x + x / beta)]` (Elser, 2003).
 
     Two transform pairs a step, one where `beta` is 1.
     """

@@ -275,30 +275,31 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         Drawn in double precision, so that the draw does not depend on the data's.
         """
         rng = check_random_state(self.random_state)
-        return torch.from_numpy(rng.uniform(size=(self.n_starts, *self.fourier_shape_)))
+        shape = (self.n_starts, *self.fourier_shape_)
+        noise = torch.from_numpy(rng.uniform(size=shape))
+        if self.constraints_ == "complex":
+            noise = torch.complex(noise, torch.from_numpy(rng.uniform(size=shape)))
+        return noise
 
     def _start(self, problem, magnitudes, objects, is_first, noise):
         """Normalised starts on the whole grid."""
-        real = problem.kind != "complex"
-        noise = noise.to(magnitudes)
+        noise = noise.to(magnitudes.device, problem.dtype)
+        weights = noise.real[problem.inside]
         if objects is None and self.start == "autocorrelation":
             values = autocorrelations(magnitudes).sqrt()
             middle = tuple(
                 slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(problem.grid, problem.object_shape, strict=True)
             )
-            values = values[(slice(None), *middle)] * noise[problem.inside]
+            values = values[(slice(None), *middle)] * weights
             return problem.to_magnitudes(problem.on_grid(problem.to_admissible(values.to(problem.dtype))))
         if objects is None:
             # white noise has random phases
-            white = noise - 0.5
-            return problem.to_magnitudes(white if real else torch.complex(white, white.flip(-1)))
+            return problem.to_magnitudes(noise - (0.5 + 0.5j if noise.is_complex() else 0.5))
         x = problem.on_grid(objects)
         others = torch.from_numpy(~is_first).to(x.device)
         if others.any():
             size = objects.abs().square().flatten(1).mean(1).sqrt()
-            shaken = objects * (2 * noise[problem.inside]) + problem._along(size, objects) * (
-                noise[problem.inside] - 0.5
-            )
+            shaken = objects * (2 * weights) + problem._along(size, objects) * (weights - 0.5)
             x[others] = problem.on_grid(problem.to_admissible(shaken))[others]
         return x
 
