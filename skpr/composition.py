@@ -1,5 +1,6 @@
 """Estimators made of estimators: regressors on symmetry-broken targets, polished ones, and both in one line."""
 
+import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -26,8 +27,12 @@ class _AroundRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         return self
 
     def score(self, X, y):
-        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
-        return 1.0 - relative_error(y, self.predict(X))
+        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect.
+
+        Shifts are circular where magnitudes and objects have the same shape.
+        """
+        boundary = "circular" if np.shape(X) == np.shape(y) else "zero"
+        return 1.0 - relative_error(y, self.predict(X), boundary=boundary)
 
     @property
     def n_features_in_(self):
@@ -139,8 +144,8 @@ class RefinedRegressor(_AroundRegressor):
         Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not given.
     refiner : IterativePhaseRetrieval, "auto" or None, default="auto"
         What polishes: an estimator with `fit(X, y)` and `retrieve(X, init)`. "auto" is
-        `IterativePhaseRetrieval(n_iter=300)`, `None` leaves predictions alone, and is a value for a grid.
-        `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the amplitude loss.
+        `IterativePhaseRetrieval(n_iter=300, random_state=0)`; `None` leaves predictions alone, and is a value for a
+        grid. `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the amplitude loss.
 
     Attributes
     ----------
@@ -221,6 +226,8 @@ class RefinedRegressor(_AroundRegressor):
             tags.input_tags.positive_only = True
             # it believes the magnitudes, not the targets: what are no magnitudes of theirs it cannot fit
             tags.regressor_tags.poor_score = True
+            if not isinstance(self.refiner, str):
+                tags.non_deterministic = tags.non_deterministic or get_tags(self.refiner).non_deterministic
         return tags
 
 
@@ -275,6 +282,8 @@ def make_phase_retriever(
     network = PhaseRetrievalRegressor(module=module, device=device, random_state=random_state, **regressor_params)
     canonicalizer = SymmetryCanonicalizer(shift, flip, phase, boundary=boundary)
     retriever = SymmetryBreakingRegressor(network, Pipeline([("canonicalize", canonicalizer)]))
+    if isinstance(refiner, str) and refiner == "auto":
+        refiner = IterativePhaseRetrieval(n_iter=300, random_state=random_state, device=device)
     if refiner is not None:
         retriever = RefinedRegressor(retriever, refiner)
     magnitude = FourierMagnitude(oversampling=oversampling, fourier_shape=fourier_shape)

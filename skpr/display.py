@@ -175,7 +175,7 @@ class ConvergenceDisplay:
         return cls(lines).plot(**plot_params)
 
     def plot(self, *, ax=None, ylabel="Fourier error"):
-        """Draw the lines, and heavier their median over those still running.
+        """Draw the lines, and heavier their median, in which starts that are done keep their last error.
 
         Parameters
         ----------
@@ -197,7 +197,10 @@ class ConvergenceDisplay:
             last = np.where(np.isnan(values), -np.inf, values)
             index = np.maximum.accumulate(np.where(np.isfinite(last), np.arange(values.shape[1]), 0), axis=1)
             filled = np.take_along_axis(values, index, axis=1)
-            ax.plot(iterations, np.median(filled, axis=0), color=f"C{number}", linewidth=2.5, label=label or None)
+            known = ~np.isnan(values).all(axis=1)  # interrupted starts have no error
+            ax.plot(
+                iterations, np.median(filled[known], axis=0), color=f"C{number}", linewidth=2.5, label=label or None
+            )
         ax.set_yscale("log")
         ax.set_xlabel("iteration")
         ax.set_ylabel(ylabel)

@@ -279,7 +279,7 @@ def success_rate(y_true, y_pred, *, tolerance=0.01, **symmetries):
 def phase_retrieval_transfer_function(magnitudes, objects, *, centered=True):
     r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
 
-    Ring means of `|mean_s F x_s| / b` over measured pixels (Chapman et al., 2006; shells in 3-D): 1 where all
+    Ring by ring, the sum of `|mean_s F x_s|` over the sum of `b`, on measured pixels (Chapman et al., 2006; shells in 3-D): 1 where all
     reconstructions agree, `1 / sqrt(n_reconstructions)` where the phases are random. They must be registered, as
     :func:`skpr.iterative.combine_reconstructions` does; the usual cut-off of the resolution is 1/e.
 
@@ -294,7 +294,7 @@ def phase_retrieval_transfer_function(magnitudes, objects, *, centered=True):
     Returns
     -------
     frequencies : ndarray of shape (n_rings,)
-        Mean frequency of each ring, in cycles per pixel, 0 to 0.5.
+        Mean frequency of each ring, in cycles per pixel, from 0 to about 0.5.
     values : ndarray of shape (n_rings,)
         NaN for a ring without a measured pixel.
 
@@ -345,7 +345,7 @@ def fourier_ring_correlation(first, second):
     array([1., 1.])
     """
     first, second = _checked_pair(np.asarray(first)[None], np.asarray(second)[None])
-    second, _ = register(second, first)
+    second, _ = register(second, first, phase=True)
     one, two = (np.fft.fftn(x[0].astype(np.complex128)) for x in (first, second))
     frequencies, cross = _ring_sums((one * two.conj()).real, centered=False)
     powers = [_ring_sums(np.abs(spectrum) ** 2, centered=False)[1] for spectrum in (one, two)]

@@ -19,18 +19,22 @@ def error_reduction(x, problem, beta, memory):
 
 
 def hybrid_input_output(x, problem, beta, memory):
-    """`x <- P_M x` where that is admissible, `x - beta P_M x` elsewhere (Fienup, 1982)."""
+    """`x <- P_M x` where that is admissible, `x - beta (1 - P_S) P_M x` elsewhere (Fienup, 1982, where `P_S` is 0 there)."""
     y = problem.to_magnitudes(x)
     kept = y[problem.inside]
     x.sub_(y, alpha=beta)
-    x[problem.inside] = torch.where(problem.admits(kept), kept, x[problem.inside])
+    pushed = x[problem.inside]
+    if problem.bounds is not None:  # without them the nearest admissible value is 0
+        pushed = torch.add(pushed, problem.to_admissible(kept), alpha=beta)
+    x[problem.inside] = torch.where(problem.admits(kept), kept, pushed)
     return x, y
 
 
 def hybrid_projection_reflection(x, problem, beta, memory):
     """As HIO, but asking whether `(1 + beta) P_M x - x` is admissible (Bauschke, Combettes and Luke, 2003).
 
-    With nothing but a support it is HIO; with non-negativity it keeps the tie to the reflections HIO loses.
+    With nothing but a support it is HIO; with non-negativity it keeps the tie to the reflections HIO loses. With bounds
+    that exclude 0 its fixed points are not the solutions while `beta` is below 1.
     """
     y = problem.to_magnitudes(x)
     kept = y[problem.inside]

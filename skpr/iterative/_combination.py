@@ -25,7 +25,8 @@ class Combination(NamedTuple):
     frequencies, transfer_function : ndarray of shape (n_rings,), or None
         PRTF of the consistent ones; frequencies in cycles per pixel. `None` without magnitudes.
     resolution : float or None
-        Half period, in pixels, at which the PRTF first falls below 1/e; 1, one pixel, where it never does.
+        Half period, in pixels, at which the PRTF first falls below 1/e beyond zero frequency; 1, one pixel, where it never
+        does.
     """
 
     object: object
@@ -86,15 +87,16 @@ def combine_reconstructions(
         if errors.shape != (len(objects),) or np.isnan(errors).all():
             raise ValueError(f"errors={errors!r} do not fit {len(objects)} reconstructions; give one number for each")
         reference = int(np.nanargmin(errors))
-    registered, _ = register(objects, objects[reference][None], boundary=boundary)
+    # the sign of real objects is a symmetry too
+    registered, _ = register(objects, objects[reference][None], phase=True, boundary=boundary)
     correlations = _correlations(objects, objects[reference], boundary)
     consistent = correlations >= min_correlation
     consistent[reference] = True
     frequencies = transfer = resolution = None
     if magnitudes is not None:
         frequencies, transfer = phase_retrieval_transfer_function(magnitudes, registered[consistent], centered=centered)
-        below = np.flatnonzero(transfer < np.exp(-1))
-        resolution = float(0.5 / frequencies[below[0]]) if len(below) and frequencies[below[0]] > 0 else 1.0
+        below = np.flatnonzero(transfer[1:] < np.exp(-1))
+        resolution = max(1.0, float(0.5 / frequencies[1:][below[0]])) if len(below) else 1.0
     return Combination(
         registered[consistent].mean(axis=0), registered, correlations, consistent, frequencies, transfer, resolution
     )

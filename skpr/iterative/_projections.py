@@ -13,7 +13,7 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace its moduli.
 
     Fienup (1982), without ever computing a phase: `F <- F b / |F|`. Where the spectrum vanishes it has no phase, and 0
-    stays 0.
+    stays 0; so does, nearly, what is below the square of the precision (1e-14 in float32), so scale data to about 1.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
     algorithm : str or list of (name, n_iter) or (name, n_iter, beta), default="auto"
         "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection), "raar" (relaxed
         averaged alternating reflections), "dm" (difference map), "apg" (accelerated projected gradient on the amplitude
-        loss) or "admm"; or a schedule of them, one after the other. "auto" is four fifths of "hpr", which leaves local
-        minima, then "apg", which ends in the nearest one to machine precision.
+        loss) or "admm"; or a schedule of them, one after the other. "auto" is four fifths of "hpr" ("hio", where
+        `constraints` are bounds), which leaves local minima, then "apg", which ends in the nearest one to machine precision.
     n_iter : int, default=500
         Iterations of a named algorithm and of "auto"; a schedule has its own.
     beta : float, optional
@@ -153,7 +153,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         if y is not None:
             y = check_batch(y, name="y")
             check_consistent_length(X, y)
-        resolve_schedule(self.algorithm, self.n_iter, self.beta)
+        resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         self._check_parameters()
         self.object_shape_ = self._resolved_object_shape(None if y is None else tuple(y.shape[1:]))
         self.constraints_ = self._resolved_kind(y)
@@ -209,7 +209,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
-        schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta)
+        schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         n_starts, n_samples = self.n_starts, len(X)
         if init is not None:
             init = self._checked_init(init, n_samples)
@@ -287,10 +287,11 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         weights = noise.real[problem.inside]
         if objects is None and self.start == "autocorrelation":
             values = autocorrelations(magnitudes).sqrt()
-            middle = tuple(
-                slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(problem.grid, problem.object_shape, strict=True)
-            )
+            starts = [m // 2 - n // 2 for m, n in zip(problem.grid, problem.object_shape, strict=True)]
+            middle = (slice(a, a + n) for a, n in zip(starts, problem.object_shape, strict=True))
             values = values[(slice(None), *middle)] * weights
+            # normalised spectra have unit mean square, so normalised objects have unit norm
+            values = values / problem._along(values.abs().square().flatten(1).sum(1).sqrt().clamp_min(1e-30), values)
             return problem.to_magnitudes(problem.on_grid(problem.to_admissible(values.to(problem.dtype))))
         if objects is None:
             # white noise has random phases

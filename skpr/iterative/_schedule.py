@@ -6,17 +6,20 @@ from .._arrays import check_choice
 from ._algorithms import ALGORITHMS, BETAS
 
 
-def resolve_schedule(algorithm, n_iter, beta):
+def resolve_schedule(algorithm, n_iter, beta, bounded=False):
     """A schedule as a list of (name, n_iter, beta).
 
     Parameters
     ----------
     algorithm : str or list of (name, n_iter) or (name, n_iter, beta)
-        "auto" is four fifths of "hpr", then "apg".
+        "auto" is four fifths of "hpr", or of "hio" where the amplitude is bounded, then "apg".
     n_iter : int
         Iterations of a named algorithm.
     beta : float or None
         Feedback where a stage has none of its own; the algorithm's usual one if None.
+
+    bounded : bool
+        Whether the amplitude has bounds, with which "hpr" need not end at a solution.
 
     Raises
     ------
@@ -27,7 +30,7 @@ def resolve_schedule(algorithm, n_iter, beta):
         check_choice("algorithm", algorithm, ("auto", *ALGORITHMS))
         check_count("n_iter", n_iter)
         polish = int(n_iter) // 5 if algorithm == "auto" else 0
-        first = "hpr" if algorithm == "auto" else algorithm
+        first = algorithm if algorithm != "auto" else "hio" if bounded else "hpr"
         stages = [(first, int(n_iter) - polish), ("apg", polish)]
         return [(name, length, _feedback(name, None, beta)) for name, length in stages if length]
     valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"

@@ -40,7 +40,9 @@ def autocorrelation_boxes(magnitudes, object_shape, threshold):
         others = tuple(a for a in axes if a != axis)
         profile = strong.sum(dim=others) > 0 if others else strong
         lags = (torch.arange(values.shape[axis], device=values.device) - values.shape[axis] // 2).abs()
-        sizes.append(((profile * lags).amax(dim=1) + 1).clamp(max=limit))
+        reach = (profile * lags).amax(dim=1)
+        # one that fills the grid may have wrapped around, and then says nothing
+        sizes.append(torch.where(reach < values.shape[axis] // 2, reach + 1, limit).clamp(max=limit))
     return torch.stack(sizes, dim=1)
 
 

@@ -70,3 +70,11 @@ def test_input_that_does_not_fit_is_refused(runs):
         combine_reconstructions(objects, errors=[1, 2])
     with pytest.raises(ValueError, match="do not fit 8 reconstructions"):
         combine_reconstructions(objects, errors=[np.nan] * 8)
+
+
+def test_the_sign_of_real_objects_is_registered():
+    truth = random_objects((12, 12), "float64", 1) - 0.4
+    runs = np.concatenate([truth, -truth, truth, -truth])
+    found = combine_reconstructions(runs, errors=[0.1, 0.2, 0.3, 0.4])
+    assert found.consistent.all()
+    np.testing.assert_allclose(found.object, truth[0], atol=1e-10)

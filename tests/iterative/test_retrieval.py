@@ -297,3 +297,28 @@ def test_progress_is_shown_when_asked_for(crystals, capsys, monkeypatch):
     assert "s left" in capsys.readouterr().err
     retriever(verbose=False).fit(magnitudes, objects).predict(magnitudes)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("kind", "bounds"), [("real", (0.3, 0.8)), ("complex", (0.5, 1.0))])
+@pytest.mark.parametrize("algorithm", ["auto", "hio", "raar", "dm", "admm"])
+def test_bounds_above_zero_are_reached(algorithm, kind, bounds):
+    rng = np.random.default_rng(0)
+    objects = rng.uniform(0.35, 0.75, size=(6, 10, 10))
+    if kind == "complex":
+        objects = 0.8 * np.exp(1j * rng.uniform(-1, 1, size=(6, 10, 10)))
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    model = retriever(algorithm, 600, constraints=bounds, n_starts=4).fit(magnitudes, objects)
+    assert np.median(relative_error(objects, model.predict(magnitudes), multioutput="raw_values")) < 1e-3
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_the_autocorrelation_start_does_not_depend_on_units(factor, crystals):
+    objects, magnitudes = crystals
+    found = [
+        retriever("er", 10, start="autocorrelation", constraints=(0.0, 2.0 * scale), tol=0)
+        .fit(scale * magnitudes, objects)
+        .predict(scale * magnitudes)
+        / scale
+        for scale in (1.0, factor)
+    ]
+    np.testing.assert_allclose(*found, atol=1e-3)

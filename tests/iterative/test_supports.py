@@ -49,3 +49,9 @@ def test_a_higher_threshold_makes_a_smaller_support():
     loose, tight = (shrinkwrap(objects, 1.5, threshold) for threshold in (0.05, 0.4))
     assert (tight <= loose).all()
     assert tight.sum() < loose.sum()
+
+
+def test_an_autocorrelation_that_wraps_does_not_cut_the_object():
+    objects = np.random.default_rng(0).uniform(0.5, 1, size=(3, 8, 8))
+    magnitudes = torch.from_numpy(np.abs(np.fft.fft2(objects, s=(12, 12))))
+    assert (autocorrelation_boxes(magnitudes, (8, 8), 1e-9) == 8).all()
