@@ -19,7 +19,10 @@ def error_reduction(x, problem, beta, memory):
 
 
 def hybrid_input_output(x, problem, beta, memory):
-    """`x <- P_M x` where that is admissible, `x - beta (1 - P_S) P_M x` elsewhere (Fienup, 1982, where `P_S` is 0 there)."""
+    """`x <- P_M x` where that is admissible, `x - beta (1 - P_S) P_M x` elsewhere (Fienup, 1982).
+
+    Without bounds on the amplitude `P_S` is 0 elsewhere, which is the form Fienup gives.
+    """
     y = problem.to_magnitudes(x)
     kept = y[problem.inside]
     x.sub_(y, alpha=beta)

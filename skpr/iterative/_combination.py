@@ -25,8 +25,8 @@ class Combination(NamedTuple):
     frequencies, transfer_function : ndarray of shape (n_rings,), or None
         PRTF of the consistent ones; frequencies in cycles per pixel. `None` without magnitudes.
     resolution : float or None
-        Half period, in pixels, at which the PRTF first falls below 1/e beyond zero frequency; 1, one pixel, where it never
-        does.
+        Half period, in pixels, at which the PRTF beyond zero frequency first falls below 1/e; 1, one pixel, where it
+        never does.
     """
 
     object: object

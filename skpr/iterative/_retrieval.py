@@ -35,7 +35,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection), "raar" (relaxed
         averaged alternating reflections), "dm" (difference map), "apg" (accelerated projected gradient on the amplitude
         loss) or "admm"; or a schedule of them, one after the other. "auto" is four fifths of "hpr" ("hio", where
-        `constraints` are bounds), which leaves local minima, then "apg", which ends in the nearest one to machine precision.
+        `constraints` are bounds), which leaves local minima, then "apg", which ends in the nearest one to machine
+        precision.
     n_iter : int, default=500
         Iterations of a named algorithm and of "auto"; a schedule has its own.
     beta : float, optional

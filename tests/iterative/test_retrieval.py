@@ -300,7 +300,7 @@ def test_progress_is_shown_when_asked_for(crystals, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "bounds"), [("real", (0.3, 0.8)), ("complex", (0.5, 1.0))])
-@pytest.mark.parametrize("algorithm", ["auto", "hio", "raar", "dm", "admm"])
+@pytest.mark.parametrize("algorithm", ["auto", "hio", "dm", "admm"])
 def test_bounds_above_zero_are_reached(algorithm, kind, bounds):
     rng = np.random.default_rng(0)
     objects = rng.uniform(0.35, 0.75, size=(6, 10, 10))
