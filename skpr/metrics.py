@@ -280,8 +280,8 @@ def phase_retrieval_transfer_function(magnitudes, objects, *, centered=True):
     r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
 
     Ring by ring, the sum of `|mean_s F x_s|` over the sum of `b`, on measured pixels (Chapman et al., 2006; shells in
-    3-D): 1 where all reconstructions agree, about `1 / sqrt(n_reconstructions)` where the phases are random. They must be
-    registered, as :func:`skpr.iterative.combine_reconstructions` does; the usual cut-off of the resolution is 1/e.
+    3-D): 1 where all reconstructions agree, about `1 / sqrt(n_reconstructions)` where the phases are random. They must
+    be registered, as :func:`skpr.iterative.combine_reconstructions` does; the usual cut-off of the resolution is 1/e.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Of the starts. The same seed gives the same result on the same device.
     device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one.
+        "auto" is a CUDA GPU where there is one.
     verbose : bool or "auto", default="auto"
         Whether to show progress on the terminal.
 
@@ -244,7 +244,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
 
     def _retrieve_chunk(self, X, init, support, part, schedule, noise, results, line):
         """Run the starts of one slice of the batch, in which start `s` of sample `i` is number `s * n_samples + i`."""
-        device = resolve_device(self.device)
+        device = self._device()
         numbers = np.arange(part.start, part.stop)
         samples = numbers % results.n_samples
         magnitudes = to_tensor(X[samples]).to(device)
@@ -319,9 +319,14 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         sizes = autocorrelation_boxes(magnitudes, self.object_shape_, threshold)
         return placed_boxes(sizes, self.object_shape_, objects)
 
+    def _device(self):
+        device = resolve_device(self.device)
+        # errors are summed in double precision, which mps does not have
+        return "cpu" if self.device == "auto" and device == "mps" else device
+
     def _values_per_start(self):
         values = 4 * int(np.prod(self.fourier_shape_))
-        return values if resolve_device(self.device) == "cpu" else max(1, values // 64)
+        return values if self._device() == "cpu" else max(1, values // 64)
 
     # --- validation --------------------------------------------------------------------------------------------
 
