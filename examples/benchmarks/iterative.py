@@ -103,6 +103,18 @@ if not arguments.skip_quality:
             # noisy magnitudes come from an orthonormal transform: the amplitude of the object is 128 times smaller
             photons = quality(retrieve(algorithm, 128 * noisy, objects, supports, seed))
             print(f"{name:<22}{seed:>5}{one:>13}{four:>13}{photons:>13}{seconds:>7.1f}", flush=True)
+    # what packages without positivity are to be compared with
+    one, photons = (
+        quality(
+            np.abs(
+                retrieve(
+                    ALGORITHMS["hio, last tenth er"], m, objects, supports, arguments.seeds[0], constraints="complex"
+                )
+            )
+        )
+        for m in (clean, 128 * noisy)
+    )
+    print(f"{'hio, er, no positivity':<22}{arguments.seeds[0]:>5}{one:>13}{'':>13}{photons:>13}", flush=True)
     for name, run in PEERS.items():
         if importlib.util.find_spec(name) is None:
             print(f"{name:<22} not installed, left out")
