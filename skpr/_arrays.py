@@ -132,11 +132,22 @@ def check_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False, 
 
 
 def check_non_negative(X, whom):
-    """Refuse negative magnitudes."""
-    smallest = X.min()
-    if smallest < 0:
+    """Refuse negative magnitudes; NaN is neither."""
+    negative = X < 0
+    if negative.any():
         raise ValueError(
-            f"Negative values in data passed to {whom}: magnitudes are >= 0, the smallest here is {smallest:.4g}"
+            f"Negative values in data passed to {whom}: magnitudes are >= 0, the smallest here is "
+            f"{float(X[negative].min()):.4g}"
+        )
+
+
+def check_some_measured(X):
+    """Refuse samples of which no pixel was measured."""
+    hidden = (X != X).reshape(len(X), -1).all(1)
+    if hidden.any():
+        raise ValueError(
+            f"X contains NaN in every pixel of {int(hidden.sum())} of {len(X)} samples, the first at index "
+            f"{int(to_tensor(hidden).int().argmax())}: nothing was measured there; leave such samples out"
         )
 
 

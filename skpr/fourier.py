@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arrays import check_fitted_batch, map_chunks, space_axes
 
-__all__ = ["FourierMagnitude", "from_spectrum", "full_magnitudes", "oversampled_shape", "to_spectrum"]
+__all__ = ["FourierMagnitude", "from_spectrum", "full_magnitudes", "mirrored", "oversampled_shape", "to_spectrum"]
 
 
 def oversampled_shape(object_shape, oversampling):
@@ -69,18 +69,27 @@ def full_magnitudes(half, last_size, centered):
     """
     last = half.ndim - 1
     leading = space_axes(half)[:-1]
-    mirrored = half[..., 1 : (last_size + 1) // 2].flip((*leading, last))
+    others = half[..., 1 : (last_size + 1) // 2].flip((*leading, last))
     # index 0 is its own mirror image and stays; the shift to the centre rides on the same move of memory
     centres = [half.shape[axis] // 2 if centered else 0 for axis in leading]
     if leading:
-        mirrored = mirrored.roll([centre + 1 for centre in centres], leading)
+        others = others.roll([centre + 1 for centre in centres], leading)
     if not centered:
-        return torch.cat([half, mirrored], dim=last)
+        return torch.cat([half, others], dim=last)
     if leading:
         half = half.roll(centres, leading)
     # frequency -m/2 of an even axis is its own mirror image and comes first
     nyquist = [half[..., -1:]] if last_size % 2 == 0 else []
-    return torch.cat([*nyquist, mirrored, half[..., : (last_size + 1) // 2]], dim=last)
+    return torch.cat([*nyquist, others, half[..., : (last_size + 1) // 2]], dim=last)
+
+
+def mirrored(values, centered):
+    """Values at `-k`, of a tensor with values at every frequency `k`."""
+    axes = space_axes(values)
+    turned = values.flip(axes)
+    # index 0 of FFT order, and of an even centred axis, is its own mirror image
+    fixed = [axis for axis in axes if not centered or values.shape[axis] % 2 == 0]
+    return turned.roll([1] * len(fixed), fixed) if fixed else turned
 
 
 class FourierMagnitude(TransformerMixin, BaseEstimator):

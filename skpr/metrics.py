@@ -15,6 +15,7 @@ import torch
 from sklearn.metrics import make_scorer
 
 from ._arrays import check_batch, check_choice, map_chunks, to_tensor
+from .coherence import blur, coherence_transfer
 from .fourier import FourierMagnitude
 from .symmetry import energy, inner, lost_energy, orbit_distance, register
 
@@ -181,7 +182,7 @@ def orbit_ssim(y_true, y_pred, *, data_range, multioutput="uniform_average", **s
     return _averaged(np.array(values), multioutput)
 
 
-def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_average"):
+def fourier_error(magnitudes, objects, *, coherence=None, centered=True, multioutput="uniform_average"):
     r"""Misfit of reconstructions to measured magnitudes, `chi = | |F x| - b | / |b|`, over the measured pixels.
 
     It needs no truth, so it may choose between reconstructions. NaN in `magnitudes` marks an unmeasured pixel.
@@ -190,6 +191,9 @@ def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_av
     ----------
     magnitudes : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
     objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+    coherence : array-like of shape (n_samples, n_axes, n_axes), optional
+        Covariance of each pattern's coherence kernel in Fourier pixels squared, as
+        :class:`~skpr.iterative.Retrieval` has it; full coherence if not given.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
     multioutput : {"uniform_average", "raw_values"}
@@ -206,7 +210,7 @@ def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_av
     >>> fourier_error(FourierMagnitude().fit_transform(x), x[:, ::-1])
     0.0
     """
-    magnitudes, computed = _measured_and_computed(magnitudes, objects, centered)
+    magnitudes, computed = _measured_and_computed(magnitudes, objects, centered, coherence)
 
     def chi(measured, model):
         known = ~measured.isnan()
@@ -218,7 +222,7 @@ def fourier_error(magnitudes, objects, *, centered=True, multioutput="uniform_av
     return _averaged(map_chunks(chi, magnitudes, computed), multioutput)
 
 
-def r_factor(magnitudes, objects, *, centered=True, multioutput="uniform_average"):
+def r_factor(magnitudes, objects, *, coherence=None, centered=True, multioutput="uniform_average"):
     r"""Crystallographic R-factor of reconstructions, `sum | |F x| - b | / sum b`, over the measured pixels.
 
     Parameters
@@ -226,6 +230,9 @@ def r_factor(magnitudes, objects, *, centered=True, multioutput="uniform_average
     magnitudes : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
         NaN where unmeasured.
     objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+    coherence : array-like of shape (n_samples, n_axes, n_axes), optional
+        Covariance of each pattern's coherence kernel in Fourier pixels squared, as
+        :class:`~skpr.iterative.Retrieval` has it; full coherence if not given.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
     multioutput : {"uniform_average", "raw_values"}
@@ -242,7 +249,7 @@ def r_factor(magnitudes, objects, *, centered=True, multioutput="uniform_average
     >>> r_factor(FourierMagnitude().fit_transform(x), 1.1 * x)
     0.1
     """
-    measured, computed = _measured_and_computed(magnitudes, objects, centered)
+    measured, computed = _measured_and_computed(magnitudes, objects, centered, coherence)
     axes = tuple(range(1, measured.ndim))
     total = np.nansum(measured, axis=axes, dtype=float)
     misfit = np.nansum(np.abs(computed - measured), axis=axes, dtype=float)
@@ -376,13 +383,28 @@ def _ring_sums(values, centered):
     return weights[0] / np.maximum(counts, 1), weights[1]
 
 
-def _measured_and_computed(magnitudes, objects, centered):
+def _measured_and_computed(magnitudes, objects, centered, coherence=None):
     magnitudes = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
     objects = check_batch(objects, name="objects")
     if len(magnitudes) != len(objects):
         raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
     forward = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered)
-    return _as_numpy(magnitudes), _as_numpy(forward.fit_transform(objects))
+    computed = _as_numpy(forward.fit_transform(objects))
+    if coherence is not None:
+        computed = _blurred(computed, _as_numpy(coherence))
+    return _as_numpy(magnitudes), computed
+
+
+def _blurred(magnitudes, covariances):
+    """Magnitudes of intensities blurred by each pattern's kernel."""
+    covariances = np.asarray(covariances, dtype=float)
+    grid, n_axes = magnitudes.shape[1:], magnitudes.ndim - 1
+    if covariances.shape != (len(magnitudes), n_axes, n_axes):
+        raise ValueError(
+            f"coherence has shape {covariances.shape}; give one covariance a pattern, of shape "
+            f"{(len(magnitudes), n_axes, n_axes)}"
+        )
+    return map_chunks(lambda b, c: blur(b.square(), coherence_transfer(c, grid, b)).sqrt(), magnitudes, covariances)
 
 
 def _checked_pair(y_true, y_pred):

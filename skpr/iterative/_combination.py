@@ -9,6 +9,9 @@ from ..metrics import phase_retrieval_transfer_function, relative_error
 from ..symmetry import register
 
 
+STEPS_PER_PIXEL = 20
+
+
 class Combination(NamedTuple):
     r"""What :func:`combine_reconstructions` found.
 
@@ -39,7 +42,7 @@ class Combination(NamedTuple):
 
 
 def combine_reconstructions(
-    objects, magnitudes=None, *, errors=None, min_correlation=0.95, boundary="zero", centered=True
+    objects, magnitudes=None, *, errors=None, min_correlation=0.95, subpixel=False, boundary="zero", centered=True
 ):
     r"""Register reconstructions of one pattern modulo symmetries, and average the consistent ones.
 
@@ -56,6 +59,9 @@ def combine_reconstructions(
         Fourier errors: the smallest is the reference. The one that agrees best with all others if not given.
     min_correlation : float, default=0.95
         Agreement with the reference that makes a reconstruction consistent.
+    subpixel : bool, default=False
+        Whether to bring fractions of a pixel together, too: a support has room for an object between pixels, and so
+        do the magnitudes. Found to 1/20 pixel on the correlation's peak (Guizar-Sicairos, Thurman and Fienup, 2008).
     boundary : {"zero", "circular"}, default="zero"
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
@@ -89,7 +95,9 @@ def combine_reconstructions(
         reference = int(np.nanargmin(errors))
     # the sign of real objects is a symmetry too
     registered, _ = register(objects, objects[reference][None], phase=True, boundary=boundary)
-    correlations = _correlations(objects, objects[reference], boundary)
+    if subpixel:
+        registered = np.stack([_moved_by_fraction(one, registered[reference], boundary) for one in registered])
+    correlations = _correlations(registered, registered[reference], boundary)
     consistent = correlations >= min_correlation
     consistent[reference] = True
     frequencies = transfer = resolution = None
@@ -100,6 +108,27 @@ def combine_reconstructions(
     return Combination(
         registered[consistent].mean(axis=0), registered, correlations, consistent, frequencies, transfer, resolution
     )
+
+
+def _moved_by_fraction(moving, reference, boundary):
+    """Move an object by up to half a pixel an axis, and turn its phase, onto a reference; itself if that is nearest."""
+    grid = [n if boundary == "circular" else 2 * n for n in moving.shape]
+    spectrum = np.fft.fftn(moving, s=grid, axes=range(moving.ndim))
+    product = spectrum.conj() * np.fft.fftn(reference, s=grid, axes=range(moving.ndim))
+    fractions = np.arange(-STEPS_PER_PIXEL // 2, STEPS_PER_PIXEL // 2 + 1) / STEPS_PER_PIXEL
+    for size in grid:  # each contraction takes the first axis and puts its fractions last
+        product = np.tensordot(product, np.exp(2j * np.pi * np.outer(np.fft.fftfreq(size), fractions)), axes=(0, 0))
+    best = np.unravel_index(np.abs(product).argmax(), product.shape)
+    shift = fractions[list(best)]
+    if not shift.any():
+        return moving
+    for axis, (size, fraction) in enumerate(zip(grid, shift, strict=True)):
+        ramp = np.exp(-2j * np.pi * np.fft.fftfreq(size) * fraction)
+        spectrum = spectrum * ramp.reshape([-1 if a == axis else 1 for a in range(moving.ndim)])
+    moved = np.fft.ifftn(spectrum)[tuple(slice(n) for n in moving.shape)]
+    if not np.iscomplexobj(moving):
+        return moved.real.astype(moving.dtype)
+    return (moved * np.exp(1j * np.angle(product[best]))).astype(moving.dtype)
 
 
 def _correlations(objects, reference, boundary):

@@ -9,28 +9,25 @@ CHECK_INTERVAL = 10  # iterations between tests of convergence, each of which co
 
 
 class Shrinkwrap:
-    """When and how the support is taken from the object anew.
+    """How the support is taken from the object anew.
 
     Parameters
     ----------
-    interval : int
-        Iterations between updates.
     sigma : (float, float)
         Width of the Gaussian at the first update and the width it decays to, by 1 % an update.
     threshold : float
     """
 
-    def __init__(self, interval, sigma, threshold):
-        self.interval, self.sigma, self.threshold = interval, sigma, threshold
+    def __init__(self, sigma, threshold):
+        self.sigma, self.threshold = sigma, threshold
 
-    def update(self, problem, objects, n_done):
+    def update(self, problem, objects, n_updates):
         """Replace the problem's support."""
         first, last = self.sigma
-        sigma = max(last, first * 0.99 ** (n_done // self.interval - 1))
-        problem.support = shrinkwrap(objects, sigma, self.threshold)
+        problem.support = shrinkwrap(objects, max(last, first * 0.99 ** (n_updates - 1)), self.threshold)
 
 
-def run_schedule(problem, x, schedule, tol, store, *, wrap=None, history=None, on_iteration=None):
+def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, history=None, on_iteration=None):
     """Run a schedule.
 
     Parameters
@@ -43,14 +40,18 @@ def run_schedule(problem, x, schedule, tol, store, *, wrap=None, history=None, o
     tol : float
         Fourier error at which a sample is done.
     store : callable
-        Called as `store(index, objects, errors, n_done)` with samples that are done, as soon as they are: their places
-        in the chunk, their objects in the units of the measurement, their Fourier errors and the iterations they took.
+        Called as `store(index, objects, errors, n_done, kernels)` with samples that are done, as soon as they are:
+        their places in the chunk, their objects in the units of the measurement, their Fourier errors, the iterations
+        they took, and the covariances of their coherence kernels, if any.
+    interval : int
+        Iterations between updates of the support and of the coherence, where these are to be found.
     wrap : Shrinkwrap, optional
     history : torch.Tensor of shape (n_samples, n_iterations), optional
         Filled with the Fourier error after each iteration; left as it is after a sample is done.
     on_iteration : callable, optional
         Called after each iteration.
     """
+    learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
     active = torch.arange(len(problem), device=x.device)
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
     for name, length, beta in schedule:
@@ -58,15 +59,16 @@ def run_schedule(problem, x, schedule, tol, store, *, wrap=None, history=None, o
         for _ in range(length):
             x, y = step(x, problem, beta, memory)
             n_done += 1
-            wraps = wrap is not None and n_done % wrap.interval == 0 and n_done < n_total
+            updates = bool(learners) and n_done % interval == 0 and n_done < n_total
             checks = n_done % CHECK_INTERVAL == 0 or n_done == n_total
-            if checks or wraps or history is not None:
+            if checks or updates or history is not None:
                 found = problem.to_admissible(y[problem.inside])
                 error = problem.error(found)
                 if history is not None:
                     history[active, n_done - 1] = error
-            if wraps:
-                wrap.update(problem, found, n_done)
+            if updates:
+                for learner in learners:
+                    learner.update(problem, found, n_done // interval)
             if on_iteration is not None:
                 on_iteration()
             if not checks:
@@ -74,7 +76,8 @@ def run_schedule(problem, x, schedule, tol, store, *, wrap=None, history=None, o
             done = error <= tol if n_done < n_total else torch.ones_like(error, dtype=torch.bool)
             if not done.any():
                 continue
-            store(active[done], problem.to_units(found)[done], error[done], n_done)
+            kernels = None if problem.coherence is None else problem.coherence.covariances[done]
+            store(active[done], problem.to_units(found)[done], error[done], n_done, kernels)
             if done.all():
                 return
             staying = ~done

@@ -2,7 +2,8 @@
 
 import torch
 
-from ..fourier import to_spectrum
+from ..fourier import mirrored, to_spectrum
+from ._coherence import Coherence
 from ._projections import _with_magnitudes, project_amplitude, project_non_negative, project_support
 
 KINDS = "non_negative", "real", "complex"
@@ -21,9 +22,11 @@ class Problem:
     bounds : (float, float) or None
         Of the amplitude, in the units of the object.
     support : torch.Tensor of bool, shape (n_samples, *object_shape), or None for the whole frame
+    partially_coherent : bool
+        Whether intensities are blurred by a kernel, which starts as none.
     """
 
-    def __init__(self, magnitudes, object_shape, kind, bounds=None, support=None):
+    def __init__(self, magnitudes, object_shape, kind, bounds=None, support=None, partially_coherent=False):
         self.grid = tuple(magnitudes.shape[1:])
         self.object_shape = tuple(object_shape)
         self.inside = (slice(None), *(slice(n) for n in self.object_shape))
@@ -45,6 +48,7 @@ class Problem:
         self.scale = torch.where(norms > 0, norms.double().div(count).sqrt(), 1.0).to(magnitudes.dtype)
         self.magnitudes = (magnitudes / self._along(self.scale, magnitudes)).contiguous()
         self.norms = (self.weights * self.magnitudes.square()).flatten(1).sum(1).sqrt()
+        self.coherence = Coherence(self.magnitudes, self.unmeasured, self.grid) if partially_coherent else None
 
     @property
     def dtype(self):
@@ -60,10 +64,12 @@ class Problem:
             value = getattr(self, name)
             if value is not None:
                 setattr(self, name, value[index])
+        if self.coherence is not None:
+            self.coherence.keep(index)
 
     def to_magnitudes(self, x):
         """Project whole grids onto the measurement."""
-        return _with_magnitudes(x, self.magnitudes, self.unmeasured)
+        return _with_magnitudes(x, self.magnitudes, self.unmeasured, self.coherence)
 
     def to_admissible(self, values):
         """Project values within the frame onto support, sign and bounds."""
@@ -92,9 +98,17 @@ class Problem:
         x[self.inside] = values
         return x
 
+    def intensities(self, objects):
+        """Coherent intensities of objects."""
+        return to_spectrum(objects, self.grid).abs().square()
+
     def error(self, objects):
         """`| |F x| - b | / |b|` over measured pixels; 0 where both vanish."""
-        misfit = self.weights * (to_spectrum(objects, self.grid).abs() - self.magnitudes).square()
+        if self.coherence is None:
+            magnitudes = to_spectrum(objects, self.grid).abs()
+        else:
+            magnitudes = self.coherence.blurred(self.intensities(objects)).sqrt()
+        misfit = self.weights * (magnitudes - self.magnitudes).square()
         error = misfit.flatten(1).sum(1).sqrt()
         return torch.where(self.norms > 0, error / torch.where(self.norms > 0, self.norms, 1), error)
 
@@ -113,10 +127,9 @@ class Problem:
 
 def _friedel_mean(magnitudes):
     """Root mean square of `b(k)` and `b(-k)` on the half spectrum; the measured one where the other is missing."""
-    axes = tuple(range(1, magnitudes.ndim))
     columns = magnitudes.shape[-1] // 2 + 1
-    mirrored = magnitudes.flip(axes).roll([1] * len(axes), axes)[..., :columns]
+    opposite = mirrored(magnitudes, centered=False)[..., :columns]
     direct = magnitudes[..., :columns]
-    both = ((direct.square() + mirrored.square()) / 2).sqrt()
-    both = torch.where(direct == mirrored, direct, both)  # squares would cost a noise-free pattern its last digits
-    return torch.where(direct.isnan(), mirrored, torch.where(mirrored.isnan(), direct, both))
+    both = ((direct.square() + opposite.square()) / 2).sqrt()
+    both = torch.where(direct == opposite, direct, both)  # squares would cost a noise-free pattern its last digits
+    return torch.where(direct.isnan(), opposite, torch.where(opposite.isnan(), direct, both))

@@ -40,14 +40,20 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     return _with_magnitudes(estimate, magnitudes, unmeasured)
 
 
-def _with_magnitudes(estimate, magnitudes, unmeasured):
-    """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is None."""
+def _with_magnitudes(estimate, magnitudes, unmeasured, coherence=None):
+    """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is None.
+
+    Where the illumination is only partially coherent, it is the blurred intensity that is to be the measured one
+    (Clark et al., 2012).
+    """
     grid = tuple(estimate.shape[1:])
     spectrum = to_spectrum(estimate, grid)
     columns = spectrum.shape[-1]
     # sums of squares are several times faster than complex moduli; the floor keeps the quotient finite
     parts = torch.view_as_real(spectrum)
     squares = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
+    if coherence is not None:
+        squares = coherence.blurred(squares)
     scale = magnitudes[..., :columns] * squares.clamp_min(torch.finfo(magnitudes.dtype).eps ** 4).rsqrt()
     if unmeasured is not None:
         scale = torch.where(unmeasured[..., :columns], 1.0, scale)

@@ -22,6 +22,8 @@ class Retrieval(NamedTuple):
         Iterations each took; 0 where it did not finish.
     history : ndarray of shape (n_samples, n_starts, n_iterations) or None
         Fourier error after each iteration; NaN after a start was done.
+    coherence : ndarray of shape (n_samples, n_starts, n_axes, n_axes) or None
+        Covariance of each start's coherence kernel, in Fourier pixels squared; None for full coherence.
     """
 
     objects: object
@@ -30,6 +32,7 @@ class Retrieval(NamedTuple):
     start_errors: object
     n_iter: object
     history: object
+    coherence: object
 
     @property
     def finished(self):
@@ -47,20 +50,23 @@ class Results:
         self.errors = np.full(n, np.nan)
         self.n_iter = np.zeros(n, dtype=np.int64)
         self.history = None
+        self.coherence = None
 
-    def store(self, numbers, objects, errors, n_iter, history):
+    def store(self, numbers, objects, errors, n_iter, history, coherence=None):
         self.objects[numbers] = objects.cpu().numpy()
         self.errors[numbers] = errors.cpu().numpy()
         if history is not None:
             self.history[numbers] = history.cpu().numpy()
+        if coherence is not None:
+            self.coherence[numbers] = coherence.cpu().numpy()
         self.n_iter[numbers] = n_iter  # last: a start with iterations is a finished one
 
     def chosen(self):
         starts, errors, n_iter = (self._by_sample(v) for v in (self.objects, self.errors, self.n_iter))
         best = np.where(np.isnan(errors), np.inf, errors).argmin(axis=1)
         rows = np.arange(self.n_samples)
-        history = None if self.history is None else self._by_sample(self.history)
-        return Retrieval(starts[rows, best], errors[rows, best], starts, errors, n_iter, history)
+        history, coherence = (None if v is None else self._by_sample(v) for v in (self.history, self.coherence))
+        return Retrieval(starts[rows, best], errors[rows, best], starts, errors, n_iter, history, coherence)
 
     def _by_sample(self, values):
         return values.reshape(self.n_starts, self.n_samples, *values.shape[1:]).swapaxes(0, 1)

@@ -9,7 +9,15 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_batch, check_choice, check_fitted_batch, chunks_of, resolve_device, to_tensor
+from .._arrays import (
+    check_batch,
+    check_choice,
+    check_fitted_batch,
+    check_some_measured,
+    chunks_of,
+    resolve_device,
+    to_tensor,
+)
 from .._progress import IterationLine
 from ..metrics import relative_error
 from ._loop import Shrinkwrap, run_schedule
@@ -20,6 +28,7 @@ from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
+COHERENCES = "full", "gaussian"
 
 
 class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
@@ -63,9 +72,13 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         Fraction of the maximum that counts as content; 0.1 for shrinkwrap and 1e-4 for the autocorrelation's extent if
         not given.
     shrinkwrap_interval : int, default=20
-        Iterations between updates of the support.
+        Iterations between updates of the support, and of the coherence.
     shrinkwrap_sigma : (float, float), default=(3.0, 1.5)
         First width of the Gaussian in pixels, and the width it decays to by 1 % an update.
+    coherence : {"full", "gaussian"}, default="full"
+        Of the illumination. With "gaussian" intensities are blurred by a Gaussian kernel before they are compared with
+        the measured ones, and each start estimates its own kernel along the way (Clark et al., 2012); it takes up
+        a detector's point spread, too. For about half as much time again.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes (else at index 0).
     random_state : int, RandomState instance or None, default=None
@@ -108,6 +121,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         threshold=None,
         shrinkwrap_interval=20,
         shrinkwrap_sigma=(3.0, 1.5),
+        coherence="full",
         centered=True,
         random_state=None,
         device="auto",
@@ -125,6 +139,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         self.threshold = threshold
         self.shrinkwrap_interval = shrinkwrap_interval
         self.shrinkwrap_sigma = shrinkwrap_sigma
+        self.coherence = coherence
         self.centered = centered
         self.random_state = random_state
         self.device = device
@@ -218,6 +233,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         results = Results(n_samples, n_starts, self.object_shape_, _object_dtype(X, self.constraints_))
         if return_history:
             results.history = np.full((n_starts * n_samples, sum(n for _, n, _ in schedule)), np.nan, X.dtype)
+        if self.coherence == "gaussian":
+            results.coherence = np.zeros((n_starts * n_samples, *2 * (len(self.object_shape_),)))
         # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
         slices = chunks_of(n_starts * n_samples, self._values_per_start())
         noise = self._noise()
@@ -251,7 +268,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         if self.centered:
             magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
         bounds = None if isinstance(self.constraints, str) else tuple(self.constraints)
-        problem = Problem(magnitudes, self.object_shape_, self.constraints_, bounds)
+        blurs = self.coherence == "gaussian"
+        problem = Problem(magnitudes, self.object_shape_, self.constraints_, bounds, partially_coherent=blurs)
         objects = None if init is None else problem.to_normalized(to_tensor(init[samples]).to(device, problem.dtype))
         problem.support = self._chunk_support(support, samples, magnitudes, objects)
         x = self._start(problem, magnitudes, objects, numbers < results.n_samples, noise[numbers // results.n_samples])
@@ -261,13 +279,15 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         wrap = None
         if isinstance(self.support, str) and self.support == "shrinkwrap":
             threshold = 0.1 if self.threshold is None else self.threshold
-            wrap = Shrinkwrap(self.shrinkwrap_interval, self.shrinkwrap_sigma, threshold)
+            wrap = Shrinkwrap(self.shrinkwrap_sigma, threshold)
 
-        def store(index, objects, errors, n_done):
-            places = index.cpu().numpy()
-            results.store(numbers[places], objects, errors, n_done, None if history is None else history[index])
+        def store(index, objects, errors, n_done, kernels):
+            past = None if history is None else history[index]
+            results.store(numbers[index.cpu().numpy()], objects, errors, n_done, past, kernels)
 
-        run_schedule(problem, x, schedule, self.tol, store, wrap=wrap, history=history, on_iteration=line.advance)
+        interval = self.shrinkwrap_interval
+        watched = {"history": history, "on_iteration": line.advance}
+        run_schedule(problem, x, schedule, self.tol, store, interval=interval, wrap=wrap, **watched)
         line.next_chunk()
 
     def _noise(self):
@@ -336,23 +356,12 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             X,
             reset=reset,
             shape_attribute="fourier_shape_",
+            positive=True,
             allow_complex=False,
             ensure_all_finite="allow-nan",
         )
-        X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
-        smallest = np.nanmin(X) if not np.isnan(X).all() else 0
-        if smallest < 0:
-            raise ValueError(
-                f"Negative values in data passed to {type(self).__name__}: magnitudes are >= 0, the smallest here is "
-                f"{smallest:.4g}"
-            )
-        hidden = np.isnan(X).reshape(len(X), -1).all(axis=1)
-        if hidden.any():
-            raise ValueError(
-                f"X contains NaN in every pixel of {int(hidden.sum())} of {len(X)} samples, the first at index "
-                f"{int(hidden.argmax())}: nothing was measured there; leave such samples out"
-            )
-        return X
+        check_some_measured(X)
+        return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
 
     def _checked_init(self, init, n_samples):
         init = check_batch(init, name="init")
@@ -367,6 +376,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         if isinstance(self.support, str):
             check_choice("support", self.support, SUPPORTS)
         check_choice("start", self.start, STARTS)
+        check_choice("coherence", self.coherence, COHERENCES)
         check_count("n_starts", self.n_starts)
         check_count("shrinkwrap_interval", self.shrinkwrap_interval)
         if not isinstance(self.tol, Real) or not self.tol >= 0:

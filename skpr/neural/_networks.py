@@ -2,9 +2,10 @@
 
 A module is constructed with `fourier_shape`, `object_shape` and `n_channels` (1 for real objects, 2 for the real and
 imaginary parts of complex ones) and maps features of shape (n_samples, *fourier_shape) to
-(n_samples, n_channels, *object_shape). A module with a true attribute `uses_magnitudes` is called with the magnitudes
-themselves as a second argument, scaled to an object of unit norm, so that it can hold its estimate against them. In
-training it may return a tuple of images, each of which gets a loss; the first is the prediction.
+(n_samples, n_channels, *object_shape). A feature is 0 where its pixel was not measured. A module with a true attribute
+`uses_magnitudes` is called with the magnitudes themselves as a second argument, scaled to an object of unit norm and
+NaN where unmeasured, so that it can hold its estimate against them. In training it may return a tuple of images, each
+of which gets a loss; the first is the prediction.
 """
 
 import math
@@ -12,6 +13,7 @@ import math
 import torch
 from torch import nn
 
+from ..fourier import mirrored
 from ..iterative._algorithms import hybrid_input_output
 from ..iterative._problem import Problem
 
@@ -23,7 +25,7 @@ POOLINGS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 class MLP(nn.Module):
     """Multilayer perceptron from the spectrum to the image.
 
-    Real objects have symmetric magnitudes, of which it sees one half.
+    Real objects have symmetric magnitudes: it sees the mean of each Friedel pair, of which noise is less.
 
     Parameters
     ----------
@@ -35,23 +37,56 @@ class MLP(nn.Module):
     n_hidden_layers : int
     dropout : float
         Probability of dropping a hidden unit in training.
+    unmeasured : bool
+        Whether some pixels may be unmeasured; the network then also sees which.
+    centered : bool
+        Whether zero frequency is in the middle of the magnitudes.
     """
 
-    def __init__(self, fourier_shape, object_shape, n_channels=1, hidden_width=1536, n_hidden_layers=3, dropout=0.0):
+    uses_magnitudes = True
+
+    def __init__(
+        self,
+        fourier_shape,
+        object_shape,
+        n_channels=1,
+        hidden_width=1536,
+        n_hidden_layers=3,
+        dropout=0.0,
+        unmeasured=False,
+        centered=True,
+    ):
         super().__init__()
-        self.n_columns = fourier_shape[-1] // 2 + 1 if n_channels == 1 else fourier_shape[-1]
+        self.is_half = n_channels == 1
+        self.unmeasured = unmeasured
+        self.centered = centered
         self.output_shape = (n_channels, *object_shape)
-        widths = [math.prod(fourier_shape[:-1]) * self.n_columns] + [hidden_width] * n_hidden_layers
+        # in FFT order and centred alike, the first m // 2 + 1 columns hold each pair k, -k once
+        self.n_columns = fourier_shape[-1] // 2 + 1 if self.is_half else fourier_shape[-1]
+        n_features = math.prod(fourier_shape[:-1]) * self.n_columns
+        widths = [n_features * (2 if unmeasured else 1)] + [hidden_width] * n_hidden_layers
         layers = []
         for n_in, n_out in zip(widths, widths[1:], strict=False):
             layers += [nn.Linear(n_in, n_out), nn.GELU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(self.output_shape)))
 
-    def forward(self, features):
-        """Map features (n_samples, *fourier_shape) to objects (n_samples, n_channels, *object_shape)."""
-        # in FFT order and centred alike, the first m // 2 + 1 columns hold each pair k, -k once
-        half = features[..., : self.n_columns]
-        return self.layers(half.flatten(1)).view(-1, *self.output_shape)
+    def forward(self, features, magnitudes):
+        """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape)."""
+        known = None
+        if self.unmeasured:
+            known = (~magnitudes.isnan()).to(features.dtype)
+        if self.is_half:
+            features, known = self._friedel_means(features, known)
+        inputs = features.flatten(1) if known is None else torch.cat([features.flatten(1), known.flatten(1)], dim=1)
+        return self.layers(inputs).view(-1, *self.output_shape)
+
+    def _friedel_means(self, features, known):
+        """Means over the measured ones of each pair, and the share of it that was measured."""
+        features = features + mirrored(features, self.centered)
+        if known is None:
+            return features[..., : self.n_columns] / 2, None
+        known = (known + mirrored(known, self.centered))[..., : self.n_columns]
+        return features[..., : self.n_columns] / known.clamp_min(1), known / 2
 
 
 class UNet(nn.Module):
@@ -70,7 +105,7 @@ class UNet(nn.Module):
     fourier_shape, object_shape : tuple of int
     n_channels : {1, 2}
         1 for real, 2 for complex objects.
-    hidden_width, n_hidden_layers, dropout
+    hidden_width, n_hidden_layers, dropout, unmeasured
         Of the front end, an :class:`MLP`.
     width : int
         Feature maps of the U-Net at its finest level.
@@ -98,6 +133,7 @@ class UNet(nn.Module):
         n_projections=5,
         beta=0.9,
         non_negative=False,
+        unmeasured=False,
         centered=True,
     ):
         super().__init__()
@@ -107,7 +143,9 @@ class UNet(nn.Module):
         self.beta = beta
         self.non_negative = non_negative and n_channels == 1
         self.centered = centered
-        self.front = MLP(fourier_shape, object_shape, n_channels, hidden_width, n_hidden_layers, dropout)
+        self.front = MLP(
+            fourier_shape, object_shape, n_channels, hidden_width, n_hidden_layers, dropout, unmeasured, centered
+        )
         self.correction = _Correction(len(object_shape), 3 * n_channels, n_channels, width)
 
     def forward(self, features, magnitudes):
@@ -115,7 +153,7 @@ class UNet(nn.Module):
 
         In training a pair: the final images and the front end's.
         """
-        first = self.front(features)
+        first = self.front(features, magnitudes)
         with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
             driven, disagreement = self._driven(first.float(), magnitudes)
         final = driven + self.correction(torch.cat([first.detach(), driven, disagreement], dim=1))

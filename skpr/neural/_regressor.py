@@ -12,13 +12,13 @@ from skorch import NeuralNetRegressor
 from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
 from skorch.dataset import ValidSplit
 
-from .._arrays import check_batch, check_choice, check_fitted_batch, resolve_device
+from .._arrays import check_batch, check_choice, check_fitted_batch, check_some_measured, resolve_device
 from ..metrics import relative_error
 from ._loading import BatchDataset, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
-from ._training import OneCycle, ProgressLine, best_weights_kept, seeded
+from ._training import OneCycle, ProgressLine, best_weights_kept, fitted_detector, seeded
 
 # Usual gradients have a norm near 0.1; one far larger, rare as it is, can undo epochs of training at the peak rate.
 MAX_GRADIENT_NORM = 0.5
@@ -37,9 +37,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     ----------
     module : {"mlp", "unet"} or torch.nn.Module class, default="mlp"
         The network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or a class of your own. Of the keyword
-        arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2 complex), `non_negative` and `centered`,
-        its constructor is given those it names; `forward` takes a batch of scaled magnitudes
-        (n_samples, \*fourier_shape) and returns (n_samples, n_channels, \*object_shape).
+        arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2 complex), `non_negative`, `unmeasured`
+        (whether pixels may be) and `centered`, its constructor is given those it names; `forward` takes a batch of
+        scaled magnitudes (n_samples, \*fourier_shape), 0 where unmeasured, and returns
+        (n_samples, n_channels, \*object_shape).
     criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
         Squared error relative to each object's energy; plain mean squared error; or the squared error minimised
         over the symmetries (:class:`skpr.neural.OrbitLoss`, options as `criterion__boundary=...`).
@@ -49,6 +50,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Peak of the one-cycle schedule.
     max_epochs : int, default=20
     batch_size : int, default=128
+    detector : transformer, optional
+        What happens to magnitudes before the network sees them in training: steps of :mod:`skpr.detector`, or a
+        pipeline of them. Noise and missing pixels are drawn anew for every batch, so that no two epochs see the same.
+        Predictions are made from magnitudes as they are.
     magnitude_scaling : {"sqrt", "log"} or None, default="sqrt"
         What tames the dynamic range.
     centered : bool, default=True
@@ -77,6 +82,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Shapes of one magnitude and one object.
     is_complex_, is_non_negative_ : bool
         Whether the targets are complex, and whether they are real and non-negative.
+    unmeasured_ : bool
+        Whether there were unmeasured pixels in training; only then may there be some in what is predicted.
+    detector_ : transformer or None
     module_ : torch.nn.Module
         The network inside its scaling.
     history : skorch.history.History
@@ -102,6 +110,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         lr=7e-4,
         max_epochs=20,
         batch_size=128,
+        detector=None,
         magnitude_scaling="sqrt",
         centered=True,
         early_stopping=False,
@@ -115,6 +124,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         iterator_train__shuffle=True,
         **kwargs,
     ):
+        self.detector = detector
         self.magnitude_scaling = magnitude_scaling
         self.centered = centered
         self.early_stopping = early_stopping
@@ -150,7 +160,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-            Non-negative magnitudes.
+            Non-negative magnitudes; NaN where unmeasured.
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
             Real or complex objects.
         **fit_params
@@ -163,8 +173,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Raises
         ------
         ValueError
-            For NaN, infinity or negative values in the magnitudes, NaN or infinity in the objects, batches of
-            different lengths, or an invalid parameter.
+            For infinity or negative values in the magnitudes, a pattern with no measured pixel, NaN or infinity in the
+            objects, batches of different lengths, or an invalid parameter.
 
         Notes
         -----
@@ -196,6 +206,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured, if there were such pixels in training.
 
         Returns
         -------
@@ -207,6 +218,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 "using this estimator."
             )
         X = self._checked_magnitudes(X, reset=False)
+        self._check_unmeasured(X)
         return np.concatenate([objects.numpy() for objects in self.forward_iter(X)])
 
     @property
@@ -225,6 +237,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         X = self._checked_magnitudes(X, reset=reset)
+        if not reset:
+            self._check_unmeasured(X)
         y = check_batch(y, name="y")
         if len(X) != len(y):
             raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
@@ -240,9 +254,25 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         return X, y
 
     def _checked_magnitudes(self, X, reset):
-        return check_fitted_batch(
-            self, X, reset=reset, shape_attribute="fourier_shape_", positive=True, allow_complex=False
+        X = check_fitted_batch(
+            self,
+            X,
+            reset=reset,
+            shape_attribute="fourier_shape_",
+            positive=True,
+            allow_complex=False,
+            ensure_all_finite="allow-nan",
         )
+        check_some_measured(X)
+        return X
+
+    def _check_unmeasured(self, X):
+        unmeasured = 0 if self.unmeasured_ else int((X != X).sum())
+        if unmeasured:
+            raise ValueError(
+                f"X contains NaN, {unmeasured} unmeasured pixels, but the network was trained on complete patterns; "
+                "train it on patterns like these, or with detector=BeamStop(...) or MissingPixels(...)"
+            )
 
     def _check_parameters(self):
         for name, choices in (("module", MODULES), ("criterion", CRITERIA)):
@@ -264,7 +294,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     # --- building ----------------------------------------------------------------------------------------------
 
     def _learn(self, X, y):
-        statistics = learn_scaling(X, y, self.magnitude_scaling)
+        self.detector_ = None if self.detector is None else fitted_detector(self.detector, X)
+        detect = None if self.detector_ is None else self.detector_.transform
+        statistics = learn_scaling(X, y, self.magnitude_scaling, detect)
+        self.unmeasured_ = statistics.pop("unmeasured")
         self.scaling_statistics_ = {name: value.cpu() for name, value in statistics.items()}
 
     def initialize(self):
@@ -282,6 +315,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             "object_shape": self.object_shape_,
             "n_channels": n_channels,
             "non_negative": self.is_non_negative_,
+            "unmeasured": self.unmeasured_,
             "centered": self.centered,
         }
         module = MODULES.get(self.module, self.module) if isinstance(self.module, str) else self.module
@@ -298,6 +332,14 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         """Construct the loss."""
         criterion = CRITERIA.get(self.criterion, self.criterion) if isinstance(self.criterion, str) else self.criterion
         self.criterion_ = self.initialized_instance(criterion, self.get_params_for("criterion"))
+        return self
+
+    def set_params(self, **params):
+        """scikit-learn's; skorch's own would take `detector__...` for an attribute."""
+        nested = {name: params.pop(name) for name in list(params) if name.startswith("detector__")}
+        super().set_params(**params)
+        if nested:
+            self.detector.set_params(**{name.removeprefix("detector__"): value for name, value in nested.items()})
         return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
@@ -335,6 +377,20 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         return ValidSplit(float(self.validation_fraction), random_state=seed)(self.get_dataset(X, y))
 
     # --- device, precision and persistence -----------------------------------------------------------------------
+
+    def train_step(self, batch, **fit_params):
+        """skorch's, on a batch as the detector sees it this time."""
+        return super().train_step(self._detected(batch), **fit_params)
+
+    def validation_step(self, batch, **fit_params):
+        """skorch's, on a batch as the detector sees it this time."""
+        return super().validation_step(self._detected(batch), **fit_params)
+
+    def _detected(self, batch):
+        if self.detector_ is None:
+            return batch
+        X, *rest = batch
+        return self.detector_.transform(X), *rest
 
     def infer(self, x, **fit_params):
         """One forward pass on the network's device, in mixed precision where asked for and possible."""
@@ -383,6 +439,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = True
         tags.target_tags.required = True
         tags.target_tags.single_output = False
         tags.target_tags.multi_output = True

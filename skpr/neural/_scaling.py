@@ -2,7 +2,9 @@
 
 A magnitude `b` of any exposure is first divided by its norm: with Parseval's theorem that makes every object one of
 unit norm, so brightness is not something a network has to learn, and the prediction is multiplied by the brightness
-again. Square root or logarithm tame the dynamic range; each pixel is then standardised over the training set.
+again. Where pixels are unmeasured (NaN), the norm is estimated from the others and from the share of the intensity
+that usually falls on them. Square root or logarithm tame the dynamic range; each pixel is then standardised over the
+training set, and an unmeasured one takes its mean.
 """
 
 import math
@@ -10,10 +12,11 @@ import math
 import torch
 from torch import nn
 
-from .._arrays import chunks_of, to_tensor
+from .._arrays import chunks_of, space_axes, to_tensor
 from ..symmetry import energy
 
 SCALINGS = {"sqrt": torch.sqrt, "log": lambda b: torch.log1p(10 * b), None: lambda b: b}
+MIN_SHARE = 1e-3  # a pattern of which less than this is measured has no norm to go by
 UNIT_NORM = 10.0  # networks see and make objects of this norm: pixels of order one
 
 
@@ -38,13 +41,13 @@ class ScaledNetwork(nn.Module):
         self.n_channels = n_channels
         self.scaling = scaling
         self.uses_magnitudes = bool(getattr(network, "uses_magnitudes", False))
-        for name in ("mean", "deviation", "gain"):
+        for name in ("mean", "deviation", "gain", "shares"):
             self.register_buffer(name, statistics[name])
 
     def forward(self, magnitudes):
         """Map magnitudes (n_samples, *fourier_shape) to objects (n_samples, *object_shape), or a tuple of them."""
-        unit, norms = unit_magnitudes(magnitudes)
-        features = (SCALINGS[self.scaling](unit) - self.mean) / self.deviation
+        unit, norms = unit_magnitudes(magnitudes, self.shares)
+        features = ((SCALINGS[self.scaling](unit) - self.mean) / self.deviation).nan_to_num(0.0)
         output = self.network(features, unit) if self.uses_magnitudes else self.network(features)
         brightness = (self.gain * norms).view([-1] + [1] * len(self.object_shape))
         if isinstance(output, tuple):
@@ -58,36 +61,94 @@ class ScaledNetwork(nn.Module):
         return output[:, 0] if self.n_channels == 1 else torch.complex(output[:, 0], output[:, 1])
 
 
-def unit_magnitudes(magnitudes):
-    """Magnitudes of an object of norm `UNIT_NORM` under the unnormalised DFT, and what they were divided by."""
-    n_pixels = math.prod(magnitudes.shape[1:])
-    norms = energy(magnitudes).sqrt().to(magnitudes.dtype) / (math.sqrt(n_pixels) * UNIT_NORM)
+def unit_magnitudes(magnitudes, shares=None):
+    """Magnitudes of an object of norm `UNIT_NORM` under the unnormalised DFT, and what they were divided by.
+
+    `shares`, of shape fourier_shape and sum 1, says how much of the intensity usually falls on each pixel; NaN, where
+    a pixel is unmeasured, stays NaN.
+    """
+    known = ~magnitudes.isnan()
+    total = energy(torch.where(known, magnitudes, 0.0))
+    if shares is not None and not known.all():
+        measured = torch.where(known, shares, 0.0).sum(dim=space_axes(magnitudes), dtype=torch.float64)
+        total = total / measured.clamp_min(MIN_SHARE)
+    norms = total.sqrt().to(magnitudes.dtype) / (math.sqrt(math.prod(magnitudes.shape[1:])) * UNIT_NORM)
     safe = torch.where(norms > 0, norms, 1.0)
     return magnitudes / safe.view([-1] + [1] * (magnitudes.ndim - 1)), norms
 
 
-def learn_scaling(magnitudes, objects, scaling):
-    """Mean and deviation of each scaled pixel, and the ratio of object norms to magnitude norms.
+def learn_scaling(magnitudes, objects, scaling, detect=None):
+    """Shares, mean and deviation of each pixel, and the ratio of object norms to magnitude norms.
 
-    One pass in chunks; the gain is 1 for magnitudes of an unnormalised DFT and whatever it needs to be for others.
+    Passes in chunks; the gain is 1 for magnitudes of an unnormalised DFT and whatever it needs to be for others.
+
+    Parameters
+    ----------
+    magnitudes : ndarray or torch.Tensor of shape (n_samples, *fourier_shape)
+    objects : ndarray or torch.Tensor of shape (n_samples, *object_shape)
+    scaling : {"sqrt", "log", None}
+    detect : callable, optional
+        What happens to magnitudes before a network sees them.
+
+    Returns
+    -------
+    dict
+        `mean`, `deviation`, `shares` and `gain`, as :class:`ScaledNetwork` wants them, and `unmeasured`: whether there
+        was any unmeasured pixel.
     """
-    total, squares, gains, n_lit = 0.0, 0.0, 0.0, 0
-    for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
-        unit, norms = unit_magnitudes(to_tensor(magnitudes[part]).float())
-        scaled = SCALINGS[scaling](unit).double()
-        total = total + scaled.sum(dim=0)
-        squares = squares + scaled.square().sum(dim=0)
+    shares = unmeasured = None
+    # a share is known once norms are, and norms of incomplete patterns once shares are: the second pass is near enough
+    for _ in range(3):
+        statistics = _PixelStatistics(scaling, shares)
+        for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
+            batch = to_tensor(magnitudes[part]).float()
+            statistics.add(batch if detect is None else detect(batch), to_tensor(objects[part]))
+        shares, unmeasured = statistics.shares(), statistics.unmeasured
+        if not unmeasured:
+            break
+    return statistics.scaling() | {"shares": shares, "unmeasured": unmeasured}
+
+
+class _PixelStatistics:
+    """Sums over a training set, pixel by pixel, of what was measured."""
+
+    def __init__(self, scaling, shares):
+        self.scale, self.known_shares = SCALINGS[scaling], shares
+        self.count = self.total = self.squares = self.power = self.gains = 0.0
+        self.n_lit, self.unmeasured = 0, False
+
+    def add(self, magnitudes, objects):
+        """Take in a chunk."""
+        unit, norms = unit_magnitudes(magnitudes, self.known_shares)
+        known = ~unit.isnan()
+        self.unmeasured = self.unmeasured or not bool(known.all())
+        scaled = torch.where(known, self.scale(unit), 0.0).double()
+        self.count = self.count + known.sum(dim=0)
+        self.total = self.total + scaled.sum(dim=0)
+        self.squares = self.squares + scaled.square().sum(dim=0)
+        self.power = self.power + torch.where(known, unit, 0.0).double().square().sum(dim=0)
         lit = norms > 0
-        object_norms = energy(to_tensor(objects[part])).sqrt()
-        gains += float((object_norms.to(norms.device)[lit] / norms[lit]).sum()) / UNIT_NORM
-        n_lit += int(lit.sum())
-    mean = total / len(magnitudes)
-    deviation = (squares / len(magnitudes) - mean.square()).clamp_min(0).sqrt()
-    overall = float(deviation.mean())
-    floor = 0.01 * overall if overall > 0 else 1.0
-    return {
-        "mean": mean.float(),
-        "deviation": (deviation + floor).float(),
+        object_norms = energy(objects).sqrt().to(norms.device)
+        self.gains += float((object_norms[lit] / norms[lit]).sum()) / UNIT_NORM
+        self.n_lit += int(lit.sum())
+
+    def shares(self):
+        """Mean intensity of each pixel as a fraction of the sum; 0 for one that was never measured."""
+        power = self.power / self.count.clamp_min(1)
+        total = power.sum()
+        return (power / total if total > 0 else torch.full_like(power, 1 / power.numel())).float()
+
+    def scaling(self):
+        """Mean, deviation and gain."""
+        count = self.count.clamp_min(1)
+        mean = self.total / count
+        deviation = (self.squares / count - mean.square()).clamp_min(0).sqrt()
+        overall = float(deviation.mean())
+        floor = 0.01 * overall if overall > 0 else 1.0
         # the network's objects have norm UNIT_NORM, so the gain of one object is |x| / (UNIT_NORM * norm)
-        "gain": torch.tensor(gains / max(n_lit, 1) if gains > 0 else 1.0, dtype=torch.float32),
-    }
+        gain = self.gains / max(self.n_lit, 1) if self.gains > 0 else 1.0
+        return {
+            "mean": mean.float(),
+            "deviation": (deviation + floor).float(),
+            "gain": torch.tensor(gain, dtype=torch.float32),
+        }

@@ -4,7 +4,9 @@ import contextlib
 import math
 import sys
 
+import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
@@ -74,6 +76,24 @@ def best_weights_kept(patience):
 
 def _silent(*args, **kwargs):
     """Where skorch's messages go: the progress line tells enough."""
+
+
+def fitted_detector(detector, magnitudes):
+    """A detector's clone, fitted, whose every call draws anew, from torch's seeded generator.
+
+    Raises `ValueError` for one that changes the shape of patterns: what is predicted later would not fit.
+    """
+    detector = clone(detector)
+    generator = np.random.RandomState(int(torch.randint(2**31 - 1, ())))
+    names = [name for name in detector.get_params() if name == "random_state" or name.endswith("__random_state")]
+    detector.set_params(**dict.fromkeys(names, generator))
+    seen = detector.fit(magnitudes[:1]).transform(magnitudes[:1])
+    if seen.shape[1:] != magnitudes.shape[1:]:
+        raise ValueError(
+            f"detector={detector!r} makes patterns of shape {tuple(seen.shape[1:])} of {tuple(magnitudes.shape[1:])}; "
+            "crop and bin before training, as a step of the pipeline"
+        )
+    return detector
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from skpr.neural import MLP, UNet
 def test_networks_fit_any_shape(network, n_channels, object_shape, fourier_shape):
     net = network(fourier_shape, object_shape, n_channels, hidden_width=8)
     features = torch.rand(3, *fourier_shape)
-    outputs = net(features, features) if network is UNet else (net(features),)
+    outputs = net(features, features) if network is UNet else (net(features, features),)
     assert all(output.shape == (3, n_channels, *object_shape) for output in outputs)
     sum((output - 1).square().sum() for output in outputs).backward()
     assert all(p.grad is not None for p in net.parameters())

@@ -191,7 +191,7 @@ def test_bad_parameters_are_named(parameters, message, pairs):
         (np.ones((3, 4)), np.ones((2, 4)), r"inconsistent numbers of samples: \[3, 2\]"),
         (np.ones((3, 4)), None, "requires y to be passed"),
         (-np.ones((3, 4)), np.ones((3, 4)), "Negative values in data passed to PhaseRetrievalRegressor"),
-        (np.full((3, 4), np.nan), np.ones((3, 4)), "Input X contains NaN"),
+        (np.full((3, 4), np.nan), np.ones((3, 4)), "X contains NaN in every pixel of 3 of 3 samples"),
         (np.ones((3, 4)), np.full((3, 4), np.inf), "Input y contains infinity"),
         (1j * np.ones((3, 4)), np.ones((3, 4)), r"Complex data not supported: X is complex128.*np.abs\(X\)"),
         (np.ones((3, 4)), np.ones(3), "Expected 2D array, got 1D array"),
