@@ -8,6 +8,7 @@ from .._arrays import space_axes
 from ..coherence import coherence_transfer, lag_fractions
 
 MAX_WIDTH = 3.0  # Fourier pixels; a wider kernel would leave nothing of an oversampled pattern's fringes
+SMALLEST = 1e-4  # of the root mean square magnitude, 1: darker pixels have no slope to go by
 WARM_UP = 3  # updates before the first estimate, which needs the outline of an object
 
 
@@ -17,24 +18,21 @@ class Coherence:
     Parameters
     ----------
     magnitudes : torch.Tensor of shape (n_samples, *columns)
-        Normalised, FFT order, 0 where unmeasured; half spectra for real objects.
-    unmeasured : torch.Tensor of bool, or None
+        FFT order; half spectra for real objects.
     fourier_shape : tuple of int
     """
 
-    def __init__(self, magnitudes, unmeasured, fourier_shape):
+    def __init__(self, magnitudes, fourier_shape):
         self.grid = tuple(fourier_shape)
         self.is_half = magnitudes.shape[-1] != self.grid[-1]
-        self.unmeasured = unmeasured
-        self.intensities = magnitudes.square()
+        self.like = magnitudes.new_empty(0)
         n_axes = len(self.grid)
         self.covariances = torch.zeros(len(magnitudes), n_axes, n_axes, dtype=torch.float64, device=magnitudes.device)
         self._prepare()
 
     def keep(self, index):
         """Leave only the samples of an index."""
-        self.intensities, self.covariances = self.intensities[index], self.covariances[index]
-        self.unmeasured = None if self.unmeasured is None else self.unmeasured[index]
+        self.covariances = self.covariances[index]
         self._prepare()
 
     def blurred(self, squares):
@@ -47,41 +45,27 @@ class Coherence:
         return torch.maximum(blurred, self.middle * squares)
 
     def update(self, problem, objects, n_updates):
-        """Improve the kernels by one Gauss-Newton step towards the measured autocorrelations."""
+        """Improve the kernels by one Gauss-Newton step on the misfit `sum (sqrt(I * gamma) - b)^2` to the magnitudes.
+
+        Square roots of counts have equal noise, so this is maximum likelihood; intensities would leave the whole say
+        to the brightest pixels.
+        """
         if n_updates <= WARM_UP:
             return
-        model = problem.intensities(objects)
-        autocorrelations = self._to_autocorrelations(model)
-        measured = self.intensities
-        if self.unmeasured is not None:
-            measured = torch.where(self.unmeasured, self.blurred(model), measured)
-        residual = self._to_autocorrelations(measured) - autocorrelations * self.transfer
-        self.covariances = _admissible(self.covariances + self._step(autocorrelations * self.transfer, residual))
+        autocorrelations = self._to_autocorrelations(problem.intensities(objects)) * self.transfer
+        model = self._to_intensities(autocorrelations).clamp_min(0).sqrt()
+        weights = problem.weights.expand_as(model)
+        slopes = [
+            self._to_intensities(factor * autocorrelations) / (2 * model).clamp_min(SMALLEST)
+            for factor in _slope_factors(self.grid, autocorrelations.real, not self.is_half)
+        ]
+        change = _least_squares(slopes, problem.magnitudes - model, weights)
+        self.covariances = _admissible(self.covariances + _symmetric(change, len(self.grid)))
         self._prepare()
 
-    def _step(self, blurred, residual):
-        """Least-squares change of the covariances that explains a residual of the autocorrelations."""
-        fractions = lag_fractions(self.grid, residual.real, half=not self.is_half)
-        n_axes = len(fractions)
-        pairs = [(i, j) for i in range(n_axes) for j in range(i, n_axes)]
-        factor = -2 * math.pi**2
-        slopes = [factor * (1 if i == j else 2) * (fractions[i] * fractions[j]) * blurred for i, j in pairs]
-        normal = torch.stack([torch.stack([_product(a, b) for b in slopes], dim=1) for a in slopes], dim=1)
-        right = torch.stack([_product(a, residual) for a in slopes], dim=1)
-        # a pattern without contrast determines nothing: the damping then leaves the kernel as it is
-        damping = 1e-6 * normal.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-30)
-        normal = normal + damping[:, None, None] * torch.eye(len(pairs), dtype=normal.dtype, device=normal.device)
-        solution = torch.linalg.solve(normal, right)
-        step = torch.zeros_like(self.covariances)
-        for place, (i, j) in enumerate(pairs):
-            step[:, i, j] = step[:, j, i] = solution[:, place]
-        return step
-
     def _prepare(self):
-        self.transfer = coherence_transfer(self.covariances, self.grid, self.intensities, half=not self.is_half)
-        every = self.transfer if self.is_half else coherence_transfer(
-            self.covariances, self.grid, self.intensities, half=False
-        )
+        self.transfer = coherence_transfer(self.covariances, self.grid, self.like, half=not self.is_half)
+        every = self.transfer if self.is_half else coherence_transfer(self.covariances, self.grid, self.like, half=False)
         self.middle = every.mean(dim=space_axes(every), keepdim=True)
 
     def _to_autocorrelations(self, squares):
@@ -98,8 +82,35 @@ class Coherence:
         return torch.fft.irfftn(autocorrelations, s=self.grid, dim=axes)
 
 
-def _product(a, b):
-    return (a.conj() * b).real.sum(dim=space_axes(a), dtype=torch.float64)
+def _slope_factors(grid, like, half):
+    """Derivatives of the transfer's logarithm with respect to each entry of the covariance, upper triangle."""
+    fractions = lag_fractions(grid, like, half=half)
+    return [
+        -2 * math.pi**2 * (1 if i == j else 2) * (first * second)
+        for i, first in enumerate(fractions)
+        for j, second in enumerate(fractions)
+        if i <= j
+    ]
+
+
+def _least_squares(slopes, residual, weights):
+    """Changes of parameters, one column a slope, that explain most of a residual."""
+    axes = space_axes(residual)
+    normal = [[(weights * a * b).sum(dim=axes, dtype=torch.float64) for b in slopes] for a in slopes]
+    normal = torch.stack([torch.stack(row, dim=1) for row in normal], dim=1)
+    right = torch.stack([(weights * a * residual).sum(dim=axes, dtype=torch.float64) for a in slopes], dim=1)
+    # a pattern without contrast determines nothing: the damping then leaves the kernel as it is
+    damping = 1e-6 * normal.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-30)
+    normal = normal + damping[:, None, None] * torch.eye(len(slopes), dtype=normal.dtype, device=normal.device)
+    return torch.linalg.solve(normal, right)
+
+
+def _symmetric(entries, n_axes):
+    """Symmetric matrices from their upper triangles."""
+    matrices = entries.new_zeros(len(entries), n_axes, n_axes)
+    rows, columns = torch.triu_indices(n_axes, n_axes)
+    matrices[:, rows, columns] = matrices[:, columns, rows] = entries
+    return matrices
 
 
 def _admissible(covariances):

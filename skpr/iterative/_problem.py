@@ -48,7 +48,7 @@ class Problem:
         self.scale = torch.where(norms > 0, norms.double().div(count).sqrt(), 1.0).to(magnitudes.dtype)
         self.magnitudes = (magnitudes / self._along(self.scale, magnitudes)).contiguous()
         self.norms = (self.weights * self.magnitudes.square()).flatten(1).sum(1).sqrt()
-        self.coherence = Coherence(self.magnitudes, self.unmeasured, self.grid) if partially_coherent else None
+        self.coherence = Coherence(self.magnitudes, self.grid) if partially_coherent else None
 
     @property
     def dtype(self):
