@@ -65,7 +65,9 @@ class Coherence:
 
     def _prepare(self):
         self.transfer = coherence_transfer(self.covariances, self.grid, self.like, half=not self.is_half)
-        every = self.transfer if self.is_half else coherence_transfer(self.covariances, self.grid, self.like, half=False)
+        every = (
+            self.transfer if self.is_half else coherence_transfer(self.covariances, self.grid, self.like, half=False)
+        )
         self.middle = every.mean(dim=space_axes(every), keepdim=True)
 
     def _to_autocorrelations(self, squares):

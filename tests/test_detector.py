@@ -1,0 +1,241 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skpr import FourierMagnitude, IterativePhaseRetrieval
+from skpr.detector import (
+    BeamStop,
+    Binning,
+    Cropping,
+    MissingPixels,
+    PartialCoherence,
+    PhotonNoise,
+    Quantization,
+    ReadoutNoise,
+    Saturation,
+)
+from tests.conftest import SHAPES, random_objects
+
+STEPS = [
+    PartialCoherence(0.3),
+    PhotonNoise(1e4, random_state=0),
+    PhotonNoise((1e3, 1e6), random_state=0),
+    ReadoutNoise(0.5, random_state=0),
+    Saturation(4.0),
+    Quantization(0.5, n_bits=4),
+    BeamStop(1, random_state=0),
+    BeamStop((0, 2), shape="disk", offset=1, random_state=0),
+    MissingPixels(fraction=0.2, random_state=0),
+    Cropping(4),
+    Binning(1),
+]
+every_step = pytest.mark.parametrize("step", STEPS, ids=str)
+RANDOM = [step for step in STEPS if "random_state" in step.get_params() and not str(step).startswith("BeamStop(random")]
+
+
+@parametrize_with_checks(STEPS)
+def test_scikit_learns_suite(estimator, check):
+    check(estimator)
+
+
+def patterns(shape=(16, 17), dtype="float64", n_samples=6):
+    return FourierMagnitude().fit_transform(random_objects(shape, dtype, n_samples))
+
+
+@every_step
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_magnitudes_stay_magnitudes_of_their_precision(step, shape, dtype):
+    seen = clone(step).fit_transform(patterns(shape, dtype))
+    assert seen.dtype == dtype
+    assert not (seen < 0).any()
+    assert not np.isinf(seen).any()
+
+
+@every_step
+def test_tensors_see_what_arrays_see(step):
+    b = patterns()
+    as_tensor = clone(step).fit_transform(torch.from_numpy(b))
+    assert isinstance(as_tensor, torch.Tensor)
+    np.testing.assert_array_equal(as_tensor.numpy(), clone(step).fit_transform(b))
+
+
+@every_step
+def test_an_unmeasured_pixel_stays_unmeasured_and_alone(step):
+    b = patterns()
+    b[:, 16, 13] = np.nan
+    if isinstance(step, PartialCoherence):
+        with pytest.raises(ValueError, match="contains NaN"):
+            clone(step).fit(b)
+        return
+    whole = patterns()
+    if isinstance(step, Cropping):
+        step = Cropping(10)
+    with_gap, without = clone(step).fit_transform(b), clone(step).fit_transform(whole)
+    assert (np.isnan(with_gap).sum() - np.isnan(without).sum()) in range(len(b) + 1)
+    assert np.isnan(with_gap).any()
+
+
+@pytest.mark.parametrize("step", RANDOM, ids=str)
+def test_a_seed_draws_the_same_and_a_generator_anew(step):
+    b = patterns((32, 32))
+    fixed = clone(step).fit(b)
+    np.testing.assert_array_equal(fixed.transform(b), fixed.transform(b))
+    np.testing.assert_array_equal(fixed.transform(b), pickle.loads(pickle.dumps(fixed)).transform(b))
+    fresh = clone(step).set_params(random_state=np.random.RandomState(0)).fit(b)
+    assert not np.array_equal(fresh.transform(b), fresh.transform(b), equal_nan=True)
+
+
+def test_counts_have_poissons_mean_and_variance():
+    b = np.repeat(np.array([[1.0, 2.0, 3.0, 0.0]]), 20000, axis=0)
+    counts = PhotonNoise(140, random_state=0).fit_transform(b) ** 2
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-9)
+    np.testing.assert_allclose(counts.mean(axis=0), [10, 40, 90, 0], rtol=0.01)
+    np.testing.assert_allclose(counts.var(axis=0), [10, 40, 90, 0], rtol=0.05)
+
+
+def test_exposures_are_of_the_measured_pixels_and_drawn_in_the_logarithm():
+    b = np.repeat(patterns(n_samples=1), 2000, axis=0)
+    b[:, 16, 17] = np.nan
+    total = np.nansum(PhotonNoise((1e3, 1e7), random_state=0).fit_transform(b) ** 2, axis=(1, 2))
+    assert 0.9e3 < total.min() < 2e3
+    assert 5e6 < total.max() < 1.01e7
+    assert abs(np.log10(total).mean() - 5) < 0.1
+
+
+def test_photons_as_they_are_and_dark_patterns():
+    counts = PhotonNoise(None, random_state=0).fit_transform(np.full((2000, 2), 3.0)) ** 2
+    assert abs(counts.mean() - 9) < 0.2
+    assert not PhotonNoise(1e6).fit_transform(np.zeros((2, 5))).any()
+
+
+def test_read_out_noise_has_its_width():
+    counts = ReadoutNoise(2.0, random_state=0).fit_transform(np.full((100, 100), 10.0)) ** 2
+    assert abs(counts.mean() - 100) < 0.1
+    assert abs(counts.std() - 2) < 0.1
+
+
+def test_partial_coherence_is_a_periodic_gaussian_blur_of_intensities():
+    intensities = np.random.default_rng(0).random((3, 20, 21))
+    blurred = PartialCoherence((1.5, 1.2)).fit_transform(np.sqrt(intensities)) ** 2
+    expected = gaussian_filter(intensities, (0, 1.5, 1.2), mode="wrap", truncate=8)
+    np.testing.assert_allclose(blurred, expected, atol=1e-3)
+    np.testing.assert_allclose(blurred.sum(axis=(1, 2)), intensities.sum(axis=(1, 2)))
+
+
+def test_full_coherence_blurs_nothing():
+    b = patterns()
+    np.testing.assert_allclose(PartialCoherence(0.0).fit_transform(b), b, atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [(20, 21), (21, 20)])
+@pytest.mark.parametrize("centered", [True, False])
+def test_a_stop_of_5_covers_the_central_5_by_5(grid, centered):
+    seen = BeamStop(5, centered=centered).fit_transform(np.ones((2, *grid)))
+    hidden = np.isnan(seen if centered else np.fft.fftshift(seen, axes=(1, 2)))
+    expected = np.zeros(grid, dtype=bool)
+    expected[grid[0] // 2 - 2 : grid[0] // 2 + 3, grid[1] // 2 - 2 : grid[1] // 2 + 3] = True
+    np.testing.assert_array_equal(hidden, np.broadcast_to(expected, hidden.shape))
+
+
+def test_stops_are_drawn_for_each_pattern():
+    hidden = np.isnan(BeamStop((0, 4), offset=2, random_state=0).fit_transform(np.ones((400, 15, 15))))
+    assert set(hidden.sum(axis=(1, 2))) == {0, 1, 4, 9, 16}
+    assert hidden[:, 7 - 4 : 7 + 4, 7 - 4 : 7 + 4].sum() == hidden.sum()
+    assert hidden.any(axis=(1, 2)).sum() > 200
+
+
+def test_a_disk_hides_what_is_near():
+    hidden = np.isnan(BeamStop(6, shape="disk").fit_transform(np.ones((1, 15, 15))))[0]
+    rows, columns = np.nonzero(hidden)
+    assert ((rows - 7) ** 2 + (columns - 7) ** 2 < 9).all()
+    assert hidden.sum() == 25
+
+
+def test_given_and_random_pixels_are_missing():
+    mask = np.zeros((20, 20), dtype=bool)
+    mask[:, 9:11] = True
+    hidden = np.isnan(MissingPixels(mask, fraction=0.1, random_state=0).fit_transform(np.ones((50, 20, 20))))
+    assert hidden[:, mask].all()
+    assert abs(hidden[:, ~mask].mean() - 0.1) < 0.01
+
+
+def test_saturation_hides_or_clips():
+    b = np.array([[1.0, 3.0]])
+    np.testing.assert_array_equal(Saturation(4).fit_transform(b), [[1.0, np.nan]])
+    np.testing.assert_array_equal(Saturation(4, unmeasured=False).fit_transform(b), [[1.0, 2.0]])
+
+
+def test_quantised_counts_are_whole_steps_up_to_the_last():
+    counts = Quantization(3.0, n_bits=3).fit_transform(patterns()) ** 2
+    np.testing.assert_allclose(counts / 3, (counts / 3).round(), atol=1e-6)
+    assert counts.max() == pytest.approx(21)
+
+
+@pytest.mark.parametrize("shape", [(16, 17), (15, 12)])
+@pytest.mark.parametrize("step", [Cropping(7), Cropping((6, 8)), Binning(2), Binning(3), Binning((1, 4))], ids=str)
+def test_zero_frequency_stays_in_the_middle(step, shape):
+    b = np.zeros((1, *shape))
+    b[0, shape[0] // 2, shape[1] // 2] = 1
+    seen = step.fit_transform(b)
+    assert seen[(0, *(m // 2 for m in seen.shape[1:]))] == 1
+
+
+def test_binning_adds_counts_and_cropping_cuts():
+    b = patterns((8, 8))
+    np.testing.assert_allclose((Binning(2).fit_transform(b) ** 2).sum(), (b**2).sum())
+    np.testing.assert_array_equal(Cropping(6).fit_transform(b), b[:, 5:11, 5:11])
+
+
+def test_a_block_with_an_unmeasured_pixel_is_unmeasured():
+    b = np.ones((1, 8, 8))
+    b[0, 0, 0] = np.nan
+    seen = Binning(2).fit_transform(b)
+    assert np.isnan(seen[0, 0, 0])
+    assert np.isnan(seen).sum() == 1
+
+
+def test_a_whole_detector_is_a_pipeline():
+    objects = random_objects((12, 12), "float32", 3)
+    detector = make_pipeline(
+        FourierMagnitude(), PartialCoherence(0.2), PhotonNoise(1e5), ReadoutNoise(1), Quantization(), BeamStop(3)
+    )
+    measured = detector.fit_transform(objects)
+    found = IterativePhaseRetrieval(n_iter=20, random_state=0).fit(measured, objects).predict(measured)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (PhotonNoise(-1), r"n_photons=-1 is not valid; give a number > 0, a pair \(lowest, highest\) or None"),
+        (PhotonNoise((5, 2)), r"n_photons=\(5, 2\) is not valid"),
+        (PhotonNoise("many"), "n_photons='many' is not valid"),
+        (ReadoutNoise(-1.0), "sigma=-1.0 is not valid; give counts >= 0"),
+        (Saturation(0), "limit=0 is not valid; give counts > 0"),
+        (Saturation(1, unmeasured="no"), "unmeasured='no' is not valid; choose True or False"),
+        (Quantization(0), "gain=0 is not valid"),
+        (Quantization(1, n_bits=0), "n_bits=0 is not valid; give an integer >= 1 or None"),
+        (BeamStop(-1), "size=-1 is not valid; give an integer >= 0 or a pair"),
+        (BeamStop(2.5), "size=2.5 is not valid"),
+        (BeamStop(3, shape="star"), "shape='star' is not valid; choose 'square' or 'disk'"),
+        (BeamStop(3, offset=-1), "offset=-1 is not valid"),
+        (MissingPixels(np.zeros((3, 3))), r"mask has shape \(3, 3\); give one bool a pixel, of shape \(32, 34\)"),
+        (MissingPixels(fraction=1.0), "fraction=1.0 is not valid"),
+        (PartialCoherence(-0.1), "width=-0.1 is not valid"),
+        (PartialCoherence((0.1,)), r"width=\(0.1,\) is not valid"),
+        (Cropping(0), "shape=0 is not valid"),
+        (Binning(40), "factor=40 is not valid"),
+        (Binning(2.0), "factor=2.0 is not valid"),
+    ],
+    ids=str,
+)
+def test_what_is_not_valid_is_said_with_what_is(step, message):
+    with pytest.raises(ValueError, match=message):
+        step.fit(patterns())
