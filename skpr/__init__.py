@@ -5,12 +5,14 @@ from .canonicalization import SymmetryCanonicalizer
 from .composition import RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
 from .display import ConvergenceDisplay, ReconstructionDisplay, ResolutionDisplay
 from .fourier import FourierMagnitude
+from .gaussian import GaussianMagnitude
 from .iterative import IterativePhaseRetrieval
 from .neural import PhaseRetrievalRegressor
 
 __all__ = [
     "ConvergenceDisplay",
     "FourierMagnitude",
+    "GaussianMagnitude",
     "IterativePhaseRetrieval",
     "PhaseRetrievalRegressor",
     "ReconstructionDisplay",

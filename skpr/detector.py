@@ -10,8 +10,10 @@ before it they act once. Zero frequency is in the middle of a pattern, index `m 
 that it is at index 0.
 """
 
+import math
 from functools import partial
 from numbers import Integral, Real
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -38,7 +40,7 @@ __all__ = [
 class _DetectorStep(TransformerMixin, BaseEstimator):
     """A transformer of magnitudes; what it does to a chunk of them is its method `_act`."""
 
-    _ensure_all_finite = "allow-nan"
+    _accepts_nan = True
 
     def fit(self, X, y=None):
         r"""Check the parameters and learn the shape.
@@ -84,15 +86,20 @@ class _DetectorStep(TransformerMixin, BaseEstimator):
         return self._act, ()
 
     def _checked(self, X, reset):
-        return check_fitted_batch(
+        X = check_fitted_batch(
             self,
             X,
             reset=reset,
             shape_attribute="fourier_shape_",
             positive=True,
             allow_complex=False,
-            ensure_all_finite=self._ensure_all_finite,
+            ensure_all_finite="allow-nan",
         )
+        if not self._accepts_nan and (X != X).any():
+            raise ValueError(
+                f"Input X contains NaN: {type(self).__name__} mixes neighbouring pixels; hide pixels in a later step"
+            )
+        return X
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "fourier_shape_")
@@ -101,8 +108,8 @@ class _DetectorStep(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.positive_only = True
-        tags.input_tags.allow_nan = self._ensure_all_finite == "allow-nan"
-        tags.non_deterministic = "random_state" in self.get_params()  # a draw belongs to a place in the batch
+        tags.input_tags.allow_nan = self._accepts_nan
+        tags.non_deterministic = getattr(self, "random_state", 0) is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -124,7 +131,7 @@ class PartialCoherence(_DetectorStep):
     array([[0.  , 0.05, 0.24, 0.4 , 0.24, 0.05, 0.  ]])
     """
 
-    _ensure_all_finite = True
+    _accepts_nan = False
 
     def __init__(self, width=0.5):
         self.width = width
@@ -136,7 +143,7 @@ class PartialCoherence(_DetectorStep):
 
     def _check_parameters(self, shape):
         widths = _one_an_axis(self.width, len(shape))
-        if len(widths) != len(shape) or not all(isinstance(w, Real) and w >= 0 for w in widths):
+        if len(widths) != len(shape) or not all(isinstance(w, Real) and 0 <= w < math.inf for w in widths):
             raise ValueError(f"width={self.width!r} is not valid; give Fourier pixels >= 0, or one such number an axis")
 
 
@@ -176,11 +183,8 @@ class PhotonNoise(_DetectorStep):
 
     def _act(self, magnitudes, photons, generator):
         known = ~magnitudes.isnan()
-        expected = torch.where(known, magnitudes, 0.0).square()
-        if self.n_photons is not None:
-            total = expected.sum(dim=space_axes(expected), dtype=torch.float64)
-            scale = photons.to(total.device) / torch.where(total > 0, total, 1.0)
-            expected = expected * scale.to(expected.dtype).view([-1] + [1] * (expected.ndim - 1))
+        seen = torch.where(known, magnitudes, 0.0)
+        expected = seen.square() if self.n_photons is None else _exposed(seen, photons)
         return torch.where(known, torch.poisson(expected, generator=generator).sqrt(), torch.nan)
 
     def _check_parameters(self, shape):
@@ -216,11 +220,13 @@ class ReadoutNoise(_DetectorStep):
         return partial(self._act, generator=_generator(check_random_state(self.random_state), X)), ()
 
     def _act(self, magnitudes, generator):
-        noise = torch.randn(magnitudes.shape, generator=generator, dtype=magnitudes.dtype, device=magnitudes.device)
+        like = {"dtype": magnitudes.dtype, "device": magnitudes.device}
+        # torch draws normal numbers in blocks: pattern by pattern, they do not depend on how the batch is cut
+        noise = torch.stack([torch.randn(pattern.shape, generator=generator, **like) for pattern in magnitudes])
         return (magnitudes.square() + self.sigma * noise).clamp_min(0).sqrt()
 
     def _check_parameters(self, shape):
-        if not isinstance(self.sigma, Real) or not self.sigma >= 0:
+        if not isinstance(self.sigma, Real) or not 0 <= self.sigma < math.inf:
             raise ValueError(f"sigma={self.sigma!r} is not valid; give counts >= 0")
 
 
@@ -285,7 +291,7 @@ class Quantization(_DetectorStep):
         return (steps * self.gain).sqrt()
 
     def _check_parameters(self, shape):
-        if not isinstance(self.gain, Real) or not self.gain > 0:
+        if not isinstance(self.gain, Real) or not 0 < self.gain < math.inf:
             raise ValueError(f"gain={self.gain!r} is not valid; give counts > 0")
         if self.n_bits is not None and not (isinstance(self.n_bits, Integral) and self.n_bits >= 1):
             raise ValueError(f"n_bits={self.n_bits!r} is not valid; give an integer >= 1 or None")
@@ -429,8 +435,9 @@ class Binning(_DetectorStep):
     """Add up the intensities of blocks of pixels; a block with an unmeasured pixel is unmeasured.
 
     Zero frequency stays in the middle: for an odd factor the middle block is centred on it. With an even factor there
-    is no such block, and zero frequency is half a pixel off the middle of its own: the object is multiplied by a phase
-    ramp, which does not matter to complex ones. Pixels at the rim that fill no block are left out.
+    is no such block, and zero frequency is half a pixel off the middle of its own, or up to `(factor - 1) / 2` pixels
+    where that loses less of the rim: the object is multiplied by a phase ramp, which does not matter to complex ones.
+    Pixels at the rim that fill no block are left out; an even factor that divides a size leaves none out.
 
     Parameters
     ----------
@@ -465,9 +472,29 @@ class Binning(_DetectorStep):
             )
 
 
+def _exposed(magnitudes, photons):
+    """Photons to expect of each pixel, of so many a pattern; a dark pattern stays dark."""
+    axes = space_axes(magnitudes)
+    # squares of relative magnitudes neither overflow nor vanish, whatever the unit of the objects
+    peaks = magnitudes.amax(dim=axes, keepdim=True)
+    shares = (magnitudes / torch.where(peaks > 0, peaks, 1.0)).square()
+    totals = shares.sum(dim=axes, keepdim=True)
+    photons = photons.to(shares.device, shares.dtype).view(totals.shape)
+    return shares * (photons / torch.where(totals > 0, totals, 1.0))
+
+
 def _blocks(size, factor):
-    """First pixel of the first block and number of blocks, of which number `n // 2` holds zero frequency."""
-    middle_first = size // 2 - factor // 2 if factor % 2 else size // 2
+    """First pixel of the first block and number of blocks, of which number `n // 2` holds zero frequency.
+
+    Zero frequency is in the middle of an odd block, and just behind the middle or first in an even one, whichever
+    leaves out fewer pixels.
+    """
+    places = [factor // 2] if factor % 2 else [factor // 2, 0]
+    return max((_blocks_about(size, factor, size // 2 - place) for place in places), key=itemgetter(1))
+
+
+def _blocks_about(size, factor, middle_first):
+    """First pixel and number of blocks, of which number `n // 2` begins at a pixel."""
     before, after = middle_first // factor, (size - middle_first) // factor
     before = min(before, after)
     n_blocks = 2 * before + (1 if after > before else 0)
@@ -498,6 +525,7 @@ def _one_an_axis(value, n_axes):
 def _is_range(value, kind, above=None, at_least=None):
     """Whether a value is a number, or a pair of them in order, within its bound."""
     pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
-    if len(pair) != 2 or not all(isinstance(v, kind) and not isinstance(v, bool) for v in pair) or pair[0] > pair[1]:
+    numbers = all(isinstance(v, kind) and not isinstance(v, bool) and math.isfinite(v) for v in pair)
+    if len(pair) != 2 or not numbers or pair[0] > pair[1]:
         return False
     return pair[0] > above if above is not None else pair[0] >= at_least

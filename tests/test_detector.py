@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval
@@ -19,6 +20,7 @@ from skpr.detector import (
     Quantization,
     ReadoutNoise,
     Saturation,
+    _blocks,
 )
 from tests.conftest import SHAPES, random_objects
 
@@ -36,10 +38,20 @@ STEPS = [
     Binning(1),
 ]
 every_step = pytest.mark.parametrize("step", STEPS, ids=str)
-RANDOM = [step for step in STEPS if "random_state" in step.get_params() and not str(step).startswith("BeamStop(random")]
+RANDOM = [
+    step for step in STEPS if "random_state" in step.get_params() and str(step) != str(BeamStop(1, random_state=0))
+]
+
+PLACES = "a draw belongs to a place in the batch"
+DRAWN = {"check_methods_sample_order_invariance": PLACES, "check_methods_subset_invariance": PLACES}
 
 
-@parametrize_with_checks(STEPS)
+def expected_failures(step):
+    """Of steps that draw; a stop of one size in one place does not."""
+    return DRAWN if str(step) in map(str, RANDOM) else {}
+
+
+@parametrize_with_checks(STEPS, expected_failed_checks=expected_failures, xfail_strict=True)
 def test_scikit_learns_suite(estimator, check):
     check(estimator)
 
@@ -71,7 +83,7 @@ def test_an_unmeasured_pixel_stays_unmeasured_and_alone(step):
     b = patterns()
     b[:, 16, 13] = np.nan
     if isinstance(step, PartialCoherence):
-        with pytest.raises(ValueError, match="contains NaN"):
+        with pytest.raises(ValueError, match="contains NaN: PartialCoherence mixes .* hide pixels in a later step"):
             clone(step).fit(b)
         return
     whole = patterns()
@@ -90,6 +102,21 @@ def test_a_seed_draws_the_same_and_a_generator_anew(step):
     np.testing.assert_array_equal(fixed.transform(b), pickle.loads(pickle.dumps(fixed)).transform(b))
     fresh = clone(step).set_params(random_state=np.random.RandomState(0)).fit(b)
     assert not np.array_equal(fresh.transform(b), fresh.transform(b), equal_nan=True)
+
+
+@every_step
+def test_the_result_does_not_depend_on_how_a_batch_is_cut(step, object_shape, monkeypatch):
+    b = patterns(object_shape)[..., :-1]
+    whole = clone(step).fit_transform(b)
+    monkeypatch.setattr("skpr._arrays.CHUNK_VALUES", 2 * b[0].size)
+    np.testing.assert_array_equal(clone(step).fit_transform(b), whole)
+
+
+@pytest.mark.parametrize("step", [PhotonNoise(), ReadoutNoise(), BeamStop(), MissingPixels()], ids=str)
+def test_only_an_unseeded_draw_is_not_deterministic(step):
+    assert get_tags(step).non_deterministic
+    assert not get_tags(clone(step).set_params(random_state=0)).non_deterministic
+    assert not get_tags(Quantization()).non_deterministic
 
 
 def test_counts_have_poissons_mean_and_variance():
@@ -115,6 +142,18 @@ def test_photons_as_they_are_and_dark_patterns():
     assert not PhotonNoise(1e6).fit_transform(np.zeros((2, 5))).any()
 
 
+@pytest.mark.parametrize("unit", [1e-25, 1.0, 1e25])
+def test_the_unit_of_magnitudes_does_not_matter_to_an_exposure(unit):
+    counts = PhotonNoise(1e6, random_state=0).fit_transform(np.full((2, 50), unit, "float32")) ** 2
+    np.testing.assert_allclose(counts.sum(axis=1), 1e6, rtol=0.005)
+
+
+def test_many_counts_of_float32_scatter_as_they_should():
+    counts = PhotonNoise(None, random_state=0).fit_transform(np.full((1, 20000), 3e4, "float32")).astype(float) ** 2
+    assert abs(counts.mean() - 9e8) < 1e3
+    assert abs(counts.std() - 3e4) < 1e3
+
+
 def test_read_out_noise_has_its_width():
     counts = ReadoutNoise(2.0, random_state=0).fit_transform(np.full((100, 100), 10.0)) ** 2
     assert abs(counts.mean() - 100) < 0.1
@@ -127,6 +166,13 @@ def test_partial_coherence_is_a_periodic_gaussian_blur_of_intensities():
     expected = gaussian_filter(intensities, (0, 1.5, 1.2), mode="wrap", truncate=8)
     np.testing.assert_allclose(blurred, expected, atol=1e-3)
     np.testing.assert_allclose(blurred.sum(axis=(1, 2)), intensities.sum(axis=(1, 2)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_wider_the_kernel_the_less_contrast(object_shape, dtype):
+    b = patterns(object_shape, dtype)
+    contrasts = [(PartialCoherence(width).fit_transform(b) ** 2).std() for width in (0.0, 0.3, 0.6, 1.2)]
+    assert (np.diff(contrasts) < 0).all()
 
 
 def test_full_coherence_blurs_nothing():
@@ -193,6 +239,20 @@ def test_binning_adds_counts_and_cropping_cuts():
     np.testing.assert_array_equal(Cropping(6).fit_transform(b), b[:, 5:11, 5:11])
 
 
+@pytest.mark.parametrize("factor", range(1, 7))
+def test_the_middle_block_holds_zero_frequency_and_rims_are_kept_where_they_can(factor):
+    for size in range(factor, 60):
+        first, n_blocks = _blocks(size, factor)
+        place = size // 2 - first - n_blocks // 2 * factor
+        assert first >= 0
+        assert first + n_blocks * factor <= size
+        if factor % 2:
+            assert place == factor // 2
+        else:
+            assert place in (0, factor // 2)
+            assert size % factor or n_blocks == size // factor
+
+
 def test_a_block_with_an_unmeasured_pixel_is_unmeasured():
     b = np.ones((1, 8, 8))
     b[0, 0, 0] = np.nan
@@ -217,6 +277,11 @@ def test_a_whole_detector_is_a_pipeline():
         (PhotonNoise(-1), r"n_photons=-1 is not valid; give a number > 0, a pair \(lowest, highest\) or None"),
         (PhotonNoise((5, 2)), r"n_photons=\(5, 2\) is not valid"),
         (PhotonNoise("many"), "n_photons='many' is not valid"),
+        (PhotonNoise(np.inf), "n_photons=inf is not valid"),
+        (PhotonNoise((1, np.nan)), r"n_photons=\(1, nan\) is not valid"),
+        (ReadoutNoise(np.inf), "sigma=inf is not valid"),
+        (PartialCoherence(np.inf), "width=inf is not valid"),
+        (Quantization(np.inf), "gain=inf is not valid"),
         (ReadoutNoise(-1.0), "sigma=-1.0 is not valid; give counts >= 0"),
         (Saturation(0), "limit=0 is not valid; give counts > 0"),
         (Saturation(1, unmeasured="no"), "unmeasured='no' is not valid; choose True or False"),

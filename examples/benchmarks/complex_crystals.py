@@ -70,9 +70,9 @@ def fitted(training, magnitudes, objects):
 def report(start, n_iter, objects, seconds):
     """One row of the table."""
     errors = relative_error(unseen, objects, multioutput="raw_values")
+    solved = 100 * (errors <= 0.01).mean()
     print(
-        f"{start:<24}{n_iter:>10}{errors.mean():>10.4f}{np.median(errors):>12.6f}{100 * (errors <= 0.01).mean():>8.1f} %"
-        f"{seconds:>9.0f}",
+        f"{start:<24}{n_iter:>10}{errors.mean():>10.4f}{np.median(errors):>12.6f}{solved:>8.1f} %{seconds:>9.0f}",
         flush=True,
     )
 
@@ -93,8 +93,8 @@ def refiner(n_iter):
 unseen = crystals(arguments.test, arguments.seed + 2)
 measured = FourierMagnitude().fit_transform(unseen)
 print(
-    f"{arguments.train} training and {arguments.test} test crystals of {arguments.size} x {arguments.size}, phases up to "
-    f"{arguments.max_phase} radians, {arguments.module}, {arguments.epochs} epochs"
+    f"{arguments.train} training and {arguments.test} test crystals of {arguments.size} x {arguments.size}, phases up "
+    f"to {arguments.max_phase} radians, {arguments.module}, {arguments.epochs} epochs"
 )
 print(f"{'start':<24}{'iterations':>10}{'mean':>10}{'median':>12}{'<= .01':>10}{'[s]':>9}")
 

@@ -1,7 +1,21 @@
-"""Objects to train and test on: bundled, fetched and simulated."""
+"""Objects to train and test on: bundled, fetched and simulated; measured patterns read, reconstructions written."""
 
+from ._base import data_folder
+from ._cells import load_cells
+from ._cxi import read_reconstruction, write_reconstruction
+from ._diffraction import read_diffraction
 from ._digits import load_digit_objects
 from ._fashion_mnist import fetch_fashion_mnist
 from ._simulated import make_cells, make_crystals
 
-__all__ = ["fetch_fashion_mnist", "load_digit_objects", "make_cells", "make_crystals"]
+__all__ = [
+    "data_folder",
+    "fetch_fashion_mnist",
+    "load_cells",
+    "load_digit_objects",
+    "make_cells",
+    "make_crystals",
+    "read_diffraction",
+    "read_reconstruction",
+    "write_reconstruction",
+]

@@ -8,7 +8,6 @@ from .._arrays import check_batch
 from ..metrics import phase_retrieval_transfer_function, relative_error
 from ..symmetry import register
 
-
 STEPS_PER_PIXEL = 20
 
 

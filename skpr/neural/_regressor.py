@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,7 +19,7 @@ from ._loading import BatchDataset, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
-from ._training import OneCycle, ProgressLine, best_weights_kept, fitted_detector, seeded
+from ._training import OneCycle, ProgressLine, best_weights_kept, detected, fitted_detector, seeded
 
 # Usual gradients have a norm near 0.1; one far larger, rare as it is, can undo epochs of training at the peak rate.
 MAX_GRADIENT_NORM = 0.5
@@ -295,7 +296,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     def _learn(self, X, y):
         self.detector_ = None if self.detector is None else fitted_detector(self.detector, X)
-        detect = None if self.detector_ is None else self.detector_.transform
+        detect = None if self.detector_ is None else partial(detected, self.detector_)
         statistics = learn_scaling(X, y, self.magnitude_scaling, detect)
         self.unmeasured_ = statistics.pop("unmeasured")
         self.scaling_statistics_ = {name: value.cpu() for name, value in statistics.items()}
@@ -390,7 +391,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         if self.detector_ is None:
             return batch
         X, *rest = batch
-        return self.detector_.transform(X), *rest
+        return detected(self.detector_, X), *rest
 
     def infer(self, x, **fit_params):
         """One forward pass on the network's device, in mixed precision where asked for and possible."""

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
 from .._progress import shows_progress
+from ..symmetry import energy
 
 
 class OneCycle(Callback):
@@ -94,6 +95,18 @@ def fitted_detector(detector, magnitudes):
             "crop and bin before training, as a step of the pipeline"
         )
     return detector
+
+
+def detected(detector, magnitudes):
+    """What a detector makes of magnitudes, in their units again, so that brightness still means what it did.
+
+    Counting photons changes the units, differently for each exposure: measured pixels get back the energy they had.
+    """
+    seen = detector.transform(magnitudes)
+    known = ~seen.isnan()
+    before, after = (energy(torch.where(known, b, 0.0)) for b in (magnitudes, seen))
+    scale = torch.where(after > 0, (before / torch.where(after > 0, after, 1.0)).sqrt(), 1.0).to(seen.dtype)
+    return seen * scale.view([-1] + [1] * (seen.ndim - 1))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,160 @@
+"""The random forward model of generalized phase retrieval: magnitudes of Gaussian measurements."""
+
+import math
+from numbers import Integral, Real
+
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ._arrays import check_fitted_batch, map_chunks, to_tensor
+from .fourier import oversampled_shape
+
+__all__ = ["GaussianMagnitude", "draw_gaussian_matrix"]
+
+
+def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=None):
+    """Matrix of independent standard normal entries, circular if complex: `E |a|^2 = 1`.
+
+    Returns
+    -------
+    ndarray of shape (n_measurements, n_values), float64 or complex128
+    """
+    rng = check_random_state(random_state)
+    matrix = rng.standard_normal((n_measurements, n_values))
+    if is_complex:
+        matrix = (matrix + 1j * rng.standard_normal((n_measurements, n_values))) / math.sqrt(2)
+    return matrix
+
+
+class GaussianMagnitude(TransformerMixin, BaseEstimator):
+    r"""Simulate generalized phase retrieval: the magnitudes `|A x|` of random linear measurements.
+
+    The entries of `A` are independent standard normal, real for real objects and circular complex for complex ones, so
+    that `E b_i^2 = |x|^2` for each measurement `b = |A x|`. An object enters as the vector of its `n` values. A random
+    matrix knows neither place nor orientation: of the symmetries of the Fourier magnitude only the **phase** is left,
+    `|A e^{i theta} x| = |A x|`, the sign for real objects. For almost every matrix `b` determines the object up to it,
+    from `m >= 2 n - 1` measurements if real (Balan, Casazza and Edidin, 2006), from `m >= 4 n - 4` if complex (Conca
+    et al., 2015). Tayal et al. (2020) introduced symmetry breaking on this model.
+
+    Parameters
+    ----------
+    oversampling : float, default=4.0
+        Measurements per value of an object; there are `m = ceil(oversampling * n)`.
+    n_measurements : int, optional
+        The number of measurements itself; overrides `oversampling`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the matrix, which is drawn at every `fit`.
+
+    Attributes
+    ----------
+    matrix_ : ndarray of shape (n_measurements, n_values), float64 or complex128
+        `A`; complex if fitted on complex objects. Measurements are computed in the precision of the objects.
+    object_shape_ : tuple of int
+        Shape of one object.
+    n_features_in_ : int
+        Length of the objects' first axis.
+
+    Notes
+    -----
+    A real matrix does not measure complex objects: `|A conj(x)| = |A x|` would be a further symmetry.
+
+    :class:`skpr.SymmetryCanonicalizer` breaks the one there is with `shift=None, flip=None`.
+
+    References
+    ----------
+    K. Tayal, C.-H. Lai, V. Kumar, J. Sun, "Inverse Problems, Deep Learning, and Symmetry Breaking", 2020,
+    arXiv:2003.09077. R. Balan, P. Casazza, D. Edidin, "On signal reconstruction without phase", 2006. A. Conca,
+    D. Edidin, M. Hering, C. Vinzant, "An algebraic characterization of injectivity in phase retrieval", 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 2.0], [-1.0, -2.0]])
+    >>> GaussianMagnitude(oversampling=2, random_state=0).fit_transform(x).round(3)
+    array([[2.564, 5.461, 0.087, 0.647],
+           [2.564, 5.461, 0.087, 0.647]])
+    """
+
+    def __init__(self, oversampling=4.0, n_measurements=None, random_state=None):
+        self.oversampling = oversampling
+        self.n_measurements = n_measurements
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        r"""Learn the shape and draw the matrix.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+            Real or complex objects.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
+        n_values = math.prod(self.object_shape_)
+        self.matrix_ = draw_gaussian_matrix(
+            self._resolved_n_measurements(n_values),
+            n_values,
+            is_complex=to_tensor(X[:1]).is_complex(),
+            random_state=self.random_state,
+        )
+        return self
+
+    def transform(self, X):
+        r"""Compute magnitudes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (n_samples, n_measurements)
+            Real, in the precision of `X`.
+
+        Raises
+        ------
+        ValueError
+            For objects with NaN or infinity, of another shape than fitted, or complex where the fitted ones were real.
+        """
+        check_is_fitted(self)
+        X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
+        sample = to_tensor(X[:1])
+        matrix = torch.from_numpy(self.matrix_)
+        if sample.is_complex() and not matrix.is_complex():
+            raise ValueError(
+                f"X is complex ({X.dtype}), but GaussianMagnitude was fitted on real objects and has a real matrix; "
+                "fit it on complex ones"
+            )
+        dtype = sample.dtype.to_complex() if matrix.is_complex() else sample.dtype
+        matrix = matrix.to(sample.device, dtype)
+        return map_chunks(lambda objects: _magnitudes(objects, matrix), X, values_per_sample=len(matrix))
+
+    def _resolved_n_measurements(self, n_values):
+        if self.n_measurements is None:
+            if not isinstance(self.oversampling, Real) or not 1 <= self.oversampling < math.inf:
+                raise ValueError(f"oversampling={self.oversampling!r} is not valid; give a number >= 1")
+            return oversampled_shape((n_values,), self.oversampling)[0]
+        if not isinstance(self.n_measurements, Integral) or self.n_measurements < 1:
+            raise ValueError(f"n_measurements={self.n_measurements!r} is not valid; give an integer >= 1")
+        return int(self.n_measurements)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "matrix_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = self.random_state is None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _magnitudes(objects, matrix):
+    """`|A x|` of a tensor of objects."""
+    return (objects.flatten(1).to(matrix.dtype) @ matrix.T).abs()

@@ -1,0 +1,114 @@
+import h5py
+import numpy as np
+import pytest
+
+from skpr.datasets import _cxi, read_diffraction, read_reconstruction, write_reconstruction
+from tests.conftest import DTYPES, SHAPES, random_objects
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_what_is_written_is_read_bit_for_bit(tmp_path, shape, dtype):
+    objects = random_objects(shape, dtype, 3)
+    magnitudes = np.random.default_rng(0).random((3, *(2 * n for n in shape))).astype(objects.real.dtype)
+    magnitudes[:, 0] = np.nan
+    path = tmp_path / "found.cxi"
+    geometry = {"wavelength": 1.3776e-10, "distance": 0.635, "pixel_size": (55e-6, 50e-6)}
+    write_reconstruction(path, objects, supports=objects != 0, magnitudes=magnitudes, **geometry)
+    found = read_reconstruction(path)
+    for given, back in ((objects, found.data), (objects != 0, found.supports), (magnitudes, found.magnitudes)):
+        assert back.dtype == given.dtype
+        assert back.tobytes() == np.ascontiguousarray(given).tobytes()
+    assert {name: found[name] for name in geometry} == geometry
+
+
+def test_what_was_not_written_is_none(tmp_path):
+    write_reconstruction(tmp_path / "found.cxi", np.ones((1, 4, 4)))
+    found = read_reconstruction(tmp_path / "found.cxi")
+    assert [found[name] for name in ("supports", "magnitudes", "wavelength", "distance", "pixel_size")] == [None] * 5
+
+
+def test_the_layout_is_that_of_cxi(tmp_path):
+    objects = random_objects((6, 8), "complex64", 2)
+    write_reconstruction(tmp_path / "found.cxi", objects, wavelength=1e-10)
+    with h5py.File(tmp_path / "found.cxi") as file:
+        assert file["cxi_version"][()] >= 100
+        np.testing.assert_array_equal(file["entry_1/image_2/data"], objects[1])
+        np.testing.assert_array_equal(file["entry_1/data_1/data"], objects[0])
+        np.testing.assert_array_equal(file["entry_1/image_1/image_center"], [4, 3])
+        assert file["entry_1/image_1/data_space"][()] == b"real"
+        assert file["entry_1/instrument_1/source_1/energy"][()] == pytest.approx(1.98644586e-15)
+
+
+def test_the_umask_decides_who_may_read(tmp_path):
+    plain = tmp_path / "plain"
+    plain.touch()
+    write_reconstruction(tmp_path / "found.cxi", np.ones((1, 4)))
+    assert (tmp_path / "found.cxi").stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()], ids=repr)
+def test_an_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch, failure):
+    path = tmp_path / "found.cxi"
+    write_reconstruction(path, np.ones((1, 4)))
+    before = path.read_bytes()
+    write = _cxi._write
+
+    def fails(*arguments):
+        write(*arguments)
+        raise failure
+
+    monkeypatch.setattr(_cxi, "_write", fails)
+    with pytest.raises(type(failure)):
+        write_reconstruction(path, np.zeros((1, 4)))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["found.cxi"]
+
+
+def test_a_reconstruction_is_no_diffraction_and_the_reverse(tmp_path):
+    path = tmp_path / "found.cxi"
+    write_reconstruction(path, random_objects((6, 8), "complex64", 2))
+    with pytest.raises(ValueError, match="counts are real numbers"):
+        read_diffraction(path)
+    with h5py.File(tmp_path / "data.cxi", "w") as file:
+        file["entry_1/instrument_1/detector_1/data"] = np.ones((4, 4))
+    with pytest.raises(ValueError, match="holds no reconstructions: there is no entry_1/image_1/data"):
+        read_reconstruction(tmp_path / "data.cxi")
+
+
+@pytest.mark.parametrize("content", [b"", b"text " * 400, None], ids=["empty", "text", "truncated"])
+def test_a_damaged_reconstruction_is_refused(tmp_path, content):
+    path = tmp_path / "found.cxi"
+    write_reconstruction(path, np.ones((1, 64, 64)))
+    path.write_bytes(path.read_bytes()[:3000] if content is None else content)
+    with pytest.raises(OSError, match=r"found\.cxi cannot be read as HDF5"):
+        read_reconstruction(path)
+    with pytest.raises(OSError, match=r"gone\.cxi does not exist"):
+        read_reconstruction(tmp_path / "gone.cxi")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("found.h5", np.ones((1, 4))), {}, "does not end in .cxi"),
+        (("found.cxi", np.ones(4)), {}, "Expected 2D array|Reshape your data"),
+        (("found.cxi", np.full((1, 4), np.nan)), {}, "contains NaN"),
+        (("found.cxi", np.ones((1, 4))), {"supports": np.ones((1, 3))}, r"supports have shape \(1, 3\)"),
+        (("found.cxi", np.ones((1, 4))), {"magnitudes": np.ones((2, 8))}, "2 magnitudes do not match 1 objects"),
+        (("found.cxi", np.ones((1, 4))), {"distance": -1}, "distance=-1 is not valid; give metres > 0"),
+        (
+            ("found.cxi", np.ones((1, 4))),
+            {"pixel_size": (1, 2, 3)},
+            "pixel_size=.* is not valid; give a pair in metres",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is(tmp_path, arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        write_reconstruction(tmp_path / arguments[0], arguments[1], **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(OSError, match="cannot be written"):
+        write_reconstruction(tmp_path / "gone" / "found.cxi", np.ones((1, 4)))
