@@ -165,9 +165,14 @@ print(f"\nvolume, {n}^3: {len(finer)} refined, {time.perf_counter() - start:.0f}
 judged("  all, mean", pattern, fine.objects, fine.coherence[:, 0])
 fine_runs = combine_reconstructions(fine.objects, used[0], errors=fine.errors, subpixel=True)
 print(f"  registered to the best: {np.sort(fine_runs.correlations).round(3)}")
-print(f"  PRTF falls to 1/e at half a period of {fine_runs.resolution:.2f} pixels; ring by ring:")
-for frequency, value in list(zip(fine_runs.frequencies, fine_runs.transfer_function, strict=True))[:: max(1, n // 16)]:
-    print(f"    {frequency:.3f} cycles/pixel  {value:.2f}")
+print(f"  PRTF falls to 1/e at half a period of {fine_runs.resolution:.2f} pixels; shell by shell:")
+shells = np.rint(n * np.sqrt(sum(np.fft.fftfreq(n)[index] ** 2 for index in np.indices(pattern.shape[1:])))).astype(int)
+shells = np.fft.fftshift(shells)
+counts = np.array([np.nanmean(pattern[0][shells == shell] ** 2) for shell in range(half + 1)])
+print("    cycles/pixel   PRTF   counts a pixel")
+for shell in range(0, half + 1, max(1, n // 16)):
+    frequency, value = fine_runs.frequencies[shell], fine_runs.transfer_function[shell]
+    print(f"    {frequency:12.3f} {value:6.2f} {counts[shell]:16.3g}")
 
 # %%
 # A network trained on simulated crystals, noise and partial coherence included, starts the slice's retrieval, too. It
@@ -273,5 +278,8 @@ print(f"\nsaved {path}; {time.perf_counter() - began:.0f} s in all, at most {pea
 
 # %%
 # Conclusion: the printed figures say whether starts agree once brought together, and that they do not as they come.
-# Limits: pixels are those of the rocking curve, whose axes are not at right angles in space: shapes are sheared until
-# they are mapped to the laboratory. Agreement of starts is no proof: all share the support rule and the corrections.
+# Limits: where shells hold a count in a hundred pixels, cut to zero with the background, the crystal has more than the
+# pattern and the PRTF exceeds 1: it does not say how far the resolution reaches there. Pixels are those of the rocking
+# curve, whose axes are not at right angles in space: shapes are sheared until they are mapped to the laboratory.
+# Agreement of starts is no proof: all share the support rule and the corrections. The network saves the first tens of
+# iterations, and nothing after them.

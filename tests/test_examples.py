@@ -43,6 +43,17 @@ def test_symmetry_breaking_on_the_papers_data(tmp_path):
     assert "0.161" in printed
 
 
+def test_symmetry_breaking_of_crystals_has_a_phase_to_break(tmp_path):
+    small = ("--data", "crystals", "--train", 48, "--test", 8, "--epochs", 1, "--figures", tmp_path)
+    assert run("plot_02_symmetry_breaking.py", *small).count("canonical") == 5
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no cells")
+def test_symmetry_breaking_of_cells(tmp_path):
+    small = ("--data", "cells", "--train", 48, "--test", 8, "--epochs", 1, "--figures", tmp_path)
+    assert run("plot_02_symmetry_breaking.py", *small).count("canonical") == 4
+
+
 def test_choose_a_strategy(tmp_path):
     printed = run("plot_03_choose_a_strategy.py", "--train", 60, "--epochs", 1, "--folds", 2, "--figures", tmp_path)
     assert printed.count("\n") == 10
@@ -65,6 +76,42 @@ def test_refine(tmp_path):
     assert printed.count("symmetry-broken network") == 6
     assert printed.count("random starts") == 5
     assert (tmp_path / "plot_04_refine_digits.png").stat().st_size > 5_000
+
+
+def test_measured_crystal_says_when_it_is_simulated(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKPR_DATA", str(tmp_path))
+    small = ("--size", 32, "--starts", 3, "--iterations", 40, "--train", 32, "--epochs", 1, "--figures", tmp_path)
+    printed = run("plot_05_measured_crystal.py", *small)
+    assert printed.startswith("SIMULATED, for want of data: pattern of shape (32, 32, 32)")
+    assert printed.count("on held-out pixels") == 3
+    assert (tmp_path / "plot_05_measured_crystal.png").stat().st_size > 10_000
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal")
+def test_measured_crystal(tmp_path):
+    small = ("--size", 64, "--starts", 4, "--iterations", 60, "--train", 0, "--figures", tmp_path)
+    assert run("plot_05_measured_crystal.py", *small).startswith("measured: pattern of shape (64, 64, 64)")
+
+
+def test_photons_and_beam_stop(tmp_path):
+    small = ("--train", 48, "--test", 6, "--epochs", 1, "--iterations", 10, "--photons", 1e4, 1e6)
+    printed = run("plot_06_photons_and_beam_stop.py", *small, "--figures", tmp_path)
+    assert "symmetry-broken network, refined" in printed
+    assert "nan" not in printed
+    assert (tmp_path / "plot_06_photons_and_beam_stop_digits.png").stat().st_size > 10_000
+
+
+def test_complex_crystals_benchmark(tmp_path):
+    small = ("--train", 32, "--test", 4, "--size", 16, "--epochs", 1, "--iterations", 10, "--module", "mlp")
+    first, again = (run("benchmarks/complex_crystals.py", *small, "--keep", tmp_path) for _ in range(2))
+    assert first.count("random starts") == 3
+    # the second run loads what the first has trained
+    assert [line.split()[:-1] for line in first.splitlines()] == [line.split()[:-1] for line in again.splitlines()]
+
+
+def test_gaussian_benchmark():
+    printed = run("benchmarks/gaussian.py", "--n", 3, "--samples", 200, "--test", 50, "--epochs", 1)
+    assert len(printed.splitlines()) == 10
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no blobs")

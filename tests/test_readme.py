@@ -16,7 +16,8 @@ SMALLER = [
 ]
 
 
-def test_the_code_blocks_run():
+def test_the_code_blocks_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))
     for written, smaller in SMALLER:
         assert written in code

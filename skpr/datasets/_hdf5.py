@@ -9,8 +9,8 @@ PLANCK = 6.62607015e-34  # J s
 CXI_DETECTOR = "entry_1/instrument_1/detector_1"
 CXI_DATA = f"{CXI_DETECTOR}/data", "entry_1/data_1/data"
 CXI_MASKS = f"{CXI_DETECTOR}/mask", "entry_1/data_1/mask"
-# bits that say what a pixel saw or was corrected for, not that it is of no use: in the peak mask, artefact corrected, peak
-# for the hit finder, photon background corrected, has signal
+# bits that say what a pixel saw or was corrected for, not that it is of no use: in the peak mask, artefact corrected,
+# peak for the hit finder, photon background corrected, has signal
 CXI_GOOD_BITS = 0x20 | 0x800 | 0x2000 | 0x4000 | 0x10000
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._arrays import check_batch
 from ..metrics import phase_retrieval_transfer_function, relative_error
-from ..symmetry import register
+from ..symmetry import flip, register
 
 STEPS_PER_PIXEL = 20
 
@@ -92,10 +92,7 @@ def combine_reconstructions(
         if errors.shape != (len(objects),) or np.isnan(errors).all():
             raise ValueError(f"errors={errors!r} do not fit {len(objects)} reconstructions; give one number for each")
         reference = int(np.nanargmin(errors))
-    # the sign of real objects is a symmetry too
-    registered, _ = register(objects, objects[reference][None], phase=True, boundary=boundary)
-    if subpixel:
-        registered = np.stack([_moved_by_fraction(one, registered[reference], boundary) for one in registered])
+    registered = (_registered_finely if subpixel else _registered)(objects, objects[reference], boundary)
     correlations = _correlations(registered, registered[reference], boundary)
     consistent = correlations >= min_correlation
     consistent[reference] = True
@@ -107,6 +104,25 @@ def combine_reconstructions(
     return Combination(
         registered[consistent].mean(axis=0), registered, correlations, consistent, frequencies, transfer, resolution
     )
+
+
+def _registered(objects, reference, boundary, **symmetries):
+    """Objects moved onto the reference by whole pixels; the sign of real ones is a symmetry too."""
+    return register(objects, reference[None], phase=True, boundary=boundary, **symmetries)[0]
+
+
+def _registered_finely(objects, reference, boundary):
+    """Objects moved onto the reference by fractions of a pixel.
+
+    Which way up they are is decided last: of an object that is nearly its own flip, whole pixels may choose wrongly.
+    """
+    candidates = []
+    for upright in (objects, flip(objects)):
+        coarse = _registered(upright, reference, boundary, flip=False)
+        candidates.append(np.stack([_moved_by_fraction(one, reference, boundary) for one in coarse]))
+    axes = tuple(range(1, objects.ndim))
+    distances = [(np.abs(candidate - reference) ** 2).sum(axis=axes, keepdims=True) for candidate in candidates]
+    return np.where(distances[1] < distances[0], candidates[1], candidates[0])
 
 
 def _moved_by_fraction(moving, reference, boundary):

@@ -99,7 +99,7 @@ def test_a_damaged_reconstruction_is_refused(tmp_path, content):
         (
             ("found.cxi", np.ones((1, 4))),
             {"pixel_size": (1, 2, 3)},
-            "pixel_size=.* is not valid; give a pair in metres",
+            "pixel_size=.* is not valid; give a pair",
         ),
     ],
 )
