@@ -261,7 +261,7 @@ def make_phase_retriever(
         What polishes predictions; where it is not None, the step `retrieve` is a :class:`RefinedRegressor` around
         what it is otherwise.
     device, random_state, **regressor_params
-        See :class:`skpr.PhaseRetrievalRegressor`.
+        See :class:`skpr.PhaseRetrievalRegressor`; its `detector` draws noise and unmeasured pixels for each batch.
 
     Returns
     -------

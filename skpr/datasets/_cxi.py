@@ -150,7 +150,7 @@ def _write(file, objects, supports, magnitudes, geometry):
         image["data_space"] = "real"
         image["data_type"] = "electron density"
         image["dimensionality"] = values.ndim
-        image["image_center"] = np.array([size // 2 for size in reversed(values.shape)], dtype=float)
+        image["image_center"] = np.array([size // 2 + 0.5 for size in reversed(values.shape)])
         image["is_fft_shifted"] = 0
         image["title"] = f"reconstruction {number}"
         if supports is not None:

@@ -157,9 +157,14 @@ def _read_tiff(path):
     except ImportError as error:
         raise ImportError("reading TIFF needs tifffile: pip install 'skpr[io]'") from error
     try:
-        return tifffile.imread(path)
+        with tifffile.TiffFile(path) as file:
+            colours = file.pages[0].samplesperpixel
+            frames = file.asarray()
     except Exception as error:  # whatever damage makes of a header, tifffile stumbles over it in its own way
         raise OSError(f"{path} cannot be read as TIFF: {error}; the file may be damaged or incomplete") from error
+    if colours != 1:
+        raise ValueError(f"{path} holds a picture of {colours} colours a pixel, not counts")
+    return frames
 
 
 def _read_numpy(path, dataset):

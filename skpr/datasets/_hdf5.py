@@ -9,9 +9,9 @@ PLANCK = 6.62607015e-34  # J s
 CXI_DETECTOR = "entry_1/instrument_1/detector_1"
 CXI_DATA = f"{CXI_DETECTOR}/data", "entry_1/data_1/data"
 CXI_MASKS = f"{CXI_DETECTOR}/mask", "entry_1/data_1/mask"
-# bits that say what a pixel saw or was corrected for, not that it is of no use: in the peak mask, artefact corrected,
-# peak for the hit finder, photon background corrected, has signal
-CXI_GOOD_BITS = 0x20 | 0x800 | 0x2000 | 0x4000 | 0x10000
+# invalid, saturated, hot, dead, shadowed, to be ignored, bad, out of resolution, missing, noisy; the bits beyond these,
+# and that of the peak mask, say what a pixel saw or was corrected for
+CXI_BAD_BITS = 0x7FF & ~0x20
 
 
 def import_h5py():
@@ -39,6 +39,8 @@ def read_hdf5(file, path, dataset):
     names = _datasets(file)
     if dataset is None:
         dataset = next((name for name in CXI_DATA if name in names), None)
+        if "entry_1/image_1/data" in file and dataset != CXI_DATA[0]:
+            raise ValueError(f"{path} holds reconstructions, which are no counts; read_reconstruction reads them")
     if dataset is None:
         names = [name for name in names if file[name].ndim in (2, 3) and file[name].dtype.kind in "uif"]
         if len(names) != 1:
@@ -66,7 +68,7 @@ def _cxi_geometry(file):
             mask = np.asarray(file[name][()])
             if mask.ndim > 2:  # one mask a frame: what is bad in any of them
                 mask = np.bitwise_or.reduce(mask.reshape(-1, *mask.shape[-2:]), axis=0)
-            found["mask"] = (mask.astype(np.int64) & ~CXI_GOOD_BITS) != 0
+            found["mask"] = (mask.astype(np.int64) & CXI_BAD_BITS) != 0
             break
     found["distance"] = _number(file, f"{CXI_DETECTOR}/distance")
     sizes = [_number(file, f"{CXI_DETECTOR}/{axis}_pixel_size") for axis in "yx"]

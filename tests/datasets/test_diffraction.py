@@ -56,7 +56,7 @@ def test_a_stack_is_patterns_a_volume_or_exposures(tmp_path, counts):
 
 def test_cxi_mask_and_geometry_are_honoured(tmp_path, counts):
     mask = np.zeros((20, 24), dtype=np.uint32)
-    mask[0, 0], mask[0, 1], mask[0, 2] = 1, 2 | 0x10000, 0x10000  # invalid, saturated, and one that merely has signal
+    mask[0, 0], mask[0, 1], mask[0, 2] = 1, 2 | 0x800, 0x800  # invalid, saturated, and one merely corrected
     path = saved(tmp_path, "a.cxi", counts)
     with h5py.File(path, "a") as file:
         file[f"{CXI_DETECTOR}/mask"] = mask
@@ -69,6 +69,12 @@ def test_cxi_mask_and_geometry_are_honoured(tmp_path, counts):
     assert np.isnan(read_diffraction(path).data[0, 0, :3]).tolist() == [True, True, False]
     assert found.wavelength == pytest.approx(1.3776e-10, rel=1e-4)
     assert (found.distance, found.pixel_size) == (0.5, (1e-4, 1.1e-4))
+
+
+def test_a_colour_picture_is_no_pattern(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 3), dtype=np.uint8), photometric="rgb")
+    with pytest.raises(ValueError, match="holds a picture of 3 colours a pixel, not counts"):
+        read_diffraction(tmp_path / "a.tif")
 
 
 def test_the_data_set_is_named_where_there_are_several(tmp_path, counts):
