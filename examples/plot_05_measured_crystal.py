@@ -11,7 +11,7 @@ The data are one gold crystal measured at beamline 34-ID-C of the Advanced Photo
 cohere-ui: ``SKPR_DATA`` names the folder that holds ``bragg-cdi/S0054_rocking.npz`` and ``whitefield.tif``. Without
 it the script simulates a rocking curve, and says so.
 
-``SKPR_DATA=path/to/data python examples/plot_05_measured_crystal.py`` takes some five minutes on two cores.
+``SKPR_DATA=path/to/data python examples/plot_05_measured_crystal.py`` takes some three minutes on two cores.
 """
 
 import argparse
@@ -278,8 +278,8 @@ print(f"\nsaved {path}; {time.perf_counter() - began:.0f} s in all, at most {pea
 
 # %%
 # Conclusion: the printed figures say whether starts agree once brought together, and that they do not as they come.
-# Limits: where shells hold a count in a hundred pixels, cut to zero with the background, the crystal has more than the
-# pattern and the PRTF exceeds 1: it does not say how far the resolution reaches there. Pixels are those of the rocking
-# curve, whose axes are not at right angles in space: shapes are sheared until they are mapped to the laboratory.
-# Agreement of starts is no proof: all share the support rule and the corrections. The network saves the first tens of
-# iterations, and nothing after them.
+# Limits: where shells hold about a count a pixel, of which single ones are cut with the background, the crystal has
+# more than the pattern and the PRTF exceeds 1: it does not say how far the resolution reaches there. Pixels are those
+# of the rocking curve, whose axes are not at right angles in space: shapes are sheared until they are mapped to the
+# laboratory. Agreement of starts is no proof: all share the support rule and the corrections. The network saves the
+# first tens of iterations, and nothing after them.

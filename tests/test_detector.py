@@ -20,8 +20,8 @@ from skpr.detector import (
     Quantization,
     ReadoutNoise,
     Saturation,
-    _blocks,
 )
+from skpr.detector._window import blocks_of
 from tests.conftest import SHAPES, random_objects
 
 STEPS = [
@@ -242,7 +242,7 @@ def test_binning_adds_counts_and_cropping_cuts():
 @pytest.mark.parametrize("factor", range(1, 7))
 def test_the_middle_block_holds_zero_frequency_and_rims_are_kept_where_they_can(factor):
     for size in range(factor, 60):
-        first, n_blocks = _blocks(size, factor)
+        first, n_blocks = blocks_of(size, factor)
         place = size // 2 - first - n_blocks // 2 * factor
         assert first >= 0
         assert first + n_blocks * factor <= size

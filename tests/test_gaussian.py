@@ -5,8 +5,8 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skpr import PhaseRetrievalRegressor, SymmetryBreakingRegressor, SymmetryCanonicalizer
-from skpr.gaussian import GaussianMagnitude, draw_gaussian_matrix
+from skpr import GaussianMagnitude, PhaseRetrievalRegressor, SymmetryBreakingRegressor, SymmetryCanonicalizer
+from skpr.gaussian import draw_gaussian_matrix
 from skpr.metrics import orbit_mean_squared_error
 from tests.conftest import random_objects, relative_difference, tolerance
 

@@ -31,8 +31,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skpr import PhaseRetrievalRegressor, SymmetryBreakingRegressor, SymmetryCanonicalizer
-from skpr.gaussian import GaussianMagnitude
+from skpr import GaussianMagnitude, PhaseRetrievalRegressor, SymmetryBreakingRegressor, SymmetryCanonicalizer
 from skpr.metrics import orbit_mean_squared_error
 
 TRAININGS = ("raw", "paper", "origin", "template", "orbit", "wide", "neighbours")

@@ -1,7 +1,6 @@
 """The estimator: many samples and many starts of the classical algorithms, as one batch."""
 
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -11,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import (
     check_batch,
-    check_choice,
     check_fitted_batch,
     check_some_measured,
     chunks_of,
@@ -21,14 +19,11 @@ from .._arrays import (
 from .._progress import IterationLine
 from ..metrics import relative_error
 from ._loop import Shrinkwrap, run_schedule
-from ._problem import KINDS, Problem
+from ._problem import Problem
 from ._results import Results
-from ._schedule import check_count, resolve_schedule
+from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
-
-SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
-STARTS = "random", "autocorrelation"
-COHERENCES = "full", "gaussian"
+from ._validation import check_parameters, given_support, resolved_kind, resolved_object_shape
 
 
 class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
@@ -170,10 +165,12 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             y = check_batch(y, name="y")
             check_consistent_length(X, y)
         resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
-        self._check_parameters()
-        self.object_shape_ = self._resolved_object_shape(None if y is None else tuple(y.shape[1:]))
-        self.constraints_ = self._resolved_kind(y)
-        self._given_support(None)
+        check_parameters(self)
+        self.object_shape_ = resolved_object_shape(
+            self.object_shape, self.fourier_shape_, None if y is None else tuple(y.shape[1:])
+        )
+        self.constraints_ = resolved_kind(self.constraints, y)
+        given_support(self.support, self.object_shape_)
         return self
 
     def predict(self, X):
@@ -229,7 +226,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         n_starts, n_samples = self.n_starts, len(X)
         if init is not None:
             init = self._checked_init(init, n_samples)
-        support = self._given_support(n_samples)
+        support = given_support(self.support, self.object_shape_, n_samples)
         results = Results(n_samples, n_starts, self.object_shape_, _object_dtype(X, self.constraints_))
         if return_history:
             results.history = np.full((n_starts * n_samples, sum(n for _, n, _ in schedule)), np.nan, X.dtype)
@@ -371,81 +368,6 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
                 f"init has shape {init.shape}; give one object a sample, of shape {(n_samples, *self.object_shape_)}"
             )
         return init if self.constraints_ == "complex" else init.real
-
-    def _check_parameters(self):
-        if isinstance(self.support, str):
-            check_choice("support", self.support, SUPPORTS)
-        check_choice("start", self.start, STARTS)
-        check_choice("coherence", self.coherence, COHERENCES)
-        check_count("n_starts", self.n_starts)
-        check_count("shrinkwrap_interval", self.shrinkwrap_interval)
-        if not isinstance(self.tol, Real) or not self.tol >= 0:
-            raise ValueError(f"tol={self.tol!r} is not valid; give a Fourier error >= 0")
-        if self.threshold is not None and not (isinstance(self.threshold, Real) and 0 < self.threshold < 1):
-            raise ValueError(f"threshold={self.threshold!r} is not valid; give a fraction between 0 and 1, or None")
-        sigma = self.shrinkwrap_sigma
-        if not isinstance(sigma, list | tuple) or len(sigma) != 2 or not all(s > 0 for s in sigma):
-            raise ValueError(f"shrinkwrap_sigma={sigma!r} is not valid; give two widths in pixels, (first, last)")
-        resolve_device(self.device)
-
-    def _resolved_object_shape(self, of_y):
-        fourier_shape = self.fourier_shape_
-        if self.object_shape is None:
-            shape = tuple((m + 1) // 2 for m in fourier_shape) if of_y is None else of_y
-        else:
-            shape = self.object_shape
-            shape = (shape,) * len(fourier_shape) if isinstance(shape, Integral) else tuple(shape)
-            if of_y is not None and shape != of_y:
-                raise ValueError(f"object_shape={self.object_shape!r} is not the shape of the objects in y, {of_y}")
-        fits = len(shape) == len(fourier_shape) and all(
-            isinstance(n, Integral) and 1 <= n <= m for n, m in zip(shape, fourier_shape, strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"object_shape={shape!r} does not fit magnitudes of shape {fourier_shape}; give one size per axis, "
-                "each at most the magnitudes'"
-            )
-        return tuple(int(n) for n in shape)
-
-    def _resolved_kind(self, y):
-        of_y = "non_negative"
-        if y is not None:
-            complex_y = y.is_complex() if isinstance(y, torch.Tensor) else np.iscomplexobj(y)
-            of_y = "complex" if complex_y else "non_negative" if y.min() >= 0 else "real"
-        constraints = self.constraints
-        if isinstance(constraints, str):
-            check_choice("constraints", constraints, ("auto", *KINDS))
-            return of_y if constraints == "auto" else constraints
-        valid = (
-            isinstance(constraints, list | tuple)
-            and len(constraints) == 2
-            and all(isinstance(bound, Real) for bound in constraints)
-            and constraints[0] < constraints[1]
-        )
-        if not valid:
-            raise ValueError(
-                f"constraints={constraints!r} is not valid; choose 'auto', 'non_negative', 'real', 'complex' or a pair "
-                "(lower, upper) of bounds"
-            )
-        return "complex" if of_y == "complex" else "real"
-
-    def _given_support(self, n_samples):
-        """The support the user gave, with a first axis of samples; None where it is a rule."""
-        if isinstance(self.support, str):
-            return None
-        support = np.asarray(self.support)
-        if support.shape == self.object_shape_:
-            support = support[None]
-        valid_length = n_samples is None or len(support) in (1, n_samples)
-        if support.shape[1:] != self.object_shape_ or not valid_length:
-            raise ValueError(
-                f"support has shape {np.shape(self.support)}; give one of shape {self.object_shape_} for all samples, "
-                f"or one a sample, or choose {', '.join(map(repr, SUPPORTS))}"
-            )
-        support = support.astype(bool)
-        if not support.reshape(len(support), -1).any(axis=1).all():
-            raise ValueError("support is empty: no pixel is True, so no object fits")
-        return support
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "object_shape_")

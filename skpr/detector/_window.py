@@ -1,0 +1,97 @@
+"""What is done with the frame: cropping and binning about zero frequency."""
+
+from numbers import Integral
+from operator import itemgetter
+
+from ._step import DetectorStep, one_an_axis
+
+
+class Cropping(DetectorStep):
+    """Cut the middle out of patterns; zero frequency, in the middle, stays there.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        What is left, along all axes or along each; an axis shorter than that stays as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Cropping(2).fit_transform(np.array([[1.0, 2.0, 3.0, 2.0]]))
+    array([[2., 3.]])
+    """
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def _act(self, magnitudes):
+        sizes = one_an_axis(self.shape, magnitudes.ndim - 1)
+        inside = [
+            slice(max(0, m // 2 - n // 2), max(0, m // 2 - n // 2) + n)
+            for m, n in zip(magnitudes.shape[1:], sizes, strict=True)
+        ]
+        return magnitudes[(slice(None), *inside)]
+
+    def _check_parameters(self, shape):
+        sizes = one_an_axis(self.shape, len(shape))
+        if len(sizes) != len(shape) or not all(isinstance(n, Integral) and n >= 1 for n in sizes):
+            raise ValueError(f"shape={self.shape!r} is not valid; give an integer >= 1, or one for each of {shape}")
+
+
+class Binning(DetectorStep):
+    """Add up the intensities of blocks of pixels; a block with an unmeasured pixel is unmeasured.
+
+    Zero frequency stays in the middle: for an odd factor the middle block is centred on it. With an even factor there
+    is no such block, and zero frequency is half a pixel off the middle of its own, or up to `(factor - 1) / 2` pixels
+    where that loses less of the rim: the object is multiplied by a phase ramp, which does not matter to complex ones.
+    Pixels at the rim that fill no block are left out; an even factor that divides a size leaves none out.
+
+    Parameters
+    ----------
+    factor : int or tuple of int, default=2
+        Pixels of a block along all axes, or along each.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Binning(3).fit_transform(np.array([[1.0, 2.0, 3.0, 2.0, 1.0]])) ** 2
+    array([[17.]])
+    """
+
+    def __init__(self, factor=2):
+        self.factor = factor
+
+    def _act(self, magnitudes):
+        intensities = magnitudes.square()
+        for axis, factor in enumerate(one_an_axis(self.factor, magnitudes.ndim - 1), start=1):
+            first, n_blocks = blocks_of(magnitudes.shape[axis], factor)
+            inside = intensities.narrow(axis, first, n_blocks * factor)
+            intensities = inside.unflatten(axis, (n_blocks, factor)).sum(dim=axis + 1)
+        return intensities.sqrt()
+
+    def _check_parameters(self, shape):
+        factors = one_an_axis(self.factor, len(shape))
+        valid = len(factors) == len(shape) and all(isinstance(f, Integral) and f >= 1 for f in factors)
+        if not valid or any(blocks_of(m, f)[1] < 1 for m, f in zip(shape, factors, strict=True)):
+            raise ValueError(
+                f"factor={self.factor!r} is not valid; give an integer >= 1, or one an axis, that leaves a block of "
+                f"patterns of shape {shape}"
+            )
+
+
+def blocks_of(size, factor):
+    """First pixel of the first block and number of blocks, of which number `n // 2` holds zero frequency.
+
+    Zero frequency is in the middle of an odd block, and just behind the middle or first in an even one, whichever
+    leaves out fewer pixels.
+    """
+    places = [factor // 2] if factor % 2 else [factor // 2, 0]
+    return max((_blocks_about(size, factor, size // 2 - place) for place in places), key=itemgetter(1))
+
+
+def _blocks_about(size, factor, middle_first):
+    """First pixel and number of blocks, of which number `n // 2` begins at a pixel."""
+    before, after = middle_first // factor, (size - middle_first) // factor
+    before = min(before, after)
+    n_blocks = 2 * before + (1 if after > before else 0)
+    return middle_first - before * factor, n_blocks
