@@ -41,6 +41,7 @@ from skpr.metrics import fourier_error
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--starts", type=int, default=10, help="independent random starts")
 parser.add_argument("--iterations", type=int, default=400, help="from random starts; fewer refine")
+parser.add_argument("--coherence", choices=["gaussian", "full"], default="gaussian", help="of the illumination")
 parser.add_argument("--size", type=int, default=128, help="pixels of the pattern along each axis")
 parser.add_argument("--train", type=int, default=3000, help="simulated crystals for the network; 0 leaves it out")
 parser.add_argument("--epochs", type=int, default=15)
@@ -105,7 +106,7 @@ def many_starts(name, patterns, threshold, sigma):
         support="shrinkwrap",
         threshold=threshold,
         shrinkwrap_sigma=sigma,
-        coherence="gaussian",
+        coherence=arguments.coherence,
         constraints="complex",
         n_starts=arguments.starts,
         random_state=arguments.seed,
@@ -118,7 +119,8 @@ def many_starts(name, patterns, threshold, sigma):
     canonical = SymmetryCanonicalizer().fit_transform(found.starts[0])
     agreements = [mean_agreement(objects) for objects in (found.starts[0], canonical, runs.registered)]
     print(f"\n{name}: {arguments.starts} starts, {seconds:.0f} s")
-    judged("  all starts, mean", patterns, found.starts[0], found.coherence[0])
+    kernels = None if found.coherence is None else found.coherence[0]
+    judged("  all starts, mean", patterns, found.starts[0], kernels)
     print(
         f"  pairs of starts correlate by {agreements[0]:.2f} as they are, {agreements[1]:.2f} canonicalised, "
         f"{agreements[2]:.2f} registered"
@@ -126,13 +128,10 @@ def many_starts(name, patterns, threshold, sigma):
     print(f"  registered to the best: {np.sort(runs.correlations).round(3)}")
     print(f"  {(runs.correlations >= 0.95).sum()} of {arguments.starts} agree by .95; PRTF falls to 1/e at", end=" ")
     print(f"half a period of {runs.resolution:.2f} pixels")
-    print(f"  kernel of the best, widths in Fourier pixels: {kernel_widths(found.coherence[0], found.start_errors[0])}")
+    if kernels is not None:
+        widths = np.sqrt(np.diagonal(kernels[np.argmin(found.start_errors[0])])).round(2)
+        print(f"  kernel of the best, widths in Fourier pixels: {widths}")
     return found, runs
-
-
-def kernel_widths(covariances, errors):
-    """Standard deviations along the axes of the kernel of the start with the smallest error."""
-    return np.sqrt(np.diagonal(covariances[np.argmin(errors)])).round(2)
 
 
 slice2d = pattern[:, half]
@@ -154,7 +153,7 @@ refiner = IterativePhaseRetrieval(
     threshold=0.06,
     shrinkwrap_sigma=(2.0, 1.0),
     shrinkwrap_interval=10,
-    coherence="gaussian",
+    coherence=arguments.coherence,
     constraints="complex",
     random_state=arguments.seed,
 )
@@ -162,7 +161,7 @@ used = np.repeat(held_out.fit_transform(pattern), len(finer), axis=0)
 start = time.perf_counter()
 fine = refiner.fit(used).retrieve(used, init=finer.astype(np.complex64))
 print(f"\nvolume, {n}^3: {len(finer)} refined, {time.perf_counter() - start:.0f} s")
-judged("  all, mean", pattern, fine.objects, fine.coherence[:, 0])
+judged("  all, mean", pattern, fine.objects, None if fine.coherence is None else fine.coherence[:, 0])
 fine_runs = combine_reconstructions(fine.objects, used[0], errors=fine.errors, subpixel=True)
 print(f"  registered to the best: {np.sort(fine_runs.correlations).round(3)}")
 print(f"  PRTF falls to 1/e at half a period of {fine_runs.resolution:.2f} pixels; shell by shell:")
@@ -194,7 +193,7 @@ if arguments.train:
         support="shrinkwrap",
         threshold=0.15,
         shrinkwrap_sigma=(2.0, 1.0),
-        coherence="gaussian",
+        coherence=arguments.coherence,
         constraints="complex",
         n_starts=arguments.starts,
         random_state=arguments.seed,

@@ -100,10 +100,13 @@ def found_by(patterns):
     for name, model in networks.items():
         guess = model.predict(patterns)
         yield name, guess
-        refiner = IterativePhaseRetrieval(n_iter=arguments.iterations, random_state=arguments.seed)
-        yield f"{name}, refined", refiner.fit(patterns, unseen).retrieve(patterns, init=guess).objects
-        polisher = IterativePhaseRetrieval("apg", 50, random_state=arguments.seed)
-        yield f"{name}, apg 50", polisher.fit(patterns, unseen).retrieve(patterns, init=guess).objects
+        for ending, algorithm, tol in (
+            ("refined", "auto", 1e-6),
+            ("refined to the noise", "auto", "poisson"),
+            ("gradient to the noise", "apg", "poisson"),
+        ):
+            refiner = IterativePhaseRetrieval(algorithm, arguments.iterations, tol=tol, random_state=arguments.seed)
+            yield f"{name}, {ending}", refiner.fit(patterns, unseen).retrieve(patterns, init=guess).objects
 
 
 errors = {}
@@ -111,9 +114,9 @@ for n_photons in arguments.photons:
     for name, reconstructions in found_by(measured(n_photons, arguments.stop)):
         errors.setdefault(name, []).append(relative_error(unseen, reconstructions))
 print(f"\nmean relative error with a stop of {arguments.stop} x {arguments.stop}")
-print(f"{'photons a pattern':<34}" + "".join(f"{n_photons:>9.0e}" for n_photons in arguments.photons))
+print(f"{'photons a pattern':<46}" + "".join(f"{n_photons:>9.0e}" for n_photons in arguments.photons))
 for name, row in errors.items():
-    print(f"{name:<34}" + "".join(f"{error:>9.4f}" for error in row))
+    print(f"{name:<46}" + "".join(f"{error:>9.4f}" for error in row))
 
 print("\nthe symmetry-broken network behind other stops, 1e6 photons")
 for stop in (0, 3, 5, 7, 9):

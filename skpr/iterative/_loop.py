@@ -5,7 +5,7 @@ import torch
 from ._algorithms import ALGORITHMS
 from ._supports import shrinkwrap
 
-CHECK_INTERVAL = 10  # iterations between tests of convergence, each of which costs one more transform
+CHECK_INTERVAL = 10  # iterations between tests of convergence, after the first; each costs one more transform
 
 
 class Shrinkwrap:
@@ -37,7 +37,7 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
     x : torch.Tensor of shape (n_samples, *fourier_shape)
         Starts, normalised; overwritten.
     schedule : list of (name, n_iterations, beta)
-    tol : float
+    tol : float or torch.Tensor of shape (n_samples,)
         Fourier error at which a sample is done.
     store : callable
         Called as `store(index, objects, errors, n_done, kernels)` with samples that are done, as soon as they are:
@@ -51,6 +51,7 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
     on_iteration : callable, optional
         Called after each iteration.
     """
+    tol = torch.as_tensor(tol, dtype=problem.norms.dtype, device=x.device).expand(len(problem))
     learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
     active = torch.arange(len(problem), device=x.device)
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
@@ -60,7 +61,7 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
             x, y = step(x, problem, beta, memory)
             n_done += 1
             updates = bool(learners) and n_done % interval == 0 and n_done < n_total
-            checks = n_done % CHECK_INTERVAL == 0 or n_done == n_total
+            checks = n_done == 1 or n_done % CHECK_INTERVAL == 0 or n_done == n_total
             if checks or updates or history is not None:
                 found = problem.to_admissible(y[problem.inside])
                 error = problem.error(found)
@@ -73,7 +74,7 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
                 on_iteration()
             if not checks:
                 continue
-            done = error <= tol if n_done < n_total else torch.ones_like(error, dtype=torch.bool)
+            done = error <= tol[active] if n_done < n_total else torch.ones_like(error, dtype=torch.bool)
             if not done.any():
                 continue
             kernels = None if problem.coherence is None else problem.coherence.covariances[done]

@@ -61,8 +61,11 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         the object, and the others are the object times random weights, plus noise.
     start : {"random", "autocorrelation"}, default="random"
         Where to start from without an object: random phases, or the autocorrelation with random weights.
-    tol : float, default=1e-6
-        Fourier error `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations.
+    tol : float or "poisson", default=1e-6
+        Fourier error `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations. "poisson" is the error that
+        counting photons leaves to the true object, for each pattern by its own counts, where magnitudes are square
+        roots of photons: to fit better is to fit the noise (Morozov's discrepancy principle). It spares what a network
+        predicts from few photons.
     threshold : float, optional
         Fraction of the maximum that counts as content; 0.1 for shrinkwrap and 1e-4 for the autocorrelation's extent if
         not given.
@@ -284,7 +287,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
 
         interval = self.shrinkwrap_interval
         watched = {"history": history, "on_iteration": line.advance}
-        run_schedule(problem, x, schedule, self.tol, store, interval=interval, wrap=wrap, **watched)
+        tol = problem.noise if isinstance(self.tol, str) else self.tol
+        run_schedule(problem, x, schedule, tol, store, interval=interval, wrap=wrap, **watched)
         line.next_chunk()
 
     def _noise(self):

@@ -22,8 +22,8 @@ def check_parameters(estimator):
     check_choice("coherence", estimator.coherence, COHERENCES)
     check_count("n_starts", estimator.n_starts)
     check_count("shrinkwrap_interval", estimator.shrinkwrap_interval)
-    if not isinstance(estimator.tol, Real) or not estimator.tol >= 0:
-        raise ValueError(f"tol={estimator.tol!r} is not valid; give a Fourier error >= 0")
+    if estimator.tol != "poisson" and not (isinstance(estimator.tol, Real) and estimator.tol >= 0):
+        raise ValueError(f"tol={estimator.tol!r} is not valid; give a Fourier error >= 0 or 'poisson'")
     if estimator.threshold is not None and not (isinstance(estimator.threshold, Real) and 0 < estimator.threshold < 1):
         raise ValueError(f"threshold={estimator.threshold!r} is not valid; give a fraction between 0 and 1, or None")
     sigma = estimator.shrinkwrap_sigma

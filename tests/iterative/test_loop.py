@@ -24,7 +24,7 @@ def test_every_sample_is_stored_once_and_in_its_place():
         found[index] = values
 
     run_schedule(problem, x, [("er", 25, 1.0)], 1e-4, store)
-    assert sorted(stored) == [(0, 10), (1, 25), (2, 10), (3, 25)]
+    assert sorted(stored) == [(0, 1), (1, 25), (2, 1), (3, 25)]
     torch.testing.assert_close(found[::2], objects[::2], rtol=0, atol=1e-3)
 
 

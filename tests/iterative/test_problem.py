@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from skpr import FourierMagnitude
+from skpr.detector import PhotonNoise
 from skpr.iterative._problem import Problem
 from skpr.metrics import fourier_error
 from tests.conftest import random_objects
@@ -59,3 +61,17 @@ def test_a_dark_pattern_has_the_dark_object():
     problem = Problem(torch.zeros((1, 8)), (4,), "non_negative")
     assert problem.error(torch.zeros((1, 4))) == 0
     assert torch.equal(problem.to_magnitudes(torch.rand((1, 8))), torch.zeros((1, 8)))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("n_photons", [1e3, 1e5, 1e7])
+def test_noise_is_the_fourier_error_that_photons_leave_to_the_truth(dtype, n_photons):
+    objects = random_objects((12, 13), dtype, 40)
+    magnitudes = FourierMagnitude(centered=False).fit_transform(objects)
+    measured = PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
+    measured[:, 1:4, 2:4] = np.nan
+    exposed = objects * np.sqrt(n_photons / (magnitudes**2).sum(axis=(1, 2)))[:, None, None]
+    kind = "complex" if np.iscomplexobj(objects) else "non_negative"
+    problem = Problem(torch.from_numpy(measured), (12, 13), kind)
+    left = problem.error(problem.to_normalized(torch.from_numpy(exposed)))
+    assert float(problem.noise.mean()) == pytest.approx(float(left.mean()), rel=0.15)
