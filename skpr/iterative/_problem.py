@@ -24,11 +24,6 @@ class Problem:
     support : torch.Tensor of bool, shape (n_samples, *object_shape), or None for the whole frame
     partially_coherent : bool
         Whether intensities are blurred by a kernel, which starts as none.
-
-    Attributes
-    ----------
-    noise : torch.Tensor of shape (n_samples,)
-        Fourier error that counting photons leaves to the true object, if intensities are counts.
     """
 
     def __init__(self, magnitudes, object_shape, kind, bounds=None, support=None, partially_coherent=False):
@@ -38,7 +33,6 @@ class Problem:
         self.kind = kind
         self.bounds = bounds
         self.support = support
-        variances = _counting_variances(magnitudes, kind)
         if kind != "complex":
             magnitudes = _friedel_mean(magnitudes)
         unmeasured = magnitudes.isnan()
@@ -54,8 +48,6 @@ class Problem:
         self.scale = torch.where(norms > 0, norms.double().div(count).sqrt(), 1.0).to(magnitudes.dtype)
         self.magnitudes = (magnitudes / self._along(self.scale, magnitudes)).contiguous()
         self.norms = (self.weights * self.magnitudes.square()).flatten(1).sum(1).sqrt()
-        noise = (self.weights * variances).flatten(1).sum(1).sqrt() / self.scale
-        self.noise = torch.where(self.norms > 0, noise / torch.where(self.norms > 0, self.norms, 1), 0.0)
         self.coherence = Coherence(self.magnitudes, self.grid) if partially_coherent else None
 
     @property
@@ -68,7 +60,7 @@ class Problem:
 
     def keep(self, index):
         """Leave only the samples of an index."""
-        for name in ("magnitudes", "weights", "norms", "scale", "noise", "unmeasured", "support"):
+        for name in ("magnitudes", "weights", "norms", "scale", "unmeasured", "support"):
             value = getattr(self, name)
             if value is not None:
                 setattr(self, name, value[index])
@@ -119,6 +111,12 @@ class Problem:
         misfit = self.weights * (magnitudes - self.magnitudes).square()
         error = misfit.flatten(1).sum(1).sqrt()
         return torch.where(self.norms > 0, error / torch.where(self.norms > 0, self.norms, 1), error)
+
+    def counting_noise(self, magnitudes):
+        """Fourier error that counting photons leaves to the true object; squares of the magnitudes given are counts."""
+        variances = _counting_variances(magnitudes, self.kind)
+        noise = (self.weights * variances).flatten(1).sum(1).sqrt() / self.scale
+        return torch.where(self.norms > 0, noise / torch.where(self.norms > 0, self.norms, 1), 0.0)
 
     def to_units(self, objects):
         """Objects in the units of the measurement."""

@@ -287,7 +287,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
 
         interval = self.shrinkwrap_interval
         watched = {"history": history, "on_iteration": line.advance}
-        tol = problem.noise if isinstance(self.tol, str) else self.tol
+        tol = problem.counting_noise(magnitudes) if isinstance(self.tol, str) else self.tol
         run_schedule(problem, x, schedule, tol, store, interval=interval, wrap=wrap, **watched)
         line.next_chunk()
 
