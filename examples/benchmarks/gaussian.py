@@ -20,6 +20,7 @@ Unlike in the paper, a network sees each measurement divided by its norm; the ba
 
     OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 5
     OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 10 --epochs 25
+    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 15 --epochs 25 --trainings raw paper neighbours
 """
 
 import argparse

@@ -41,6 +41,8 @@ class MLP(nn.Module):
         Whether some pixels may be unmeasured; the network then also sees which.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
+    polar : bool
+        Whether the last layer makes amplitude and phase of complex objects, not real and imaginary part.
     """
 
     uses_magnitudes = True
@@ -55,9 +57,11 @@ class MLP(nn.Module):
         dropout=0.0,
         unmeasured=False,
         centered=True,
+        polar=False,
     ):
         super().__init__()
         self.is_half = n_channels == 1
+        self.polar = polar and n_channels == 2
         self.unmeasured = unmeasured
         self.centered = centered
         self.output_shape = (n_channels, *object_shape)
@@ -78,7 +82,8 @@ class MLP(nn.Module):
         if self.is_half:
             features, known = self._friedel_means(features, known)
         inputs = features.flatten(1) if known is None else torch.cat([features.flatten(1), known.flatten(1)], dim=1)
-        return self.layers(inputs).view(-1, *self.output_shape)
+        images = self.layers(inputs).view(-1, *self.output_shape)
+        return _from_polar(images) if self.polar else images
 
     def _friedel_means(self, features, known):
         """Means over the measured ones of each pair, and the share of it that was measured."""
@@ -105,7 +110,7 @@ class UNet(nn.Module):
     fourier_shape, object_shape : tuple of int
     n_channels : {1, 2}
         1 for real, 2 for complex objects.
-    hidden_width, n_hidden_layers, dropout, unmeasured
+    hidden_width, n_hidden_layers, dropout, unmeasured, polar
         Of the front end, an :class:`MLP`.
     width : int
         Feature maps of the U-Net at its finest level.
@@ -135,6 +140,7 @@ class UNet(nn.Module):
         non_negative=False,
         unmeasured=False,
         centered=True,
+        polar=False,
     ):
         super().__init__()
         self.fourier_shape = tuple(fourier_shape)
@@ -144,7 +150,7 @@ class UNet(nn.Module):
         self.non_negative = non_negative and n_channels == 1
         self.centered = centered
         self.front = MLP(
-            fourier_shape, object_shape, n_channels, hidden_width, n_hidden_layers, dropout, unmeasured, centered
+            fourier_shape, object_shape, n_channels, hidden_width, n_hidden_layers, dropout, unmeasured, centered, polar
         )
         self.correction = _Correction(len(object_shape), 3 * n_channels, n_channels, width)
 
@@ -207,6 +213,12 @@ class _Correction(nn.Module):
 
 def _convolved(n_axes, n_in, n_out):
     return nn.Sequential(CONVOLUTIONS[n_axes](n_in, n_out, kernel_size=3, padding=1), nn.GELU())
+
+
+def _from_polar(images):
+    """Real and imaginary parts of amplitudes and phases; untrained ones are small and positive."""
+    amplitudes, phases = nn.functional.softplus(2 * images[:, 0] - 1) / 2, 2 * images[:, 1]
+    return torch.stack([amplitudes * phases.cos(), amplitudes * phases.sin()], dim=1)
 
 
 def _as_channels(objects):

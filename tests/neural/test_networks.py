@@ -62,3 +62,19 @@ def test_training_also_scores_the_front_end():
     net = UNet((8,), (4,), hidden_width=8)
     assert len(net.train()(torch.rand(2, 8), torch.rand(2, 8))) == 2
     assert net.eval()(torch.rand(2, 8), torch.rand(2, 8)).shape == (2, 1, 4)
+
+
+def test_amplitude_and_phase_make_complex_objects_only():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(3, 12, 12, generator=generator)
+    for network in (MLP, UNet):
+        net = network((12, 12), (6, 6), 2, hidden_width=8, polar=True).eval()
+        assert net(features, features).shape == (3, 2, 6, 6)
+        net.train()
+    polar, plain = (MLP((12, 12), (6, 6), 2, hidden_width=8, polar=polar) for polar in (True, False))
+    plain.load_state_dict(polar.state_dict())
+    amplitude, phase = plain(features, features).unbind(1)
+    made = torch.view_as_complex(polar(features, features).movedim(1, -1).contiguous())
+    torch.testing.assert_close(made.abs(), torch.nn.functional.softplus(2 * amplitude - 1) / 2)
+    torch.testing.assert_close(made.angle(), torch.angle(torch.exp(2j * phase)), atol=1e-5, rtol=0)
+    assert not MLP((12, 12), (6, 6), 1, hidden_width=8, polar=True).polar
