@@ -131,6 +131,19 @@ def check_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False, 
     return X
 
 
+def check_fitted_magnitudes(estimator, X, *, reset):
+    """Validate magnitudes for an estimator, NaN where unmeasured; the fitted shape is `fourier_shape_`."""
+    return check_fitted_batch(
+        estimator,
+        X,
+        reset=reset,
+        shape_attribute="fourier_shape_",
+        positive=True,
+        allow_complex=False,
+        ensure_all_finite="allow-nan",
+    )
+
+
 def check_non_negative(X, whom):
     """Refuse negative magnitudes; NaN is neither."""
     negative = X < 0

@@ -6,7 +6,7 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_fitted_batch, map_chunks
+from .._arrays import check_fitted_magnitudes, map_chunks
 
 
 class DetectorStep(TransformerMixin, BaseEstimator):
@@ -58,15 +58,7 @@ class DetectorStep(TransformerMixin, BaseEstimator):
         return self._act, ()
 
     def _checked(self, X, reset):
-        X = check_fitted_batch(
-            self,
-            X,
-            reset=reset,
-            shape_attribute="fourier_shape_",
-            positive=True,
-            allow_complex=False,
-            ensure_all_finite="allow-nan",
-        )
+        X = check_fitted_magnitudes(self, X, reset=reset)
         if not self._accepts_nan and (X != X).any():
             raise ValueError(
                 f"Input X contains NaN: {type(self).__name__} mixes neighbouring pixels; hide pixels in a later step"

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import (
     check_batch,
-    check_fitted_batch,
+    check_fitted_magnitudes,
     check_some_measured,
     chunks_of,
     resolve_device,
@@ -352,15 +352,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
     # --- validation --------------------------------------------------------------------------------------------
 
     def _checked(self, X, reset):
-        X = check_fitted_batch(
-            self,
-            X,
-            reset=reset,
-            shape_attribute="fourier_shape_",
-            positive=True,
-            allow_complex=False,
-            ensure_all_finite="allow-nan",
-        )
+        X = check_fitted_magnitudes(self, X, reset=reset)
         check_some_measured(X)
         return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
 

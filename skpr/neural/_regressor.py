@@ -13,7 +13,7 @@ from skorch import NeuralNetRegressor
 from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
 from skorch.dataset import ValidSplit
 
-from .._arrays import check_batch, check_choice, check_fitted_batch, check_some_measured, resolve_device
+from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_some_measured, resolve_device
 from ..metrics import relative_error
 from ._loading import BatchDataset, whole_batch
 from ._losses import CRITERIA
@@ -255,15 +255,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         return X, y
 
     def _checked_magnitudes(self, X, reset):
-        X = check_fitted_batch(
-            self,
-            X,
-            reset=reset,
-            shape_attribute="fourier_shape_",
-            positive=True,
-            allow_complex=False,
-            ensure_all_finite="allow-nan",
-        )
+        X = check_fitted_magnitudes(self, X, reset=reset)
         check_some_measured(X)
         return X
 
