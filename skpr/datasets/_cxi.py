@@ -1,4 +1,4 @@
-"""Reconstructions in CXI files, which the field's viewers read, written whole or not at all."""
+"""Reconstructions in the layout of CXI, written whole or not at all."""
 
 import contextlib
 import os

@@ -57,7 +57,7 @@ class MLP(nn.Module):
         dropout=0.0,
         unmeasured=False,
         centered=True,
-        polar=True,
+        polar=False,
     ):
         super().__init__()
         self.is_half = n_channels == 1
@@ -140,7 +140,7 @@ class UNet(nn.Module):
         non_negative=False,
         unmeasured=False,
         centered=True,
-        polar=True,
+        polar=False,
     ):
         super().__init__()
         self.fourier_shape = tuple(fourier_shape)
