@@ -140,5 +140,7 @@ print(f"saved {path}")
 
 # %%
 # Conclusion: in a loose frame what a stop hides is not determined by the rest, and iterations alone stay where they
-# are, however many photons there are; the network fills it in from what it has seen of objects. Limits: it fills in
-# what is likely, which is not what is measured; and for objects of another kind it will fill in the wrong thing.
+# are, however many photons there are; the network fills it in from what it has seen of objects. From its prediction
+# small steps that stop at the noise gain at every exposure; iterations that leave minima leave the prediction, too.
+# Limits: the network fills in what is likely, which is not what is measured; for objects of another kind that is the
+# wrong thing.
