@@ -95,3 +95,11 @@ def test_the_error_of_a_retrieval_is_that_of_its_kernel():
 def test_an_unknown_coherence_is_refused():
     with pytest.raises(ValueError, match="coherence='none' is not valid; choose 'full' or 'gaussian'"):
         IterativePhaseRetrieval(coherence="none").fit(np.ones((2, 8)))
+
+
+def test_a_start_that_is_done_early_has_the_kernel_its_error_is_of():
+    crystals, measured = blurred_crystals(0, 0.5)
+    found = retriever("gaussian", tol=0.012, n_starts=1).fit(measured, crystals).retrieve(measured)
+    assert (found.n_iter < 600).all()
+    scored = fourier_error(measured, found.objects, coherence=found.coherence[:, 0], multioutput="raw_values")
+    np.testing.assert_allclose(scored, found.errors, rtol=1e-3)

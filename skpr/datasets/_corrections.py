@@ -53,6 +53,9 @@ def summed(frames):
     A pixel seen by some of the frames is scaled by how much of the counts those frames hold.
     """
     known = ~np.isnan(frames)
+    if known.any():  # a frame that measured nothing was no exposure
+        lit = known.any(axis=(1, 2))
+        frames, known = frames[lit], known[lit]
     exposure = frames[:, known.all(axis=0)].sum(axis=1, dtype=float)
     exposure = exposure if exposure.sum() > 0 else np.ones(len(frames))
     seen = np.tensordot(exposure / exposure.sum(), known.astype(float), axes=1)
@@ -73,11 +76,15 @@ def beam_center(patterns, center):
         check_choice("center", center, (*CENTERS, None))
         total = np.nansum(patterns, axis=0)
         if center == "mass":
+            if not total.any():
+                raise ValueError("center='mass' is not defined: every count is zero; choose None or an index")
             return tuple(int(round(place)) for place in ndimage.center_of_mass(total))
         window = (1,) * (total.ndim - 2) + (3, 3)[-total.ndim :]
         return tuple(int(i) for i in np.unravel_index(ndimage.median_filter(total, window).argmax(), shape))
     valid = isinstance(center, list | tuple) and len(center) == len(shape)
-    if not valid or not all(isinstance(c, Real) and 0 <= c < size for c, size in zip(center, shape, strict=True)):
+    if not valid or not all(
+        isinstance(c, Real) and 0 <= c < size and round(c) < size for c, size in zip(center, shape, strict=True)
+    ):
         raise ValueError(
             f"center={center!r} is not valid; choose 'max', 'mass', None or one index inside {shape} for each axis"
         )
@@ -90,9 +97,8 @@ def window_shape(shape, center, crop):
         return tuple(shape)
     if isinstance(crop, str):
         check_choice("crop", crop, ("fast", None))
-        around = (2 * min(c, size - 1 - c) + 1 for c, size in zip(center, shape, strict=True))
-        return tuple(_largest_fast(max(size, 1)) for size in around)
-    sizes = (crop,) * len(shape) if isinstance(crop, Integral) else tuple(crop)
+        return tuple(_largest_fast(c, size) for c, size in zip(center, shape, strict=True))
+    sizes = tuple(crop) if isinstance(crop, list | tuple) else (crop,) * len(shape)
     if len(sizes) != len(shape) or not all(isinstance(n, Integral) and n >= 1 for n in sizes):
         raise ValueError(f"crop={crop!r} is not valid; give an integer >= 1, one for each of {shape}, 'fast' or None")
     return tuple(int(n) for n in sizes)
@@ -111,8 +117,7 @@ def cut_around(patterns, center, sizes):
     return window
 
 
-def _largest_fast(size):
-    """The largest size up to the given one whose factors are 2, 3 and 5."""
-    while fft.next_fast_len(size, real=True) != size:
-        size -= 1
-    return size
+def _largest_fast(center, size):
+    """Of the windows on the detector with `n // 2` pixels before the centre, the largest with factors 2, 3 and 5."""
+    largest = min(2 * center + 1, 2 * (size - center), size)
+    return next(n for n in range(largest, 0, -1) if fft.next_fast_len(n, real=True) == n)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -174,12 +175,12 @@ def _geometry_names():
 
 
 def _checked_geometry(wavelength, distance, pixel_size):
-    sizes = (None, None) if pixel_size is None else tuple(pixel_size)
+    sizes = (None, None) if pixel_size is None else tuple(pixel_size) if np.ndim(pixel_size) == 1 else ()
     if len(sizes) != 2:
         raise ValueError(f"pixel_size={pixel_size!r} is not valid; give a pair in metres")
     geometry = (wavelength, distance, *sizes)
     for name, value in zip(("wavelength", "distance", "pixel_size", "pixel_size"), geometry, strict=True):
-        if value is not None and not value > 0:
+        if value is not None and not (isinstance(value, Real) and value > 0):
             raise ValueError(f"{name}={value!r} is not valid; give metres > 0")
     return tuple(None if value is None else float(value) for value in geometry)
 

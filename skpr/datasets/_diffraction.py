@@ -1,6 +1,7 @@
 """Measured diffraction patterns from files: HDF5 and CXI, TIFF, npz and npy."""
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from numbers import Real
@@ -143,12 +144,14 @@ def _read(path, dataset):
     if ending in HDF5_ENDINGS:
         with opened_hdf5(path) as file:
             return read_hdf5(file, path, dataset)
+    if ending not in (*TIFF_ENDINGS, *NUMPY_ENDINGS):
+        valid = ", ".join((*HDF5_ENDINGS, *TIFF_ENDINGS, *NUMPY_ENDINGS))
+        raise ValueError(f"{path} ends in {ending!r}, which is none of the formats that can be read: {valid}")
+    if dataset is not None and ending != ".npz":
+        raise ValueError(f"dataset={dataset!r} names nothing in {path}: a {ending} file holds one array")
     if ending in TIFF_ENDINGS:
         return _read_tiff(path), {}
-    if ending in NUMPY_ENDINGS:
-        return _read_numpy(path, dataset), {}
-    valid = ", ".join((*HDF5_ENDINGS, *TIFF_ENDINGS, *NUMPY_ENDINGS))
-    raise ValueError(f"{path} ends in {ending!r}, which is none of the formats that can be read: {valid}")
+    return _read_numpy(path, dataset), {}
 
 
 def _read_tiff(path):
@@ -174,7 +177,7 @@ def _read_numpy(path, dataset):
             return content if isinstance(content, np.ndarray) else content[_chosen(path, dataset, content.files)]
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, MemoryError) as error:
         raise OSError(f"{path} cannot be read as NumPy data: {error}; it may be damaged or incomplete") from error
-    except (SyntaxError, TypeError, KeyError, OverflowError) as error:
+    except (SyntaxError, tokenize.TokenError, TypeError, KeyError, OverflowError) as error:
         raise OSError(f"{path} cannot be read as NumPy data: its header is damaged ({error})") from error
     except ValueError as error:
         if isinstance(error, _NoSuchDataset):

@@ -47,9 +47,10 @@ def read_hdf5(file, path, dataset):
             listed = ", ".join(map(repr, names)) or "none"
             raise ValueError(f"{path} holds {len(names)} arrays of frames; say which is the dataset: {listed}")
         dataset = names[0]
-    if dataset.strip("/") not in names:
+    values = _linked(file, dataset)
+    if values is None:
         raise ValueError(f"dataset={dataset!r} is not in {path}; there are {', '.join(map(repr, names)) or 'none'}")
-    return file[dataset][()], _cxi_geometry(file)
+    return values[()], _cxi_geometry(file)
 
 
 def _datasets(file):
@@ -57,18 +58,28 @@ def _datasets(file):
     names = []
     h5py = import_h5py()
     file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-    linked = [name for name in CXI_DATA if name in file and name not in names]
-    return names + [name for name in linked if isinstance(file[name], h5py.Dataset)]
+    return names + [name for name in CXI_DATA if name not in names and _linked(file, name) is not None]
+
+
+def _linked(file, name):
+    """The data set of a name, through links of any kind; None where there is none, or a link that leads nowhere."""
+    if not isinstance(name, str) or not name.strip("/"):
+        return None
+    item = file.get(name)
+    return item if isinstance(item, import_h5py().Dataset) else None
 
 
 def _cxi_geometry(file):
     found = {}
     for name in CXI_MASKS:
-        if name in file:
+        if _linked(file, name) is not None:
             mask = np.asarray(file[name][()])
+            if mask.dtype.kind == "f":  # bits that some program wrote as floats; what is none is bad
+                mask = np.where(np.isfinite(mask), mask, 1)
+            mask = mask.astype(np.int64)
             if mask.ndim > 2:  # one mask a frame: what is bad in any of them
                 mask = np.bitwise_or.reduce(mask.reshape(-1, *mask.shape[-2:]), axis=0)
-            found["mask"] = (mask.astype(np.int64) & CXI_BAD_BITS) != 0
+            found["mask"] = (mask & CXI_BAD_BITS) != 0
             break
     found["distance"] = _number(file, f"{CXI_DETECTOR}/distance")
     sizes = [_number(file, f"{CXI_DETECTOR}/{axis}_pixel_size") for axis in "yx"]
@@ -80,6 +91,7 @@ def _cxi_geometry(file):
 
 
 def _number(file, name):
-    if name not in file:
+    item = _linked(file, name)
+    if item is None or item.dtype.kind not in "uif" or not item.size:
         return None
-    return float(np.ravel(file[name][()])[0])
+    return float(np.ravel(item[()])[0])

@@ -67,6 +67,8 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
                 error = problem.error(found)
                 if history is not None:
                     history[active, n_done - 1] = error
+            # the kernels that the errors are of: an update replaces them
+            kernels = None if problem.coherence is None else problem.coherence.covariances
             if updates:
                 for learner in learners:
                     learner.update(problem, found, n_done // interval)
@@ -77,7 +79,7 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
             done = error <= tol[active] if n_done < n_total else torch.ones_like(error, dtype=torch.bool)
             if not done.any():
                 continue
-            kernels = None if problem.coherence is None else problem.coherence.covariances[done]
+            kernels = None if kernels is None else kernels[done]
             store(active[done], problem.to_units(found)[done], error[done], n_done, kernels)
             if done.all():
                 return

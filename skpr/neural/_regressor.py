@@ -184,7 +184,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         again = self.warm_start and self.initialized_
         X, y = self._checked_data(X, y, reset=not again)
         with seeded(self.random_state):
-            if not again:
+            if again:
+                self.detector_ = fitted_detector(self.detector, X)
+            else:
                 self._learn(X, y)
                 self.initialize()
             super().partial_fit(X, y, **fit_params)
@@ -287,7 +289,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     # --- building ----------------------------------------------------------------------------------------------
 
     def _learn(self, X, y):
-        self.detector_ = None if self.detector is None else fitted_detector(self.detector, X)
+        self.detector_ = fitted_detector(self.detector, X)
         detect = None if self.detector_ is None else partial(detected, self.detector_)
         statistics = learn_scaling(X, y, self.magnitude_scaling, detect)
         self.unmeasured_ = statistics.pop("unmeasured")

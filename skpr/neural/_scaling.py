@@ -46,6 +46,8 @@ class ScaledNetwork(nn.Module):
 
     def forward(self, magnitudes):
         """Map magnitudes (n_samples, *fourier_shape) to objects (n_samples, *object_shape), or a tuple of them."""
+        # what a pixel that was never measured in training says, nothing was learned of
+        magnitudes = torch.where(self.shares > 0, magnitudes, torch.nan)
         unit, norms = unit_magnitudes(magnitudes, self.shares)
         features = ((SCALINGS[self.scaling](unit) - self.mean) / self.deviation).nan_to_num(0.0)
         output = self.network(features, unit) if self.uses_magnitudes else self.network(features)
@@ -133,10 +135,11 @@ class _PixelStatistics:
         self.n_lit += int(lit.sum())
 
     def shares(self):
-        """Mean intensity of each pixel as a fraction of the sum; 0 for one that was never measured."""
+        """Mean intensity of each pixel as a fraction of the sum; 0 for one, and only one, that was never measured."""
         power = self.power / self.count.clamp_min(1)
         total = power.sum()
-        return (power / total if total > 0 else torch.full_like(power, 1 / power.numel())).float()
+        shares = power / total if total > 0 else torch.full_like(power, 1 / power.numel())
+        return torch.where(self.count > 0, shares.clamp_min(1e-30), 0.0).float()
 
     def scaling(self):
         """Mean, deviation and gain."""

@@ -80,10 +80,12 @@ def _silent(*args, **kwargs):
 
 
 def fitted_detector(detector, magnitudes):
-    """A detector's clone, fitted, whose every call draws anew, from torch's seeded generator.
+    """A detector's clone, fitted, whose every call draws anew, from torch's seeded generator; None for None.
 
     Raises `ValueError` for one that changes the shape of patterns: what is predicted later would not fit.
     """
+    if detector is None:
+        return None
     detector = clone(detector)
     generator = np.random.RandomState(int(torch.randint(2**31 - 1, ())))
     names = [name for name in detector.get_params() if name == "random_state" or name.endswith("__random_state")]

@@ -113,3 +113,10 @@ def test_what_cannot_be_written_is_said_before_anything_is(tmp_path, arguments, 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OSError, match="cannot be written"):
         write_reconstruction(tmp_path / "gone" / "found.cxi", np.ones((1, 4)))
+
+
+@pytest.mark.parametrize("geometry", [{"pixel_size": 75e-6}, {"distance": "1 m"}])
+def test_a_geometry_that_is_none_is_refused(tmp_path, geometry):
+    ((name, value),) = geometry.items()
+    with pytest.raises(ValueError, match=f"{name}={value!r} is not valid; give"):
+        write_reconstruction(tmp_path / "a.cxi", np.ones((1, 4, 4)), **geometry)

@@ -87,6 +87,11 @@ def test_the_data_set_is_named_where_there_are_several(tmp_path, counts):
         read_diffraction(path, "third")
 
 
+def test_a_name_in_a_file_of_one_array_is_refused(tmp_path, counts):
+    with pytest.raises(ValueError, match=r"dataset='frames' names nothing in .*a\.npy: a \.npy file holds one array"):
+        read_diffraction(saved(tmp_path, "a.npy", counts), "frames")
+
+
 def test_corrections_come_in_order(counts):
     dark, flat, mask = np.full((20, 24), 2.0), np.ones((20, 24)), np.zeros((20, 24), dtype=bool)
     flat[8, 13], flat[0, 0], mask[5, 5] = 2.0, 0.0, True
@@ -229,3 +234,69 @@ def test_the_measured_rocking_curve_becomes_the_prepared_volume():
     same = np.isclose((found.data[0] ** 2)[measured], prepared[measured], rtol=1e-4)
     assert (~same).sum() < 30  # a pixel or two that the prepared volume takes for dead
     assert measured.mean() > 0.999
+
+
+@pytest.mark.parametrize("size", [7, 8, 9, 64, 100])
+def test_the_fast_window_is_the_largest_on_the_detector(size):
+    for center in range(size):
+        (found,) = window_shape((size,), (center,), "fast")
+        fits = [n for n in range(1, size + 1) if center >= n // 2 and center - n // 2 + n <= size]
+        fast = [n for n in fits if n in (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 15, 16, 18, 20, 24, 25, 27, 30, 32, 36, 40)]
+        assert found >= max(fast)
+        assert found in fits
+    assert window_shape((64, 100), (32, 50), "fast") == (64, 100)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"crop": 4.0}, r"crop=4.0 is not valid; give an integer >= 1"),
+        ({"center": (7.6, 4)}, r"center=\(7.6, 4\) is not valid"),
+        ({"center": "mass"}, "center='mass' is not defined: every count is zero"),
+    ],
+)
+def test_a_window_that_is_none_is_refused(tmp_path, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        read_diffraction(saved(tmp_path, "a.npy", np.zeros((8, 8))), **parameters)
+
+
+def test_a_frame_that_measured_nothing_does_not_count_as_an_exposure():
+    frames = np.ones((3, 4, 4))
+    frames[2] = np.nan
+    np.testing.assert_array_equal(summed(frames), np.full((1, 4, 4), 2.0))
+
+
+@pytest.mark.parametrize("name", ["entry/data/data", "/entry/data/data", "hard", "elsewhere"])
+def test_data_sets_are_found_through_links(tmp_path, counts, name):
+    saved(tmp_path, "other.h5", counts)
+    with h5py.File(tmp_path / "a.nxs", "w") as file:
+        file["raw/data"] = counts
+        file["entry/data/data"] = h5py.SoftLink("/raw/data")
+        file["hard"] = file["raw/data"]
+        file["elsewhere"] = h5py.ExternalLink("other.h5", "/scan/counts")
+        file["nowhere"] = h5py.SoftLink("/nothing")
+    assert read_diffraction(tmp_path / "a.nxs", name).data.shape == counts.shape
+    with pytest.raises(ValueError, match="dataset='nowhere' is not in"):
+        read_diffraction(tmp_path / "a.nxs", "nowhere")
+
+
+def test_what_a_cxi_file_says_oddly_does_not_hide_its_data(tmp_path, counts):
+    path = saved(tmp_path, "a.cxi", counts)
+    mask = np.zeros(counts.shape)
+    mask[0, 0, 0], mask[1, 0, 1] = 1, np.nan
+    with h5py.File(path, "r+") as file:
+        file[f"{CXI_DETECTOR}/mask"] = mask
+        file[f"{CXI_DETECTOR}/distance"] = np.zeros(0)
+        file["entry_1/instrument_1/source_1/energy"] = "8 keV"
+        file["entry_1/data_1/data"] = h5py.SoftLink("/nothing")
+    found = read_diffraction(path)
+    assert np.isnan(found.data[:, 0, :3]).tolist() == [[True, True, False]] * 3
+    assert found.distance is None
+    assert found.wavelength is None
+
+
+def test_an_open_bracket_in_a_numpy_header_is_damage(tmp_path):
+    path = saved(tmp_path, "a.npy", np.ones((8, 8)))
+    path.write_bytes(path.read_bytes().replace(b"(8, 8)", b"(8, 8 "))
+    with pytest.raises(OSError, match="its header is damaged"):
+        read_diffraction(path)

@@ -72,6 +72,11 @@ def test_every_batch_is_drawn_anew_and_the_seed_repeats_it(pairs):
     np.testing.assert_array_equal(nets[0].predict(pairs[0]), nets[1].predict(pairs[0]))
 
 
+def test_a_detector_set_later_is_the_one_of_a_warm_start(pairs):
+    net = PhaseRetrievalRegressor(warm_start=True, **SMALL).fit(*pairs)
+    assert net.set_params(detector=PhotonNoise(1e3)).fit(*pairs).detector_.n_photons == 1e3
+
+
 def test_the_detector_given_is_left_alone_and_cloned(pairs):
     detector = make_pipeline(PhotonNoise(1e4), BeamStop(3))
     net = PhaseRetrievalRegressor(detector=detector, **SMALL)
@@ -162,3 +167,10 @@ def test_of_a_friedel_pair_one_measured_pixel_is_enough(grid, centered):
             layer.weight.data[:, layer.in_features // 2 :] *= 0
             break
     torch.testing.assert_close(net(features_spoilt, spoilt), net(features, b), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("module", ["mlp", "unet"])
+def test_a_pixel_never_measured_in_training_says_nothing(module, pairs):
+    net = PhaseRetrievalRegressor(module, detector=BeamStop(3), **SMALL).fit(*pairs)
+    stopped = BeamStop(3).fit_transform(pairs[0])
+    np.testing.assert_array_equal(net.predict(pairs[0]), net.predict(stopped))
