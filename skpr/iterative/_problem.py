@@ -144,9 +144,9 @@ def _friedel_mean(magnitudes):
 def _counting_variances(magnitudes, kind):
     """Expected `(sqrt(N) - sqrt(lambda))^2` of Poisson counts `N = b^2`, estimated from the counts; 0 where unmeasured.
 
-    A quarter for many counts. Of few, `min(N, 1/4 + 1/N^2)` has a mean between .75 and 1.3 of it where `lambda` is above
-    0.1, and down to half of it, which is a little strict, where hardly any pixel has a count. Of a Friedel pair that was
-    measured twice the counts add up, and the variance of their root mean square is half.
+    A quarter for many counts. Of few, `min(N, 1/4 + 1/N^2)` has a mean between .75 and 1.3 of it where `lambda` is
+    above 0.1, and down to half of it, which is a little strict, where hardly any pixel has a count. Of a Friedel pair
+    that was measured twice the counts add up, and the variance of their root mean square is half.
     """
     counts, n_readings = magnitudes.square(), 1
     if kind != "complex":
