@@ -21,7 +21,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import tifffile
 from scipy.signal import resample
 from sklearn.pipeline import make_pipeline
 
@@ -57,6 +56,8 @@ n, half = arguments.size, arguments.size // 2
 
 folder = data_folder() / "bragg-cdi"
 if (folder / "S0054_rocking.npz").exists():
+    import tifffile  # of the extra `io`
+
     whitefield = tifffile.imread(folder / "whitefield.tif")[:256, :256]  # the region that the frames show
     pattern = read_diffraction(
         folder / "S0054_rocking.npz", frames="volume", flat=whitefield, threshold=2, center="max", crop=n
