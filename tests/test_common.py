@@ -11,6 +11,7 @@ from skpr import (
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
 )
+from skpr.detector import PhotonNoise
 
 COMPLEX = {"check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"}
 SINGLE = {"check_regressor_multioutput": "networks compute and predict in float32, whatever comes"}
@@ -50,6 +51,8 @@ ESTIMATORS = [
     SymmetryBreakingRegressor(network(), "passthrough"),
     IterativePhaseRetrieval(n_iter=20, random_state=0, device="cpu"),
     IterativePhaseRetrieval("raar", 20, support="shrinkwrap", n_starts=2, random_state=0, device="cpu"),
+    IterativePhaseRetrieval(n_iter=20, coherence="gaussian", tol="poisson", random_state=0, device="cpu"),
+    network().set_params(detector=PhotonNoise(1e6)),
     RefinedRegressor(network(), refiner=None),
     RefinedRegressor(network(), IterativePhaseRetrieval(n_iter=20, random_state=0, device="cpu")),
 ]
