@@ -11,6 +11,7 @@ from skpr import (
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
 )
+from skpr.augmentation import RandomDeformation
 from skpr.detector import PhotonNoise
 
 COMPLEX = {"check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"}
@@ -31,6 +32,7 @@ def network():
 EXPECTED_FAILURES = {
     FourierMagnitude: COMPLEX,
     ShiftFlipAugmenter: COMPLEX,
+    RandomDeformation: COMPLEX,
     SymmetryCanonicalizer: COMPLEX,
     PhaseRetrievalRegressor: NETWORK,
     SymmetryBreakingRegressor: COMPOSED,
@@ -43,6 +45,7 @@ ESTIMATORS = [
     FourierMagnitude(oversampling=1, centered=False),
     ShiftFlipAugmenter(random_state=0),
     ShiftFlipAugmenter(frame_shape=30, boundary="circular", random_state=0),
+    RandomDeformation(random_state=0),
     SymmetryCanonicalizer(),
     SymmetryCanonicalizer("box", "moment"),
     SymmetryCanonicalizer("centroid", "principal", boundary="circular"),
@@ -53,6 +56,7 @@ ESTIMATORS = [
     IterativePhaseRetrieval("raar", 20, support="shrinkwrap", n_starts=2, random_state=0, device="cpu"),
     IterativePhaseRetrieval(n_iter=20, coherence="gaussian", tol="poisson", random_state=0, device="cpu"),
     network().set_params(detector=PhotonNoise(1e6)),
+    network().set_params(tuning_steps=3),
     RefinedRegressor(network(), refiner=None),
     RefinedRegressor(network(), IterativePhaseRetrieval(n_iter=20, random_state=0, device="cpu")),
 ]

@@ -5,7 +5,7 @@ from ._cells import load_cells
 from ._cxi import read_reconstruction, write_reconstruction
 from ._diffraction import read_diffraction
 from ._digits import load_digit_objects
-from ._fashion_mnist import fetch_fashion_mnist
+from ._fashion_mnist import fetch_fashion_mnist, read_idx_images
 from ._simulated import make_cells, make_crystals
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "make_cells",
     "make_crystals",
     "read_diffraction",
+    "read_idx_images",
     "read_reconstruction",
     "write_reconstruction",
 ]

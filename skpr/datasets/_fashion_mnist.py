@@ -67,9 +67,22 @@ def fetch_fashion_mnist(subset="train", *, data_home=None, download_if_missing=T
 
 
 def read_idx_images(path, content_hash=None):
-    """Read the images of a gzipped idx3-ubyte file, uint8 of shape (n_samples, height, width).
+    """Read the images of a gzipped idx3-ubyte file, the format of MNIST and its relatives.
 
-    Raises `OSError` for a file that is damaged, of another format, or of another content than the MD5 hash given.
+    Parameters
+    ----------
+    path : path-like
+    content_hash : str, optional
+        MD5 hash that the uncompressed content must have.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, height, width), uint8
+
+    Raises
+    ------
+    OSError
+        For a file that is missing, damaged, of another format, or of another content than the hash.
     """
     try:
         with gzip.open(path) as file:

@@ -102,15 +102,25 @@ class Problem:
         """Coherent intensities of objects."""
         return to_spectrum(objects, self.grid).abs().square()
 
-    def error(self, objects):
-        """`| |F x| - b | / |b|` over measured pixels; 0 where both vanish."""
+    def misfit(self, objects):
+        """`| |F x| - b |^2 / |b|^2` over measured pixels; what is to be 0 where all of `b` is."""
         if self.coherence is None:
             magnitudes = to_spectrum(objects, self.grid).abs()
         else:
             magnitudes = self.coherence.blurred(self.intensities(objects)).sqrt()
-        misfit = self.weights * (magnitudes - self.magnitudes).square()
-        error = misfit.flatten(1).sum(1).sqrt()
-        return torch.where(self.norms > 0, error / torch.where(self.norms > 0, self.norms, 1), error)
+        return self._relative(self.weights * (magnitudes - self.magnitudes).square())
+
+    def error(self, objects):
+        """`| |F x| - b | / |b|` over measured pixels; 0 where both vanish."""
+        return self.misfit(objects).sqrt()
+
+    def relative_energy(self, objects):
+        """Energy of objects relative to that of the measured one, by Parseval's theorem."""
+        return self._relative(objects.square() * float(torch.Size(self.grid).numel()))
+
+    def _relative(self, squares):
+        squares = squares.flatten(1).sum(1)
+        return torch.where(self.norms > 0, squares / torch.where(self.norms > 0, self.norms, 1).square(), squares)
 
     def counting_noise(self, magnitudes):
         """Fourier error that counting photons leaves to the true object; squares of the magnitudes given are counts."""

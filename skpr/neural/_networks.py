@@ -19,7 +19,6 @@ from ..iterative._problem import Problem
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-POOLINGS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 class MLP(nn.Module):
@@ -57,7 +56,7 @@ class MLP(nn.Module):
         dropout=0.0,
         unmeasured=False,
         centered=True,
-        polar=False,
+        polar=True,
     ):
         super().__init__()
         self.is_half = n_channels == 1
@@ -74,15 +73,23 @@ class MLP(nn.Module):
             layers += [nn.Linear(n_in, n_out), nn.GELU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(self.output_shape)))
 
-    def forward(self, features, magnitudes):
-        """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape)."""
+    def forward(self, features, magnitudes, dropout=None):
+        """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape).
+
+        With `dropout` given, hidden units are dropped with that probability, in training or not.
+        """
         known = None
         if self.unmeasured:
             known = (~magnitudes.isnan()).to(features.dtype)
         if self.is_half:
             features, known = self._friedel_means(features, known)
         inputs = features.flatten(1) if known is None else torch.cat([features.flatten(1), known.flatten(1)], dim=1)
-        images = self.layers(inputs).view(-1, *self.output_shape)
+        for layer in self.layers:
+            if isinstance(layer, nn.Dropout) and dropout is not None:
+                inputs = nn.functional.dropout(inputs, dropout)
+            else:
+                inputs = layer(inputs)
+        images = inputs.view(-1, *self.output_shape)
         return _from_polar(images) if self.polar else images
 
     def _friedel_means(self, features, known):
@@ -95,15 +102,19 @@ class MLP(nn.Module):
 
 
 class UNet(nn.Module):
-    """A perceptron's image, driven towards the measured magnitudes, then cleaned by a U-Net.
+    """A perceptron's image, then stages that each confront it with the measured magnitudes and clean it by a U-Net.
 
     Convolutions cannot read a spectrum: every Fourier pixel concerns the whole image. So a fully connected front end
-    makes a first image; a few unrolled steps of hybrid input-output (Fienup, 1982), which have nothing to learn and
-    so nothing to overfit, pull it towards the measured magnitudes; and a U-Net turns both images, and where the second
-    still disagrees with the measurement, into a correction.
+    makes a first image. Each stage then drives its image towards the magnitudes and lets a U-Net see the image, what
+    the measurement made of it, what one more magnitude projection would change, and the first image; from these it
+    makes a correction. Where the spectrum is oversampled, the drive is a few unrolled steps of hybrid input-output
+    (Fienup, 1982), which have nothing to learn and so nothing to overfit; without oversampling, frame and positivity
+    are too weak for them, and the drive is the projection alone.
 
-    In training, the front end's image is a second output and has a loss of its own; the stages after it see its values
-    and pass no gradient back through the phases of its spectrum, which are noise where the spectrum is weak.
+    In training, every stage and the front end have a loss of their own. The stages learn together, through the
+    projections between them, but pass no gradient back to the front end, which overfits long before they do: they are
+    trained on its guess with hidden units dropped, whose error on what it was trained on is about that of its guess
+    on new data.
 
     Parameters
     ----------
@@ -112,14 +123,19 @@ class UNet(nn.Module):
         1 for real, 2 for complex objects.
     hidden_width, n_hidden_layers, dropout, unmeasured, polar
         Of the front end, an :class:`MLP`.
+    n_stages : int
     width : int
-        Feature maps of the U-Net at its finest level.
-    n_projections : int
-        Unrolled steps between front end and U-Net.
+        Feature maps of a stage's U-Net at its finer level.
+    n_projections : int or None
+        Unrolled steps of each stage; `None` for 10 where the Fourier grid is larger than the object, else 0.
     beta : float
         Feedback of these steps.
+    stage_dropout : float
+        Probability of dropping a hidden unit of the front end where the stages learn from its guess.
+    stage_share : float
+        Share of each batch on which the stages are trained; they cost more than the front end, and learn from less.
     non_negative : bool
-        Whether they also ask for non-negative values, besides the frame as support.
+        Whether the drive also asks for non-negative values, besides the frame as support.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     """
@@ -134,71 +150,94 @@ class UNet(nn.Module):
         hidden_width=1536,
         n_hidden_layers=3,
         dropout=0.0,
-        width=24,
-        n_projections=5,
+        n_stages=3,
+        width=64,
+        n_projections=None,
         beta=0.9,
+        stage_dropout=0.15,
+        stage_share=0.25,
         non_negative=False,
         unmeasured=False,
         centered=True,
-        polar=False,
+        polar=True,
     ):
         super().__init__()
-        self.fourier_shape = tuple(fourier_shape)
         self.object_shape = tuple(object_shape)
+        if n_projections is None:
+            n_projections = 10 if tuple(fourier_shape) != self.object_shape else 0
         self.n_projections = n_projections
         self.beta = beta
+        self.stage_dropout = stage_dropout
+        self.stage_share = stage_share
         self.non_negative = non_negative and n_channels == 1
         self.centered = centered
         self.front = MLP(
             fourier_shape, object_shape, n_channels, hidden_width, n_hidden_layers, dropout, unmeasured, centered, polar
         )
-        self.correction = _Correction(len(object_shape), 3 * n_channels, n_channels, width)
+        self.stages = nn.ModuleList(
+            _Correction(len(object_shape), 4 * n_channels, n_channels, width) for _ in range(n_stages)
+        )
 
     def forward(self, features, magnitudes):
         """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape).
 
-        In training a pair: the final images and the front end's.
+        In training a tuple: the images of the last stage, of those before it, both for the first samples of the batch
+        only, and the front end's for all of them.
         """
+        if not self.training:
+            first = self.front(features, magnitudes)
+            return [first, *self._staged(first, magnitudes)][-1]
         first = self.front(features, magnitudes)
-        with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-            driven, disagreement = self._driven(first.float(), magnitudes)
-        final = driven + self.correction(torch.cat([first.detach(), driven, disagreement], dim=1))
-        return (final, first) if self.training else final
+        part = slice(math.ceil(self.stage_share * len(features)))
+        with torch.no_grad():
+            guess = self.front(features[part], magnitudes[part], dropout=self.stage_dropout)
+        return (*self._staged(guess, magnitudes[part])[::-1], first)
 
-    def _driven(self, images, magnitudes):
-        """Images after the unrolled steps, and what one more magnitude projection would change in them."""
+    def _staged(self, first, magnitudes):
+        """Images after each stage."""
+        first = first.float()
         if self.centered:
             magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
-        objects = images[:, 0] if images.shape[1] == 1 else torch.complex(images[:, 0], images[:, 1])
-        problem = Problem(magnitudes.to(images.dtype), self.object_shape, self._kind(objects))
-        inside = problem.inside
-        estimate = problem.on_grid(problem.to_admissible(problem.to_normalized(objects)))
-        for _ in range(self.n_projections):
-            estimate, _ = hybrid_input_output(estimate, problem, self.beta, {})
-        driven = problem.to_admissible(estimate[inside])
-        disagreement = problem.to_magnitudes(problem.on_grid(driven))[inside] - driven
-        return _as_channels(problem.to_units(driven)), _as_channels(problem.to_units(disagreement))
+        kind = "complex" if first.shape[1] == 2 else "non_negative" if self.non_negative else "real"
+        problem = Problem(magnitudes.to(first.dtype), self.object_shape, kind)
+        images, stages = first, []
+        for correction in self.stages:
+            driven, disagreement = self._driven(images, problem)
+            corrected = correction(torch.cat([driven, disagreement, images, first], dim=1))
+            images = driven + disagreement / 2 + corrected.float()
+            stages.append(images)
+        return stages
 
-    def _kind(self, objects):
-        if objects.is_complex():
-            return "complex"
-        return "non_negative" if self.non_negative else "real"
+    def _driven(self, images, problem):
+        """Images after the unrolled steps, and what one more magnitude projection would change in them."""
+        with torch.autocast(images.device.type, enabled=False):
+            values = problem.to_normalized(_as_objects(images))
+            if self.n_projections:
+                with torch.no_grad():
+                    estimate = problem.on_grid(problem.to_admissible(values))
+                    for _ in range(self.n_projections):
+                        estimate, _ = hybrid_input_output(estimate, problem, self.beta, {})
+                    values = estimate[problem.inside]
+            driven = problem.to_admissible(values)
+            disagreement = problem.to_magnitudes(problem.on_grid(driven))[problem.inside] - driven
+            return _as_channels(problem.to_units(driven)), _as_channels(problem.to_units(disagreement))
 
 
 class _Correction(nn.Module):
-    """A U-Net of two levels below full resolution, whose last layer starts at zero."""
+    """A residual U-Net on halves and quarters of full resolution, whose last layer starts at zero."""
 
     def __init__(self, n_axes, n_in, n_out, width):
         super().__init__()
-        self.down = CONVOLUTIONS[n_axes](n_in, width, kernel_size=2, stride=2)
-        self.fine = nn.Sequential(_convolved(n_axes, width, width), _convolved(n_axes, width, width))
-        self.pool = POOLINGS[n_axes](2)
-        self.coarse = nn.Sequential(_convolved(n_axes, width, 2 * width), _convolved(n_axes, 2 * width, 2 * width))
-        self.merge = nn.Sequential(_convolved(n_axes, 3 * width, width), _convolved(n_axes, width, width))
-        self.up = TRANSPOSED[n_axes](width, n_out, kernel_size=2, stride=2)
+        self.down = CONVOLUTIONS[n_axes](n_in, width, kernel_size=6, stride=2, padding=2)
+        self.fine = _Residual(n_axes, width)
+        self.pool = CONVOLUTIONS[n_axes](width, 2 * width, kernel_size=2, stride=2)
+        self.coarse = nn.Sequential(_Residual(n_axes, 2 * width), _Residual(n_axes, 2 * width))
+        self.unpool = TRANSPOSED[n_axes](2 * width, width, kernel_size=2, stride=2)
+        self.merge = nn.Sequential(_Residual(n_axes, width), _Residual(n_axes, width))
+        self.up = TRANSPOSED[n_axes](width, n_out, kernel_size=6, stride=2, padding=2)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
-        if n_axes == 2:  # a third faster on a CPU
+        if n_axes == 2:  # faster by a third
             self.to(memory_format=torch.channels_last)
 
     def forward(self, images):
@@ -206,19 +245,34 @@ class _Correction(nn.Module):
         shape = images.shape[2:]
         spare = [pad for n in reversed(shape) for pad in (0, -n % 4)]
         fine = self.fine(self.down(nn.functional.pad(images, spare)))
-        coarse = nn.functional.interpolate(self.coarse(self.pool(fine)), scale_factor=2)
-        corrections = self.up(self.merge(torch.cat([fine, coarse], dim=1)))
+        corrections = self.up(self.merge(fine + self.unpool(self.coarse(self.pool(fine)))))
         return corrections[(slice(None), slice(None), *(slice(n) for n in shape))]
 
 
-def _convolved(n_axes, n_in, n_out):
-    return nn.Sequential(CONVOLUTIONS[n_axes](n_in, n_out, kernel_size=3, padding=1), nn.GELU())
+class _Residual(nn.Module):
+    """Two convolutions on normalised maps, added to what came in; nothing at first."""
+
+    def __init__(self, n_axes, width):
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.first = CONVOLUTIONS[n_axes](width, width, kernel_size=3, padding=1)
+        self.second = CONVOLUTIONS[n_axes](width, width, kernel_size=3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, maps):
+        """Map (n_samples, width, *shape) to the same."""
+        return maps + self.second(nn.functional.gelu(self.first(self.norm(maps))))
 
 
 def _from_polar(images):
     """Real and imaginary parts of amplitudes and phases; untrained ones are small and positive."""
     amplitudes, phases = nn.functional.softplus(2 * images[:, 0] - 1) / 2, 2 * images[:, 1]
     return torch.stack([amplitudes * phases.cos(), amplitudes * phases.sin()], dim=1)
+
+
+def _as_objects(images):
+    return images[:, 0] if images.shape[1] == 1 else torch.complex(images[:, 0], images[:, 1])
 
 
 def _as_channels(objects):

@@ -19,7 +19,17 @@ from ._loading import BatchDataset, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
-from ._training import OneCycle, ProgressLine, best_weights_kept, detected, fitted_detector, seeded
+from ._training import (
+    OneCycle,
+    ProgressLine,
+    best_weights_kept,
+    detected,
+    fitted_augmenter,
+    fitted_detector,
+    multiplies_bfloat16,
+    seeded,
+)
+from ._tuning import tuned_offsets
 
 # Usual gradients have a norm near 0.1; one far larger, rare as it is, can undo epochs of training at the peak rate.
 MAX_GRADIENT_NORM = 0.5
@@ -51,6 +61,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Peak of the one-cycle schedule.
     max_epochs : int, default=20
     batch_size : int, default=128
+    augmenter : transformer, optional
+        What makes new objects of the training set's, such as :class:`skpr.augmentation.RandomDeformation`, anew for
+        every batch. Their magnitudes are simulated, so what `fit` is given must be magnitudes of its objects, free of
+        detector effects (leave those to `detector`), in one unit or one for each sample.
     detector : transformer, optional
         What happens to magnitudes before the network sees them in training: steps of :mod:`skpr.detector`, or a
         pipeline of them. Noise and missing pixels are drawn anew for every batch, so that no two epochs see the same.
@@ -64,8 +78,14 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         `n_iter_no_change` epochs, and keep the best weights.
     validation_fraction : float, default=0.1
     n_iter_no_change : int, default=10
+    tuning_steps : int, default=0
+        Steps by which `predict` fine-tunes the network to each sample on its own, by gradient on the amplitude loss
+        (see Notes). Read by `predict` alone: no new training for another value.
+    tuning_rate : float, default=3e-3
+        Length of these steps, in units of a hidden unit's input.
     mixed_precision : bool, default=True
-        Whether to compute the network in bfloat16 on a GPU that has it; transforms and losses stay in float32.
+        Whether to train in bfloat16 on a GPU or a CPU (Intel AMX) that multiplies matrices in it; transforms and
+        losses stay in float32. On a GPU predictions are computed so too.
     device : str or torch.device, default="auto"
         "auto" takes a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -91,6 +111,13 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     history : skorch.history.History
         Losses and times of the epochs.
 
+    Notes
+    -----
+    Fine-tuning adds to the output of every linear layer of the network an offset for each sample, at first 0, and moves
+    these offsets by Adam against `||F x| - b|^2 / |b|^2` of the network's image `x` on measured pixels, and against
+    negative values where objects have none. Images stay near those the network can make, which iterations from its
+    prediction do not; as they fit ever better, the error falls and then rises, so few steps are better than many.
+
     Examples
     --------
     >>> import numpy as np
@@ -111,12 +138,15 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         lr=7e-4,
         max_epochs=20,
         batch_size=128,
+        augmenter=None,
         detector=None,
         magnitude_scaling="sqrt",
         centered=True,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
+        tuning_steps=0,
+        tuning_rate=3e-3,
         mixed_precision=True,
         device="auto",
         random_state=None,
@@ -125,12 +155,15 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         iterator_train__shuffle=True,
         **kwargs,
     ):
+        self.augmenter = augmenter
         self.detector = detector
         self.magnitude_scaling = magnitude_scaling
         self.centered = centered
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.tuning_steps = tuning_steps
+        self.tuning_rate = tuning_rate
         self.mixed_precision = mixed_precision
         self.random_state = random_state
         defaults = {
@@ -185,7 +218,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         X, y = self._checked_data(X, y, reset=not again)
         with seeded(self.random_state):
             if again:
-                self.detector_ = fitted_detector(self.detector, X)
+                self._draw_anew(X, y)
             else:
                 self._learn(X, y)
                 self.initialize()
@@ -220,9 +253,11 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before "
                 "using this estimator."
             )
+        self._check_tuning()
         X = self._checked_magnitudes(X, reset=False)
         self._check_unmeasured(X)
-        return np.concatenate([objects.numpy() for objects in self.forward_iter(X)])
+        batches = self._tuned(X) if self.tuning_steps else self.forward_iter(X)
+        return np.concatenate([objects.numpy() for objects in batches])
 
     @property
     def predict_proba(self):
@@ -269,7 +304,14 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 "train it on patterns like these, or with detector=BeamStop(...) or MissingPixels(...)"
             )
 
+    def _check_tuning(self):
+        if not isinstance(self.tuning_steps, Integral) or self.tuning_steps < 0:
+            raise ValueError(f"tuning_steps={self.tuning_steps!r} is not valid; give an integer >= 0")
+        if not (isinstance(self.tuning_rate, Real) and 0 < self.tuning_rate < math.inf):
+            raise ValueError(f"tuning_rate={self.tuning_rate!r} is not valid; give a number > 0")
+
     def _check_parameters(self):
+        self._check_tuning()
         for name, choices in (("module", MODULES), ("criterion", CRITERIA)):
             value = getattr(self, name)
             if not (isinstance(value, torch.nn.Module) or callable(value)) and value not in choices:
@@ -289,11 +331,15 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     # --- building ----------------------------------------------------------------------------------------------
 
     def _learn(self, X, y):
-        self.detector_ = fitted_detector(self.detector, X)
+        self._draw_anew(X, y)
         detect = None if self.detector_ is None else partial(detected, self.detector_)
         statistics = learn_scaling(X, y, self.magnitude_scaling, detect)
         self.unmeasured_ = statistics.pop("unmeasured")
         self.scaling_statistics_ = {name: value.cpu() for name, value in statistics.items()}
+
+    def _draw_anew(self, X, y):
+        self.augmenter_ = fitted_augmenter(self.augmenter, X, y, self.centered)
+        self.detector_ = fitted_detector(self.detector, X)
 
     def initialize(self):
         """Build network, loss, optimizer and callbacks; `fit` calls it when it has learned the shapes."""
@@ -331,10 +377,13 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     def set_params(self, **params):
         """scikit-learn's; skorch's own would take `detector__...` for an attribute."""
-        nested = {name: params.pop(name) for name in list(params) if name.startswith("detector__")}
+        steps = ("augmenter", "detector")
+        nested = {name: params.pop(name) for name in list(params) if name.startswith(tuple(f"{s}__" for s in steps))}
         super().set_params(**params)
-        if nested:
-            self.detector.set_params(**{name.removeprefix("detector__"): value for name, value in nested.items()})
+        for step in steps:
+            own = {name.removeprefix(f"{step}__"): nested[name] for name in nested if name.startswith(f"{step}__")}
+            if own:
+                getattr(self, step).set_params(**own)
         return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
@@ -374,7 +423,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     # --- device, precision and persistence -----------------------------------------------------------------------
 
     def train_step(self, batch, **fit_params):
-        """skorch's, on a batch as the detector sees it this time."""
+        """skorch's, on new objects where there is an augmenter, as the detector sees them this time."""
+        if self.augmenter_ is not None:
+            batch = self.augmenter_(*batch)
         return super().train_step(self._detected(batch), **fit_params)
 
     def validation_step(self, batch, **fit_params):
@@ -390,17 +441,36 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     def infer(self, x, **fit_params):
         """One forward pass on the network's device, in mixed precision where asked for and possible."""
         device = next(self.module_.buffers()).device
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device)):
+        with torch.autocast(
+            device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, self.module_.training)
+        ):
             return self.module_(x.to(device, non_blocking=True), **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss in float32 on the prediction's device, summed over a network's outputs where it has several."""
         outputs = y_pred if isinstance(y_pred, tuple) else (y_pred,)
         y_true = y_true.to(outputs[0].device, non_blocking=True)
-        return sum(self.criterion_(output, y_true) for output in outputs)
+        return sum(self.criterion_(output, y_true[: len(output)]) for output in outputs)
 
-    def _uses_bfloat16(self, device):
-        return bool(self.mixed_precision) and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    def _tuned(self, X):
+        """Batches of objects from the network, fine-tuned to each sample."""
+        device = next(self.module_.buffers()).device
+        kind = "complex" if self.is_complex_ else "non_negative" if self.is_non_negative_ else "real"
+        self.module_.eval()
+        for batch, _ in self.get_iterator(self.get_dataset(X), training=False):
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, training=True)):
+                offsets = tuned_offsets(
+                    self.module_, batch.to(device), kind, self.centered, self.tuning_steps, self.tuning_rate
+                )
+            with torch.no_grad(), offsets:
+                yield self.infer(batch).cpu()
+
+    def _uses_bfloat16(self, device, training):
+        if not self.mixed_precision:
+            return False
+        if device.type == "cuda":
+            return torch.cuda.is_bf16_supported()
+        return training and device.type == "cpu" and multiplies_bfloat16()
 
     def _initialize_module(self, reason=None):
         with self._resolved():

@@ -53,7 +53,7 @@ class ScaledNetwork(nn.Module):
         output = self.network(features, unit) if self.uses_magnitudes else self.network(features)
         brightness = (self.gain * norms).view([-1] + [1] * len(self.object_shape))
         if isinstance(output, tuple):
-            return tuple(self._as_objects(images) * brightness for images in output)
+            return tuple(self._as_objects(images) * brightness[: len(images)] for images in output)
         return self._as_objects(output) * brightness
 
     def _as_objects(self, output):

@@ -1,4 +1,4 @@
-"""Callbacks and context of a training run: schedule, early stopping, progress, seeds."""
+"""What goes on around a training step: schedule, early stopping, progress, new objects, detector effects, seeds."""
 
 import contextlib
 import math
@@ -10,7 +10,9 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
+from .._arrays import to_tensor
 from .._progress import shows_progress
+from ..fourier import FourierMagnitude
 from ..symmetry import energy
 
 
@@ -86,10 +88,7 @@ def fitted_detector(detector, magnitudes):
     """
     if detector is None:
         return None
-    detector = clone(detector)
-    generator = np.random.RandomState(int(torch.randint(2**31 - 1, ())))
-    names = [name for name in detector.get_params() if name == "random_state" or name.endswith("__random_state")]
-    detector.set_params(**dict.fromkeys(names, generator))
+    detector = _drawing_anew(detector)
     seen = detector.fit(magnitudes[:1]).transform(magnitudes[:1])
     if seen.shape[1:] != magnitudes.shape[1:]:
         raise ValueError(
@@ -97,6 +96,75 @@ def fitted_detector(detector, magnitudes):
             "crop and bin before training, as a step of the pipeline"
         )
     return detector
+
+
+def fitted_augmenter(augmenter, magnitudes, objects, centered):
+    """A function that makes a batch of new objects and their magnitudes out of one; None for None.
+
+    Raises `ValueError` where the magnitudes are not those of the objects, or the augmenter changes their shape.
+    """
+    if augmenter is None:
+        return None
+    return Augmentation(_drawing_anew(augmenter), magnitudes, objects, centered)
+
+
+class Augmentation:
+    """New objects of a batch's, drawn anew at every call, and their magnitudes in the batch's units.
+
+    Parameters
+    ----------
+    augmenter : transformer
+        Of objects.
+    magnitudes : ndarray or torch.Tensor of shape (n_samples, *fourier_shape)
+    objects : ndarray or torch.Tensor of shape (n_samples, *object_shape)
+        Of the training set.
+    centered : bool
+        Whether zero frequency is in the middle of the magnitudes.
+    """
+
+    def __init__(self, augmenter, magnitudes, objects, centered):
+        X, y = to_tensor(magnitudes[:8]), to_tensor(objects[:8])
+        self.augmenter = augmenter.fit(y)
+        made = self.augmenter.transform(y)
+        if made.shape != y.shape:
+            raise ValueError(
+                f"augmenter={augmenter!r} makes objects of shape {tuple(made.shape[1:])} of {tuple(y.shape[1:])}; "
+                "frame them before training"
+            )
+        self.forward_model = FourierMagnitude(fourier_shape=tuple(X.shape[1:]), centered=centered).fit(y)
+        expected = self.forward_model.transform(y)
+        expected = expected * _per_sample(self._units(X, y), expected)
+        misfit = float((X.double() - expected).norm() / expected.double().norm().clamp_min(1e-300))
+        if not misfit < 1e-3:
+            raise ValueError(
+                "augmenter needs magnitudes that are those of the objects, to simulate them for new ones, but X "
+                f"differs from |F y| by a relative {misfit:.2g}: pass noise and missing pixels as detector=..., check "
+                f"centered={centered!r}, or leave augmenter=None"
+            )
+
+    def __call__(self, magnitudes, objects):
+        """A batch of new magnitudes and objects."""
+        made = self.augmenter.transform(objects)
+        simulated = self.forward_model.transform(made)
+        return simulated * _per_sample(self._units(magnitudes, objects), simulated), made
+
+    @staticmethod
+    def _units(magnitudes, objects):
+        """The unit of each pattern: 1 for the unnormalised DFT; by Parseval's theorem."""
+        power = energy(objects).double() * math.prod(magnitudes.shape[1:])
+        return torch.where(power > 0, energy(magnitudes).double() / torch.where(power > 0, power, 1.0), 1.0).sqrt()
+
+
+def _per_sample(values, batch):
+    return values.to(batch.dtype).view([-1] + [1] * (batch.ndim - 1))
+
+
+def _drawing_anew(step):
+    """A transformer's clone that draws from torch's seeded generator, on and on."""
+    step = clone(step)
+    generator = np.random.RandomState(int(torch.randint(2**31 - 1, ())))
+    names = [name for name in step.get_params() if name == "random_state" or name.endswith("__random_state")]
+    return step.set_params(**dict.fromkeys(names, generator))
 
 
 def detected(detector, magnitudes):
@@ -107,8 +175,14 @@ def detected(detector, magnitudes):
     seen = detector.transform(magnitudes)
     known = ~seen.isnan()
     before, after = (energy(torch.where(known, b, 0.0)) for b in (magnitudes, seen))
-    scale = torch.where(after > 0, (before / torch.where(after > 0, after, 1.0)).sqrt(), 1.0).to(seen.dtype)
-    return seen * scale.view([-1] + [1] * (seen.ndim - 1))
+    scale = torch.where(after > 0, (before / torch.where(after > 0, after, 1.0)).sqrt(), 1.0)
+    return seen * _per_sample(scale, seen)
+
+
+def multiplies_bfloat16():
+    """Whether this CPU has matrix units for bfloat16; without them it is slower than float32."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch do not tell
+    return bool(capabilities.get("amx_bf16", False))
 
 
 @contextlib.contextmanager

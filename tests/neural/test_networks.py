@@ -3,6 +3,7 @@ import torch
 
 from skpr import FourierMagnitude
 from skpr.iterative import project_magnitudes
+from skpr.iterative._problem import Problem
 from skpr.neural import MLP, UNet
 
 
@@ -10,7 +11,7 @@ from skpr.neural import MLP, UNet
 @pytest.mark.parametrize("n_channels", [1, 2])
 @pytest.mark.parametrize(("object_shape", "fourier_shape"), [((9,), (18,)), ((6, 7), (12, 15)), ((5, 6, 4), (8, 9, 8))])
 def test_networks_fit_any_shape(network, n_channels, object_shape, fourier_shape):
-    net = network(fourier_shape, object_shape, n_channels, hidden_width=8)
+    net = network(fourier_shape, object_shape, n_channels, 8, **{"stage_share": 1.0} if network is UNet else {})
     features = torch.rand(3, *fourier_shape)
     outputs = net(features, features) if network is UNet else (net(features, features),)
     assert all(output.shape == (3, n_channels, *object_shape) for output in outputs)
@@ -36,12 +37,15 @@ def test_unrolled_steps_leave_a_solution_alone_and_improve_a_guess(centered, n_c
     magnitudes = FourierMagnitude(fourier_shape=(12, 15), centered=centered).fit(objects).transform(objects)
     images = x[:, None] if n_channels == 1 else torch.stack([objects.real, objects.imag], dim=1)
     net = UNet((12, 15), (6, 7), n_channels, hidden_width=8, centered=centered, non_negative=True, n_projections=10)
-    driven, disagreement = net._driven(images, magnitudes)
+    ordered = torch.fft.ifftshift(magnitudes, dim=(1, 2)) if centered else magnitudes
+    problem = Problem(ordered, (6, 7), "non_negative" if n_channels == 1 else "complex")
+    driven, disagreement = net._driven(images, problem)
     torch.testing.assert_close(driven, images, atol=1e-3, rtol=0)
     assert disagreement.abs().max() < 1e-3
     guess = images + 0.1 * torch.randn(images.shape, generator=generator)
-    driven, _ = net._driven(guess, magnitudes)
+    driven, _ = net._driven(guess, problem)
     assert (driven - images).norm() < 0.8 * (guess - images).norm()
+    assert (net._staged(images, magnitudes)[-1] - images).abs().max() < 1e-3  # untrained stages add nothing
 
 
 def test_the_magnitude_projection_has_the_magnitudes_and_the_phases():
@@ -58,10 +62,40 @@ def test_the_magnitude_projection_of_nothing_is_nothing():
     assert (projected == 0).all()
 
 
-def test_training_also_scores_the_front_end():
-    net = UNet((8,), (4,), hidden_width=8)
-    assert len(net.train()(torch.rand(2, 8), torch.rand(2, 8))) == 2
+def test_training_scores_every_stage_on_its_share_and_the_front_end_on_all():
+    net = UNet((8,), (4,), hidden_width=8, n_stages=3, stage_share=0.3)
+    outputs = net.train()(torch.rand(10, 8), torch.rand(10, 8))
+    assert [tuple(output.shape) for output in outputs] == [(3, 1, 4)] * 3 + [(10, 1, 4)]
     assert net.eval()(torch.rand(2, 8), torch.rand(2, 8)).shape == (2, 1, 4)
+    alone = UNet((8,), (4,), hidden_width=8, n_stages=0)
+    assert len(alone.train()(torch.rand(10, 8), torch.rand(10, 8))) == 1
+    assert alone.eval()(torch.rand(2, 8), torch.rand(2, 8)).shape == (2, 1, 4)
+
+
+def test_stages_learn_together_and_leave_the_front_end_alone():
+    net = UNet((9, 8), (9, 8), hidden_width=8, n_stages=2, stage_share=1).train()
+    assert net.n_projections == 0
+    torch.nn.init.normal_(net.stages[0].up.weight, std=0.1)
+    features = torch.rand(4, 9, 8)
+    last, *_ = net(features, features)
+    (last - 1).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.stages[0].up.parameters())
+    assert all(p.grad is None for p in net.front.parameters())
+
+
+def test_stages_learn_from_a_guess_with_hidden_units_dropped():
+    torch.manual_seed(0)
+    mlp = MLP((8,), (4,), hidden_width=64).eval()
+    b = torch.rand(5, 8)
+    plain, dropped, again = mlp(b, b), mlp(b, b, dropout=0.5), mlp(b, b, dropout=0.5)
+    assert not torch.equal(dropped, plain)
+    assert not torch.equal(dropped, again)
+    torch.testing.assert_close(mlp(b, b, dropout=0.0), plain)
+
+
+@pytest.mark.parametrize(("fourier_shape", "expected"), [((16, 12), 10), ((8, 6), 0), ((8, 12), 10)])
+def test_unrolled_steps_are_for_oversampled_spectra(fourier_shape, expected):
+    assert UNet(fourier_shape, (8, 6), hidden_width=8).n_projections == expected
 
 
 def test_amplitude_and_phase_make_complex_objects_only():

@@ -1,0 +1,100 @@
+"""Networks trained on Fashion-MNIST, on images of another kind and on few photons.
+
+28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, shifts of up to 7 pixels either way, half of the objects
+flipped. Two networks differ in what they saw in training: exact magnitudes, or patterns of 1e3 to 1e7 photons, drawn
+anew for every batch. They are tested on Fashion-MNIST's test images, on the bundled handwritten digits, enlarged to
+28 x 28, and on nuclei of 28 x 28 from microscopy images. No network has seen anything of the last two.
+
+    SKPR_DATA=path/to/data python examples/benchmarks/generalization.py
+
+About a quarter of an hour on two cores; ``--keep folder`` keeps the networks there, and takes them from there.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+from scipy.ndimage import zoom
+
+from skpr import (
+    FourierMagnitude,
+    IterativePhaseRetrieval,
+    PhaseRetrievalRegressor,
+    ShiftFlipAugmenter,
+    SymmetryBreakingRegressor,
+)
+from skpr.datasets import fetch_fashion_mnist, load_cells, load_digit_objects
+from skpr.detector import PhotonNoise
+from skpr.metrics import relative_error
+
+PHOTONS = (1e3, 1e4, 1e5, 1e6, 1e7)
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--train", type=int, default=20000)
+parser.add_argument("--images", type=int, default=1000, help="test objects of each kind")
+parser.add_argument("--epochs", type=int, default=12)
+parser.add_argument("--module", choices=["mlp", "unet"], default="unet")
+parser.add_argument("--iterations", type=int, default=300)
+parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--keep", type=Path, default=None)
+arguments = parser.parse_args()
+
+
+def framed(images, seed):
+    """Anywhere in the frame, either way up."""
+    return ShiftFlipAugmenter(frame_shape=42, max_shift=7, random_state=seed).fit_transform(images)
+
+
+def trained(name, detector):
+    """A network on canonical objects, or the one that was kept."""
+    path = arguments.keep and arguments.keep / f"{name}_{arguments.module}_{arguments.train}.joblib"
+    if path and path.exists():
+        return joblib.load(path)
+    objects = framed(fetch_fashion_mnist("train").data[: arguments.train], arguments.seed + 1)
+    network = PhaseRetrievalRegressor(
+        arguments.module, max_epochs=arguments.epochs, detector=detector, random_state=arguments.seed
+    )
+    start = time.perf_counter()
+    model = SymmetryBreakingRegressor(network).fit(magnitude.fit_transform(objects), objects)
+    print(f"network, {name} training: {time.perf_counter() - start:.0f} s", flush=True)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        joblib.dump(model, path)
+    return model
+
+
+def test_sets():
+    """Up to `--images` objects of each kind, in frames."""
+    digits = zoom(load_digit_objects().data, (1, 3.5, 3.5), order=1).clip(0)
+    kinds = {
+        "fashion": fetch_fashion_mnist("test").data,
+        "digits": digits,
+        "nuclei": load_cells((28, 28)).data,
+    }
+    orders = {name: np.random.default_rng(0).permutation(len(images)) for name, images in kinds.items()}
+    return {name: framed(kinds[name][order[: arguments.images]], arguments.seed + 2) for name, order in orders.items()}
+
+
+def refined(magnitudes, objects, init, **parameters):
+    """Iterations from a prediction, or from random starts."""
+    retriever = IterativePhaseRetrieval(n_iter=arguments.iterations, random_state=arguments.seed, **parameters)
+    return retriever.fit(magnitudes, objects).retrieve(magnitudes, init=init).objects
+
+
+magnitude = FourierMagnitude(fourier_shape=96)
+networks = {"exact": trained("exact", None), "noisy": trained("noisy", PhotonNoise((PHOTONS[0], PHOTONS[-1])))}
+settle = {"algorithm": "apg", "tol": "poisson"}  # small steps that stop at the noise
+for kind, objects in test_sets().items():
+    exact = magnitude.fit_transform(objects)
+    patterns = [PhotonNoise(n, random_state=arguments.seed).fit_transform(exact) for n in PHOTONS] + [exact]
+    print(f"\n{kind}, {len(objects)} objects: mean relative error at photons a pattern")
+    print(f"{'':<34}" + "".join(f"{n:>9.0e}" for n in PHOTONS) + f"{'exact':>9}", flush=True)
+    rows = {f"network, {name} training": [model.predict(b) for b in patterns] for name, model in networks.items()}
+    for name, found in list(rows.items()):
+        rows[f"{name}, iterated"] = [refined(b, objects, x) for b, x in zip(patterns, found, strict=True)]
+        rows[f"{name}, settled"] = [refined(b, objects, x, **settle) for b, x in zip(patterns, found, strict=True)]
+    rows["random starts, iterated"] = [refined(b, objects, None) for b in patterns]
+    for name, found in rows.items():
+        print(f"{name:<34}" + "".join(f"{relative_error(objects, x):>9.4f}" for x in found), flush=True)

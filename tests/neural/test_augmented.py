@@ -1,0 +1,137 @@
+"""Training on new objects, drawn anew for every batch."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.model_selection import GridSearchCV
+
+from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
+from skpr.augmentation import RandomDeformation, ShiftFlipAugmenter
+from skpr.detector import BeamStop, PhotonNoise
+from skpr.metrics import relative_error
+from tests.conftest import random_objects
+
+SMALL = {"module__hidden_width": 16, "max_epochs": 3, "device": "cpu", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    objects = random_objects((8, 8), "float32", n_samples=48)
+    return FourierMagnitude().fit_transform(objects), objects
+
+
+class Doubling(TransformerMixin, BaseEstimator):
+    """An augmenter whose objects are easily told from others."""
+
+    def __init__(self, factor=2, offset=1):
+        self.factor = factor
+        self.offset = offset
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return self.factor * X + self.offset
+
+
+class Seen(PhaseRetrievalRegressor):
+    """Remembers the batches its network was trained on."""
+
+    def train_step_single(self, batch, **fit_params):
+        self.__dict__.setdefault("seen", []).append(batch)
+        return super().train_step_single(batch, **fit_params)
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_new_objects_come_with_their_magnitudes_in_the_same_units(centered, dtype):
+    x = random_objects((6, 7), dtype, n_samples=12)
+    magnitude = FourierMagnitude(fourier_shape=(12, 15), centered=centered).fit(x)
+    exposures = np.linspace(0.5, 3, 12, dtype=np.float32)[:, None, None]
+    b = exposures * magnitude.transform(x)
+    net = Seen(augmenter=Doubling(), centered=centered, batch_size=-1, **SMALL).fit(b, x)
+    for X, y in net.seen:
+        made = y.numpy()
+        order = [int(np.abs(2 * x + 1 - one).reshape(12, -1).max(1).argmin()) for one in made]
+        np.testing.assert_allclose(made, 2 * x[order] + 1, rtol=1e-6)
+        np.testing.assert_allclose(X.numpy(), exposures[order] * magnitude.transform(made), rtol=1e-4, atol=1e-4)
+
+
+def test_every_batch_draws_anew_and_the_seed_repeats(pairs):
+    nets = [Seen(augmenter=RandomDeformation(), batch_size=-1, **SMALL).fit(*pairs) for _ in range(2)]
+    sums = [sorted(y.sum().item() for y in y_batch) for _, y_batch in nets[0].seen]
+    assert sums[0] != sums[1] != sums[2]
+    np.testing.assert_array_equal(*(net.predict(pairs[0]) for net in nets))
+
+
+def test_predictions_and_the_augmenter_given_stay_as_they_are(pairs):
+    augmenter = RandomDeformation(rotation=2)
+    net = PhaseRetrievalRegressor(augmenter=augmenter, **SMALL).fit(*pairs)
+    assert not hasattr(augmenter, "object_shape_")
+    assert clone(net).augmenter.rotation == 2
+    np.testing.assert_array_equal(net.predict(pairs[0]), net.predict(pairs[0]))
+
+
+def test_validation_objects_are_not_deformed(pairs):
+    nets = [
+        PhaseRetrievalRegressor(augmenter=augmenter, early_stopping=True, **SMALL | {"lr": 1e-30}).fit(*pairs)
+        for augmenter in (Doubling(1, 0), Doubling())
+    ]
+    losses = [net.history[:, "valid_loss"] for net in nets]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_the_detector_sees_the_new_objects(pairs):
+    net = Seen(augmenter=RandomDeformation(), detector=BeamStop(3), **SMALL).fit(*pairs)
+    assert all(X.isnan().any() for X, _ in net.seen)
+    assert net.unmeasured_
+
+
+def test_its_parameters_are_parameters_of_the_network(pairs):
+    net = PhaseRetrievalRegressor(augmenter=RandomDeformation(), detector=PhotonNoise(1e6), **SMALL)
+    grid = {"augmenter__bend": [0.0, 0.02], "augmenter": [RandomDeformation(), None]}
+    with pytest.raises((ValueError, AttributeError)):
+        clone(net).set_params(augmenter=None, augmenter__bend=0.1)
+    grid.pop("augmenter")
+    search = GridSearchCV(net, grid | {"detector__n_photons": [1e5]}, cv=2).fit(*pairs)
+    assert search.best_estimator_.augmenter.bend in (0.0, 0.02)
+    assert search.best_estimator_.detector.n_photons == 1e5
+    model = make_phase_retriever(augmenter=RandomDeformation(), **SMALL).fit(pairs[1], pairs[1])
+    assert model.predict(pairs[1]).shape == pairs[1].shape
+
+
+def test_a_network_learns_rotations_it_was_shown_none_of():
+    rows, columns = np.meshgrid(np.linspace(-1, 1, 16), np.linspace(-1, 1, 16), indexing="ij")
+
+    def turned(angles):
+        c, s = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
+        u, v = c * rows + s * columns, c * columns - s * rows
+        return (np.exp(-3 * u**2 - 40 * v**2) * (1 + 0.5 * u)).astype(np.float32)
+
+    shown, others = turned(np.zeros(16)), turned(np.linspace(-0.35, 0.35, 41))
+    b, b_others = FourierMagnitude().fit_transform(shown), FourierMagnitude().fit_transform(others)
+    errors = []
+    for augmenter in (None, RandomDeformation(rotation=20, scale=0, shear=0, bend=0, probability=1)):
+        net = PhaseRetrievalRegressor(
+            augmenter=augmenter, max_epochs=300, batch_size=8, module__hidden_width=128, device="cpu", random_state=0
+        ).fit(b, shown)
+        errors.append(relative_error(others, net.predict(b_others)))
+    assert errors[1] < 0.3 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b, x: (b + 1, x), r"X differs from \|F y\| by a relative"),
+        (lambda b, x: (np.where(np.arange(16) < 2, np.nan, b).astype("float32"), x), r"X differs from \|F y\|"),
+        (lambda b, x: (np.fft.ifftshift(b, axes=(1, 2)), x), "check centered=True"),
+    ],
+)
+def test_magnitudes_of_other_objects_are_refused(change, message, pairs):
+    with pytest.raises(ValueError, match=message):
+        PhaseRetrievalRegressor(augmenter=RandomDeformation(), **SMALL).fit(*change(*pairs))
+
+
+def test_an_augmenter_that_changes_the_shape_is_refused(pairs):
+    with pytest.raises(ValueError, match=r"makes objects of shape \(12, 12\) of \(8, 8\); frame them before training"):
+        PhaseRetrievalRegressor(augmenter=ShiftFlipAugmenter(frame_shape=12), **SMALL).fit(*pairs)

@@ -1,0 +1,140 @@
+"""Fine-tuning a network to each sample by what was measured of it."""
+
+import joblib
+import numpy as np
+import pytest
+import torch
+
+from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
+from skpr.metrics import relative_error
+from tests.conftest import random_objects
+
+SMALL = {"module__hidden_width": 64, "max_epochs": 30, "device": "cpu", "random_state": 0, "mixed_precision": False}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Objects of a family with a few degrees of freedom, which a small network learns roughly."""
+    basis = random_objects((6, 9, 8), "float32", n_samples=1)[0]
+    weights = np.random.default_rng(1).random((300, 6)).astype(np.float32)
+    objects = np.abs(np.einsum("ni,ijk->njk", weights, basis))
+    magnitudes = 3 * FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor("unet", module__n_projections=0, module__width=8, **SMALL)
+    net.fit(magnitudes[:200], objects[:200])
+    return net, magnitudes[200:], objects[200:]
+
+
+def fourier_errors(net, magnitudes, objects):
+    made = 3 * FourierMagnitude().fit_transform(net.predict(magnitudes))
+    return np.linalg.norm((made - magnitudes).reshape(len(made), -1), axis=1) / np.linalg.norm(
+        magnitudes.reshape(len(made), -1), axis=1
+    )
+
+
+def test_images_come_nearer_to_their_magnitudes_step_by_step(fitted):
+    net, magnitudes, objects = fitted
+    means = [
+        fourier_errors(net.set_params(tuning_steps=steps, tuning_rate=0.01), magnitudes, objects).mean()
+        for steps in (0, 3, 10, 40)
+    ]
+    net.set_params(tuning_steps=0)
+    assert means[0] > means[1] > means[2] > means[3]
+    assert means[3] < 0.7 * means[0]
+
+
+def test_objects_come_nearer_too(fitted):
+    net, magnitudes, objects = fitted
+    before = relative_error(objects, net.predict(magnitudes))
+    after = relative_error(objects, net.set_params(tuning_steps=40, tuning_rate=0.01).predict(magnitudes))
+    net.set_params(tuning_steps=0)
+    assert after < 0.9 * before
+
+
+def test_the_network_itself_is_left_alone(fitted):
+    net, magnitudes, _ = fitted
+    before = net.predict(magnitudes)
+    state = {name: value.clone() for name, value in net.module_.state_dict().items()}
+    net.set_params(tuning_steps=5).predict(magnitudes)
+    net.set_params(tuning_steps=0)
+    assert all(torch.equal(value, state[name]) for name, value in net.module_.state_dict().items())
+    assert all(p.requires_grad and p.grad is None or p.grad is not None for p in net.module_.parameters())
+    assert not any(layer._forward_hooks for layer in net.module_.modules())
+    np.testing.assert_array_equal(net.predict(magnitudes), before)
+
+
+def test_a_sample_does_not_depend_on_its_batch(fitted):
+    net, magnitudes, _ = fitted
+    net.set_params(tuning_steps=10)
+    together = net.predict(magnitudes)
+    apart = np.concatenate([net.predict(magnitudes[:7]), net.predict(magnitudes[7:])])
+    net.set_params(tuning_steps=0)
+    np.testing.assert_allclose(apart, together, atol=1e-4 * np.abs(together).max())
+
+
+def test_negative_values_count_as_misfit(fitted):
+    net, magnitudes, _ = fitted
+    plain = net.predict(magnitudes).clip(max=0)
+    tuned = net.set_params(tuning_steps=40, tuning_rate=0.01).predict(magnitudes).clip(max=0)
+    net.set_params(tuning_steps=0)
+    assert np.square(tuned).sum() < 0.5 * np.square(plain).sum()
+
+
+def test_complex_objects_unmeasured_pixels_and_files(tmp_path):
+    objects = random_objects((6, 6), "complex64", n_samples=24)
+    magnitudes = FourierMagnitude(centered=False).fit_transform(objects)
+    magnitudes[:, 0, 0] = np.nan
+    net = PhaseRetrievalRegressor("mlp", centered=False, tuning_steps=3, **SMALL | {"max_epochs": 2})
+    prediction = net.fit(magnitudes, objects).predict(magnitudes)
+    assert np.isfinite(prediction).all()
+    joblib.dump(net, tmp_path / "net.joblib")
+    np.testing.assert_array_equal(joblib.load(tmp_path / "net.joblib").predict(magnitudes), prediction)
+
+
+def test_it_is_part_of_a_pipeline():
+    objects = random_objects((8, 8), "float32", n_samples=24)
+    model = make_phase_retriever(tuning_steps=2, **SMALL | {"max_epochs": 2}).fit(objects, objects)
+    assert model.predict(objects).shape == objects.shape
+
+
+def test_an_empty_pattern_stays_finite(fitted):
+    net, magnitudes, _ = fitted
+    found = net.set_params(tuning_steps=3).predict(np.concatenate([0 * magnitudes[:1], magnitudes[:1]]))
+    net.set_params(tuning_steps=0)
+    assert np.isfinite(found).all()
+    assert (found[0] == 0).all()
+
+
+class Convolution(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Conv2d(1, 1, 1)
+
+    def forward(self, features):
+        return self.layer(features[:, None, :8, :8])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"tuning_steps": -1}, "tuning_steps=-1 is not valid; give an integer >= 0"),
+        ({"tuning_steps": 1.5}, "tuning_steps=1.5 is not valid"),
+        ({"tuning_rate": 0}, "tuning_rate=0 is not valid; give a number > 0"),
+    ],
+)
+def test_bad_parameters_are_named_before_training_and_at_prediction(parameters, message):
+    objects = random_objects((8, 8), "float32", n_samples=8)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    small = SMALL | {"max_epochs": 1}
+    with pytest.raises(ValueError, match=message):
+        PhaseRetrievalRegressor(**small, **parameters).fit(magnitudes, objects)
+    net = PhaseRetrievalRegressor(**small).fit(magnitudes, objects)
+    with pytest.raises(ValueError, match=message):
+        net.set_params(**parameters).predict(magnitudes)
+
+
+def test_a_network_without_linear_layers_cannot_be_tuned():
+    objects = random_objects((8, 8), "float32", n_samples=8)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(Convolution, max_epochs=1, device="cpu", tuning_steps=2, random_state=0)
+    with pytest.raises(ValueError, match="needs linear layers to tune, but Convolution has none"):
+        net.fit(magnitudes, objects).predict(magnitudes)
