@@ -22,9 +22,11 @@ PRESETS = {
         "module": "unet",
         "module__hidden_width": 2048,
         "module__n_hidden_layers": 4,
+        "module__n_stages": 3,
+        "module__width": 64,
         "augmenter": RandomDeformation(),
         "lr": 1e-3,
-        "max_epochs": 24,
+        "max_epochs": 36,
         "batch_size": 256,
     },
 }
@@ -268,7 +270,7 @@ def make_phase_retriever(
         See :class:`skpr.PhaseRetrievalRegressor`; the preset's if not given.
     preset : {"fast", "accurate"}, default="fast"
         Where the regressor's parameters come from that are not given: "fast" is a perceptron with its defaults;
-        "accurate" a larger `"unet"`, trained twenty-four times over on objects that are deformed anew each time
+        "accurate" a larger `"unet"`, trained thirty-six times over on objects that are deformed anew each time
         (:class:`skpr.augmentation.RandomDeformation`), for some twenty times the work.
     oversampling, fourier_shape
         See :class:`skpr.FourierMagnitude`.

@@ -127,7 +127,7 @@ class UNet(nn.Module):
     width : int
         Feature maps of a stage's U-Net at its finer level.
     n_projections : int or None
-        Unrolled steps of each stage; `None` for 10 where the Fourier grid is larger than the object, else 0.
+        Unrolled steps of each stage; `None` for 20 where the Fourier grid is larger than the object, else 0.
     beta : float
         Feedback of these steps.
     stage_dropout : float
@@ -150,8 +150,8 @@ class UNet(nn.Module):
         hidden_width=1536,
         n_hidden_layers=3,
         dropout=0.0,
-        n_stages=3,
-        width=64,
+        n_stages=2,
+        width=32,
         n_projections=None,
         beta=0.9,
         stage_dropout=0.15,
@@ -164,7 +164,7 @@ class UNet(nn.Module):
         super().__init__()
         self.object_shape = tuple(object_shape)
         if n_projections is None:
-            n_projections = 10 if tuple(fourier_shape) != self.object_shape else 0
+            n_projections = 20 if tuple(fourier_shape) != self.object_shape else 0
         self.n_projections = n_projections
         self.beta = beta
         self.stage_dropout = stage_dropout

@@ -93,7 +93,7 @@ def test_stages_learn_from_a_guess_with_hidden_units_dropped():
     torch.testing.assert_close(mlp(b, b, dropout=0.0), plain)
 
 
-@pytest.mark.parametrize(("fourier_shape", "expected"), [((16, 12), 10), ((8, 6), 0), ((8, 12), 10)])
+@pytest.mark.parametrize(("fourier_shape", "expected"), [((16, 12), 20), ((8, 6), 0), ((8, 12), 20)])
 def test_unrolled_steps_are_for_oversampled_spectra(fourier_shape, expected):
     assert UNet(fourier_shape, (8, 6), hidden_width=8).n_projections == expected
 
