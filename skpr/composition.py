@@ -301,8 +301,11 @@ def make_phase_retriever(
     if boundary is None:
         boundary = "circular" if fourier_shape is None and oversampling == 1 else "zero"
     check_choice("preset", preset, tuple(PRESETS))
-    chosen = PRESETS[preset] | ({} if module is None else {"module": module}) | regressor_params
-    network = clone(PhaseRetrievalRegressor(device=device, random_state=random_state, **chosen))
+    chosen = dict(PRESETS[preset])
+    if module is not None and module != chosen["module"]:  # the preset's sizes are of its own network
+        chosen = {name: value for name, value in chosen.items() if not name.startswith("module__")} | {"module": module}
+    chosen |= {"device": device, "random_state": random_state}
+    network = clone(PhaseRetrievalRegressor(**chosen | regressor_params))
     canonicalizer = SymmetryCanonicalizer(shift, flip, phase, boundary=boundary)
     retriever = SymmetryBreakingRegressor(network, Pipeline([("canonicalize", canonicalizer)]))
     if isinstance(refiner, str) and refiner == "auto":

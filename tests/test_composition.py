@@ -200,3 +200,25 @@ class _Untrainable(KNeighborsRegressor):
 
     def fit(self, X, y):
         raise AssertionError("was trained")
+
+
+def test_presets_are_defaults_that_every_parameter_overrides():
+    regressor = make_phase_retriever(preset="accurate", max_epochs=3, module__width=8)[-1].regressor
+    assert (regressor.module, regressor.max_epochs, regressor.get_params()["module__width"]) == ("unet", 3, 8)
+    other = make_phase_retriever(preset="accurate")[-1].regressor
+    assert other.augmenter is not regressor.augmenter
+    regressor.augmenter.set_params(bend=0.5)
+    assert make_phase_retriever(preset="accurate")[-1].regressor.augmenter.bend == other.augmenter.bend != 0.5
+    perceptron = make_phase_retriever("mlp", preset="accurate", max_epochs=1, device="cpu", random_state=0)
+    perceptron.fit(np.ones((4, 6)), np.ones((4, 6)))
+    assert perceptron[-1].regressor_.max_epochs == 1
+    assert make_phase_retriever()[-1].regressor.module == "mlp"
+    with pytest.raises(ValueError, match="preset='best' is not valid; choose 'fast' or 'accurate'"):
+        make_phase_retriever(preset="best")
+
+
+def test_the_accurate_preset_trains():
+    objects = random_objects((8, 8), "float32", n_samples=16)
+    small = {"module__hidden_width": 8, "module__width": 8, "max_epochs": 1}
+    model = make_phase_retriever(preset="accurate", random_state=0, device="cpu", **small).fit(objects, objects)
+    assert model.predict(objects).shape == objects.shape

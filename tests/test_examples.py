@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -39,8 +40,9 @@ def test_symmetry_breaking(tmp_path):
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
 def test_symmetry_breaking_on_the_papers_data(tmp_path):
     small = ("--data", "fashion-mnist", "--module", "unet", "--variants", "both", "--train", 64, "--test", 16)
-    printed = run("plot_02_symmetry_breaking.py", *small, "--epochs", 1, "--figures", tmp_path)
+    printed = run("plot_02_symmetry_breaking.py", *small, "--epochs", 1, "--iterations", 2, "--figures", tmp_path)
     assert "0.161" in printed
+    assert "refined" in printed
 
 
 def test_symmetry_breaking_of_crystals_has_a_phase_to_break(tmp_path):
@@ -122,5 +124,26 @@ def test_iterative_benchmark():
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
-def test_published_setting_benchmark():
+def test_published_setting_benchmark(tmp_path):
     assert ".0646" in run("benchmarks/not_oversampled.py", "--images", 16, "--iterations", 20)
+    small = ("--images", 8, "--iterations", 2, "--train", 96, "--epochs", 1)
+    images = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=images, x_test=images[:8])
+    for data in ("nuclei", tmp_path / "images.npz"):
+        assert "network, fine-tuned" in run("benchmarks/not_oversampled.py", *small, "--data", data)
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
+def test_generalization_benchmark(tmp_path):
+    small = ("--train", 48, "--images", 4, "--epochs", 1, "--iterations", 3, "--module", "mlp", "--keep", tmp_path)
+    first, again = (run("benchmarks/generalization.py", *small) for _ in range(2))
+    assert first.count("random starts, iterated") == 3
+    assert "nan" not in first
+    assert first.split("fashion,")[1] == again.split("fashion,")[1]
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
+def test_cost_benchmark():
+    printed = run("benchmarks/cost.py", "--train", 48, "--images", 8, "--epochs", 1, "--iterations", 3)
+    assert "unet, single pass" in printed
+    assert "hio, " in printed

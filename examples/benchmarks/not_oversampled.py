@@ -2,7 +2,8 @@
 
 28 x 28 images with values from 0 to 1 on a 28 x 28 Fourier grid, free of noise; the first 1,024 test images. The
 prediction and its 180-degree rotation are registered to the truth by circular cross-correlation, then compared pixel
-by pixel, after values outside of 0 to 1 are set to these. SSIM is given for a data range of 2, as published, and of 1.
+by pixel. The network's values outside of 0 to 1 are set to these. SSIM is given for a data range of 2, as published,
+and of 1.
 
     SKPR_DATA=path/to/data python examples/benchmarks/not_oversampled.py --train 30000
 
@@ -73,7 +74,6 @@ def images():
 
 def report(name, found, seconds):
     """Print a row."""
-    found = found.clip(0, 1)
     error = orbit_mean_squared_error(test, found, boundary="circular")
     registered, _ = register(found, test, boundary="circular")
     similarities = [orbit_ssim(test, found, data_range=r, boundary="circular") for r in (2.0, 1.0)]
@@ -133,4 +133,4 @@ if arguments.train:
     for name, steps in (("network", 0), ("network, fine-tuned", min(errors, key=errors.get))):
         network.set_params(tuning_steps=steps)
         start = time.perf_counter()
-        report(name, network.predict(magnitudes), time.perf_counter() - start)
+        report(name, network.predict(magnitudes).clip(0, 1), time.perf_counter() - start)

@@ -78,22 +78,22 @@ for name, bound in [("template transform", 3.0), ("centroid transform", 1.0), ("
 objects = objects[: arguments.train]
 magnitudes = FourierMagnitude(fourier_shape=96).fit_transform(objects)
 for module in ("mlp", "unet"):
-    net = PhaseRetrievalRegressor(module, max_epochs=1, device=arguments.device, random_state=0)
+    net = PhaseRetrievalRegressor(module, max_epochs=1, mixed_precision=False, device=arguments.device, random_state=0)
     net.fit(magnitudes, objects)
 
     def epoch_by_hand(net=net):
         """The loop one would write: shuffle, cut batches, forward, backward, clip, step."""
         device = next(net.module_.parameters()).device
         X, y = torch.from_numpy(magnitudes), torch.from_numpy(objects)
-        optimizer = torch.optim.AdamW(net.module_.parameters(), lr=net.lr, weight_decay=0.2, betas=(0.9, 0.99))
+        weights, options = net.module_.parameters(), {"weight_decay": 0.2, "betas": (0.9, 0.99), "fused": True}
+        optimizer = torch.optim.AdamW(weights, lr=net.lr, **options)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, net.lr, total_steps=-(-len(X) // net.batch_size))
         net.module_.train()
         for index in torch.randperm(len(X)).split(net.batch_size):
             optimizer.zero_grad()
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-                prediction = net.module_(X[index].to(device))
+            prediction, target = net.module_(X[index].to(device)), y[index].to(device)
             outputs = prediction if isinstance(prediction, tuple) else (prediction,)
-            loss = sum(net.criterion_(output, y[index].to(device)) for output in outputs)
+            loss = sum(net.criterion_(output, target[: len(output)]) for output in outputs)
             loss.backward()
             loss.item()
             torch.nn.utils.clip_grad_norm_(net.module_.parameters(), 0.5)

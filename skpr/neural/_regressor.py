@@ -116,7 +116,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     Fine-tuning adds to the output of every linear layer of the network an offset for each sample, at first 0, and moves
     these offsets by Adam against `||F x| - b|^2 / |b|^2` of the network's image `x` on measured pixels, and against
     negative values where objects have none. Images stay near those the network can make, which iterations from its
-    prediction do not; as they fit ever better, the error falls and then rises, so few steps are better than many.
+    prediction do not; as they fit ever better, the error falls and then rises, so few steps are better than many. It
+    is for spectra that are not oversampled: the unrolled steps of `"unet"` pass no gradient, and where there are any,
+    iterations from the prediction (:class:`skpr.RefinedRegressor`) do better.
 
     Examples
     --------
