@@ -126,7 +126,7 @@ def test_iterative_benchmark():
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
 def test_published_setting_benchmark(tmp_path):
     assert ".0646" in run("benchmarks/not_oversampled.py", "--images", 16, "--iterations", 20)
-    small = ("--images", 8, "--iterations", 2, "--train", 96, "--epochs", 1)
+    small = ("--images", 4, "--iterations", 2, "--train", 96, "--held-out", 4, "--epochs", 1)
     images = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", x_train=images, x_test=images[:8])
     for data in ("nuclei", tmp_path / "images.npz"):

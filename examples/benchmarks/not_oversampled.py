@@ -42,6 +42,7 @@ parser.add_argument("--data", default="fashion-mnist", help="fashion-mnist, nucl
 parser.add_argument("--images", type=int, default=1024, help="test images")
 parser.add_argument("--iterations", type=int, default=1000)
 parser.add_argument("--train", type=int, default=0, help="training images of the network; 0 for none")
+parser.add_argument("--held-out", type=int, default=512, help="training images that choose the steps of fine-tuning")
 parser.add_argument("--epochs", type=int, default=None, help="those of the preset if not given")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--keep", type=Path, default=None, help="a file for the network, taken from there where it exists")
@@ -110,10 +111,10 @@ if arguments.train:
         random_state=arguments.seed,
         **chosen,
     )
-    objects, held_out = train[: arguments.train], train[arguments.train :][:512]
-    if len(held_out) < 64:  # of a small set an eighth is held out
-        cut = len(objects) - len(objects) // 8
-        objects, held_out = objects[:cut], objects[cut:][:512]
+    n_train = arguments.train
+    if len(train) < n_train + arguments.held_out:  # of a small set an eighth, at least, is held out
+        n_train = len(train) - max(1, len(train) // 8)
+    objects, held_out = train[:n_train], train[n_train:][: arguments.held_out]
     start = time.perf_counter()
     if arguments.keep and arguments.keep.exists():
         model = joblib.load(arguments.keep)
