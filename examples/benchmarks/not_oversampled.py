@@ -130,8 +130,9 @@ if arguments.train:
         found = network.set_params(tuning_steps=steps).predict(b_held_out).clip(0, 1)
         errors[steps] = orbit_mean_squared_error(held_out, found, boundary="circular")
     print("MSE on held-out training images by steps of fine-tuning: ", end="")
-    print(", ".join(f"{steps}: {error:.4f}" for steps, error in errors.items()), flush=True)
-    for name, steps in (("network", 0), ("network, fine-tuned", min(errors, key=errors.get))):
+    best = min(errors, key=errors.get)
+    print(", ".join(f"{steps}: {error:.4f}" for steps, error in errors.items()), f"; chosen: {best}", flush=True)
+    for name, steps in (("network", 0), ("network, fine-tuned", best)):
         network.set_params(tuning_steps=steps)
         start = time.perf_counter()
         report(name, network.predict(magnitudes).clip(0, 1), time.perf_counter() - start)
