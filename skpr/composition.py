@@ -271,7 +271,7 @@ def make_phase_retriever(
     preset : {"fast", "accurate"}, default="fast"
         Where the regressor's parameters come from that are not given: "fast" is a perceptron with its defaults;
         "accurate" a larger `"unet"`, trained thirty-six times over on objects that are deformed anew each time
-        (:class:`skpr.augmentation.RandomDeformation`), for some twenty times the work.
+        (:class:`skpr.augmentation.RandomDeformation`), at many times the cost.
     oversampling, fourier_shape
         See :class:`skpr.FourierMagnitude`.
     shift, flip, phase
