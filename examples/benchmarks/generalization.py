@@ -67,7 +67,8 @@ def trained(name, detector):
 
 def test_sets():
     """Up to `--images` objects of each kind, in frames."""
-    digits = zoom(load_digit_objects().data, (1, 3.5, 3.5), order=1).clip(0)
+    digits = load_digit_objects().data
+    digits = zoom(digits, (1, 28 / digits.shape[1], 28 / digits.shape[2]), order=1).clip(0)
     kinds = {
         "fashion": fetch_fashion_mnist("test").data,
         "digits": digits,
