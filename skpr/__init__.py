@@ -1,5 +1,6 @@
 """Phase retrieval in scikit-learn's language: symmetry-broken networks and classical algorithms."""
 
+from ._lazy import LazyBatch
 from .augmentation import ShiftFlipAugmenter
 from .canonicalization import SymmetryCanonicalizer
 from .composition import RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
@@ -14,6 +15,7 @@ __all__ = [
     "FourierMagnitude",
     "GaussianMagnitude",
     "IterativePhaseRetrieval",
+    "LazyBatch",
     "PhaseRetrievalRegressor",
     "ReconstructionDisplay",
     "RefinedRegressor",

@@ -1,4 +1,4 @@
-"""The package's boundary: what batches may come in, and how numpy and torch meet.
+"""The package's boundary: what batches may come in.
 
 Every public function and estimator takes batches whose first axis counts samples and whose remaining one to
 three axes are space. Inside, torch computes in the input's own precision; what came in goes out.
@@ -8,25 +8,10 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
+from ._lazy import NON_NEGATIVE, LazyBatch, is_on_disk, summary_of
+from ._tensors import float_dtype
+
 MAX_SAMPLE_AXES = 3
-CHUNK_VALUES = 1 << 19  # float32 values in the working set of one chunk: 2 MiB, about one core's cache
-
-
-def space_axes(batch):
-    """Axes of a batch that are space: all but the first."""
-    return tuple(range(1, batch.ndim))
-
-
-def float_dtype(dtype):
-    """The precision in which values of a NumPy `dtype` are computed.
-
-    Floating types of 32 and 64 bits and their complex pairs stay as they are; narrower floats, booleans and
-    integers of up to 16 bits become float32, which holds them exactly; everything else becomes float64.
-    """
-    dtype = np.dtype(dtype)
-    if dtype.kind == "c":
-        return np.dtype(np.complex64 if dtype.itemsize <= 8 else np.complex128)
-    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
 
 
 def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
@@ -34,7 +19,7 @@ def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
 
     Parameters
     ----------
-    batch : array-like or torch.Tensor of shape (n_samples, *sample_shape)
+    batch : array-like, torch.Tensor or array on disk of shape (n_samples, *sample_shape)
         One to three sample axes; numbers of any real or complex type.
     name : str
         What error messages call the batch.
@@ -45,7 +30,7 @@ def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
 
     Returns
     -------
-    ndarray or torch.Tensor
+    ndarray, torch.Tensor or LazyBatch
         The batch in float32, float64 or their complex pairs; not copied where its type is one of them.
 
     Raises
@@ -57,6 +42,8 @@ def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
     """
     if isinstance(batch, torch.Tensor):
         return _check_tensor(batch, name, allow_complex, ensure_all_finite)
+    if is_on_disk(batch):
+        return _check_lazy(LazyBatch(batch), name, allow_complex, ensure_all_finite)
     checks = {"dtype": None, "allow_nd": True, "ensure_all_finite": ensure_all_finite, "input_name": name}
     if not hasattr(batch, "dtype") and not hasattr(batch, "__dataframe__"):
         batch = np.asarray(batch)
@@ -73,14 +60,7 @@ def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
 def _check_tensor(batch, name, allow_complex, ensure_all_finite):
     if batch.is_complex():
         _check_complex_allowed(batch.dtype, name, allow_complex)
-    if batch.ndim < 2:
-        raise ValueError(
-            f"{name} has shape {tuple(batch.shape)}: a batch is (n_samples, *sample_shape). Reshape your data to "
-            "batch[None] if it is one sample"
-        )
-    if batch.shape[0] == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={tuple(batch.shape)}) while a minimum of 1 is required.")
-    _check_sample_axes(batch.shape, name)
+    _check_layout(batch.shape, name)
     if not batch.dtype.is_floating_point and not batch.is_complex():
         small = torch.bool, torch.uint8, torch.int8, torch.int16
         batch = batch.to(torch.float32 if batch.dtype in small else torch.float64)
@@ -90,6 +70,28 @@ def _check_tensor(batch, name, allow_complex, ensure_all_finite):
     if ensure_all_finite and bad.any():
         raise ValueError(f"Input {name} contains NaN or infinity: {int(bad.sum())} of {batch.numel()} values.")
     return batch
+
+
+def _check_lazy(batch, name, allow_complex, ensure_all_finite):
+    _check_layout(batch.shape, name)
+    if batch.dtype.kind == "c":
+        _check_complex_allowed(batch.dtype, name, allow_complex)
+    found = batch.summary if ensure_all_finite else NON_NEGATIVE
+    bad = found.n_infinite + (0 if ensure_all_finite == "allow-nan" else found.n_nan)
+    if bad:
+        raise ValueError(f"Input {name} contains NaN or infinity: {bad} of {batch.size} values.")
+    return batch
+
+
+def _check_layout(shape, name):
+    if len(shape) < 2:
+        raise ValueError(
+            f"{name} has shape {tuple(shape)}: a batch is (n_samples, *sample_shape). Reshape your data to "
+            "batch[None] if it is one sample"
+        )
+    if shape[0] == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={tuple(shape)}) while a minimum of 1 is required.")
+    _check_sample_axes(shape, name)
 
 
 def _check_complex_allowed(dtype, name, allow_complex):
@@ -146,21 +148,20 @@ def check_fitted_magnitudes(estimator, X, *, reset):
 
 def check_non_negative(X, whom):
     """Refuse negative magnitudes; NaN is neither."""
-    negative = X < 0
-    if negative.any():
+    lowest = summary_of(X).minimum
+    if lowest < 0:
         raise ValueError(
-            f"Negative values in data passed to {whom}: magnitudes are >= 0, the smallest here is "
-            f"{float(X[negative].min()):.4g}"
+            f"Negative values in data passed to {whom}: magnitudes are >= 0, the smallest here is {lowest:.4g}"
         )
 
 
 def check_some_measured(X):
     """Refuse samples of which no pixel was measured."""
-    hidden = (X != X).reshape(len(X), -1).all(1)
-    if hidden.any():
+    found = summary_of(X)
+    if found.n_hidden:
         raise ValueError(
-            f"X contains NaN in every pixel of {int(hidden.sum())} of {len(X)} samples, the first at index "
-            f"{int(to_tensor(hidden).int().argmax())}: nothing was measured there; leave such samples out"
+            f"X contains NaN in every pixel of {found.n_hidden} of {len(X)} samples, the first at index "
+            f"{found.first_hidden}: nothing was measured there; leave such samples out"
         )
 
 
@@ -175,91 +176,3 @@ def check_choice(name, value, choices):
 def check_boundary(boundary):
     """Refuse a boundary other than "zero" and "circular"."""
     return check_choice("boundary", boundary, ("zero", "circular"))
-
-
-def resolve_device(device):
-    """Turn "auto", a name or a `torch.device` into the name of a torch device that exists here."""
-    if device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        return str(torch.device(device))
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"device={device!r} is not a device; choose 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or a torch.device"
-        ) from error
-
-
-def to_tensor(array):
-    """A torch view of an array, copied only where torch cannot view it; tensors pass through."""
-    if isinstance(array, torch.Tensor):
-        return array
-    array = np.asarray(array)
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
-        array = array.copy()
-    return torch.from_numpy(array)
-
-
-def chunks_of(n_samples, values_per_sample):
-    """Slices of a batch that keep a chunk's working set near the cache."""
-    length = max(1, CHUNK_VALUES // max(1, values_per_sample))
-    return [slice(start, min(start + length, n_samples)) for start in range(0, n_samples, length)]
-
-
-def map_chunks(function, *batches, values_per_sample=None):
-    """Apply a batched torch function chunk by chunk: numpy in, numpy out; tensors in, tensors out.
-
-    Parameters
-    ----------
-    function : callable
-        Takes one tensor per batch, returns a tensor or a tuple of tensors with the chunk's length.
-    *batches : ndarray or torch.Tensor of shape (n_samples, ...)
-        Cut along the first axis. If any is a tensor, the result is tensors and gradients are kept.
-    values_per_sample : int, optional
-        Size of the function's working set for one sample; the size of a sample of the first batch if not given.
-
-    Returns
-    -------
-    ndarray, torch.Tensor or tuple of them
-    """
-    n_samples = batches[0].shape[0]
-    if values_per_sample is None:
-        values_per_sample = int(np.prod(batches[0].shape[1:]))
-    slices = chunks_of(n_samples, values_per_sample)
-    if any(isinstance(batch, torch.Tensor) for batch in batches):
-        device = next(batch.device for batch in batches if isinstance(batch, torch.Tensor))
-        if device.type != "cpu":
-            slices = chunks_of(n_samples, max(1, values_per_sample // 64))
-        results = [function(*(to_tensor(b[part]).to(device) for b in batches)) for part in slices]
-        return _joined(results, torch.cat)
-    out = None
-    with torch.no_grad():
-        for part in slices:
-            result = function(*(to_tensor(batch[part]) for batch in batches))
-            pieces = result if isinstance(result, tuple) else (result,)
-            if out is None:
-                out = tuple(_empty_like_batch(piece, n_samples) for piece in pieces)
-            for whole, piece in zip(out, pieces, strict=True):
-                torch.from_numpy(whole)[part].copy_(piece)
-    return _repacked(out, result)
-
-
-def _empty_like_batch(piece, n_samples):
-    dtype = torch.empty(0, dtype=piece.dtype).numpy().dtype
-    return np.empty((n_samples, *piece.shape[1:]), dtype=dtype)
-
-
-def _joined(results, join):
-    first = results[0]
-    if not isinstance(first, tuple):
-        return join(results)
-    return _repacked(tuple(join(parts) for parts in zip(*results, strict=True)), first)
-
-
-def _repacked(parts, template):
-    if not isinstance(template, tuple):
-        return parts[0]
-    return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)

@@ -1,6 +1,7 @@
 """Training sets made larger: random members of each object's orbit, and random objects like those there are."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,7 +11,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import check_boundary, check_fitted_batch, map_chunks, to_tensor
+from ._arrays import check_boundary, check_fitted_batch
+from ._lazy import map_batch
+from ._tensors import to_tensor
 from .symmetry import GroupElement, act, content_box
 
 __all__ = ["RandomDeformation", "ShiftFlipAugmenter", "draw_elements", "frame"]
@@ -216,7 +219,7 @@ class RandomDeformation(TransformerMixin, BaseEstimator):
         matrices = self._drawn_matrices(rng, n_samples, n_axes)
         bends = self.bend * rng.standard_normal((n_samples, n_axes, *[4] * n_axes))
         chosen = rng.random_sample(n_samples) < self.probability
-        return map_chunks(_deformed, X, matrices, bends, chosen)
+        return map_batch(_deformed, X, matrices, bends, chosen)
 
     def _drawn_matrices(self, rng, n_samples, n_axes):
         """Rotation, stretch and shear about the middle, in pixels."""
@@ -283,12 +286,13 @@ def frame(objects, frame_shape):
         return objects
     inside = tuple(slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(frame_shape, shape, strict=True))
 
-    def place(x):
-        framed = x.new_zeros((len(x), *frame_shape))
-        framed[(slice(None), *inside)] = x
-        return framed
+    return map_batch(partial(_placed, frame_shape=tuple(frame_shape), inside=inside), objects)
 
-    return map_chunks(place, objects)
+
+def _placed(objects, frame_shape, inside):
+    framed = objects.new_zeros((len(objects), *frame_shape))
+    framed[(slice(None), *inside)] = objects
+    return framed
 
 
 def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundary, random_state):

@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from ._arrays import space_axes
+from ._tensors import space_axes
 
 __all__ = ["blur", "coherence_transfer", "covariance_of_widths", "lag_fractions"]
 

@@ -13,7 +13,9 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import check_fitted_batch, map_chunks, space_axes
+from ._arrays import check_fitted_batch
+from ._lazy import NON_NEGATIVE, map_batch
+from ._tensors import space_axes
 
 __all__ = ["FourierMagnitude", "from_spectrum", "full_magnitudes", "mirrored", "oversampled_shape", "to_spectrum"]
 
@@ -158,7 +160,8 @@ class FourierMagnitude(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
-        return map_chunks(self._magnitudes, X, values_per_sample=math.prod(self.fourier_shape_))
+        values = math.prod(self.fourier_shape_)
+        return map_batch(self._magnitudes, X, values_per_sample=values, summary=NON_NEGATIVE)
 
     def _magnitudes(self, objects):
         magnitudes = to_spectrum(objects, self.fourier_shape_).abs()

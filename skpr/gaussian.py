@@ -1,6 +1,7 @@
 """The random forward model of generalized phase retrieval: magnitudes of Gaussian measurements."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import torch
@@ -8,7 +9,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import check_fitted_batch, map_chunks, to_tensor
+from ._arrays import check_fitted_batch
+from ._lazy import NON_NEGATIVE, map_batch
+from ._tensors import to_tensor
 from .fourier import oversampled_shape
 
 __all__ = ["GaussianMagnitude", "draw_gaussian_matrix"]
@@ -133,7 +136,8 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
             )
         dtype = sample.dtype.to_complex() if matrix.is_complex() else sample.dtype
         matrix = matrix.to(sample.device, dtype)
-        return map_chunks(lambda objects: _magnitudes(objects, matrix), X, values_per_sample=len(matrix))
+        magnitudes = partial(_magnitudes, matrix=matrix)
+        return map_batch(magnitudes, X, values_per_sample=len(matrix), summary=NON_NEGATIVE)
 
     def _resolved_n_measurements(self, n_values):
         if self.n_measurements is None:
@@ -157,4 +161,4 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
 
 def _magnitudes(objects, matrix):
     """`|A x|` of a tensor of objects."""
-    return (objects.flatten(1).to(matrix.dtype) @ matrix.T).abs()
+    return (objects.flatten(1).to(matrix.dtype) @ matrix.to(objects.device).T).abs()

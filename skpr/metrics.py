@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from sklearn.metrics import make_scorer
 
-from ._arrays import check_batch, check_choice, map_chunks, to_tensor
+from ._arrays import check_batch, check_choice
+from ._tensors import map_chunks, to_tensor
 from .coherence import blur, coherence_transfer
 from .fourier import FourierMagnitude
 from .symmetry import energy, inner, lost_energy, orbit_distance, register

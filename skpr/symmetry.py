@@ -16,13 +16,16 @@ All functions take NumPy arrays or torch tensors of shape (n_samples, \*object_s
 return what they were given, and keep gradients where the mathematics has them.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
-from ._arrays import check_boundary, map_chunks, space_axes
+from ._arrays import check_boundary
+from ._lazy import map_batch
+from ._tensors import map_chunks, space_axes
 
 __all__ = [
     "GroupElement",
@@ -82,7 +85,7 @@ def shift(objects, shifts, boundary="zero"):
     """
     check_boundary(boundary)
     shifts = _per_sample(shifts, (len(objects), objects.ndim - 1), "shifts")
-    return map_chunks(lambda x, t: _shift(x, t.to(torch.int64), boundary), objects, shifts)
+    return map_batch(partial(_shift_whole, boundary=boundary), objects, shifts)
 
 
 def flip(objects, where=None):
@@ -105,8 +108,8 @@ def flip(objects, where=None):
     array([[3., 2., 1.]])
     """
     if where is None:
-        return map_chunks(_flip, objects)
-    return map_chunks(_flip_where, objects, _per_sample(where, (len(objects),), "where"))
+        return map_batch(_flip, objects)
+    return map_batch(_flip_where, objects, _per_sample(where, (len(objects),), "where"))
 
 
 def rotate_phase(objects, phases):
@@ -122,7 +125,7 @@ def rotate_phase(objects, phases):
     -------
     ndarray or torch.Tensor of shape (n_samples, *object_shape)
     """
-    return map_chunks(_rotate_phase, objects, _per_sample(phases, (len(objects),), "phases"))
+    return map_batch(_rotate_phase, objects, _per_sample(phases, (len(objects),), "phases"))
 
 
 def act(objects, element, boundary="zero"):
@@ -373,6 +376,10 @@ def _signed_lags(flat_lags, sizes, boundary):
         return lags
     limits = torch.tensor(sizes, device=lags.device)
     return torch.where(lags < limits, lags, lags - torch.tensor(grid, device=lags.device))
+
+
+def _shift_whole(x, shifts, boundary):
+    return _shift(x, shifts.to(torch.int64), boundary)
 
 
 def _shift(x, shifts, boundary):

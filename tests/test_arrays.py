@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from skpr._arrays import check_batch, check_choice, float_dtype, map_chunks, resolve_device, to_tensor
+from skpr._arrays import check_batch, check_choice
+from skpr._tensors import float_dtype, map_chunks, resolve_device, to_tensor
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_arrays_torch_cannot_view_are_copied():
 
 def test_chunks_give_what_the_whole_gives(monkeypatch):
     batch = np.random.default_rng(0).random((7, 5))
-    monkeypatch.setattr("skpr._arrays.CHUNK_VALUES", 10)
+    monkeypatch.setattr("skpr._tensors.CHUNK_VALUES", 10)
     seen = []
 
     def doubled_and_summed(x):

@@ -108,7 +108,7 @@ def test_a_seed_draws_the_same_and_a_generator_anew(step):
 def test_the_result_does_not_depend_on_how_a_batch_is_cut(step, object_shape, monkeypatch):
     b = patterns(object_shape)[..., :-1]
     whole = clone(step).fit_transform(b)
-    monkeypatch.setattr("skpr._arrays.CHUNK_VALUES", 2 * b[0].size)
+    monkeypatch.setattr("skpr._tensors.CHUNK_VALUES", 2 * b[0].size)
     np.testing.assert_array_equal(clone(step).fit_transform(b), whole)
 
 

@@ -3,12 +3,15 @@
 import math
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_boundary, check_choice, check_fitted_batch, chunks_of, map_chunks, to_tensor
-from ..symmetry import energy, rotate_phase
+from .._arrays import check_boundary, check_choice, check_fitted_batch
+from .._lazy import NON_NEGATIVE, POOL_BYTES, LazyBatch
+from .._tensors import chunks_of, map_chunks, to_tensor
+from ..symmetry import act, energy, rotate_phase
 from ._flip_rules import FLIP_RULES, odd_features, principal_direction
 from ._search import Strategies, canonical_phases, canonicalize
 from ._shift_rules import SHIFT_RULES
@@ -16,6 +19,7 @@ from ._ties import to_double
 
 SHIFTS = (*SHIFT_RULES, "template", None)
 FLIPS = (*FLIP_RULES, "template", None)
+RUN = 64  # neighbours, in a sample of a larger training set
 PHASES = ("auto", "origin", "template", None)
 
 
@@ -52,6 +56,9 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         Whether objects lie in a dark frame or shifts wrap around, as they do without oversampling.
     max_iter : int, default=50
         Most passes over the training set for the template.
+    max_samples : int or None, default=50000
+        Most objects that template and direction are fitted on: of a larger training set, runs of neighbours at even
+        distances. `None` for all.
     tol : float, default=1e-4
         The template is done when a pass gains less than this, relative to its energy.
 
@@ -85,13 +92,24 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
     array([[0., 3., 1., 0., 0.], [0., 3., 1., 0., 0.]])
     """
 
-    def __init__(self, shift="template", flip="template", phase="auto", *, boundary="zero", max_iter=50, tol=1e-4):
+    def __init__(
+        self,
+        shift="template",
+        flip="template",
+        phase="auto",
+        *,
+        boundary="zero",
+        max_iter=50,
+        tol=1e-4,
+        max_samples=50000,
+    ):
         self.shift = shift
         self.flip = flip
         self.phase = phase
         self.boundary = boundary
         self.max_iter = max_iter
         self.tol = tol
+        self.max_samples = max_samples
 
     def fit(self, X, y=None):
         """Fit the template and the principal direction, where the strategies need them.
@@ -114,6 +132,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
         self._check_parameters()
         self._strategies = self._resolved_strategies()
+        X = _sampled(X, self.max_samples)
         for fitted in ("template_", "direction_"):
             if hasattr(self, fitted):
                 delattr(self, fitted)
@@ -140,13 +159,27 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "variance_")
         X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
-        return map_chunks(self._canonicalize, X, values_per_sample=2 * math.prod(self.object_shape_))
+        values = 2 * math.prod(self.object_shape_)
+        if not isinstance(X, LazyBatch):
+            return map_chunks(self._canonicalize, X, values_per_sample=values)
+        # one pass finds the group elements, which are few numbers; objects are moved when they are read
+        element = map_chunks(self._element, X, values_per_sample=values)
+        moved = act(X, element, self.boundary)
+        if X.summary.minimum >= 0 and (element.phase == 1).all():
+            moved.summary = NON_NEGATIVE
+        return moved
 
     def inverse_transform(self, X):
         """Return the objects as they are: the canonical member is a valid member of its orbit."""
         return X
 
     def _canonicalize(self, x, strategies=None):
+        return self._canonical(x, strategies)[0]
+
+    def _element(self, x):
+        return self._canonical(x)[1]
+
+    def _canonical(self, x, strategies=None):
         template, direction = getattr(self, "template_", None), getattr(self, "direction_", None)
         return canonicalize(
             x,
@@ -192,6 +225,8 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
             raise ValueError(f"max_iter={self.max_iter!r} is not valid; give an integer >= 1")
         if not isinstance(self.tol, Real) or self.tol < 0:
             raise ValueError(f"tol={self.tol!r} is not valid; give a number >= 0")
+        if self.max_samples is not None and not (isinstance(self.max_samples, Integral) and self.max_samples >= 1):
+            raise ValueError(f"max_samples={self.max_samples!r} is not valid; give an integer >= 1 or None")
 
     def _resolved_strategies(self):
         phase = self.phase
@@ -204,6 +239,16 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _sampled(X, max_samples):
+    """At most so many samples, in runs of neighbours, which are read together, at even distances."""
+    if max_samples is not None and len(X) > max_samples:
+        run = min(RUN, max_samples)
+        starts = np.linspace(0, len(X) - run, max_samples // run).astype(np.int64)
+        X = X[(starts[:, None] + np.arange(run)).ravel()]
+    # passes are many: what fits is read once
+    return np.asarray(X) if isinstance(X, LazyBatch) and X.nbytes <= POOL_BYTES else X
 
 
 def _starting_strategies(strategies):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..symmetry import correlations, energy, inner, rotate_phase, unit
+from ..symmetry import GroupElement, correlations, energy, inner, rotate_phase, unit
 from ..symmetry import flip as flip_objects
 from ..symmetry import shift as shift_objects
 from ._flip_rules import FLIP_RULES
@@ -70,12 +70,13 @@ def canonical_elements(x, strategies, template=None, direction=None):
 
 
 def canonicalize(x, strategies, template=None, direction=None):
-    """Move each object to its representative."""
+    """Representatives, and the group elements that take each object to its own."""
     shifts, flips = canonical_elements(x, strategies, template, direction)
     moved = shift_objects(flip_objects(x, flips), shifts, strategies.boundary)
     if strategies.phase is None:
-        return moved
-    return rotate_phase(moved, canonical_phases(moved, template if strategies.phase == "template" else None))
+        return moved, GroupElement(shifts, flips, moved.real.new_ones(len(x)))
+    phases = canonical_phases(moved, template if strategies.phase == "template" else None)
+    return rotate_phase(moved, phases), GroupElement(shifts, flips, phases)
 
 
 # --- shift and flip together -----------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._arrays import check_choice, space_axes
+from .._arrays import check_choice
+from .._tensors import space_axes
 from ..coherence import blur, coherence_transfer, covariance_of_widths
 from ._step import DetectorStep, is_range, one_an_axis, seeded_generator
 
@@ -68,6 +69,8 @@ class PhotonNoise(DetectorStep):
     True
     """
 
+    _draws_pixels = True
+
     def __init__(self, n_photons=1e6, random_state=None):
         self.n_photons = n_photons
         self.random_state = random_state
@@ -110,6 +113,8 @@ class ReadoutNoise(DetectorStep):
     >>> ReadoutNoise(0.0).fit_transform(np.array([[1.0, 2.0]]))
     array([[1., 2.]])
     """
+
+    _draws_pixels = True
 
     def __init__(self, sigma=1.0, random_state=None):
         self.sigma = sigma

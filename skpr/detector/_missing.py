@@ -89,6 +89,8 @@ class MissingPixels(DetectorStep):
     array([[ 1., nan]])
     """
 
+    _draws_pixels = True
+
     def __init__(self, mask=None, fraction=0.0, random_state=None):
         self.mask = mask
         self.fraction = fraction

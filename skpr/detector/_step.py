@@ -2,17 +2,20 @@
 
 import math
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_fitted_magnitudes, map_chunks
+from .._arrays import check_fitted_magnitudes
+from .._lazy import LazyBatch, map_batch, summary_of
 
 
 class DetectorStep(TransformerMixin, BaseEstimator):
     """A transformer of magnitudes; what it does to a chunk of them is its method `_act`."""
 
     _accepts_nan = True
+    _draws_pixels = False
 
     def fit(self, X, y=None):
         r"""Check the parameters and learn the shape.
@@ -49,9 +52,16 @@ class DetectorStep(TransformerMixin, BaseEstimator):
             In the precision of `X`; of another shape after :class:`Binning` and :class:`Cropping`.
         """
         check_is_fitted(self)
+        if self._draws_pixels and isinstance(X, np.memmap):
+            X = np.asarray(X)
         X = self._checked(X, reset=False)
+        if self._draws_pixels and isinstance(X, LazyBatch):
+            raise TypeError(
+                f"{type(self).__name__} draws every pixel anew: {X!r} would be another one each time it is read; give "
+                "this step to the regressor as detector=..., or transform an array in memory"
+            )
         action, draws = self._drawn(X)
-        return map_chunks(action, X, *draws)
+        return map_batch(action, X, *draws)
 
     def _drawn(self, X):
         """The action on a chunk of tensors, and what was drawn for each sample, cut along with the samples."""
@@ -59,7 +69,7 @@ class DetectorStep(TransformerMixin, BaseEstimator):
 
     def _checked(self, X, reset):
         X = check_fitted_magnitudes(self, X, reset=reset)
-        if not self._accepts_nan and (X != X).any():
+        if not self._accepts_nan and summary_of(X).n_nan:
             raise ValueError(
                 f"Input X contains NaN: {type(self).__name__} mixes neighbouring pixels; hide pixels in a later step"
             )

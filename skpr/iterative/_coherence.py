@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .._arrays import space_axes
+from .._tensors import space_axes
 from ..coherence import coherence_transfer, lag_fractions
 
 MAX_WIDTH = 3.0  # Fourier pixels; a wider kernel would leave nothing of an oversampled pattern's fringes

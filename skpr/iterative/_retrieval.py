@@ -8,15 +8,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import (
-    check_batch,
-    check_fitted_magnitudes,
-    check_some_measured,
-    chunks_of,
-    resolve_device,
-    to_tensor,
-)
+from .._arrays import check_batch, check_fitted_magnitudes, check_some_measured
 from .._progress import IterationLine
+from .._tensors import chunks_of, resolve_device, to_tensor
 from ..metrics import relative_error
 from ._loop import Shrinkwrap, run_schedule
 from ._problem import Problem

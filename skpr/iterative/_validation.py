@@ -5,7 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from .._arrays import check_choice, resolve_device
+from .._arrays import check_choice
+from .._tensors import resolve_device
 from ._problem import KINDS
 from ._schedule import check_count
 

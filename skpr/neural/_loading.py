@@ -3,14 +3,28 @@
 import numpy as np
 import torch
 from skorch.dataset import Dataset
+from torch.utils.data import Sampler
+
+from .._lazy import LazyBatch
 
 
 class BatchDataset(Dataset):
     """A skorch dataset that a `DataLoader` asks for whole batches.
 
     PyTorch's loader calls `__getitems__` with a batch of indices where a dataset has it; indexing sample by sample
-    and collating takes several times longer. Arrays may be NumPy arrays, memory maps or tensors on any device.
+    and collating takes several times longer. Arrays may be NumPy arrays, tensors on any device, or on disk: these are
+    read, and what transformers do to them is computed, a batch at a time on the network's device.
+
+    Parameters
+    ----------
+    X, y : ndarray, torch.Tensor or LazyBatch
+    device : str
+        Where batches from disk are computed.
     """
+
+    def __init__(self, X, y=None, device="cpu", **kwargs):
+        super().__init__(X, y, **kwargs)
+        self.device = device
 
     def __getitem__(self, index):
         return self.transform(self._take(self.X, index), self._take(self.y, index))
@@ -22,15 +36,40 @@ class BatchDataset(Dataset):
         """Cast to float32 or complex64 tensors; a missing target becomes zeros, which skorch ignores."""
         return X, torch.zeros(len(X)) if y is None else y
 
-    @staticmethod
-    def _take(data, index):
+    def _take(self, data, index):
         if data is None:
             return None
         part = data[index]
+        if isinstance(part, LazyBatch):
+            part = part.read(self.device)
         if isinstance(part, torch.Tensor):
             return part.to(torch.complex64 if part.is_complex() else torch.float32)
         part = np.ascontiguousarray(part, dtype=np.complex64 if part.dtype.kind == "c" else np.float32)
         return torch.from_numpy(part)
+
+
+class BlockShuffle(Sampler):
+    """Random order for samples read in blocks: blocks at random, and the samples of a pool of them.
+
+    Parameters
+    ----------
+    n_samples : int
+    block_rows, pool_rows : int
+        Neighbours that are read together, and samples that fit into memory.
+    """
+
+    def __init__(self, n_samples, block_rows, pool_rows):
+        self.n_samples, self.block_rows, self.pool_rows = n_samples, block_rows, pool_rows
+
+    def __len__(self):
+        return self.n_samples
+
+    def __iter__(self):
+        starts = torch.randperm(-(-self.n_samples // self.block_rows)) * self.block_rows
+        for pool in starts.split(max(1, self.pool_rows // self.block_rows)):
+            samples = (pool[:, None] + torch.arange(self.block_rows)).flatten()
+            samples = samples[samples < self.n_samples]
+            yield from samples[torch.randperm(len(samples))].tolist()
 
 
 def whole_batch(batch):

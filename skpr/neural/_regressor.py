@@ -13,9 +13,11 @@ from skorch import NeuralNetRegressor
 from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
 from skorch.dataset import ValidSplit
 
-from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_some_measured, resolve_device
+from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_some_measured
+from .._lazy import LazyBatch, summary_of
+from .._tensors import resolve_device
 from ..metrics import relative_error
-from ._loading import BatchDataset, whole_batch
+from ._loading import BatchDataset, BlockShuffle, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
@@ -285,7 +287,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         shape, is_complex = tuple(y.shape[1:]), _is_complex(y)
         if reset:
             self.object_shape_, self.is_complex_ = shape, is_complex
-            self.is_non_negative_ = not is_complex and bool(y.min() >= 0)
+            self.is_non_negative_ = not is_complex and summary_of(y).minimum >= 0
         elif (shape, is_complex) != (self.object_shape_, self.is_complex_):
             raise ValueError(
                 f"y has {'complex' if is_complex else 'real'} objects of shape {shape}, but the network was built for "
@@ -299,7 +301,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         return X
 
     def _check_unmeasured(self, X):
-        unmeasured = 0 if self.unmeasured_ else int((X != X).sum())
+        unmeasured = 0 if self.unmeasured_ else summary_of(X).n_nan
         if unmeasured:
             raise ValueError(
                 f"X contains NaN, {unmeasured} unmeasured pixels, but the network was trained on complete patterns; "
@@ -415,6 +417,30 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             callbacks.append(("early_stopping", best_weights_kept(self.n_iter_no_change)))
         return callbacks
 
+    def get_dataset(self, X, y=None):
+        """skorch's, which computes what comes from disk where the network is."""
+        dataset = super().get_dataset(X, y)
+        if isinstance(dataset, BatchDataset) and not self.get_params_for("iterator_train").get("num_workers"):
+            dataset.device = resolve_device(self.device)
+        return dataset
+
+    def get_iterator(self, dataset, training=False):
+        """skorch's, which shuffles what comes from disk so that neighbours are read together."""
+        held = getattr(dataset, "dataset", dataset)  # the training part of one
+        on_disk = [data for data in (getattr(held, "X", None), getattr(held, "y", None)) if isinstance(data, LazyBatch)]
+        given = self.get_params_for("iterator_train")
+        pool = min((batch.pool_rows for batch in on_disk), default=len(dataset))
+        if not training or not given.get("shuffle") or "sampler" in given or pool >= len(dataset):
+            return super().get_iterator(dataset, training)
+        order = BlockShuffle(len(dataset), max(batch.block_rows for batch in on_disk), pool)
+        return self.iterator_train(
+            dataset,
+            **{"batch_size": self._batch_length(dataset)} | given | {"shuffle": False, "sampler": order},
+        )
+
+    def _batch_length(self, dataset):
+        return self.batch_size if self.batch_size > 0 else len(dataset)
+
     def get_split_datasets(self, X, y=None, **fit_params):
         """Hold out a validation set where early stopping needs one and `train_split` gives none."""
         if self.train_split is not None or not self.early_stopping:
@@ -426,7 +452,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 f"{n_samples} leaves none to train on"
             )
         seed = int(torch.randint(2**31 - 1, ()))
-        return ValidSplit(float(self.validation_fraction), random_state=seed)(self.get_dataset(X, y))
+        parts = ValidSplit(float(self.validation_fraction), random_state=seed)(self.get_dataset(X, y))
+        for part in parts:  # neighbours stay neighbours: batches are shuffled later
+            part.indices = np.sort(part.indices)
+        return parts
 
     # --- device, precision and persistence -----------------------------------------------------------------------
 
@@ -530,4 +559,4 @@ def _accepted(module, offered):
 
 
 def _is_complex(batch):
-    return batch.is_complex() if isinstance(batch, torch.Tensor) else np.iscomplexobj(batch)
+    return batch.is_complex() if isinstance(batch, torch.Tensor) else batch.dtype.kind == "c"

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import nn
 
-from .._arrays import chunks_of, space_axes, to_tensor
+from .._tensors import chunks_of, space_axes, to_tensor
 from ..symmetry import energy
 
 SCALINGS = {"sqrt": torch.sqrt, "log": lambda b: torch.log1p(10 * b), None: lambda b: b}

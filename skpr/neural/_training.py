@@ -10,8 +10,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
-from .._arrays import to_tensor
 from .._progress import shows_progress
+from .._tensors import to_tensor
 from ..fourier import FourierMagnitude
 from ..symmetry import energy
 
@@ -89,7 +89,8 @@ def fitted_detector(detector, magnitudes):
     if detector is None:
         return None
     detector = _drawing_anew(detector)
-    seen = detector.fit(magnitudes[:1]).transform(magnitudes[:1])
+    first = to_tensor(magnitudes[:1])
+    seen = detector.fit(first).transform(first)
     if seen.shape[1:] != magnitudes.shape[1:]:
         raise ValueError(
             f"detector={detector!r} makes patterns of shape {tuple(seen.shape[1:])} of {tuple(magnitudes.shape[1:])}; "

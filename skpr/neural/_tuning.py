@@ -5,7 +5,7 @@ import contextlib
 import torch
 from torch import nn
 
-from .._arrays import space_axes
+from .._tensors import space_axes
 from ..iterative._problem import Problem
 
 

@@ -1,0 +1,259 @@
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from sklearn.model_selection import cross_val_score
+
+import skpr._lazy
+from skpr import (
+    FourierMagnitude,
+    GaussianMagnitude,
+    IterativePhaseRetrieval,
+    LazyBatch,
+    PhaseRetrievalRegressor,
+    ShiftFlipAugmenter,
+    SymmetryCanonicalizer,
+    make_phase_retriever,
+)
+from skpr.augmentation import RandomDeformation
+from skpr.detector import BeamStop, Binning, PhotonNoise
+from skpr.metrics import relative_error
+from skpr.neural._loading import BlockShuffle
+
+N_SAMPLES = 50
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def objects(rng):
+    """Real objects that are not symmetric, in a dark frame."""
+    return np.pad(rng.random((N_SAMPLES, 5, 6)).astype(np.float32), ((0, 0), (2, 2), (3, 2)))
+
+
+@pytest.fixture(params=["memmap", "hdf5", "zarr", "dask"])
+def on_disk(request, tmp_path, objects):
+    """The same objects, on disk."""
+    if request.param == "memmap":
+        np.save(tmp_path / "objects.npy", objects)
+        yield np.load(tmp_path / "objects.npy", mmap_mode="r")
+    elif request.param == "hdf5":
+        with h5py.File(tmp_path / "objects.h5", "w") as file:
+            yield file.create_dataset("objects", data=objects, chunks=(7, 9, 11), compression="gzip")
+    elif request.param == "zarr":
+        zarr = pytest.importorskip("zarr")
+        array = zarr.create_array(str(tmp_path / "objects.zarr"), shape=objects.shape, dtype="f4", chunks=(7, 9, 11))
+        array[:] = objects
+        yield array
+    else:
+        dask = pytest.importorskip("dask.array")
+        yield dask.from_array(objects, chunks=(7, 9, 11))
+
+
+@pytest.fixture
+def small_blocks(monkeypatch, objects):
+    """Blocks and pools of a few samples, so that a small file has many."""
+    monkeypatch.setattr(skpr._lazy, "BLOCK_BYTES", 7 * objects[0].nbytes)
+    monkeypatch.setattr(skpr._lazy, "POOL_BYTES", 15 * objects[0].nbytes)
+    monkeypatch.setattr(skpr._lazy, "READ_VALUES", 4 * objects[0].size)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(
+    "index",
+    [slice(None), slice(3, 40, 7), slice(30, 2, -5), [4, 4, 1, 49], [-1, -50], np.arange(N_SAMPLES) % 3 == 0, []],
+    ids=["all", "some", "back", "list", "last", "mask", "none"],
+)
+def test_a_part_of_it_is_that_part_of_the_array(on_disk, objects, index):
+    batch = LazyBatch(on_disk)
+    np.testing.assert_array_equal(np.asarray(batch[index]), objects[index])
+    np.testing.assert_array_equal(np.asarray(batch[5:45][::-1][[0, 3]]), objects[5:45][::-1][[0, 3]])
+    np.testing.assert_array_equal(batch[-2], objects[-2])
+    np.testing.assert_array_equal(batch + 1, objects + 1)
+
+
+def test_it_looks_like_an_array(on_disk, objects):
+    batch = LazyBatch(on_disk)
+    assert (batch.shape, batch.dtype, batch.ndim) == (objects.shape, objects.dtype, objects.ndim)
+    assert (len(batch), batch.size, batch.nbytes) == (len(objects), objects.size, objects.nbytes)
+    np.testing.assert_array_equal(np.array(batch, dtype=np.float64), objects)
+    np.testing.assert_array_equal(next(iter(batch)), objects[0])
+
+
+@pytest.mark.parametrize("index", [[50], [-51], [[0]], np.ones(3, bool), [0.5], (0, 1)], ids=str)
+def test_what_is_no_sample_is_refused(on_disk, index):
+    with pytest.raises(IndexError):
+        LazyBatch(on_disk)[index]
+
+
+@pytest.mark.parametrize("array", [[1.0], "objects.npy", None], ids=str)
+def test_what_is_not_on_disk_is_refused(array):
+    with pytest.raises(TypeError, match="not an array on disk"):
+        LazyBatch(array)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        FourierMagnitude(oversampling=2.2),
+        FourierMagnitude(centered=False),
+        GaussianMagnitude(random_state=0),
+        ShiftFlipAugmenter(frame_shape=14, random_phase=True, random_state=0),
+        RandomDeformation(random_state=0),
+        SymmetryCanonicalizer(),
+        SymmetryCanonicalizer("centroid", "bispectrum", None),
+        SymmetryCanonicalizer("box", None, boundary="circular", max_samples=40),
+        BeamStop(2, random_state=0),
+        Binning(2),
+    ],
+    ids=repr,
+)
+def test_transformers_make_of_it_what_they_make_of_the_array(transformer, on_disk, objects):
+    expected = transformer.fit_transform(objects)
+    made = transformer.fit_transform(LazyBatch(on_disk))
+    assert isinstance(made, LazyBatch)
+    assert (made.shape, made.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(np.asarray(made), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(made[[30, 2]]), expected[[30, 2]], rtol=1e-5, atol=1e-6)
+
+
+def test_complex_objects_are_read_too(tmp_path, rng):
+    objects = (rng.random((9, 6, 5)) + 1j * rng.random((9, 6, 5))).astype(np.complex64)
+    np.save(tmp_path / "objects.npy", objects)
+    batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r"))
+    canonical = SymmetryCanonicalizer().fit_transform(batch)
+    np.testing.assert_allclose(np.asarray(canonical), SymmetryCanonicalizer().fit_transform(objects), atol=1e-5)
+    assert relative_error(batch, canonical) < 1e-10
+
+
+def test_integers_are_read_in_a_precision_that_holds_them(tmp_path):
+    np.save(tmp_path / "objects.npy", np.arange(12, dtype=">u2").reshape(4, 3))
+    batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r"))
+    assert batch.dtype == np.float32
+    np.testing.assert_array_equal(np.asarray(batch), np.arange(12).reshape(4, 3))
+
+
+def test_steps_that_draw_every_pixel_refuse_it(on_disk):
+    step = PhotonNoise(random_state=0).fit(LazyBatch(on_disk))
+    with pytest.raises(TypeError, match="detector="):
+        step.transform(LazyBatch(on_disk))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "contains NaN or infinity: 1 of"), (np.inf, "contains NaN or infinity: 1 of")]
+)
+def test_bad_values_on_disk_are_found(tmp_path, objects, value, message):
+    objects[33, 2, 1] = value
+    np.save(tmp_path / "objects.npy", objects)
+    with pytest.raises(ValueError, match=message):
+        FourierMagnitude().fit(np.load(tmp_path / "objects.npy", mmap_mode="r"))
+
+
+def test_magnitudes_on_disk_are_checked(tmp_path, objects):
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    retriever = IterativePhaseRetrieval(n_iter=2, random_state=0)
+    for change, message in ((-1.0, "Negative values"), (np.nan, "NaN in every pixel of 1 of 50 samples.*index 7")):
+        magnitudes[7] = change
+        np.save(tmp_path / "magnitudes.npy", magnitudes)
+        with pytest.raises(ValueError, match=message):
+            retriever.fit(np.load(tmp_path / "magnitudes.npy", mmap_mode="r"))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_what_was_checked_is_not_read_again(on_disk):
+    batch = LazyBatch(on_disk)
+    assert batch.summary.minimum >= 0
+    assert batch[:7].summary is batch.summary  # holds for some what holds for all
+    assert FourierMagnitude().fit_transform(batch).__dict__["summary"].n_nan == 0
+    assert SymmetryCanonicalizer().fit_transform(batch).__dict__["summary"].minimum == 0
+
+
+def test_pickles_hold_the_place_and_not_the_data(on_disk, objects):
+    made = FourierMagnitude().fit_transform(LazyBatch(on_disk)[3:20])
+    if type(on_disk).__module__.startswith("h5py"):
+        on_disk.file.flush()
+    if not type(on_disk).__module__.startswith("dask"):  # which holds these in memory
+        assert len(pickle.dumps(LazyBatch(on_disk))) < 2000
+    again = pickle.loads(pickle.dumps(made))
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(made))
+
+
+def test_views_of_a_memory_map_are_found_again(tmp_path, objects):
+    np.save(tmp_path / "objects.npy", objects)
+    view = np.load(tmp_path / "objects.npy", mmap_mode="r")[5:][2:30]
+    np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(LazyBatch(view)))), objects[7:35])
+
+
+@pytest.mark.parametrize("n_samples", [1, 10, 23])
+@pytest.mark.parametrize("block_rows", [1, 4])
+def test_shuffling_in_blocks_takes_every_sample_once(n_samples, block_rows):
+    order = list(BlockShuffle(n_samples, block_rows, pool_rows=8))
+    assert sorted(order) == list(range(n_samples))
+    for start in range(0, n_samples, 8):  # a pool of them has few blocks
+        assert len({i // block_rows for i in order[start : start + 8]}) <= 8 // block_rows + 1
+
+
+def fitted(X, y=None, **parameters):
+    parameters = {"max_epochs": 3, "batch_size": 8, "module__hidden_width": 16, "device": "cpu"} | parameters
+    return make_phase_retriever(**parameters, random_state=0).fit(X, X if y is None else y)
+
+
+def test_a_network_trained_from_disk_is_the_one_trained_from_memory(on_disk, objects):
+    batch = LazyBatch(on_disk)
+    from_disk, from_memory = fitted(batch), fitted(objects)
+    expected = from_memory.predict(objects)
+    np.testing.assert_allclose(from_disk.predict(batch), expected, atol=1e-4 * expected.max())
+    assert from_disk.score(batch, batch) == pytest.approx(from_memory.score(objects, objects), abs=1e-4)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_network_learns_from_more_than_a_pool(on_disk, objects, early_stopping):
+    model = fitted(on_disk, max_epochs=40, early_stopping=early_stopping)
+    worse = fitted(on_disk, max_epochs=1)
+    assert model.score(objects, objects) > worse.score(objects, objects)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_one_pass_reads_each_block_once(on_disk, monkeypatch):
+    if isinstance(on_disk, np.memmap):
+        pytest.skip("the operating system keeps what was read of a memory map")
+    batch = LazyBatch(on_disk)
+    read = []
+    keep = type(batch._store)._block
+
+    def block(self, number):
+        if number not in self.blocks:
+            read.append(number)
+        return keep(self, number)
+
+    monkeypatch.setattr(type(batch._store), "_block", block)
+    loader = PhaseRetrievalRegressor(batch_size=4)
+    for _ in loader.get_iterator(loader.get_dataset(batch, batch), training=True):
+        pass
+    assert sorted(read) == list(range(-(-N_SAMPLES // batch.block_rows)))
+
+
+def test_cross_validation_splits_without_reading(on_disk, objects):
+    model = make_phase_retriever(max_epochs=2, module__hidden_width=8, random_state=0, device="cpu")
+    scores = cross_val_score(model, LazyBatch(on_disk), LazyBatch(on_disk), cv=3)
+    np.testing.assert_allclose(scores, cross_val_score(model, objects, objects, cv=3), atol=1e-3)
+
+
+def test_retrieval_reads_magnitudes_from_disk(on_disk, objects):
+    magnitudes = FourierMagnitude().fit_transform(LazyBatch(on_disk)[:6])
+    retriever = IterativePhaseRetrieval(n_iter=5, random_state=0)
+    expected = retriever.fit(np.asarray(magnitudes)).predict(np.asarray(magnitudes))
+    np.testing.assert_allclose(retriever.fit(magnitudes).predict(magnitudes), expected, rtol=1e-5)
+
+
+def test_it_is_computed_where_it_is_asked_for(on_disk):
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    assert FourierMagnitude().fit_transform(LazyBatch(on_disk)).read("cuda").device.type == "cuda"
