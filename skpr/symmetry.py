@@ -316,9 +316,10 @@ def inner(x, y):
 
 
 def unit(values):
-    """`values / |values|`, and 1 where the value is 0; the sign, for real values."""
+    """`values / |values|`, and 1 where the value is 0 or too small to divide by; the sign, for real values."""
     if values.is_complex():
-        return torch.where(values == 0, torch.ones_like(values), values.sgn())
+        none = values.real.abs() + values.imag.abs() < torch.finfo(values.real.dtype).tiny
+        return torch.where(none, 1.0, torch.where(none, 1.0, values).sgn())
     return torch.where(values < 0, -1.0, 1.0).to(values.dtype)
 
 

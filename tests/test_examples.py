@@ -124,13 +124,18 @@ def test_iterative_benchmark():
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
-def test_published_setting_benchmark(tmp_path):
+def test_published_setting_benchmark():
     assert ".0646" in run("benchmarks/not_oversampled.py", "--images", 16, "--iterations", 20)
+
+
+def test_published_setting_benchmark_on_other_images(tmp_path):
     small = ("--images", 4, "--iterations", 2, "--train", 96, "--held-out", 4, "--epochs", 1)
     images = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", x_train=images, x_test=images[:8])
-    for data in ("nuclei", tmp_path / "images.npz"):
-        assert "network, fine-tuned" in run("benchmarks/not_oversampled.py", *small, "--data", data)
+    for keep in ((), ("--keep", tmp_path), ("--keep", tmp_path)):
+        printed = run("benchmarks/not_oversampled.py", *small, "--data", tmp_path / "images.npz", *keep)
+        assert "network, fine-tuned" in printed
+        assert "network trained on 96 images" in printed
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")

@@ -215,3 +215,11 @@ def test_independent_noise_does_not_correlate_on_outer_rings(shape):
     _, values, threshold = fourier_ring_correlation(*np.random.default_rng(1).normal(size=(2, *shape)))
     outer = slice(len(values) // 2, None)
     assert (values[outer] < threshold[outer]).mean() > 0.8
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_predictions_too_faint_to_divide_by_have_an_error(dtype):
+    truth = random_objects((8, 8), dtype)
+    faint = (1e-42 * truth).astype(dtype)
+    errors = relative_error(truth, faint, multioutput="raw_values")
+    assert ((errors >= 0) & (errors <= 1)).all()

@@ -51,7 +51,9 @@ def crystals(n_samples, seed):
 
 def fitted(training, magnitudes, objects):
     """A network trained on raw or canonical objects, and the seconds it took."""
-    path = arguments.keep / f"complex_crystals_{training}.joblib" if arguments.keep else None
+    settings = (training, arguments.module, arguments.size, arguments.max_phase, arguments.train, arguments.epochs)
+    name = f"complex_crystals_{'_'.join(map(str, settings))}_{arguments.seed}.joblib"
+    path = arguments.keep / name if arguments.keep else None
     if path is not None and path.exists():
         return joblib.load(path)
     network = PhaseRetrievalRegressor(

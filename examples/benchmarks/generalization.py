@@ -49,7 +49,8 @@ def framed(images, seed):
 
 def trained(name, detector):
     """A network on canonical objects, or the one that was kept."""
-    path = arguments.keep and arguments.keep / f"{name}_{arguments.module}_{arguments.train}.joblib"
+    settings = (name, arguments.module, arguments.train, arguments.epochs, arguments.seed)
+    path = arguments.keep and arguments.keep / f"{'_'.join(map(str, settings))}.joblib"
     if path and path.exists():
         return joblib.load(path)
     objects = framed(fetch_fashion_mnist("train").data[: arguments.train], arguments.seed + 1)
@@ -95,7 +96,8 @@ for kind, objects in test_sets().items():
     rows = {f"network, {name} training": [model.predict(b) for b in patterns] for name, model in networks.items()}
     for name, found in list(rows.items()):
         rows[f"{name}, iterated"] = [refined(b, objects, x) for b, x in zip(patterns, found, strict=True)]
-        rows[f"{name}, settled"] = [refined(b, objects, x, **settle) for b, x in zip(patterns, found, strict=True)]
+        counted = zip(patterns[:-1], found, strict=False)  # exact magnitudes are no counts
+        rows[f"{name}, settled"] = [refined(b, objects, x, **settle) for b, x in counted]
     rows["random starts, iterated"] = [refined(b, objects, None) for b in patterns]
     for name, found in rows.items():
         print(f"{name:<34}" + "".join(f"{relative_error(objects, x):>9.4f}" for x in found), flush=True)

@@ -45,7 +45,7 @@ parser.add_argument("--train", type=int, default=0, help="training images of the
 parser.add_argument("--held-out", type=int, default=512, help="training images that choose the steps of fine-tuning")
 parser.add_argument("--epochs", type=int, default=None, help="those of the preset if not given")
 parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--keep", type=Path, default=None, help="a file for the network, taken from there where it exists")
+parser.add_argument("--keep", type=Path, default=None, help="folder for the network, taken from there where it is")
 arguments = parser.parse_args()
 
 
@@ -70,7 +70,10 @@ def images():
         parts = fetch_fashion_mnist("train").data, fetch_fashion_mnist("test").data
     else:
         parts = nuclei() if arguments.data == "nuclei" else stored(Path(arguments.data))
-    return [part / np.float32(255) if part.dtype == np.uint8 else part.astype(np.float32) for part in parts]
+    parts = [part / np.float32(255) if part.dtype == np.uint8 else part.astype(np.float32) for part in parts]
+    if not all(part.min() >= 0 and part.max() <= 1 for part in parts):
+        raise ValueError(f"--data {arguments.data} has values that are neither bytes nor from 0 to 1")
+    return parts
 
 
 def report(name, found, seconds):
@@ -112,16 +115,19 @@ if arguments.train:
         **chosen,
     )
     n_train = arguments.train
-    if len(train) < n_train + arguments.held_out:  # of a small set an eighth, at least, is held out
-        n_train = len(train) - max(1, len(train) // 8)
+    if len(train) < n_train + arguments.held_out:  # of a small set an eighth is held out
+        n_train = len(train) - min(arguments.held_out, max(1, len(train) // 8))
     objects, held_out = train[:n_train], train[n_train:][: arguments.held_out]
     start = time.perf_counter()
-    if arguments.keep and arguments.keep.exists():
-        model = joblib.load(arguments.keep)
+    settings = (Path(arguments.data).stem, len(objects), arguments.epochs, arguments.seed)
+    path = arguments.keep and arguments.keep / f"{'_'.join(map(str, settings))}.joblib"
+    if path and path.exists():
+        model = joblib.load(path)
     else:
         model.fit(objects, objects)
-        if arguments.keep:
-            joblib.dump(model, arguments.keep)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            joblib.dump(model, path)
     print(f"network trained on {len(objects)} images in {time.perf_counter() - start:.0f} s", flush=True)
     network = model[-1].regressor_
     b_held_out = magnitude.transform(held_out)

@@ -61,7 +61,10 @@ def fetch_fashion_mnist(subset="train", *, data_home=None, download_if_missing=T
         if not download_if_missing:
             raise OSError(f"{path} does not exist, and download_if_missing=False; set data_home or SKPR_DATA")
         _download(path, archive_hash)
-    images = read_idx_images(path, content_hash)
+    try:
+        images = read_idx_images(path, content_hash)
+    except OSError as error:
+        raise OSError(f"{error}; delete it to download it again") from error
     objects = images.astype(np.float32) / np.float32(255)
     return as_bunch(objects, return_X_y, f"Fashion-MNIST, {subset} images (Zalando Research, MIT licence)")
 
@@ -88,15 +91,17 @@ def read_idx_images(path, content_hash=None):
         with gzip.open(path) as file:
             content = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise OSError(f"{path} cannot be read as a gzip file: {error}; delete it to download it again") from error
+        raise OSError(f"{path} cannot be read as a gzip file: {error}") from error
     if content_hash and hashlib.md5(content, usedforsecurity=False).hexdigest() != content_hash:
-        raise OSError(f"{path} is not the original data set (MD5 differs); delete it to download it again")
+        raise OSError(f"{path} is not the original data set: its MD5 is not {content_hash}")
     if len(content) < 16:
         raise OSError(f"{path} holds {len(content)} bytes, too few for an idx header")
     magic, n_samples, height, width = struct.unpack(">4I", content[:16])
-    if magic != 2051 or len(content) != 16 + n_samples * height * width:
-        raise OSError(f"{path} is not an idx3-ubyte file of {n_samples} images of {height} x {width} pixels")
-    return np.frombuffer(content, np.uint8, offset=16).reshape(n_samples, height, width)
+    if magic != 2051:
+        raise OSError(f"{path} is no idx3-ubyte file of images: it begins with {magic}, not with 2051")
+    if len(content) != 16 + n_samples * height * width:
+        raise OSError(f"{path} holds {len(content)} bytes, not {n_samples} images of {height} x {width} pixels")
+    return np.frombuffer(content, np.uint8, offset=16).reshape(n_samples, height, width).copy()
 
 
 def _download(path, archive_hash):

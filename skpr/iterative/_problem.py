@@ -67,9 +67,9 @@ class Problem:
         if self.coherence is not None:
             self.coherence.keep(index)
 
-    def to_magnitudes(self, x):
-        """Project whole grids onto the measurement."""
-        return _with_magnitudes(x, self.magnitudes, self.unmeasured, self.coherence)
+    def to_magnitudes(self, x, least_modulus=None):
+        """Project whole grids onto the measurement; moduli are raised no more than from `least_modulus`."""
+        return _with_magnitudes(x, self.magnitudes, self.unmeasured, self.coherence, least_modulus)
 
     def to_admissible(self, values):
         """Project values within the frame onto support, sign and bounds."""

@@ -40,7 +40,7 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     return _with_magnitudes(estimate, magnitudes, unmeasured)
 
 
-def _with_magnitudes(estimate, magnitudes, unmeasured, coherence=None):
+def _with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):
     """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is None.
 
     Where the illumination is only partially coherent, it is the blurred intensity that is to be the measured one
@@ -54,7 +54,8 @@ def _with_magnitudes(estimate, magnitudes, unmeasured, coherence=None):
     squares = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
     if coherence is not None:
         squares = coherence.blurred(squares)
-    scale = magnitudes[..., :columns] * squares.clamp_min(torch.finfo(magnitudes.dtype).eps ** 4).rsqrt()
+    least = torch.finfo(magnitudes.dtype).eps ** 4 if least_modulus is None else least_modulus**2
+    scale = magnitudes[..., :columns] * squares.clamp_min(least).rsqrt()
     if unmeasured is not None:
         scale = torch.where(unmeasured[..., :columns], 1.0, scale)
     return from_spectrum(spectrum * scale, grid, real=not estimate.is_complex())

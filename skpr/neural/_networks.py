@@ -5,10 +5,11 @@ imaginary parts of complex ones) and maps features of shape (n_samples, *fourier
 (n_samples, n_channels, *object_shape). A feature is 0 where its pixel was not measured. A module with a true attribute
 `uses_magnitudes` is called with the magnitudes themselves as a second argument, scaled to an object of unit norm and
 NaN where unmeasured, so that it can hold its estimate against them. In training it may return a tuple of images, each
-of which gets a loss; the first is the prediction.
+of which gets a loss: those of all samples, and others of all or of the first samples.
 """
 
 import math
+from numbers import Integral, Real
 
 import torch
 from torch import nn
@@ -16,6 +17,9 @@ from torch import nn
 from ..fourier import mirrored
 from ..iterative._algorithms import hybrid_input_output
 from ..iterative._problem import Problem
+
+# of a normalised spectrum: below it, gradients through a projection, which are |F|^-1, are bounded
+LEAST_MODULUS = 1e-3
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -111,10 +115,10 @@ class UNet(nn.Module):
     (Fienup, 1982), which have nothing to learn and so nothing to overfit; without oversampling, frame and positivity
     are too weak for them, and the drive is the projection alone.
 
-    In training, every stage and the front end have a loss of their own. The stages learn together, through the
-    projections between them, but pass no gradient back to the front end, which overfits long before they do: they are
-    trained on its guess with hidden units dropped, whose error on what it was trained on is about that of its guess
-    on new data.
+    In training, every stage and the front end have a loss of their own. The stages learn together, through the U-Nets
+    and, without unrolled steps, the projections between them. They pass no gradient back to the front end, which
+    overfits long before they do: they are trained on its guess with hidden units dropped, whose error on what it was
+    trained on is about that of its guess on new data.
 
     Parameters
     ----------
@@ -133,7 +137,8 @@ class UNet(nn.Module):
     stage_dropout : float
         Probability of dropping a hidden unit of the front end where the stages learn from its guess.
     stage_share : float
-        Share of each batch on which the stages are trained; they cost more than the front end, and learn from less.
+        Share of each batch, its first samples, on which the stages are trained; they cost more than the front end, and
+        learn from less.
     non_negative : bool
         Whether the drive also asks for non-negative values, besides the frame as support.
     centered : bool
@@ -162,6 +167,14 @@ class UNet(nn.Module):
         polar=True,
     ):
         super().__init__()
+        counts = {"n_stages": (n_stages, 0), "width": (width, 1), "n_projections": (n_projections or 0, 0)}
+        for name, (value, lowest) in counts.items():
+            if not (isinstance(value, Integral) and value >= lowest):
+                raise ValueError(f"module__{name}={value!r} is not valid; give an integer >= {lowest}")
+        if not (isinstance(stage_share, Real) and 0 < stage_share <= 1):
+            raise ValueError(f"module__stage_share={stage_share!r} is not valid; give a number above 0, up to 1")
+        if not (isinstance(stage_dropout, Real) and 0 <= stage_dropout < 1):
+            raise ValueError(f"module__stage_dropout={stage_dropout!r} is not valid; give a number from 0, below 1")
         self.object_shape = tuple(object_shape)
         if n_projections is None:
             n_projections = 20 if tuple(fourier_shape) != self.object_shape else 0
@@ -219,7 +232,7 @@ class UNet(nn.Module):
                         estimate, _ = hybrid_input_output(estimate, problem, self.beta, {})
                     values = estimate[problem.inside]
             driven = problem.to_admissible(values)
-            disagreement = problem.to_magnitudes(problem.on_grid(driven))[problem.inside] - driven
+            disagreement = problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS)[problem.inside] - driven
             return _as_channels(problem.to_units(driven)), _as_channels(problem.to_units(disagreement))
 
 

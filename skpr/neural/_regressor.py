@@ -33,7 +33,7 @@ from ._training import (
 )
 from ._tuning import tuned_offsets
 
-# Usual gradients have a norm near 0.1; one far larger, rare as it is, can undo epochs of training at the peak rate.
+# At the peak rate one gradient far larger than the others can undo epochs of training: it keeps its direction only.
 MAX_GRADIENT_NORM = 0.5
 
 
@@ -65,8 +65,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     batch_size : int, default=128
     augmenter : transformer, optional
         What makes new objects of the training set's, such as :class:`skpr.augmentation.RandomDeformation`, anew for
-        every batch. Their magnitudes are simulated, so what `fit` is given must be magnitudes of its objects, free of
-        detector effects (leave those to `detector`), in one unit or one for each sample.
+        every batch: it is fitted on the first eight objects, and transforms tensors. The magnitudes of new objects are
+        simulated, so what `fit` is given must be magnitudes of its objects, free of detector effects (leave those to
+        `detector`), in one unit or one for each sample. A new object need not be the canonical member of its orbit
+        where the one that it was made of is: deform a little.
     detector : transformer, optional
         What happens to magnitudes before the network sees them in training: steps of :mod:`skpr.detector`, or a
         pipeline of them. Noise and missing pixels are drawn anew for every batch, so that no two epochs see the same.
@@ -86,8 +88,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     tuning_rate : float, default=3e-3
         Length of these steps, in units of a hidden unit's input.
     mixed_precision : bool, default=True
-        Whether to train in bfloat16 on a GPU or a CPU (Intel AMX) that multiplies matrices in it; transforms and
-        losses stay in float32. On a GPU predictions are computed so too.
+        Whether to train and fine-tune in bfloat16 on a GPU or a CPU (Intel AMX) that multiplies matrices in it;
+        transforms and losses stay in float32. On a GPU predictions are computed so too.
     device : str or torch.device, default="auto"
         "auto" takes a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -118,9 +120,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     Fine-tuning adds to the output of every linear layer of the network an offset for each sample, at first 0, and moves
     these offsets by Adam against `||F x| - b|^2 / |b|^2` of the network's image `x` on measured pixels, and against
     negative values where objects have none. Images stay near those the network can make, which iterations from its
-    prediction do not; as they fit ever better, the error falls and then rises, so few steps are better than many. It
-    is for spectra that are not oversampled: the unrolled steps of `"unet"` pass no gradient, and where there are any,
-    iterations from the prediction (:class:`skpr.RefinedRegressor`) do better.
+    prediction do not. Magnitudes that are fitted ever better need not mean better objects: choose the number of steps
+    on held-out training data. It is for spectra that are not oversampled: where they are, iterations from the
+    prediction (:class:`skpr.RefinedRegressor`) can be exact, and the unrolled steps of `"unet"` pass no gradient.
 
     Examples
     --------
@@ -222,7 +224,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         X, y = self._checked_data(X, y, reset=not again)
         with seeded(self.random_state):
             if again:
-                self._draw_anew(X, y)
+                self._fit_steps(X, y)
             else:
                 self._learn(X, y)
                 self.initialize()
@@ -237,6 +239,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             if first:
                 self._learn(X, y)
                 self.initialize()
+            else:
+                self._fit_steps(X, y)
             super().partial_fit(X, y, **fit_params)
         return self
 
@@ -309,9 +313,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             )
 
     def _check_tuning(self):
-        if not isinstance(self.tuning_steps, Integral) or self.tuning_steps < 0:
+        if not isinstance(self.tuning_steps, Integral) or isinstance(self.tuning_steps, bool) or self.tuning_steps < 0:
             raise ValueError(f"tuning_steps={self.tuning_steps!r} is not valid; give an integer >= 0")
-        if not (isinstance(self.tuning_rate, Real) and 0 < self.tuning_rate < math.inf):
+        rate = self.tuning_rate
+        if not (isinstance(rate, Real) and not isinstance(rate, bool) and 0 < rate < math.inf):
             raise ValueError(f"tuning_rate={self.tuning_rate!r} is not valid; give a number > 0")
 
     def _check_parameters(self):
@@ -321,6 +326,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             if not (isinstance(value, torch.nn.Module) or callable(value)) and value not in choices:
                 valid = ", ".join(repr(choice) for choice in choices)
                 raise ValueError(f"{name}={value!r} is not valid; choose {valid} or a torch.nn.Module class")
+        for name in ("augmenter", "detector"):
+            step = getattr(self, name)
+            if step is not None and (isinstance(step, type) or not hasattr(step, "transform")):
+                raise TypeError(f"{name}={step!r} is not a transformer; give an instance of one, or None")
         check_choice("magnitude_scaling", self.magnitude_scaling, tuple(SCALINGS))
         for name in ("max_epochs", "batch_size", "n_iter_no_change"):
             value = getattr(self, name)
@@ -335,15 +344,19 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     # --- building ----------------------------------------------------------------------------------------------
 
     def _learn(self, X, y):
-        self._draw_anew(X, y)
+        self.generator_ = None
+        self._fit_steps(X, y)
         detect = None if self.detector_ is None else partial(detected, self.detector_)
         statistics = learn_scaling(X, y, self.magnitude_scaling, detect)
         self.unmeasured_ = statistics.pop("unmeasured")
         self.scaling_statistics_ = {name: value.cpu() for name, value in statistics.items()}
 
-    def _draw_anew(self, X, y):
-        self.augmenter_ = fitted_augmenter(self.augmenter, X, y, self.centered)
-        self.detector_ = fitted_detector(self.detector, X)
+    def _fit_steps(self, X, y):
+        """Augmenter and detector as the parameters say now; their draws go on where they were."""
+        if self.generator_ is None and (self.augmenter is not None or self.detector is not None):
+            self.generator_ = np.random.RandomState(int(torch.randint(2**31 - 1, ())))
+        self.augmenter_ = fitted_augmenter(self.augmenter, self.generator_, X, y, self.centered)
+        self.detector_ = fitted_detector(self.detector, self.generator_, X)
 
     def initialize(self):
         """Build network, loss, optimizer and callbacks; `fit` calls it when it has learned the shapes."""
@@ -386,6 +399,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         super().set_params(**params)
         for step in steps:
             own = {name.removeprefix(f"{step}__"): nested[name] for name in nested if name.startswith(f"{step}__")}
+            if own and getattr(self, step) is None:
+                raise ValueError(
+                    f"{step}=None has no parameters, but {', '.join(f'{step}__{n}' for n in own)} was given"
+                )
             if own:
                 getattr(self, step).set_params(**own)
         return self
@@ -395,11 +412,13 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
         Also with its fused form, which reads every weight once a step.
         """
+        named_parameters = list(named_parameters)
         groups, given = super().get_params_for_optimizer(prefix, named_parameters)
         if self.optimizer in (torch.optim.Adam, torch.optim.AdamW):
             given.setdefault("betas", (0.9, 0.99))
             on_device = torch.device(resolve_device(self.device)).type in ("cpu", "cuda")
-            if on_device and not {"foreach", "capturable", "differentiable"} & set(given):
+            is_real = all(parameter.is_floating_point() for _, parameter in named_parameters)
+            if on_device and is_real and not {"foreach", "capturable", "differentiable"} & set(given):
                 given.setdefault("fused", True)
         return groups, given
 

@@ -52,9 +52,12 @@ class ScaledNetwork(nn.Module):
         features = ((SCALINGS[self.scaling](unit) - self.mean) / self.deviation).nan_to_num(0.0)
         output = self.network(features, unit) if self.uses_magnitudes else self.network(features)
         brightness = (self.gain * norms).view([-1] + [1] * len(self.object_shape))
-        if isinstance(output, tuple):
-            return tuple(self._as_objects(images) * brightness[: len(images)] for images in output)
-        return self._as_objects(output) * brightness
+        images = [self._as_objects(part) for part in (output if isinstance(output, tuple) else (output,))]
+        if max(map(len, images)) != len(magnitudes):
+            made = " and ".join(str(len(part)) for part in images)
+            raise ValueError(f"{type(self.network).__name__} made {made} images of {len(magnitudes)} samples")
+        objects = tuple(part * brightness[: len(part)] for part in images)
+        return objects if isinstance(output, tuple) else objects[0]
 
     def _as_objects(self, output):
         if output.is_complex():

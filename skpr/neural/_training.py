@@ -4,14 +4,13 @@ import contextlib
 import math
 import sys
 
-import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
 from .._progress import shows_progress
-from .._tensors import to_tensor
+from .._tensors import chunks_of, to_tensor
 from ..fourier import FourierMagnitude
 from ..symmetry import energy
 
@@ -81,14 +80,14 @@ def _silent(*args, **kwargs):
     """Where skorch's messages go: the progress line tells enough."""
 
 
-def fitted_detector(detector, magnitudes):
-    """A detector's clone, fitted, whose every call draws anew, from torch's seeded generator; None for None.
+def fitted_detector(detector, generator, magnitudes):
+    """A detector's clone, fitted, whose every call draws anew, from a NumPy generator; None for None.
 
     Raises `ValueError` for one that changes the shape of patterns: what is predicted later would not fit.
     """
     if detector is None:
         return None
-    detector = _drawing_anew(detector)
+    detector = _drawing_from(generator, detector)
     first = to_tensor(magnitudes[:1])
     seen = detector.fit(first).transform(first)
     if seen.shape[1:] != magnitudes.shape[1:]:
@@ -99,14 +98,14 @@ def fitted_detector(detector, magnitudes):
     return detector
 
 
-def fitted_augmenter(augmenter, magnitudes, objects, centered):
+def fitted_augmenter(augmenter, generator, magnitudes, objects, centered):
     """A function that makes a batch of new objects and their magnitudes out of one; None for None.
 
     Raises `ValueError` where the magnitudes are not those of the objects, or the augmenter changes their shape.
     """
     if augmenter is None:
         return None
-    return Augmentation(_drawing_anew(augmenter), magnitudes, objects, centered)
+    return Augmentation(_drawing_from(generator, augmenter), magnitudes, objects, centered)
 
 
 class Augmentation:
@@ -116,38 +115,47 @@ class Augmentation:
     ----------
     augmenter : transformer
         Of objects.
-    magnitudes : ndarray or torch.Tensor of shape (n_samples, *fourier_shape)
-    objects : ndarray or torch.Tensor of shape (n_samples, *object_shape)
+    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape)
         Of the training set.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     """
 
     def __init__(self, augmenter, magnitudes, objects, centered):
-        X, y = to_tensor(magnitudes[:8]), to_tensor(objects[:8])
+        y = to_tensor(objects[:8])
         self.augmenter = augmenter.fit(y)
-        made = self.augmenter.transform(y)
+        made = to_tensor(self.augmenter.transform(y))
         if made.shape != y.shape:
             raise ValueError(
                 f"augmenter={augmenter!r} makes objects of shape {tuple(made.shape[1:])} of {tuple(y.shape[1:])}; "
                 "frame them before training"
             )
-        self.forward_model = FourierMagnitude(fourier_shape=tuple(X.shape[1:]), centered=centered).fit(y)
-        expected = self.forward_model.transform(y)
-        expected = expected * _per_sample(self._units(X, y), expected)
-        misfit = float((X.double() - expected).norm() / expected.double().norm().clamp_min(1e-300))
-        if not misfit < 1e-3:
-            raise ValueError(
-                "augmenter needs magnitudes that are those of the objects, to simulate them for new ones, but X "
-                f"differs from |F y| by a relative {misfit:.2g}: pass noise and missing pixels as detector=..., check "
-                f"centered={centered!r}, or leave augmenter=None"
-            )
+        self.forward_model = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit(y)
+        for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
+            self._check_simulated(to_tensor(magnitudes[part]), to_tensor(objects[part]), part.start)
 
     def __call__(self, magnitudes, objects):
         """A batch of new magnitudes and objects."""
-        made = self.augmenter.transform(objects)
+        objects = objects.to(magnitudes.device)
+        made = to_tensor(self.augmenter.transform(objects)).to(objects)
         simulated = self.forward_model.transform(made)
         return simulated * _per_sample(self._units(magnitudes, objects), simulated), made
+
+    def _check_simulated(self, magnitudes, objects, first):
+        """Refuse magnitudes that are not those of their objects."""
+        objects = objects.to(magnitudes.device)
+        expected = self.forward_model.transform(objects)
+        expected = (expected * _per_sample(self._units(magnitudes, objects), expected)).double().flatten(1)
+        misfits = (magnitudes.double().flatten(1) - expected).norm(dim=1) / expected.norm(dim=1).clamp_min(1e-300)
+        others = (~(misfits < 1e-3)).nonzero()[:, 0]
+        if len(others):
+            raise ValueError(
+                "augmenter needs magnitudes that are those of the objects, to simulate them for new ones, but X "
+                f"differs from |F y| by a relative {float(misfits[others[0]]):.2g} in sample {first + int(others[0])}: "
+                "pass noise and missing pixels as detector=..., check "
+                f"centered={self.forward_model.centered!r}, or leave augmenter=None"
+            )
 
     @staticmethod
     def _units(magnitudes, objects):
@@ -160,10 +168,9 @@ def _per_sample(values, batch):
     return values.to(batch.dtype).view([-1] + [1] * (batch.ndim - 1))
 
 
-def _drawing_anew(step):
-    """A transformer's clone that draws from torch's seeded generator, on and on."""
+def _drawing_from(generator, step):
+    """A transformer's clone that draws from a generator, on and on."""
     step = clone(step)
-    generator = np.random.RandomState(int(torch.randint(2**31 - 1, ())))
     names = [name for name in step.get_params() if name == "random_state" or name.endswith("__random_state")]
     return step.set_params(**dict.fromkeys(names, generator))
 

@@ -30,8 +30,8 @@ def test_idx_files_are_read(tmp_path):
         (CONTENT, False, "cannot be read as a gzip file"),
         (gzip.compress(CONTENT)[:-12], False, "cannot be read as a gzip file"),
         (b"short", True, "holds 5 bytes, too few for an idx header"),
-        (CONTENT[:-1], True, "is not an idx3-ubyte file of 2 images of 3 x 4 pixels"),
-        (b"\0" * 40, True, "is not an idx3-ubyte file"),
+        (CONTENT[:-1], True, "holds 39 bytes, not 2 images of 3 x 4 pixels"),
+        (b"\0" * 40, True, "is no idx3-ubyte file of images: it begins with 0"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, content, compressed, message):

@@ -90,13 +90,15 @@ def test_the_detector_sees_the_new_objects(pairs):
 def test_its_parameters_are_parameters_of_the_network(pairs):
     net = PhaseRetrievalRegressor(augmenter=RandomDeformation(), detector=PhotonNoise(1e6), **SMALL)
     grid = {"augmenter__bend": [0.0, 0.02], "augmenter": [RandomDeformation(), None]}
-    with pytest.raises((ValueError, AttributeError)):
+    with pytest.raises(ValueError, match="augmenter=None has no parameters, but augmenter__bend was given"):
         clone(net).set_params(augmenter=None, augmenter__bend=0.1)
     grid.pop("augmenter")
     search = GridSearchCV(net, grid | {"detector__n_photons": [1e5]}, cv=2).fit(*pairs)
     assert search.best_estimator_.augmenter.bend in (0.0, 0.02)
     assert search.best_estimator_.detector.n_photons == 1e5
-    model = make_phase_retriever(augmenter=RandomDeformation(), **SMALL).fit(pairs[1], pairs[1])
+    model = make_phase_retriever(augmenter=RandomDeformation(), augmenter__bend=0.5, **SMALL)
+    assert model[-1].regressor.augmenter.bend == model.get_params()["retrieve__regressor__augmenter__bend"] == 0.5
+    model.fit(pairs[1], pairs[1])
     assert model.predict(pairs[1]).shape == pairs[1].shape
 
 
@@ -124,6 +126,8 @@ def test_a_network_learns_rotations_it_was_shown_none_of():
     [
         (lambda b, x: (b + 1, x), r"X differs from \|F y\| by a relative"),
         (lambda b, x: (np.where(np.arange(16) < 2, np.nan, b).astype("float32"), x), r"X differs from \|F y\|"),
+        (lambda b, x: (np.where(np.arange(len(b)) == 40, 2 * b.T + 1, b.T).T, x), "in sample 40"),
+        (lambda b, x: (np.where((np.arange(len(b)) == 40) & (b[40, 3, 3] == b.T), np.nan, b.T).T, x), "in sample 40"),
         (lambda b, x: (np.fft.ifftshift(b, axes=(1, 2)), x), "check centered=True"),
     ],
 )
@@ -135,3 +139,39 @@ def test_magnitudes_of_other_objects_are_refused(change, message, pairs):
 def test_an_augmenter_that_changes_the_shape_is_refused(pairs):
     with pytest.raises(ValueError, match=r"makes objects of shape \(12, 12\) of \(8, 8\); frame them before training"):
         PhaseRetrievalRegressor(augmenter=ShiftFlipAugmenter(frame_shape=12), **SMALL).fit(*pairs)
+
+
+@pytest.mark.parametrize("augmenter", ["deform", RandomDeformation])
+def test_what_is_no_transformer_is_refused(augmenter, pairs):
+    with pytest.raises(TypeError, match="augmenter=.* is not a transformer"):
+        PhaseRetrievalRegressor(augmenter=augmenter, **SMALL).fit(*pairs)
+
+
+class InNumPy(Doubling):
+    """An augmenter that knows arrays only."""
+
+    def transform(self, X):
+        return np.asarray(super().transform(np.asarray(X, dtype=np.float64)))
+
+
+def test_an_augmenter_may_return_arrays(pairs):
+    net = Seen(augmenter=InNumPy(), **SMALL).fit(*pairs)
+    assert all(y.min() >= 1 for _, y in net.seen)
+
+
+def test_training_on_takes_the_augmenter_as_it_is_then(pairs):
+    net = Seen(augmenter=Doubling(), **SMALL | {"max_epochs": 1}).partial_fit(*pairs)
+    assert net.seen[-1][1].min() >= 1
+    net.set_params(augmenter__offset=5).partial_fit(*pairs)
+    assert net.seen[-1][1].min() >= 5
+    net.set_params(augmenter=None).partial_fit(*pairs)
+    assert net.seen[-1][1].min() == 0
+    with pytest.raises(ValueError, match=r"X differs from \|F y\|"):
+        net.set_params(augmenter=Doubling()).partial_fit(pairs[0][::-1].copy(), pairs[1])
+
+
+def test_training_on_draws_on(pairs):
+    net = Seen(augmenter=RandomDeformation(probability=1), batch_size=-1, **SMALL | {"max_epochs": 1})
+    net.partial_fit(*pairs).partial_fit(*pairs)
+    first, second = (batch[1].sum(0) for batch in net.seen)
+    assert not np.allclose(first, second)

@@ -112,3 +112,30 @@ def test_amplitude_and_phase_make_complex_objects_only():
     torch.testing.assert_close(made.abs(), torch.nn.functional.softplus(2 * amplitude - 1) / 2)
     torch.testing.assert_close(made.angle(), torch.angle(torch.exp(2j * phase)), atol=1e-5, rtol=0)
     assert not MLP((12, 12), (6, 6), 1, hidden_width=8, polar=True).polar
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_stages": -1}, "module__n_stages=-1 is not valid; give an integer >= 0"),
+        ({"width": 0}, "module__width=0 is not valid; give an integer >= 1"),
+        ({"n_projections": -3}, "module__n_projections=-3 is not valid"),
+        ({"stage_share": 0.0}, "module__stage_share=0.0 is not valid; give a number above 0, up to 1"),
+        ({"stage_share": 2}, "module__stage_share=2 is not valid"),
+        ({"stage_dropout": 1.0}, "module__stage_dropout=1.0 is not valid"),
+    ],
+)
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        UNet((8, 8), (8, 8), **options)
+
+
+def test_gradients_through_projections_are_bounded():
+    network = UNet((8, 8), (8, 8), n_stages=4, width=4, hidden_width=8, non_negative=True).train()
+    with torch.no_grad():
+        for parameter in network.front.parameters():
+            parameter.zero_()  # a constant image: all frequencies but one vanish
+    outputs = network(torch.ones(3, 8, 8), torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    sum(output.square().sum() for output in outputs).backward()
+    norms = [p.grad.norm() for p in network.stages.parameters() if p.grad is not None]
+    assert all(torch.isfinite(norm) for norm in norms)

@@ -213,3 +213,31 @@ def test_other_shapes_and_unfitted_networks_are_refused(pairs):
 def test_one_sample_can_be_fitted_and_predicted(pairs):
     net = PhaseRetrievalRegressor(**SMALL).fit(pairs[0][:1], pairs[1][:1])
     assert np.isfinite(net.predict(pairs[0][:1])).all()
+
+
+class ComplexInside(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(16, 8, dtype=torch.complex64)
+
+    def forward(self, features):
+        return self.layer(features[:, :8].to(torch.complex64)).abs()[:, None]
+
+
+def test_a_module_may_have_complex_parameters():
+    objects = random_objects((8, 8), "float32")
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(ComplexInside, max_epochs=1, device="cpu", mixed_precision=False, random_state=0)
+    assert np.isfinite(net.fit(magnitudes, objects).predict(magnitudes)).all()
+
+
+class TooFew(ComplexInside):
+    def forward(self, features):
+        return super().forward(features)[1:] if self.training else super().forward(features)
+
+
+def test_a_module_that_drops_samples_is_refused():
+    objects = random_objects((8, 8), "float32")
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    with pytest.raises(ValueError, match="made 23 images of 24 samples"):
+        PhaseRetrievalRegressor(TooFew, max_epochs=1, device="cpu", mixed_precision=False).fit(magnitudes, objects)

@@ -54,10 +54,13 @@ def test_the_network_itself_is_left_alone(fitted):
     net, magnitudes, _ = fitted
     before = net.predict(magnitudes)
     state = {name: value.clone() for name, value in net.module_.state_dict().items()}
+    gradients = [None if p.grad is None else p.grad.clone() for p in net.module_.parameters()]
     net.set_params(tuning_steps=5).predict(magnitudes)
     net.set_params(tuning_steps=0)
     assert all(torch.equal(value, state[name]) for name, value in net.module_.state_dict().items())
-    assert all(p.requires_grad and p.grad is None or p.grad is not None for p in net.module_.parameters())
+    for parameter, gradient in zip(net.module_.parameters(), gradients, strict=True):
+        assert parameter.requires_grad
+        assert gradient is parameter.grad is None or torch.equal(parameter.grad, gradient)
     assert not any(layer._forward_hooks for layer in net.module_.modules())
     np.testing.assert_array_equal(net.predict(magnitudes), before)
 
@@ -118,6 +121,7 @@ class Convolution(torch.nn.Module):
     [
         ({"tuning_steps": -1}, "tuning_steps=-1 is not valid; give an integer >= 0"),
         ({"tuning_steps": 1.5}, "tuning_steps=1.5 is not valid"),
+        ({"tuning_steps": True}, "tuning_steps=True is not valid"),
         ({"tuning_rate": 0}, "tuning_rate=0 is not valid; give a number > 0"),
     ],
 )
@@ -138,3 +142,55 @@ def test_a_network_without_linear_layers_cannot_be_tuned():
     net = PhaseRetrievalRegressor(Convolution, max_epochs=1, device="cpu", tuning_steps=2, random_state=0)
     with pytest.raises(ValueError, match="needs linear layers to tune, but Convolution has none"):
         net.fit(magnitudes, objects).predict(magnitudes)
+
+
+class Linears(torch.nn.Module):
+    """Linear layers on rows of the pattern, and one that is not used."""
+
+    def __init__(self, mixes_samples=False, passes_gradients=True):
+        super().__init__()
+        self.rows, self.unused = torch.nn.Linear(16, 8), torch.nn.Linear(3, 3)
+        self.mixes_samples, self.passes_gradients = mixes_samples, passes_gradients
+
+    def forward(self, features):
+        rows = self.rows(features.flatten(0, 1) if self.mixes_samples else features)
+        rows = rows.view(len(features), 16, 8)[:, None, :8]
+        return rows if self.passes_gradients else rows.detach() + 0 * self.rows.bias.sum().detach()
+
+
+@pytest.mark.parametrize("n_samples", [5, 16])
+def test_layers_may_see_several_rows_of_a_sample(n_samples):
+    objects = random_objects((8, 8), "float32", n_samples=24)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(Linears, max_epochs=2, device="cpu", mixed_precision=False, random_state=0)
+    net.fit(magnitudes, objects).set_params(tuning_steps=8, tuning_rate=0.05)
+    together, alone = net.predict(magnitudes[:n_samples]), net.predict(magnitudes[:1])
+    np.testing.assert_allclose(together[0], alone[0], atol=1e-4 * np.abs(alone).max())
+    assert np.abs(together - net.set_params(tuning_steps=0).predict(magnitudes[:n_samples])).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"module__mixes_samples": True}, "sees 384 rows of 24 samples"),
+        ({"module__passes_gradients": False}, "no gradient comes back to those of Linears"),
+    ],
+)
+def test_networks_that_cannot_be_tuned_are_named(options, message):
+    objects = random_objects((8, 8), "float32", n_samples=24)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(Linears, lr=1e-9, max_epochs=1, device="cpu", random_state=0)
+    net.fit(magnitudes, objects)
+    for name, value in options.items():
+        setattr(net.module_.network, name.removeprefix("module__"), value)
+    with pytest.raises(ValueError, match=message):
+        net.set_params(tuning_steps=2).predict(magnitudes)
+
+
+def test_tuning_in_the_default_precision_comes_nearer_too(fitted):
+    net, magnitudes, objects = fitted
+    before = relative_error(objects, net.predict(magnitudes))
+    net.set_params(tuning_steps=40, tuning_rate=0.01, mixed_precision=True)
+    after = relative_error(objects, net.predict(magnitudes))
+    net.set_params(tuning_steps=0, mixed_precision=False)
+    assert after < 0.9 * before
