@@ -1,8 +1,5 @@
 """Reconstructions in the layout of CXI, written whole or not at all."""
 
-import contextlib
-import os
-import tempfile
 from numbers import Real
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from .._arrays import check_batch
+from .._files import written_whole
 from ._hdf5 import CXI_DETECTOR, LIGHT, PLANCK, import_h5py, opened_hdf5
 
 CXI_VERSION = 150
@@ -114,32 +112,6 @@ def read_reconstruction(path):
             distance=sizes[1],
             pixel_size=None if sizes[2] is None else (sizes[2], sizes[3]),
         )
-
-
-@contextlib.contextmanager
-def written_whole(path):
-    """A temporary name beside `path` that becomes `path` when all went well, and is gone when not."""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
-    os.close(handle)
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        raise
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _write(file, objects, supports, magnitudes, geometry):

@@ -5,6 +5,7 @@ import inspect
 import math
 from functools import partial
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_
 from .._lazy import LazyBatch, summary_of
 from .._tensors import resolve_device
 from ..metrics import relative_error
+from ._checkpoint import TrainingCheckpoint, fit_identity, read_checkpoint, restore
 from ._loading import BatchDataset, BlockShuffle, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
@@ -26,6 +28,7 @@ from ._training import (
     ProgressLine,
     best_weights_kept,
     detected,
+    drawn_seed,
     fitted_augmenter,
     fitted_detector,
     multiplies_bfloat16,
@@ -90,6 +93,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     mixed_precision : bool, default=True
         Whether to train and fine-tune in bfloat16 on a GPU or a CPU (Intel AMX) that multiplies matrices in it;
         transforms and losses stay in float32. On a GPU predictions are computed so too.
+    checkpoint : path-like, optional
+        File for the state of the training, written whole after every epoch. A `fit` that was killed, or interrupted,
+        goes on from there when it is called again with the same parameters and data, to the weights it would have come
+        to; one that had ended is not repeated.
     device : str or torch.device, default="auto"
         "auto" takes a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -154,6 +161,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         tuning_steps=0,
         tuning_rate=3e-3,
         mixed_precision=True,
+        checkpoint=None,
         device="auto",
         random_state=None,
         verbose="auto",
@@ -171,6 +179,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         self.tuning_steps = tuning_steps
         self.tuning_rate = tuning_rate
         self.mixed_precision = mixed_precision
+        self.checkpoint = checkpoint
         self.random_state = random_state
         defaults = {
             "dataset": BatchDataset,
@@ -191,6 +200,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             iterator_train__shuffle=iterator_train__shuffle,
             **defaults | kwargs,
         )
+
+    _checkpoint = None  # during a fit
 
     # --- fit and predict ---------------------------------------------------------------------------------------
 
@@ -222,20 +233,28 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         """
         again = self.warm_start and self.initialized_
         X, y = self._checked_data(X, y, reset=not again)
-        with seeded(self.random_state):
-            if again:
+        self.fit_seed_ = drawn_seed(self.random_state)
+        if again:
+            with seeded(self.fit_seed_):
                 self._fit_steps(X, y)
-            else:
+                super().partial_fit(X, y, **fit_params)
+            return self
+        if self.checkpoint is not None:
+            self._prepare_checkpoint(X, y)
+        try:
+            with seeded(self.fit_seed_):
                 self._learn(X, y)
                 self.initialize()
-            super().partial_fit(X, y, **fit_params)
+                super().partial_fit(X, y, **fit_params)
+        finally:
+            self._checkpoint = None
         return self
 
     def partial_fit(self, X, y, **fit_params):
         """Train on for `max_epochs` from the present weights; parameters as in :meth:`fit`."""
         first = not self.initialized_
         X, y = self._checked_data(X, y, reset=first)
-        with seeded(self.random_state):
+        with seeded(drawn_seed(self.random_state)):
             if first:
                 self._learn(X, y)
                 self.initialize()
@@ -243,6 +262,28 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 self._fit_steps(X, y)
             super().partial_fit(X, y, **fit_params)
         return self
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """skorch's, for the epochs that are left of a fit that goes on from a checkpoint."""
+        saved = None if self._checkpoint is None else self._checkpoint.saved
+        if saved is None:
+            return super().fit_loop(X, y, epochs=epochs, **fit_params)
+        if saved["finished"]:
+            restore(self, saved)
+            return self
+        return super().fit_loop(X, y, epochs=self.max_epochs - saved["n_epochs"], **fit_params)
+
+    def _prepare_checkpoint(self, X, y):
+        """Look for the state of this fit."""
+        if not isinstance(self.checkpoint, str | PathLike):
+            raise TypeError(f"checkpoint={self.checkpoint!r} is not valid; give a path or None")
+        identity = fit_identity(self, X, y)
+        saved = read_checkpoint(self.checkpoint, identity)
+        if saved is not None:
+            self.fit_seed_ = saved["seed"]
+        elif self.fit_seed_ is None:
+            self.fit_seed_ = int(torch.randint(2**31 - 1, ()))
+        self._checkpoint = TrainingCheckpoint(self.checkpoint, identity, saved)
 
     def predict(self, X):
         r"""Reconstruct objects.
@@ -434,6 +475,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         ]
         if self.early_stopping:
             callbacks.append(("early_stopping", best_weights_kept(self.n_iter_no_change)))
+        if self._checkpoint is not None:
+            callbacks.append(("checkpoint", self._checkpoint))
         return callbacks
 
     def get_dataset(self, X, y=None):

@@ -193,13 +193,17 @@ def multiplies_bfloat16():
     return bool(capabilities.get("amx_bf16", False))
 
 
+def drawn_seed(random_state):
+    """A seed for torch, drawn from scikit-learn's `random_state`; None for None."""
+    return None if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
+
+
 @contextlib.contextmanager
-def seeded(random_state):
+def seeded(seed):
     """Run with torch's generators seeded, and put them back afterwards; `None` leaves them alone."""
-    if random_state is None:
+    if seed is None:
         yield
         return
-    seed = check_random_state(random_state).randint(2**31 - 1)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield

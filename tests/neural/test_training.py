@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_score
 from skpr import PhaseRetrievalRegressor
 from skpr._progress import shows_progress
 from skpr.neural import _training
-from skpr.neural._training import seeded
+from skpr.neural._training import drawn_seed, seeded
 
 
 class Terminal(io.StringIO):
@@ -64,5 +64,5 @@ def test_seeds_repeat_and_leave_torchs_own_generator_alone():
     torch.testing.assert_close(torch.rand(3), expected)
     with seeded(0):
         torch.testing.assert_close(torch.rand(3), first)
-    with seeded(np.random.RandomState(1)):
+    with seeded(drawn_seed(np.random.RandomState(1))):
         assert not torch.equal(torch.rand(3), first)

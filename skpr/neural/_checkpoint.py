@@ -1,0 +1,184 @@
+"""A training that can be killed at any moment: its state on disk after every epoch, and how to go on from there."""
+
+import hashlib
+import io
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from skorch.callbacks import Callback, EarlyStopping
+
+from .._files import read_sealed, write_sealed
+from ..exceptions import ModelFileError
+
+# what does not change the weights, or is compared by itself
+_FREE = ("callbacks", "checkpoint", "device", "tuning_rate", "tuning_steps", "verbose")
+
+
+class TrainingCheckpoint(Callback):
+    """Writes the state of a training after every epoch, and at its end; puts back the state that a fit goes on from.
+
+    Parameters
+    ----------
+    path : path-like
+    identity : dict
+        What tells one fit from another, from :func:`fit_identity`.
+    saved : dict, optional
+        The state to go on from, of :func:`read_checkpoint`.
+    """
+
+    def __init__(self, path, identity, saved=None):
+        self.path = path
+        self.identity = identity
+        self.saved = saved
+
+    def on_train_begin(self, net, **kwargs):
+        """Count the epochs that are done."""
+        self.n_done_ = 0
+        self.pending_ = self.saved
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Put the saved state back, when everything else is set up, or write the state before this epoch."""
+        if self.pending_ is not None:
+            restore(net, self.pending_)
+            self.n_done_, self.pending_ = self.pending_["n_epochs"], None
+        elif self.n_done_:
+            self._write(net, finished=False)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Count the epoch."""
+        self.n_done_ = len(net.history)
+
+    def on_train_end(self, net, **kwargs):
+        """Write the end, if this is one: an interrupted training is to go on from the last epoch's start."""
+        stopped = any(isinstance(c, EarlyStopping) and c.misses_ == c.patience for _, c in net.callbacks_)
+        if self.n_done_ == net.max_epochs or stopped:
+            self._write(net, finished=True)
+        self.saved = self.pending_ = None  # not to be kept with the model
+
+    def _write(self, net, finished):
+        content = io.BytesIO()
+        torch.save(self.identity | training_state(net, finished), content)
+        write_sealed(self.path, "checkpoint", content.getvalue())
+
+
+def read_checkpoint(path, identity):
+    """The state of the same fit, or None where there is none yet.
+
+    Raises
+    ------
+    ModelFileError
+        For a damaged file.
+    ValueError
+        For a checkpoint of another fit.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"checkpoint={str(path)!r} is in a folder that does not exist")
+    if not path.exists():
+        return None
+    try:
+        saved = torch.load(io.BytesIO(read_sealed(path, "checkpoint")), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        raise ModelFileError(f"{path} is damaged: {error}") from error
+    for name, value in identity["parameters"].items():
+        if saved["parameters"].get(name) != value:
+            raise ValueError(
+                f"checkpoint={str(path)!r} is of another fit, with {name}={saved['parameters'].get(name)} and not "
+                f"{value}: give another name, or delete it"
+            )
+    if saved["data"] != identity["data"]:
+        raise ValueError(f"checkpoint={str(path)!r} is of a fit to other data: give another name, or delete it")
+    return saved
+
+
+def fit_identity(net, X, y):
+    """What a checkpoint must have in common with a fit: parameters, shapes, and some of the data."""
+    parameters = {
+        name: _described(value)
+        for name, value in net.get_params(deep=False).items()
+        if name not in _FREE and not name.startswith("callbacks__")
+    }
+    digest = hashlib.sha256()
+    for data in (X, y):
+        digest.update(f"{tuple(data.shape)} {data.dtype}".encode())
+        for i in np.unique(np.linspace(0, len(data) - 1, 16).astype(int)):
+            sample = data[int(i)]
+            digest.update(np.asarray(sample.detach().cpu() if isinstance(sample, torch.Tensor) else sample).tobytes())
+    return {"parameters": parameters, "data": digest.hexdigest()}
+
+
+def training_state(net, finished):
+    """Weights, optimizer, schedule, generators and history: all that the rest of a training depends on."""
+    history = net.history if finished else net.history[:-1]
+    generator = net.generator_.get_state(legacy=False) if net.generator_ is not None else None
+    if generator is not None:
+        generator["state"]["key"] = generator["state"]["key"].tolist()
+    return {
+        "finished": finished,
+        "n_epochs": len(history),
+        "module": net.module_.state_dict(),
+        "criterion": net.criterion_.state_dict(),
+        "optimizer": net.optimizer_.state_dict(),
+        "schedules": {
+            name: callback.scheduler_.state_dict()
+            for name, callback in net.callbacks_
+            if getattr(callback, "scheduler_", None) is not None
+        },
+        "callbacks": {name: _plain_attributes(callback) for name, callback in net.callbacks_},
+        "history": json.dumps(list(history), default=float),
+        "seed": net.fit_seed_,
+        "random": torch.get_rng_state(),
+        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "generator": generator,
+    }
+
+
+def restore(net, saved):
+    """Put a state back into a network that was built for the same fit."""
+    net.module_.load_state_dict(saved["module"])
+    net.criterion_.load_state_dict(saved["criterion"])
+    net.optimizer_.load_state_dict(saved["optimizer"])
+    for name, callback in net.callbacks_:
+        if name in saved["schedules"] and callback.scheduler_ is not None:
+            callback.scheduler_.load_state_dict(saved["schedules"][name])
+        for attribute, value in saved["callbacks"].get(name, {}).items():
+            setattr(callback, attribute, value)
+    present = list(net.history)
+    net.history.clear()
+    net.history.extend(json.loads(saved["history"]))
+    for row in present:
+        net.history.append(row | {"epoch": len(net.history) + 1})
+    if saved["generator"] is not None:
+        generator = saved["generator"]
+        generator["state"]["key"] = np.array(generator["state"]["key"], dtype=np.uint32)
+        net.generator_.set_state(generator)
+    torch.set_rng_state(saved["random"])
+    if saved["cuda_random"] and torch.cuda.device_count() == len(saved["cuda_random"]):
+        torch.cuda.set_rng_state_all(saved["cuda_random"])
+
+
+def _described(value):
+    if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    if value is None or isinstance(value, str | int | float | tuple | list | BaseEstimator | np.generic):
+        return repr(value)
+    return type(value).__qualname__
+
+
+def _plain_attributes(callback):
+    """What a callback has learned, as far as it is numbers, text and tensors."""
+    return {
+        name: value
+        for name, value in vars(callback).items()
+        if name.endswith("_") and name not in ("epoch_start_time_", "pending_") and _is_plain(value)
+    }
+
+
+def _is_plain(value):
+    if isinstance(value, dict):
+        return all(_is_plain(part) for part in value.values())
+    return value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor)
