@@ -23,6 +23,7 @@ from ._loading import BatchDataset, BlockShuffle, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
+from ._state import plain_state, restore_plain_state
 from ._training import (
     OneCycle,
     ProgressLine,
@@ -589,10 +590,12 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         finally:
             self.device, self.verbose = device, verbose
 
+    def __getstate__(self):
+        """Plain data: arrays, numbers and text, which come back on another machine and in another year."""
+        return plain_state(self)
+
     def __setstate__(self, state):
-        device = state["device"]
-        super().__setstate__(state | {"device": resolve_device(device)})
-        self.device = device
+        restore_plain_state(self, state, PhaseRetrievalRegressor)
 
     # --- scikit-learn ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,117 @@
+"""A fitted network as plain data: parameters, shapes, arrays and text, for pickle, joblib and skops alike."""
+
+import json
+import warnings
+
+import numpy as np
+import torch
+
+# built again from the rest
+_BUILT = (
+    "augmenter_",
+    "callbacks_",
+    "criterion_",
+    "cuda_dependent_attributes_",
+    "history_",
+    "init_context_",
+    "initialized_",
+    "module_",
+    "optimizer_",
+    "prefixes_",
+    "virtual_params_",
+)
+
+
+def plain_state(net):
+    """Everything about a network that is not at its default, without a single tensor or module.
+
+    Returns
+    -------
+    dict
+        `parameters` other than the defaults; `fitted` attributes; where there is a network, its weights, those of the
+        loss, and the state of the optimizer, as arrays; its history as JSON; and the version that wrote it.
+    """
+    from .. import __version__
+
+    defaults = type(net).__mro__[_depth(net)]().get_params(deep=False)
+    parameters = {
+        name: value
+        for name, value in net.get_params(deep=False).items()
+        if name not in defaults or not _same(value, defaults[name])
+    }
+    fitted = {name: _to_arrays(value) for name, value in vars(net).items() if name.endswith("_") and name not in _BUILT}
+    state = {"version": __version__, "parameters": parameters, "fitted": fitted}
+    if net.initialized_:
+        state["weights"] = _to_arrays(dict(net.module_.state_dict()))
+        state["criterion"] = _to_arrays(dict(net.criterion_.state_dict()))
+        state["optimizer"] = _to_arrays(net.optimizer_.state_dict())
+        state["history"] = json.dumps(list(net.history), default=float)
+    return state
+
+
+def restore_plain_state(net, state, base):
+    """Build a network from its plain state, on a device that exists here.
+
+    Parameters
+    ----------
+    net : PhaseRetrievalRegressor
+        As `__new__` made it.
+    state : dict
+        Of :func:`plain_state`.
+    base : type
+        Whose constructor sets the defaults.
+    """
+    from .. import __version__
+
+    if state["version"].split(".")[:2] != __version__.split(".")[:2]:
+        warnings.warn(
+            f"this {type(net).__name__} was kept by skpr {state['version']} and is read by {__version__}: its "
+            "predictions may differ",
+            UserWarning,
+            stacklevel=3,
+        )
+    base.__init__(net)
+    vars(net).update(state["parameters"])
+    vars(net).update({name: _to_tensors(value) for name, value in state["fitted"].items()})
+    if "weights" not in state:
+        return
+    device = net.device
+    if torch.device("cpu" if device == "auto" else device).type == "cuda" and not torch.cuda.is_available():
+        net.device = "cpu"
+    try:
+        with torch.random.fork_rng():  # weights are drawn, and replaced
+            net.initialize()
+    finally:
+        net.device = device
+    net.module_.load_state_dict(_to_tensors(state["weights"]))
+    net.criterion_.load_state_dict(_to_tensors(state["criterion"]))
+    net.optimizer_.load_state_dict(_to_tensors(state["optimizer"]))
+    net.history.extend(json.loads(state["history"]))
+
+
+def _depth(net):
+    """Place of the first class of the family that is constructed without arguments, which is the package's own."""
+    names = [cls.__module__.split(".")[0] for cls in type(net).__mro__]
+    return names.index("skpr")
+
+
+def _same(value, default):
+    if value is default:
+        return True
+    return type(value) is type(default) and isinstance(value, str | int | float | bool) and value == default
+
+
+def _to_arrays(value):
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy()
+    if isinstance(value, dict):
+        return {key: _to_arrays(part) for key, part in value.items()}
+    return [_to_arrays(part) for part in value] if isinstance(value, list) else value
+
+
+def _to_tensors(value):
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return torch.from_numpy(value.copy())
+    if isinstance(value, dict):
+        return {key: _to_tensors(part) for key, part in value.items()}
+    return [_to_tensors(part) for part in value] if isinstance(value, list) else value

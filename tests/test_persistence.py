@@ -1,0 +1,258 @@
+import json
+import pickle
+import re
+import zipfile
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+import skpr
+from skpr import (
+    FourierMagnitude,
+    GaussianMagnitude,
+    IterativePhaseRetrieval,
+    PhaseRetrievalRegressor,
+    ShiftFlipAugmenter,
+    SymmetryCanonicalizer,
+    make_phase_retriever,
+)
+from skpr._files import read_sealed, write_sealed
+from skpr.augmentation import RandomDeformation
+from skpr.detector import BeamStop, MissingPixels, PhotonNoise
+from skpr.exceptions import ModelFileError
+from skpr.persistence import TRUSTED_TYPES, load_model, save_model
+from tests.conftest import random_objects
+
+skops = pytest.importorskip("skops.io")
+SMALL = {"module__hidden_width": 16, "max_epochs": 2, "device": "cpu", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def objects():
+    return random_objects((8, 8), "float32", n_samples=48)
+
+
+@pytest.fixture(scope="module")
+def model(objects):
+    return make_phase_retriever(**SMALL).fit(objects, objects)
+
+
+@pytest.fixture
+def path(model, tmp_path):
+    save_model(model, tmp_path / "model.skpr")
+    return tmp_path / "model.skpr"
+
+
+def described(model):
+    """Parameters as text, without the places of objects in memory."""
+    return {name: re.sub("0x[0-9a-fA-F]+", "", repr(value)) for name, value in model.get_params().items()}
+
+
+def same(first, second):
+    np.testing.assert_array_equal(np.asarray(first), np.asarray(second))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"module": "unet", "module__width": 4, "early_stopping": True},
+        {"augmenter": RandomDeformation(), "detector": make_pipeline(PhotonNoise(1e5), BeamStop((0, 3)))},
+        {"refiner": IterativePhaseRetrieval(n_iter=3, random_state=0)},
+        {"criterion": "orbit", "random_state": np.random.RandomState(4)},
+        {"detector": MissingPixels(mask=np.eye(16, dtype=bool)), "shift": "box", "flip": "principal"},
+    ],
+    ids=["mlp", "unet", "steps", "refined", "orbit", "mask"],
+)
+@pytest.mark.parametrize("way", ["file", "pickle", "joblib"])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_a_model_comes_back_as_it_was(parameters, way, dtype, tmp_path):
+    objects = random_objects((8, 8), dtype, n_samples=32)
+    model = make_phase_retriever(**SMALL | parameters).fit(objects, objects)
+    if way == "pickle":
+        again = pickle.loads(pickle.dumps(model))
+    elif way == "joblib":
+        joblib.dump(model, tmp_path / "model.joblib")
+        again = joblib.load(tmp_path / "model.joblib")
+    else:
+        save_model(model, tmp_path / "model.skpr")
+        again = load_model(tmp_path / "model.skpr")
+    same(again.predict(objects), model.predict(objects))
+    assert described(again) == described(model)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        FourierMagnitude(centered=False),
+        GaussianMagnitude(random_state=0),
+        ShiftFlipAugmenter(random_state=0),
+        RandomDeformation(random_state=0),
+        SymmetryCanonicalizer(),
+        SymmetryCanonicalizer("centroid", "principal", None),
+        make_pipeline(FourierMagnitude(), PhotonNoise(1e4, random_state=0), BeamStop(3)),
+    ],
+    ids=str,
+)
+def test_transformers_come_back_too(estimator, objects, tmp_path):
+    expected = estimator.fit(objects).transform(objects)
+    save_model(estimator, tmp_path / "model.skpr")
+    same(load_model(tmp_path / "model.skpr").transform(objects), expected)
+
+
+def test_networks_train_on_where_they_were(objects):
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(**SMALL).fit(magnitudes, objects)
+    again = pickle.loads(pickle.dumps(net))
+    assert again.history[:, "train_loss"] == net.history[:, "train_loss"]
+    for trained in (net, again):
+        trained.partial_fit(magnitudes, objects)
+    same(again.predict(magnitudes), net.predict(magnitudes))
+
+
+def test_reading_leaves_torchs_generator_alone(path):
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    load_model(path)
+    torch.testing.assert_close(torch.rand(3), expected)
+
+
+def test_unfitted_networks_and_searches_come_back(objects, tmp_path):
+    assert not pickle.loads(pickle.dumps(PhaseRetrievalRegressor(**SMALL))).__sklearn_is_fitted__()
+    grid = {"retrieve__transformer__canonicalize__flip": [None, "moment"]}
+    search = GridSearchCV(make_phase_retriever(**SMALL), grid, cv=2).fit(objects, objects)
+    save_model(search, tmp_path / "search.skpr")
+    strangers = ["sklearn.metrics._scorer._PassthroughScorer", "sklearn.model_selection._split.KFold"]
+    same(load_model(tmp_path / "search.skpr", trusted=strangers).predict(objects), search.predict(objects))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_network_of_a_gpu_is_read_where_there_is_none(objects):
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(**SMALL).fit(magnitudes, objects)
+    expected = net.predict(magnitudes)
+    net.device = "cuda"  # as if it had been trained on one: weights are kept as arrays wherever they were
+    again = pickle.loads(pickle.dumps(net))
+    assert again.device == "cuda"
+    same(again.predict(magnitudes), expected)
+
+
+def test_a_file_of_another_version_says_so(path, monkeypatch):
+    monkeypatch.setattr(skpr, "__version__", "0.7.3")
+    with pytest.warns(UserWarning, match="kept by skpr 0.1.0 and is read by 0.7.3"):
+        load_model(path)
+
+
+def test_a_file_of_a_later_format_is_refused(path, monkeypatch):
+    path.write_bytes(path.read_bytes().replace(b"skpr model 1\n", b"skpr model 2\n", 1))
+    with pytest.raises(ModelFileError, match="of format 2, which a later skpr wrote; this one reads 1"):
+        load_model(path)
+
+
+def test_damaged_files_are_refused(path):
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        place = int(rng.integers(len(content)))
+        if number % 3 == 0:
+            damaged = content[:place] + bytes([content[place] ^ 1 << int(rng.integers(8))]) + content[place + 1 :]
+        elif number % 3 == 1:
+            damaged = content[:place]
+        else:
+            damaged = rng.bytes(int(rng.integers(2000)))
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match="model.skpr"):
+            load_model(path)
+
+
+def executed(*args):
+    raise AssertionError("something in the file was executed")
+
+
+class Payload:
+    def __reduce__(self):
+        return executed, ()
+
+
+class Stranger(BaseEstimator):
+    pass
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"{}\n",
+        b'{"skpr": "0.1.0"}\nnot a zip',
+        pickle.dumps(Payload()),
+        b'{"skpr": 1}\n' + pickle.dumps(Payload()),
+    ],
+)
+def test_files_with_other_content_are_refused_and_not_executed(content, tmp_path):
+    write_sealed(tmp_path / "model.skpr", "model", content)
+    with pytest.raises(ModelFileError, match="is no model file"):
+        load_model(tmp_path / "model.skpr")
+
+
+@pytest.mark.parametrize("name", ["builtins.eval", "os.system", "tests.test_persistence.executed"])
+def test_functions_named_in_a_file_are_not_called(name, path):
+    header, _, content = read_sealed(path, "model").partition(b"\n")
+    (path.parent / "inside.zip").write_bytes(content)
+    module, _, function = name.rpartition(".")
+    changed = path.parent / "changed.zip"
+    with zipfile.ZipFile(path.parent / "inside.zip") as old, zipfile.ZipFile(changed, "w") as new:
+        for entry in old.namelist():
+            part = old.read(entry)
+            if entry == "schema.json":
+                schema = json.loads(part)
+                schema |= {"__class__": function, "__module__": module, "__loader__": "FunctionNode"}
+                part = json.dumps(schema | {"content": {"function": function, "module_path": module}}).encode()
+            new.writestr(entry, part)
+    write_sealed(path, "model", header + b"\n" + changed.read_bytes())
+    with pytest.raises(ModelFileError):
+        load_model(path)
+
+
+def test_types_that_are_not_known_need_to_be_trusted(tmp_path):
+    save_model(Stranger(), tmp_path / "model.skpr")
+    name = "tests.test_persistence.Stranger"
+    with pytest.raises(ModelFileError, match=f"not trusted: {name}; if you know where it comes from, pass trusted="):
+        load_model(tmp_path / "model.skpr")
+    assert isinstance(load_model(tmp_path / "model.skpr", trusted=[name]), Stranger)
+
+
+def test_the_trusted_types_are_all_there_are(model):
+    assert set(skops.get_untrusted_types(data=skops.dumps(model))) <= set(TRUSTED_TYPES)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    write_sealed(tmp_path / "run.checkpoint", "checkpoint", b"state")
+    with pytest.raises(ModelFileError, match="holds a skpr checkpoint, not a model"):
+        load_model(tmp_path / "run.checkpoint")
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "nothing.skpr")
+
+
+def test_what_cannot_be_written_leaves_the_old_file(model, path):
+    before = path.read_bytes()
+    with pytest.raises(TypeError, match="cannot be written to a model file"):
+        save_model(IterativePhaseRetrieval(n_iter=(n for n in range(3))), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["model.skpr"]
+
+
+def test_weights_go_to_safetensors_and_back(objects, tmp_path):
+    pytest.importorskip("safetensors")
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(**SMALL).fit(magnitudes, objects)
+    net.save_params(f_params=tmp_path / "weights.safetensors", use_safetensors=True)
+    other = PhaseRetrievalRegressor(**SMALL | {"random_state": 1}).fit(magnitudes, objects)
+    other.load_params(f_params=tmp_path / "weights.safetensors", use_safetensors=True)
+    same(other.predict(magnitudes), net.predict(magnitudes))
