@@ -152,3 +152,11 @@ def test_cost_benchmark():
     printed = run("benchmarks/cost.py", "--train", 48, "--images", 8, "--epochs", 1, "--iterations", 3)
     assert "unet, single pass" in printed
     assert "hio, " in printed
+
+
+def test_cluster_search():
+    pytest.importorskip("distributed")
+    printed = run("cluster_search.py", "--train", 48, "--epochs", 1)
+    assert "8 candidates on 2 workers" in printed
+    assert printed.count("SymmetryCanonicalizer(") == 6
+    assert 0 < float(printed.split()[-1]) < 1
