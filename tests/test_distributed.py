@@ -1,15 +1,19 @@
 """Searches and reconstructions on a real cluster of processes, and what becomes of them when one dies."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 
-pytest.importorskip("distributed")
+from skpr import FourierMagnitude, PhaseRetrievalRegressor
+from skpr.neural._parallel import SharedOrder
 
-PROGRAM = """
+SEARCH = """
 import json, os, signal, threading
 import joblib, numpy as np
 from dask.distributed import Client, LocalCluster, SchedulerPlugin
@@ -51,10 +55,107 @@ if __name__ == "__main__":
 
 
 def test_a_search_whose_worker_dies_has_the_same_scores(tmp_path):
-    (tmp_path / "search.py").write_text(PROGRAM)
+    pytest.importorskip("distributed")
+    (tmp_path / "search.py").write_text(SEARCH)
     done = subprocess.run([sys.executable, str(tmp_path / "search.py")], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     killed, scores, expected = json.loads(done.stdout.splitlines()[-1])
     assert killed
     assert len(scores) == 8
     np.testing.assert_array_equal(scores, expected)
+
+
+TRAINING = """
+import json, sys
+import numpy as np, torch
+from torch import distributed
+from skpr import FourierMagnitude, PhaseRetrievalRegressor
+from skpr.augmentation import RandomDeformation
+
+torch.set_num_threads(1)
+distributed.init_process_group("gloo")
+rank = distributed.get_rank()
+objects = np.load(sys.argv[1])
+parameters = json.loads(sys.argv[2])
+if parameters.pop("deform", False):
+    parameters["augmenter"] = RandomDeformation()
+net = PhaseRetrievalRegressor(device="cpu", mixed_precision=False, **parameters)
+net.fit(FourierMagnitude().fit_transform(objects), objects)
+weights = torch.cat([value.flatten() for value in net.module_.network.state_dict().values()])
+np.savez(f"{sys.argv[3]}/{rank}.npz", weights=weights.numpy(), losses=net.history[:, "train_loss"])
+distributed.destroy_process_group()
+"""
+SMALL = {"module__hidden_width": 16, "max_epochs": 4, "batch_size": 8}
+
+
+@pytest.fixture
+def objects(tmp_path):
+    objects = np.random.default_rng(0).random((50, 8, 8)).astype(np.float32)
+    np.save(tmp_path / "objects.npy", objects)
+    return objects
+
+
+def train_in_two_processes(folder, **parameters):
+    """Weights and losses of each process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", TRAINING, str(folder / "objects.npy"), json.dumps(SMALL | parameters), str(folder)],
+            env=os.environ
+            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for process in processes:
+        _, printed = process.communicate(timeout=120)
+        assert process.returncode == 0, printed
+    return [dict(np.load(folder / f"{rank}.npz")) for rank in range(2)]
+
+
+def test_two_processes_come_to_the_weights_of_one(objects, tmp_path):
+    np.save(tmp_path / "objects.npy", objects[:48])  # whole batches
+    first, second = train_in_two_processes(tmp_path, random_state=0, iterator_train__shuffle=False)
+    np.testing.assert_array_equal(first["weights"], second["weights"])
+    net = PhaseRetrievalRegressor(
+        device="cpu", mixed_precision=False, random_state=0, iterator_train__shuffle=False, **SMALL
+    )
+    net.fit(FourierMagnitude().fit_transform(objects[:48]), objects[:48])
+    alone = torch.cat([value.flatten() for value in net.module_.network.state_dict().values()]).numpy()
+    np.testing.assert_allclose(first["weights"], alone, atol=1e-4 * np.abs(alone).max())
+    np.testing.assert_allclose((first["losses"] + second["losses"]) / 2, net.history[:, "train_loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"random_state": 0, "early_stopping": True, "deform": True, "module": "unet"}],
+    ids=["no seed", "early stopping"],
+)
+def test_two_processes_stay_in_step(parameters, objects, tmp_path):
+    first, second = train_in_two_processes(tmp_path, **parameters)
+    np.testing.assert_array_equal(first["weights"], second["weights"])
+    assert not np.array_equal(first["losses"], second["losses"])  # of different shares
+
+
+def test_the_first_process_writes_the_checkpoint(objects, tmp_path):
+    whole = train_in_two_processes(tmp_path, random_state=0)
+    checkpoint = str(tmp_path / "run.checkpoint")
+    train_in_two_processes(tmp_path, random_state=0, checkpoint=checkpoint)
+    again = train_in_two_processes(tmp_path, random_state=0, checkpoint=checkpoint)
+    np.testing.assert_array_equal(again[0]["weights"], whole[0]["weights"])
+    np.testing.assert_array_equal(again[1]["weights"], whole[0]["weights"])
+
+
+@pytest.mark.parametrize("n_samples", [7, 8])
+def test_shares_hold_every_sample_and_are_equally_long(n_samples, monkeypatch):
+    shares = []
+    for rank in range(3):
+        monkeypatch.setattr("skpr.neural._parallel.n_processes", lambda: 3)
+        monkeypatch.setattr("skpr.neural._parallel.process_rank", lambda rank=rank: rank)
+        monkeypatch.setattr("skpr.neural._parallel.of_first_process", lambda value: 5)
+        shares.append(list(SharedOrder(torch.utils.data.RandomSampler(range(n_samples)))))
+    assert {len(share) for share in shares} == {3}
+    assert {i for share in shares for i in share} == set(range(n_samples))

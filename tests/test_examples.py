@@ -15,7 +15,7 @@ def run(script, *options):
     """The standard output of a script run in a process of its own."""
     environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / script), *map(str, options)],
+        [sys.executable, script if script == "-m" else str(EXAMPLES / script), *map(str, options)],
         capture_output=True,
         text=True,
         env=environment,
@@ -160,3 +160,11 @@ def test_cluster_search():
     assert "8 candidates on 2 workers" in printed
     assert printed.count("SymmetryCanonicalizer(") == 6
     assert 0 < float(printed.split()[-1]) < 1
+
+
+def test_distributed_training():
+    small = ("--train", 64, "--epochs", 1)
+    engine = ("-m", "torch.distributed.run", "--nproc-per-node", 2)
+    printed = run(*engine, EXAMPLES / "distributed_training.py", *small)
+    first, second = sorted(line for line in printed.splitlines() if line.startswith("process "))
+    assert first.split(":")[1] == second.split(":")[1]

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from .._files import read_sealed, write_sealed
 from ..exceptions import ModelFileError
+from ._parallel import process_rank
 
 # what does not change the weights, or is compared by itself
 _FREE = ("callbacks", "checkpoint", "device", "tuning_rate", "tuning_steps", "verbose")
@@ -60,6 +61,8 @@ class TrainingCheckpoint(Callback):
         self.saved = self.pending_ = None  # not to be kept with the model
 
     def _write(self, net, finished):
+        if process_rank() != 0:
+            return
         content = io.BytesIO()
         torch.save(self.identity | training_state(net, finished), content)
         write_sealed(self.path, "checkpoint", content.getvalue())

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from skorch import NeuralNetRegressor
 from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
 from skorch.dataset import ValidSplit
+from torch.utils.data import RandomSampler, SequentialSampler
 
 from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_some_measured
 from .._lazy import LazyBatch, summary_of
@@ -22,6 +23,7 @@ from ._checkpoint import TrainingCheckpoint, fit_identity, read_checkpoint, rest
 from ._loading import BatchDataset, BlockShuffle, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
+from ._parallel import SharedOrder, n_processes, of_first_process, parallel_forward, process_rank
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
 from ._state import plain_state, restore_plain_state
 from ._training import (
@@ -125,6 +127,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     Notes
     -----
+    In one of several processes of a `torch.distributed` group, as under `torchrun`, every process takes its share of
+    each batch, and gradients are averaged; `fit` is to be called in all of them with the same data. The first one
+    writes the checkpoint.
+
     Fine-tuning adds to the output of every linear layer of the network an offset for each sample, at first 0, and moves
     these offsets by Adam against `||F x| - b|^2 / |b|^2` of the network's image `x` on measured pixels, and against
     negative values where objects have none. Images stay near those the network can make, which iterations from its
@@ -202,7 +208,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             **defaults | kwargs,
         )
 
-    _checkpoint = None  # during a fit
+    _checkpoint = _parallel = None  # during a fit
 
     # --- fit and predict ---------------------------------------------------------------------------------------
 
@@ -234,11 +240,11 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         """
         again = self.warm_start and self.initialized_
         X, y = self._checked_data(X, y, reset=not again)
-        self.fit_seed_ = drawn_seed(self.random_state)
+        self.fit_seed_ = of_first_process(self._drawn_seed())
         if again:
             with seeded(self.fit_seed_):
                 self._fit_steps(X, y)
-                super().partial_fit(X, y, **fit_params)
+                self._train(X, y, fit_params)
             return self
         if self.checkpoint is not None:
             self._prepare_checkpoint(X, y)
@@ -246,7 +252,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             with seeded(self.fit_seed_):
                 self._learn(X, y)
                 self.initialize()
-                super().partial_fit(X, y, **fit_params)
+                self._train(X, y, fit_params)
         finally:
             self._checkpoint = None
         return self
@@ -255,14 +261,28 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         """Train on for `max_epochs` from the present weights; parameters as in :meth:`fit`."""
         first = not self.initialized_
         X, y = self._checked_data(X, y, reset=first)
-        with seeded(drawn_seed(self.random_state)):
+        with seeded(of_first_process(self._drawn_seed())):
             if first:
                 self._learn(X, y)
                 self.initialize()
             else:
                 self._fit_steps(X, y)
-            super().partial_fit(X, y, **fit_params)
+            self._train(X, y, fit_params)
         return self
+
+    def _drawn_seed(self):
+        """A seed for torch; None leaves its generators alone, which one of several processes must not."""
+        if self.random_state is None and n_processes() > 1:
+            return int(torch.randint(2**31 - 1, ()))
+        return drawn_seed(self.random_state)
+
+    def _train(self, X, y, fit_params):
+        """skorch's training, in step with the other processes where there are any."""
+        self._parallel = parallel_forward(self.module_)
+        try:
+            super().partial_fit(X, y, **fit_params)
+        finally:
+            self._parallel = None
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """skorch's, for the epochs that are left of a fit that goes on from a checkpoint."""
@@ -396,7 +416,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     def _fit_steps(self, X, y):
         """Augmenter and detector as the parameters say now; their draws go on where they were."""
         if self.generator_ is None and (self.augmenter is not None or self.detector is not None):
-            self.generator_ = np.random.RandomState(int(torch.randint(2**31 - 1, ())))
+            seed = int(torch.randint(2**31 - 1, ()))
+            self.generator_ = np.random.RandomState((seed + process_rank()) % (2**31 - 1))
         self.augmenter_ = fitted_augmenter(self.augmenter, self.generator_, X, y, self.centered)
         self.detector_ = fitted_detector(self.detector, self.generator_, X)
 
@@ -493,13 +514,18 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         on_disk = [data for data in (getattr(held, "X", None), getattr(held, "y", None)) if isinstance(data, LazyBatch)]
         given = self.get_params_for("iterator_train")
         pool = min((batch.pool_rows for batch in on_disk), default=len(dataset))
-        if not training or not given.get("shuffle") or "sampler" in given or pool >= len(dataset):
+        in_blocks = given.get("shuffle") and pool < len(dataset)
+        if not training or "sampler" in given or not (in_blocks or n_processes() > 1):
             return super().get_iterator(dataset, training)
-        order = BlockShuffle(len(dataset), max(batch.block_rows for batch in on_disk), pool)
-        return self.iterator_train(
-            dataset,
-            **{"batch_size": self._batch_length(dataset)} | given | {"shuffle": False, "sampler": order},
-        )
+        order = RandomSampler(dataset) if given.get("shuffle") else SequentialSampler(dataset)
+        if in_blocks:
+            order = BlockShuffle(len(dataset), max(batch.block_rows for batch in on_disk), pool)
+        length = given.pop("batch_size", self._batch_length(dataset))
+        if n_processes() > 1:
+            if length % n_processes():
+                raise ValueError(f"batch_size={length} cannot be shared evenly among {n_processes()} processes")
+            order, length = SharedOrder(order), length // n_processes()
+        return self.iterator_train(dataset, **given | {"batch_size": length, "shuffle": False, "sampler": order})
 
     def _batch_length(self, dataset):
         return self.batch_size if self.batch_size > 0 else len(dataset)
@@ -541,10 +567,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     def infer(self, x, **fit_params):
         """One forward pass on the network's device, in mixed precision where asked for and possible."""
         device = next(self.module_.buffers()).device
-        with torch.autocast(
-            device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, self.module_.training)
-        ):
-            return self.module_(x.to(device, non_blocking=True), **fit_params)
+        training = self.module_.training
+        forward = self._parallel if training and self._parallel is not None else self.module_
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, training)):
+            return forward(x.to(device, non_blocking=True), **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss in float32 on the prediction's device, summed over a network's outputs where it has several."""

@@ -1,0 +1,65 @@
+"""Training on several devices or machines at once: what PyTorch's data-parallel engine needs from a network of skorch.
+
+A process is one of several where `torch.distributed.init_process_group` has been called, as under `torchrun`. Each
+takes its share of every batch, and gradients are averaged, so that all have the same weights at every step, those of
+one process with whole batches but for rounding.
+"""
+
+import torch
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import Sampler
+
+
+def n_processes():
+    """How many processes train together; 1 outside of a process group."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def process_rank():
+    """Which of them this is; 0 for the only one."""
+    return distributed.get_rank() if n_processes() > 1 else 0
+
+
+def of_first_process(value):
+    """What the first process has, in all of them; any object that pickles."""
+    if n_processes() == 1:
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def parallel_forward(module):
+    """The module's forward pass, whose gradients are averaged over the processes; None where there is one only."""
+    if n_processes() == 1:
+        return None
+    device = next(module.parameters()).device
+    # skorch keeps a book of the modules that are attributes, in which this one is already
+    return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None).__call__
+
+
+class SharedOrder(Sampler):
+    """This process's share of an order of samples that is the same in all of them.
+
+    Every process gets equally many: the first ones come again where they do not divide.
+
+    Parameters
+    ----------
+    order : torch.utils.data.Sampler
+        Draws from torch's generator, if it draws.
+    """
+
+    def __init__(self, order):
+        self.order = order
+
+    def __len__(self):
+        return -(-len(self.order) // n_processes())
+
+    def __iter__(self):
+        seed = of_first_process(int(torch.randint(2**31 - 1, ())))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            samples = list(self.order)
+        samples += samples[: len(self) * n_processes() - len(samples)]
+        return iter(samples[process_rank() :: n_processes()])
