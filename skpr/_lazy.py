@@ -13,6 +13,7 @@ from ._tensors import chunks_of, float_dtype, map_chunks, to_tensor
 
 BLOCK_BYTES = 1 << 20  # what is read from a file at once
 POOL_BYTES = 1 << 28  # of a file's samples held in memory, for shuffling them or reading them again
+RUN = 64  # neighbours, in a sample of a larger batch
 READ_VALUES = 1 << 22  # float32 values of one step through a batch: 16 MiB
 
 
@@ -305,6 +306,15 @@ def map_batch(function, *batches, values_per_sample=None, summary=None):
     if isinstance(batches[0], LazyBatch):
         return batches[0].mapped(function, *batches[1:], summary=summary)
     return map_chunks(function, *batches, values_per_sample=values_per_sample)
+
+
+def some_of(batch, max_samples):
+    """At most so many samples, in runs of neighbours, which are read together, at even distances; None for all."""
+    if max_samples is None or len(batch) <= max_samples:
+        return batch
+    run = min(RUN, max_samples)
+    starts = np.linspace(0, len(batch) - run, max_samples // run).astype(np.int64)
+    return batch[(starts[:, None] + np.arange(run)).ravel()]
 
 
 def summary_of(batch):

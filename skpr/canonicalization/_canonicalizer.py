@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_boundary, check_choice, check_fitted_batch
-from .._lazy import NON_NEGATIVE, POOL_BYTES, LazyBatch
+from .._lazy import NON_NEGATIVE, POOL_BYTES, LazyBatch, some_of
 from .._tensors import chunks_of, map_chunks, to_tensor
 from ..symmetry import act, energy, rotate_phase
 from ._flip_rules import FLIP_RULES, odd_features, principal_direction
@@ -19,7 +19,6 @@ from ._ties import to_double
 
 SHIFTS = (*SHIFT_RULES, "template", None)
 FLIPS = (*FLIP_RULES, "template", None)
-RUN = 64  # neighbours, in a sample of a larger training set
 PHASES = ("auto", "origin", "template", None)
 
 
@@ -132,7 +131,9 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
         self._check_parameters()
         self._strategies = self._resolved_strategies()
-        X = _sampled(X, self.max_samples)
+        X = some_of(X, self.max_samples)
+        if isinstance(X, LazyBatch) and X.nbytes <= POOL_BYTES:
+            X = np.asarray(X)  # passes are many: what fits is read once
         for fitted in ("template_", "direction_"):
             if hasattr(self, fitted):
                 delattr(self, fitted)
@@ -239,16 +240,6 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _sampled(X, max_samples):
-    """At most so many samples, in runs of neighbours, which are read together, at even distances."""
-    if max_samples is not None and len(X) > max_samples:
-        run = min(RUN, max_samples)
-        starts = np.linspace(0, len(X) - run, max_samples // run).astype(np.int64)
-        X = X[(starts[:, None] + np.arange(run)).ravel()]
-    # passes are many: what fits is read once
-    return np.asarray(X) if isinstance(X, LazyBatch) and X.nbytes <= POOL_BYTES else X
 
 
 def _starting_strategies(strategies):

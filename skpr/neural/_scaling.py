@@ -12,11 +12,13 @@ import math
 import torch
 from torch import nn
 
+from .._lazy import some_of, summary_of
 from .._tensors import chunks_of, space_axes, to_tensor
 from ..symmetry import energy
 
 SCALINGS = {"sqrt": torch.sqrt, "log": lambda b: torch.log1p(10 * b), None: lambda b: b}
 MIN_SHARE = 1e-3  # a pattern of which less than this is measured has no norm to go by
+MAX_SAMPLES = 50_000  # that statistics are learned from
 UNIT_NORM = 10.0  # networks see and make objects of this norm: pixels of order one
 
 
@@ -85,7 +87,8 @@ def unit_magnitudes(magnitudes, shares=None):
 def learn_scaling(magnitudes, objects, scaling, detect=None):
     """Shares, mean and deviation of each pixel, and the ratio of object norms to magnitude norms.
 
-    Passes in chunks; the gain is 1 for magnitudes of an unnormalised DFT and whatever it needs to be for others.
+    Passes in chunks, over 50,000 samples at even distances where there are more; the gain is 1 for magnitudes of an
+    unnormalised DFT and whatever it needs to be for others.
 
     Parameters
     ----------
@@ -101,17 +104,19 @@ def learn_scaling(magnitudes, objects, scaling, detect=None):
         `mean`, `deviation`, `shares` and `gain`, as :class:`ScaledNetwork` wants them, and `unmeasured`: whether there
         was any unmeasured pixel.
     """
-    shares = unmeasured = None
+    shares = None
+    incomplete = len(magnitudes) > MAX_SAMPLES and summary_of(magnitudes).n_nan > 0  # if only in others
+    magnitudes, objects = some_of(magnitudes, MAX_SAMPLES), some_of(objects, MAX_SAMPLES)
     # a share is known once norms are, and norms of incomplete patterns once shares are: the second pass is near enough
     for _ in range(3):
         statistics = _PixelStatistics(scaling, shares)
         for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
             batch = to_tensor(magnitudes[part]).float()
             statistics.add(batch if detect is None else detect(batch), to_tensor(objects[part]))
-        shares, unmeasured = statistics.shares(), statistics.unmeasured
-        if not unmeasured:
+        shares, incomplete = statistics.shares(), incomplete or statistics.unmeasured
+        if not statistics.unmeasured:
             break
-    return statistics.scaling() | {"shares": shares, "unmeasured": unmeasured}
+    return statistics.scaling() | {"shares": shares, "unmeasured": incomplete}
 
 
 class _PixelStatistics:

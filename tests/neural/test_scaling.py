@@ -49,3 +49,15 @@ def test_dark_magnitudes_give_dark_objects():
     b = FourierMagnitude().fit_transform(x)
     net = ScaledNetwork(torch.nn.Linear(12, 6), (6,), 1, "sqrt", learn_scaling(b, x, "sqrt"))
     assert (net(torch.from_numpy(b)) == 0).all()
+
+
+def test_statistics_of_many_samples_are_learned_from_some(monkeypatch):
+    rng = np.random.default_rng(0)
+    magnitudes, objects = rng.random((400, 6, 6)).astype(np.float32), rng.random((400, 3, 3)).astype(np.float32)
+    whole = learn_scaling(magnitudes, objects, "sqrt")
+    monkeypatch.setattr("skpr.neural._scaling.MAX_SAMPLES", 192)
+    some = learn_scaling(magnitudes, objects, "sqrt")
+    torch.testing.assert_close(some["mean"], whole["mean"], rtol=0.3, atol=0.05)
+    assert not torch.equal(some["mean"], whole["mean"])
+    magnitudes[100, 2, 2] = np.nan  # in none of those
+    assert learn_scaling(magnitudes, objects, "sqrt")["unmeasured"]
