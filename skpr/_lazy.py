@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from functools import cached_property
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,7 +67,7 @@ class LazyBatch(NDArrayOperatorsMixin):
     (1000, 16, 16) (3, 16, 16) 64.0
     """
 
-    def __init__(self, array):
+    def __init__(self, array: Any) -> None:
         if isinstance(array, LazyBatch):
             self._store, self._rows, self._steps = array._store, array._rows, array._steps
             return
@@ -89,37 +89,37 @@ class LazyBatch(NDArrayOperatorsMixin):
     # --- what an array has ---------------------------------------------------------------------------------------
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Number of samples, and the shape of one."""
         return len(self._rows), *(self._steps[-1].shape if self._steps else self._store.array.shape[1:])
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """Precision of what is read."""
         return self._steps[-1].dtype if self._steps else float_dtype(self._store.array.dtype)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         """Number of axes, that of the samples included."""
         return len(self.shape)
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of values."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Bytes that the whole would take in memory."""
         return self.size * self.dtype.itemsize
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
     def __repr__(self):
         return f"LazyBatch(shape={self.shape}, dtype={self.dtype})"
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if isinstance(index, tuple):
             if len(index) != 2 or index[1] is not Ellipsis:
                 raise IndexError(f"only samples can be picked, along the first axis: got {index!r}")
@@ -156,7 +156,7 @@ class LazyBatch(NDArrayOperatorsMixin):
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def read(self, device="cpu"):
+    def read(self, device: str | torch.device = "cpu") -> torch.Tensor:
         """Read, move to a device and compute there: a tensor of the whole batch."""
         values = np.ascontiguousarray(self._store.read(self._rows), dtype=float_dtype(self._store.array.dtype))
         values = to_tensor(values).to(device)

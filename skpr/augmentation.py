@@ -1,8 +1,11 @@
 """Training sets made larger: random members of each object's orbit, and random objects like those there are."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +18,9 @@ from ._arrays import check_boundary, check_fitted_batch
 from ._lazy import map_batch
 from ._tensors import to_tensor
 from .symmetry import GroupElement, act, content_box
+
+if TYPE_CHECKING:
+    from ._typing import Batch, Seed, Self
 
 __all__ = ["RandomDeformation", "ShiftFlipAugmenter", "draw_elements", "frame"]
 
@@ -58,13 +64,13 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        max_shift=None,
-        flip_probability=0.5,
-        random_phase=False,
-        frame_shape=None,
-        boundary="zero",
-        random_state=None,
-    ):
+        max_shift: int | None = None,
+        flip_probability: float = 0.5,
+        random_phase: bool = False,
+        frame_shape: int | tuple[int, ...] | None = None,
+        boundary: str = "zero",
+        random_state: Seed = None,
+    ) -> None:
         self.max_shift = max_shift
         self.flip_probability = flip_probability
         self.random_phase = random_phase
@@ -72,7 +78,7 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         self.boundary = boundary
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
         """Check the parameters and learn the shapes.
 
         Parameters
@@ -93,7 +99,7 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         self.frame_shape_ = _resolved_frame(self.frame_shape, tuple(X.shape[1:]))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Batch) -> Any:
         """Frame the objects and move each to a random member of its orbit.
 
         Parameters
@@ -165,7 +171,15 @@ class RandomDeformation(TransformerMixin, BaseEstimator):
     (3, 8, 8)
     """
 
-    def __init__(self, rotation=4.0, scale=0.04, shear=0.04, bend=0.015, probability=0.6, random_state=None):
+    def __init__(
+        self,
+        rotation: float = 4.0,
+        scale: float = 0.04,
+        shear: float = 0.04,
+        bend: float = 0.015,
+        probability: float = 0.6,
+        random_state: Seed = None,
+    ) -> None:
         self.rotation = rotation
         self.scale = scale
         self.shear = shear
@@ -173,7 +187,7 @@ class RandomDeformation(TransformerMixin, BaseEstimator):
         self.probability = probability
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
         """Check the parameters and learn the shape.
 
         Parameters
@@ -200,7 +214,7 @@ class RandomDeformation(TransformerMixin, BaseEstimator):
             raise ValueError(f"probability={self.probability!r} is not valid; give a number from 0 to 1")
         return self
 
-    def transform(self, X):
+    def transform(self, X: Batch) -> Any:
         """Deform objects.
 
         Parameters

@@ -1,5 +1,9 @@
 """Estimators made of estimators: regressors on symmetry-broken targets, polished ones, and both in one line."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.pipeline import Pipeline
@@ -14,6 +18,11 @@ from .iterative import IterativePhaseRetrieval
 from .metrics import relative_error
 from .neural import PhaseRetrievalRegressor
 from .neural._networks import MODULES
+
+if TYPE_CHECKING:
+    import torch
+
+    from ._typing import Batch, Seed, Self
 
 __all__ = ["PRESETS", "RefinedRegressor", "SymmetryBreakingRegressor", "make_phase_retriever"]
 
@@ -43,7 +52,7 @@ class _AroundRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             self.feature_names_in_ = self.regressor_.feature_names_in_
         return self
 
-    def score(self, X, y):
+    def score(self, X: Batch, y: Batch) -> float:
         """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect.
 
         Shifts are circular where magnitudes and objects have the same shape.
@@ -101,11 +110,11 @@ class SymmetryBreakingRegressor(_AroundRegressor):
     1.0
     """
 
-    def __init__(self, regressor=None, transformer=None):
+    def __init__(self, regressor: Any = None, transformer: Any = None) -> None:
         self.regressor = regressor
         self.transformer = transformer
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
         r"""Fit the transformer on the targets and the regressor on what it makes of them.
 
         Parameters
@@ -134,7 +143,7 @@ class SymmetryBreakingRegressor(_AroundRegressor):
             y = self.transformer_.fit_transform(y)
         return self._fit_regressor(X, y, fit_params)
 
-    def predict(self, X):
+    def predict(self, X: Batch) -> np.ndarray:
         r"""Reconstruct objects.
 
         Parameters
@@ -182,11 +191,11 @@ class RefinedRegressor(_AroundRegressor):
     (4, 8)
     """
 
-    def __init__(self, regressor=None, refiner="auto"):
+    def __init__(self, regressor: Any = None, refiner: Any = "auto") -> None:
         self.regressor = regressor
         self.refiner = refiner
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
         r"""Fit the regressor; tell the refiner the shapes.
 
         Parameters
@@ -217,7 +226,7 @@ class RefinedRegressor(_AroundRegressor):
         self.refiner_ = None if refiner is None else clone(refiner).fit(X, y)
         return self._fit_regressor(X, y, fit_params)
 
-    def predict(self, X):
+    def predict(self, X: Batch) -> np.ndarray:
         r"""Reconstruct objects.
 
         Parameters
@@ -249,20 +258,20 @@ class RefinedRegressor(_AroundRegressor):
 
 
 def make_phase_retriever(
-    module=None,
+    module: Any = None,
     *,
-    preset="fast",
-    oversampling=2.0,
-    fourier_shape=None,
-    shift="template",
-    flip="template",
-    phase="auto",
-    boundary=None,
-    refiner=None,
-    device="auto",
-    random_state=None,
-    **regressor_params,
-):
+    preset: str = "fast",
+    oversampling: float = 2.0,
+    fourier_shape: int | tuple[int, ...] | None = None,
+    shift: str | None = "template",
+    flip: str | None = "template",
+    phase: str | None = "auto",
+    boundary: str | None = None,
+    refiner: Any = None,
+    device: str | torch.device = "auto",
+    random_state: Seed = None,
+    **regressor_params: Any,
+) -> Pipeline:
     """Build the pipeline that simulates magnitudes, breaks symmetries and trains a network.
 
     Parameters

@@ -6,8 +6,11 @@ An object of shape `n` lies in the corner of a dark grid of shape `m >= n`; its 
 which is what the functions here compute with.
 """
 
+from __future__ import annotations
+
 import math
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -17,10 +20,13 @@ from ._arrays import check_fitted_batch
 from ._lazy import NON_NEGATIVE, map_batch
 from ._tensors import space_axes
 
+if TYPE_CHECKING:
+    from ._typing import Batch, Self
+
 __all__ = ["FourierMagnitude", "from_spectrum", "full_magnitudes", "mirrored", "oversampled_shape", "to_spectrum"]
 
 
-def oversampled_shape(object_shape, oversampling):
+def oversampled_shape(object_shape: tuple[int, ...], oversampling: float) -> tuple[int, ...]:
     """Fourier grid of an object: `ceil(oversampling * n)` along each axis.
 
     Examples
@@ -119,12 +125,14 @@ class FourierMagnitude(TransformerMixin, BaseEstimator):
     array([[0.   , 1.414, 2.   , 1.414]])
     """
 
-    def __init__(self, oversampling=2.0, fourier_shape=None, centered=True):
+    def __init__(
+        self, oversampling: float = 2.0, fourier_shape: int | tuple[int, ...] | None = None, centered: bool = True
+    ) -> None:
         self.oversampling = oversampling
         self.fourier_shape = fourier_shape
         self.centered = centered
 
-    def fit(self, X, y=None):
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
         """Learn the shapes.
 
         Parameters
@@ -141,7 +149,7 @@ class FourierMagnitude(TransformerMixin, BaseEstimator):
         self.fourier_shape_ = self._resolved_fourier_shape(tuple(X.shape[1:]))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Batch) -> Any:
         """Compute magnitudes.
 
         Parameters

@@ -1,8 +1,11 @@
 """The random forward model of generalized phase retrieval: magnitudes of Gaussian measurements."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -13,6 +16,9 @@ from ._arrays import check_fitted_batch
 from ._lazy import NON_NEGATIVE, map_batch
 from ._tensors import to_tensor
 from .fourier import oversampled_shape
+
+if TYPE_CHECKING:
+    from ._typing import Batch, Seed, Self
 
 __all__ = ["GaussianMagnitude", "draw_gaussian_matrix"]
 
@@ -80,12 +86,12 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
            [2.564, 5.461, 0.087, 0.647]])
     """
 
-    def __init__(self, oversampling=4.0, n_measurements=None, random_state=None):
+    def __init__(self, oversampling: float = 4.0, n_measurements: Any = None, random_state: Seed = None) -> None:
         self.oversampling = oversampling
         self.n_measurements = n_measurements
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
         r"""Learn the shape and draw the matrix.
 
         Parameters
@@ -108,7 +114,7 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
         )
         return self
 
-    def transform(self, X):
+    def transform(self, X: Batch) -> Any:
         r"""Compute magnitudes.
 
         Parameters

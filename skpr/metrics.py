@@ -8,7 +8,10 @@ Scorers for :class:`~sklearn.model_selection.GridSearchCV` are named as scikit-l
 `neg_relative_error_scorer`, `neg_orbit_mean_squared_error_scorer`, `orbit_psnr_scorer`, `orbit_ssim_scorer`.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +22,9 @@ from ._tensors import map_chunks, to_tensor
 from .coherence import blur, coherence_transfer
 from .fourier import FourierMagnitude
 from .symmetry import energy, inner, lost_energy, orbit_distance, register
+
+if TYPE_CHECKING:
+    from ._typing import Batch
 
 __all__ = [
     "fourier_error",
@@ -37,7 +43,15 @@ __all__ = [
 ]
 
 
-def relative_error(y_true, y_pred, *, shift=True, flip=True, boundary="zero", multioutput="uniform_average"):
+def relative_error(
+    y_true: Batch,
+    y_pred: Batch,
+    *,
+    shift: bool = True,
+    flip: bool = True,
+    boundary: str = "zero",
+    multioutput: str = "uniform_average",
+) -> Any:
     r"""Relative error modulo shift, flip, phase and scale.
 
     `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` for truth `A` and prediction `B` (Tayal et al., 2020; the invariant
@@ -89,8 +103,15 @@ def _invariant_error(truth, registered, cut_off):
 
 
 def orbit_mean_squared_error(
-    y_true, y_pred, *, shift=True, flip=True, phase=None, boundary="zero", multioutput="uniform_average"
-):
+    y_true: Batch,
+    y_pred: Batch,
+    *,
+    shift: bool = True,
+    flip: bool = True,
+    phase: bool | None = None,
+    boundary: str = "zero",
+    multioutput: str = "uniform_average",
+) -> Any:
     r"""Mean squared error per pixel after registration, `min_g |g B - A|^2 / n_pixels`.
 
     Parameters
@@ -118,7 +139,9 @@ def orbit_mean_squared_error(
     return _averaged(squares / math.prod(truth.shape[1:]), multioutput)
 
 
-def orbit_psnr(y_true, y_pred, *, data_range, multioutput="uniform_average", **symmetries):
+def orbit_psnr(
+    y_true: Batch, y_pred: Batch, *, data_range: float, multioutput: str = "uniform_average", **symmetries: Any
+) -> Any:
     r"""Peak signal-to-noise ratio after registration, `10 log10(data_range^2 / MSE)` in dB.
 
     Parameters
@@ -148,7 +171,9 @@ def orbit_psnr(y_true, y_pred, *, data_range, multioutput="uniform_average", **s
         return _averaged(10 * np.log10(data_range**2 / errors), multioutput)
 
 
-def orbit_ssim(y_true, y_pred, *, data_range, multioutput="uniform_average", **symmetries):
+def orbit_ssim(
+    y_true: Batch, y_pred: Batch, *, data_range: float, multioutput: str = "uniform_average", **symmetries: Any
+) -> Any:
     r"""Structural similarity (Wang et al., 2004; scikit-image's implementation) after registration.
 
     Parameters
@@ -183,7 +208,14 @@ def orbit_ssim(y_true, y_pred, *, data_range, multioutput="uniform_average", **s
     return _averaged(np.array(values), multioutput)
 
 
-def fourier_error(magnitudes, objects, *, coherence=None, centered=True, multioutput="uniform_average"):
+def fourier_error(
+    magnitudes: Batch,
+    objects: Batch,
+    *,
+    coherence: Any = None,
+    centered: bool = True,
+    multioutput: str = "uniform_average",
+) -> Any:
     r"""Misfit of reconstructions to measured magnitudes, `chi = | |F x| - b | / |b|`, over the measured pixels.
 
     It needs no truth, so it may choose between reconstructions. NaN in `magnitudes` marks an unmeasured pixel.
@@ -223,7 +255,14 @@ def fourier_error(magnitudes, objects, *, coherence=None, centered=True, multiou
     return _averaged(map_chunks(chi, magnitudes, computed), multioutput)
 
 
-def r_factor(magnitudes, objects, *, coherence=None, centered=True, multioutput="uniform_average"):
+def r_factor(
+    magnitudes: Batch,
+    objects: Batch,
+    *,
+    coherence: Any = None,
+    centered: bool = True,
+    multioutput: str = "uniform_average",
+) -> Any:
     r"""Crystallographic R-factor of reconstructions, `sum | |F x| - b | / sum b`, over the measured pixels.
 
     Parameters
@@ -257,7 +296,7 @@ def r_factor(magnitudes, objects, *, coherence=None, centered=True, multioutput=
     return _averaged(misfit / np.where(total > 0, total, 1), multioutput)
 
 
-def success_rate(y_true, y_pred, *, tolerance=0.01, **symmetries):
+def success_rate(y_true: Batch, y_pred: Batch, *, tolerance: float = 0.01, **symmetries: Any) -> float:
     r"""Fraction of reconstructions whose relative error modulo symmetries is below a tolerance.
 
     Over the starts of one pattern, repeat the truth; NumPy's `broadcast_to` does it without memory.
@@ -284,7 +323,7 @@ def success_rate(y_true, y_pred, *, tolerance=0.01, **symmetries):
     return float((relative_error(y_true, y_pred, multioutput="raw_values", **symmetries) < tolerance).mean())
 
 
-def phase_retrieval_transfer_function(magnitudes, objects, *, centered=True):
+def phase_retrieval_transfer_function(magnitudes: Batch, objects: Batch, *, centered: bool = True) -> Any:
     r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
 
     Ring by ring, the sum of `|mean_s F x_s|` over the sum of `b`, on measured pixels (Chapman et al., 2006; shells in
@@ -326,7 +365,7 @@ def phase_retrieval_transfer_function(magnitudes, objects, *, centered=True):
     return _ring_ratio(np.where(known, computed, 0), np.where(known, measured, 0), centered)
 
 
-def fourier_ring_correlation(first, second):
+def fourier_ring_correlation(first: Any, second: Any) -> Any:
     r"""Correlation of two reconstructions ring by ring in Fourier space (shells in 3-D), after registration.
 
     `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring (Saxton and Baumeister, 1982), with the

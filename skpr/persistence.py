@@ -5,8 +5,11 @@ Pickle and joblib execute what a file says. :func:`load_model` does not: it buil
 that is damaged, or that a later version wrote. The engine is `skops <https://skops.readthedocs.io>`_, an extra.
 """
 
+from __future__ import annotations
+
 import json
 import warnings
+from typing import TYPE_CHECKING, Any
 
 from . import augmentation, detector
 from ._files import read_sealed, write_sealed
@@ -18,6 +21,11 @@ from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
 from .iterative import IterativePhaseRetrieval
 from .neural import PhaseRetrievalRegressor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ._typing import FilePath
 
 __all__ = ["TRUSTED_TYPES", "load_model", "save_model"]
 
@@ -37,7 +45,7 @@ _TYPES = (
 TRUSTED_TYPES = tuple(sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _TYPES if isinstance(cls, type)))
 
 
-def save_model(model, path):
+def save_model(model: Any, path: FilePath) -> None:
     """Write a fitted estimator to a file, whole or not at all.
 
     Parameters
@@ -78,7 +86,7 @@ def save_model(model, path):
     write_sealed(path, "model", f"{header}\n".encode() + content)
 
 
-def load_model(path, trusted=()):
+def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     """Read an estimator that :func:`save_model` wrote. Nothing in the file is executed.
 
     Parameters

@@ -16,8 +16,10 @@ All functions take NumPy arrays or torch tensors of shape (n_samples, \*object_s
 return what they were given, and keep gradients where the mathematics has them.
 """
 
+from __future__ import annotations
+
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +28,9 @@ from scipy.fft import next_fast_len
 from ._arrays import check_boundary
 from ._lazy import map_batch
 from ._tensors import map_chunks, space_axes
+
+if TYPE_CHECKING:
+    from ._typing import Batch
 
 __all__ = [
     "GroupElement",
@@ -54,12 +59,12 @@ class GroupElement(NamedTuple):
         Unit factor, complex for complex objects, +1 or -1 for real ones.
     """
 
-    shift: object
-    flip: object
-    phase: object
+    shift: Any
+    flip: Any
+    phase: Any
 
 
-def shift(objects, shifts, boundary="zero"):
+def shift(objects: Batch, shifts: Any, boundary: str = "zero") -> Any:
     """Move each object by an integer number of pixels.
 
     Parameters
@@ -88,7 +93,7 @@ def shift(objects, shifts, boundary="zero"):
     return map_batch(partial(_shift_whole, boundary=boundary), objects, shifts)
 
 
-def flip(objects, where=None):
+def flip(objects: Batch, where: Any = None) -> Any:
     """Conjugate-invert objects about the centre of their frame: reverse every space axis and conjugate.
 
     Parameters
@@ -112,7 +117,7 @@ def flip(objects, where=None):
     return map_batch(_flip_where, objects, _per_sample(where, (len(objects),), "where"))
 
 
-def rotate_phase(objects, phases):
+def rotate_phase(objects: Batch, phases: Any) -> Any:
     """Multiply each object by a unit number.
 
     Parameters
@@ -128,7 +133,7 @@ def rotate_phase(objects, phases):
     return map_batch(_rotate_phase, objects, _per_sample(phases, (len(objects),), "phases"))
 
 
-def act(objects, element, boundary="zero"):
+def act(objects: Batch, element: GroupElement, boundary: str = "zero") -> Any:
     """Apply one group element to each object: flip, then shift, then phase.
 
     Parameters
@@ -153,7 +158,7 @@ def act(objects, element, boundary="zero"):
     return rotate_phase(moved, element.phase)
 
 
-def invert(element):
+def invert(element: GroupElement) -> Any:
     """The inverse group element: `act(act(x, g), invert(g)) == x` while no content leaves the frame.
 
     Conjugate inversion turns a shift by `t` into one by `-t` and a phase into its conjugate, so a flipped element
@@ -216,7 +221,15 @@ def correlate(objects, references, boundary="zero"):
     return map_chunks(centred, objects, references)
 
 
-def register(objects, references, *, shift=True, flip=True, phase=None, boundary="zero"):
+def register(
+    objects: Batch,
+    references: Batch,
+    *,
+    shift: bool = True,
+    flip: bool = True,
+    phase: bool | None = None,
+    boundary: str = "zero",
+) -> tuple[Any, GroupElement]:
     """Move each object onto its reference: the member of its orbit closest to the reference.
 
     Parameters
@@ -257,7 +270,7 @@ def register(objects, references, *, shift=True, flip=True, phase=None, boundary
     return act(objects, element, boundary), element
 
 
-def orbit_distance(objects, references, *, squared=False, **symmetries):
+def orbit_distance(objects: Batch, references: Batch, *, squared: bool = False, **symmetries: Any) -> Any:
     """Euclidean distance between orbits, `min_g |g x - y|`, over the whole plane.
 
     Content that the best shift moves out of the frame counts: nothing is gained by hiding it. The gradient is that

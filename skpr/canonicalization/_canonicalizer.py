@@ -1,7 +1,10 @@
 """The estimator that breaks the symmetries of a training set."""
 
+from __future__ import annotations
+
 import math
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +19,9 @@ from ._flip_rules import FLIP_RULES, odd_features, principal_direction
 from ._search import Strategies, canonical_phases, canonicalize
 from ._shift_rules import SHIFT_RULES
 from ._ties import to_double
+
+if TYPE_CHECKING:
+    from .._typing import Batch, Self
 
 SHIFTS = (*SHIFT_RULES, "template", None)
 FLIPS = (*FLIP_RULES, "template", None)
@@ -93,15 +99,15 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        shift="template",
-        flip="template",
-        phase="auto",
+        shift: str | None = "template",
+        flip: str | None = "template",
+        phase: str | None = "auto",
         *,
-        boundary="zero",
-        max_iter=50,
-        tol=1e-4,
-        max_samples=50000,
-    ):
+        boundary: str = "zero",
+        max_iter: int = 50,
+        tol: float = 1e-4,
+        max_samples: int | None = 50000,
+    ) -> None:
         self.shift = shift
         self.flip = flip
         self.phase = phase
@@ -110,7 +116,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         self.tol = tol
         self.max_samples = max_samples
 
-    def fit(self, X, y=None):
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
         """Fit the template and the principal direction, where the strategies need them.
 
         Parameters
@@ -146,7 +152,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
             self.variance_ = 1 - _norm(self._mean_of(X, self._strategies))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Batch) -> Any:
         """Move each object to its representative.
 
         Parameters
@@ -170,7 +176,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
             moved.summary = NON_NEGATIVE
         return moved
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Batch) -> Any:
         """Return the objects as they are: the canonical member is a valid member of its orbit."""
         return X
 

@@ -1,19 +1,34 @@
 """Cell nuclei cut out of fluorescence microscopy images: real objects of many shapes and textures."""
 
+from __future__ import annotations
+
 import zipfile
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import find_objects, label
 
 from ._base import as_bunch, data_folder
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .._typing import FilePath
+
 _FILE = "dsb2018_256x256.npz"
 _MARGIN = 8  # pixels around a nucleus in which its background is looked for
 _ALL_NEIGHBOURS = np.ones((3, 3))
 
 
-def load_cells(shape=(64, 64), *, data_home=None, min_area=100, dtype=np.float32, return_X_y=False):
+def load_cells(
+    shape: tuple[int, int] = (64, 64),
+    *,
+    data_home: FilePath | None = None,
+    min_area: float = 100,
+    dtype: npt.DTypeLike = np.float32,
+    return_X_y: bool = False,
+) -> Any:
     """Load cell nuclei, cut out of the microscopy images of the 2018 Data Science Bowl by their masks.
 
     Each object is one nucleus as it stands out of its surroundings: the difference between its intensity and that of

@@ -1,7 +1,10 @@
 """Reconstructions in the layout of CXI, written whole or not at all."""
 
+from __future__ import annotations
+
 from numbers import Real
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -10,12 +13,22 @@ from .._arrays import check_batch
 from .._files import written_whole
 from ._hdf5 import CXI_DETECTOR, LIGHT, PLANCK, import_h5py, opened_hdf5
 
+if TYPE_CHECKING:
+    from .._typing import Batch, FilePath
+
 CXI_VERSION = 150
 
 
 def write_reconstruction(
-    path, objects, *, supports=None, magnitudes=None, wavelength=None, distance=None, pixel_size=None
-):
+    path: FilePath,
+    objects: Batch,
+    *,
+    supports: Any = None,
+    magnitudes: Batch | None = None,
+    wavelength: float | None = None,
+    distance: float | None = None,
+    pixel_size: tuple[float, float] | None = None,
+) -> None:
     r"""Write reconstructions as CXI, one `image_i` each (Maia, 2012).
 
     The file is written under another name in the same folder and renamed when it is whole: an interrupted write leaves
@@ -73,7 +86,7 @@ def write_reconstruction(
         file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/image_1/data")
 
 
-def read_reconstruction(path):
+def read_reconstruction(path: FilePath) -> Bunch:
     r"""Read what :func:`write_reconstruction` wrote.
 
     Parameters

@@ -1,11 +1,14 @@
 """Measured diffraction patterns from files: HDF5 and CXI, TIFF, npz and npy."""
 
+from __future__ import annotations
+
 import struct
 import tokenize
 import zipfile
 import zlib
 from numbers import Real
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -15,6 +18,9 @@ from ..detector import Binning
 from ._corrections import beam_center, corrected, cut_around, summed, window_shape
 from ._hdf5 import opened_hdf5, read_hdf5
 
+if TYPE_CHECKING:
+    from .._typing import FilePath
+
 FRAMES = "patterns", "volume", "sum"
 HDF5_ENDINGS = ".cxi", ".h5", ".hdf5", ".nxs"
 TIFF_ENDINGS = ".tif", ".tiff"
@@ -22,19 +28,19 @@ NUMPY_ENDINGS = ".npz", ".npy"
 
 
 def read_diffraction(
-    path,
-    dataset=None,
+    path: FilePath,
+    dataset: Any = None,
     *,
-    frames="patterns",
-    mask=None,
-    dark=None,
-    flat=None,
-    saturation=None,
-    threshold=None,
-    center=None,
-    crop=None,
-    binning=1,
-):
+    frames: Any = "patterns",
+    mask: Any = None,
+    dark: Any = None,
+    flat: Any = None,
+    saturation: Any = None,
+    threshold: Any = None,
+    center: Any = None,
+    crop: Any = None,
+    binning: Any = 1,
+) -> Bunch:
     r"""Read measured counts and make magnitudes of them, ready for retrieval.
 
     In this order: readings at saturation, negative or not finite are unmeasured; dark frame off, flat field divided;

@@ -1,5 +1,9 @@
 """The bundled data set: scikit-learn's handwritten digits as smooth objects."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
@@ -7,7 +11,7 @@ from sklearn.datasets import load_digits
 from ._base import as_bunch
 
 
-def load_digit_objects(*, image_size=16, return_X_y=False):
+def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any:
     """Load scikit-learn's 1,797 handwritten digits, enlarged smoothly: real objects that need no download.
 
     Parameters

@@ -1,14 +1,20 @@
 """Fashion-MNIST, the set on which learned phase retrieval is compared."""
 
+from __future__ import annotations
+
 import gzip
 import hashlib
 import struct
 import zlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._arrays import check_choice
 from ._base import as_bunch, data_folder
+
+if TYPE_CHECKING:
+    from .._typing import FilePath
 
 _SOURCE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 # subset: file, MD5 of the compressed original, MD5 of the uncompressed content
@@ -26,7 +32,13 @@ _FILES = {
 }
 
 
-def fetch_fashion_mnist(subset="train", *, data_home=None, download_if_missing=True, return_X_y=False):
+def fetch_fashion_mnist(
+    subset: str = "train",
+    *,
+    data_home: FilePath | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Any:
     """Load the images of Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017), downloading them once.
 
     Parameters
@@ -69,7 +81,7 @@ def fetch_fashion_mnist(subset="train", *, data_home=None, download_if_missing=T
     return as_bunch(objects, return_X_y, f"Fashion-MNIST, {subset} images (Zalando Research, MIT licence)")
 
 
-def read_idx_images(path, content_hash=None):
+def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarray:
     """Read the images of a gzipped idx3-ubyte file, the format of MNIST and its relatives.
 
     Parameters

@@ -1,16 +1,30 @@
 """Simulated objects with no natural orientation and no natural centre: faceted crystals and cells."""
 
+from __future__ import annotations
+
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from ._base import as_bunch
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .._typing import Seed
+
 
 def make_crystals(
-    n_samples=100, *, shape=(64, 64), max_phase=0.0, dtype=np.float32, return_X_y=False, random_state=None
-):
+    n_samples: int = 100,
+    *,
+    shape: tuple[int, ...] = (64, 64),
+    max_phase: float = 0.0,
+    dtype: npt.DTypeLike = np.float32,
+    return_X_y: bool = False,
+    random_state: Seed = None,
+) -> Any:
     """Simulate faceted crystals, with a smooth displacement phase if wanted, as Bragg diffraction sees them.
 
     A crystal is the intersection of random half-spaces, uniform inside with edges one pixel soft, of random size,
@@ -50,7 +64,14 @@ def make_crystals(
     return as_bunch(np.array(objects, dtype=dtype), return_X_y, description)
 
 
-def make_cells(n_samples=100, *, shape=(64, 64), dtype=np.float32, return_X_y=False, random_state=None):
+def make_cells(
+    n_samples: int = 100,
+    *,
+    shape: tuple[int, ...] = (64, 64),
+    dtype: npt.DTypeLike = np.float32,
+    return_X_y: bool = False,
+    random_state: Seed = None,
+) -> Any:
     """Simulate biological cells: a soft body, a denser nucleus off its centre, and organelles.
 
     Objects are real, between 0 and 1, and exactly 0 outside the cell, at a random place and orientation.

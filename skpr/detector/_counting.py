@@ -1,8 +1,11 @@
 """From intensities to readings: coherence, photons, read-out noise, saturation, quantisation."""
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +15,9 @@ from .._arrays import check_choice
 from .._tensors import space_axes
 from ..coherence import blur, coherence_transfer, covariance_of_widths
 from ._step import DetectorStep, is_range, one_an_axis, seeded_generator
+
+if TYPE_CHECKING:
+    from .._typing import Seed
 
 
 class PartialCoherence(DetectorStep):
@@ -33,7 +39,7 @@ class PartialCoherence(DetectorStep):
 
     _accepts_nan = False
 
-    def __init__(self, width=0.5):
+    def __init__(self, width: Any = 0.5) -> None:
         self.width = width
 
     def _act(self, magnitudes):
@@ -71,7 +77,7 @@ class PhotonNoise(DetectorStep):
 
     _draws_pixels = True
 
-    def __init__(self, n_photons=1e6, random_state=None):
+    def __init__(self, n_photons: Any = 1e6, random_state: Seed = None) -> None:
         self.n_photons = n_photons
         self.random_state = random_state
 
@@ -116,7 +122,7 @@ class ReadoutNoise(DetectorStep):
 
     _draws_pixels = True
 
-    def __init__(self, sigma=1.0, random_state=None):
+    def __init__(self, sigma: Any = 1.0, random_state: Seed = None) -> None:
         self.sigma = sigma
         self.random_state = random_state
 
@@ -151,7 +157,7 @@ class Saturation(DetectorStep):
     array([[ 2., nan]])
     """
 
-    def __init__(self, limit, unmeasured=True):
+    def __init__(self, limit: Any, unmeasured: Any = True) -> None:
         self.limit = limit
         self.unmeasured = unmeasured
 
@@ -184,7 +190,7 @@ class Quantization(DetectorStep):
     array([[ 0., 10.]])
     """
 
-    def __init__(self, gain=1.0, n_bits=None):
+    def __init__(self, gain: Any = 1.0, n_bits: Any = None) -> None:
         self.gain = gain
         self.n_bits = n_bits
 

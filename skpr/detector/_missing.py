@@ -1,7 +1,10 @@
 """What is not measured: beam stops, gaps and dead pixels."""
 
+from __future__ import annotations
+
 from functools import partial
 from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,6 +12,9 @@ from sklearn.utils import check_random_state
 
 from .._arrays import check_choice
 from ._step import DetectorStep, is_range, seeded_generator
+
+if TYPE_CHECKING:
+    from .._typing import Seed
 
 
 class BeamStop(DetectorStep):
@@ -34,7 +40,9 @@ class BeamStop(DetectorStep):
     array([[ 1.,  1., nan,  1.]])
     """
 
-    def __init__(self, size=5, shape="square", offset=0, centered=True, random_state=None):
+    def __init__(
+        self, size: Any = 5, shape: Any = "square", offset: Any = 0, centered: bool = True, random_state: Seed = None
+    ) -> None:
         self.size = size
         self.shape = shape
         self.offset = offset
@@ -91,7 +99,7 @@ class MissingPixels(DetectorStep):
 
     _draws_pixels = True
 
-    def __init__(self, mask=None, fraction=0.0, random_state=None):
+    def __init__(self, mask: Any = None, fraction: Any = 0.0, random_state: Seed = None) -> None:
         self.mask = mask
         self.fraction = fraction
         self.random_state = random_state

@@ -1,6 +1,9 @@
 """What the steps share: validation, chunks, tags, and how parameters are read."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays import check_fitted_magnitudes
 from .._lazy import LazyBatch, map_batch, summary_of
 
+if TYPE_CHECKING:
+    from .._typing import Batch, Self
+
 
 class DetectorStep(TransformerMixin, BaseEstimator):
     """A transformer of magnitudes; what it does to a chunk of them is its method `_act`."""
@@ -17,7 +23,7 @@ class DetectorStep(TransformerMixin, BaseEstimator):
     _accepts_nan = True
     _draws_pixels = False
 
-    def fit(self, X, y=None):
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
         r"""Check the parameters and learn the shape.
 
         Parameters
@@ -39,7 +45,7 @@ class DetectorStep(TransformerMixin, BaseEstimator):
         self._check_parameters(tuple(X.shape[1:]))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Batch) -> Any:
         r"""Act on magnitudes.
 
         Parameters

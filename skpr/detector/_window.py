@@ -1,7 +1,10 @@
 """What is done with the frame: cropping and binning about zero frequency."""
 
+from __future__ import annotations
+
 from numbers import Integral
 from operator import itemgetter
+from typing import Any
 
 from ._step import DetectorStep, one_an_axis
 
@@ -21,7 +24,7 @@ class Cropping(DetectorStep):
     array([[2., 3.]])
     """
 
-    def __init__(self, shape):
+    def __init__(self, shape: Any) -> None:
         self.shape = shape
 
     def _act(self, magnitudes):
@@ -58,7 +61,7 @@ class Binning(DetectorStep):
     array([[17.]])
     """
 
-    def __init__(self, factor=2):
+    def __init__(self, factor: Any = 2) -> None:
         self.factor = factor
 
     def _act(self, magnitudes):

@@ -1,12 +1,17 @@
 """Several reconstructions of one pattern: what they agree on."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._arrays import check_batch
 from ..metrics import phase_retrieval_transfer_function, relative_error
 from ..symmetry import flip, register
+
+if TYPE_CHECKING:
+    from .._typing import Batch
 
 STEPS_PER_PIXEL = 20
 
@@ -31,18 +36,25 @@ class Combination(NamedTuple):
         never does.
     """
 
-    object: object
-    registered: object
-    correlations: object
-    consistent: object
-    frequencies: object
-    transfer_function: object
-    resolution: object
+    object: Any
+    registered: Any
+    correlations: Any
+    consistent: Any
+    frequencies: Any
+    transfer_function: Any
+    resolution: Any
 
 
 def combine_reconstructions(
-    objects, magnitudes=None, *, errors=None, min_correlation=0.95, subpixel=False, boundary="zero", centered=True
-):
+    objects: Batch,
+    magnitudes: Batch | None = None,
+    *,
+    errors: Any = None,
+    min_correlation: float = 0.95,
+    subpixel: bool = False,
+    boundary: str = "zero",
+    centered: bool = True,
+) -> Combination:
     r"""Register reconstructions of one pattern modulo symmetries, and average the consistent ones.
 
     Independent runs end on different members of the orbit; registered to the one with the smallest error, what they

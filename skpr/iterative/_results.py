@@ -1,6 +1,6 @@
 """What a retrieval finds: gathered start by start, then sorted by sample."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,16 +26,16 @@ class Retrieval(NamedTuple):
         Covariance of each start's coherence kernel, in Fourier pixels squared; None for full coherence.
     """
 
-    objects: object
-    errors: object
-    starts: object
-    start_errors: object
-    n_iter: object
-    history: object
-    coherence: object
+    objects: Any
+    errors: np.ndarray
+    starts: Any
+    start_errors: np.ndarray
+    n_iter: np.ndarray
+    history: np.ndarray | None
+    coherence: np.ndarray | None
 
     @property
-    def finished(self):
+    def finished(self) -> np.ndarray:
         """Which starts finished, ndarray of bool, shape (n_samples, n_starts): all, unless interrupted."""
         return self.n_iter > 0
 

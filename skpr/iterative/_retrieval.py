@@ -1,6 +1,9 @@
 """The estimator: many samples and many starts of the classical algorithms, as one batch."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +21,10 @@ from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
 from ._validation import check_parameters, given_support, resolved_kind, resolved_object_shape
+
+if TYPE_CHECKING:
+    from .._typing import Batch, Seed, Self
+    from ._results import Retrieval
 
 
 class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
@@ -101,24 +108,24 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        algorithm="auto",
-        n_iter=500,
-        beta=None,
-        support="frame",
-        object_shape=None,
-        constraints="auto",
-        n_starts=1,
-        start="random",
-        tol=1e-6,
-        threshold=None,
-        shrinkwrap_interval=20,
-        shrinkwrap_sigma=(3.0, 1.5),
-        coherence="full",
-        centered=True,
-        random_state=None,
-        device="auto",
-        verbose="auto",
-    ):
+        algorithm: Any = "auto",
+        n_iter: int = 500,
+        beta: Any = None,
+        support: Any = "frame",
+        object_shape: Any = None,
+        constraints: Any = "auto",
+        n_starts: int = 1,
+        start: Any = "random",
+        tol: float | str = 1e-6,
+        threshold: Any = None,
+        shrinkwrap_interval: Any = 20,
+        shrinkwrap_sigma: Any = (3.0, 1.5),
+        coherence: Any = "full",
+        centered: bool = True,
+        random_state: Seed = None,
+        device: str | torch.device = "auto",
+        verbose: bool | int | str = "auto",
+    ) -> None:
         self.algorithm = algorithm
         self.n_iter = n_iter
         self.beta = beta
@@ -137,7 +144,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         self.device = device
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
         r"""Check the parameters and learn the shapes.
 
         Parameters
@@ -170,7 +177,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         given_support(self.support, self.object_shape_)
         return self
 
-    def predict(self, X):
+    def predict(self, X: Batch) -> np.ndarray:
         r"""Reconstruct objects.
 
         Parameters
@@ -193,12 +200,12 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             raise KeyboardInterrupt("interrupted before every sample had a finished start")
         return result.objects
 
-    def score(self, X, y):
+    def score(self, X: Batch, y: Batch) -> float:
         """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
         boundary = "circular" if self.object_shape_ == self.fourier_shape_ else "zero"
         return 1.0 - relative_error(y, self.predict(X), boundary=boundary)
 
-    def retrieve(self, X, init=None, return_history=False):
+    def retrieve(self, X: Batch, init: Batch | None = None, return_history: bool = False) -> Retrieval:
         r"""Reconstruct objects and report every start.
 
         An interrupt (Ctrl-C) ends the run at once: what has finished is returned, with a warning.

@@ -1,11 +1,14 @@
 """The estimator that trains a network to map Fourier magnitudes to objects."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import math
 from functools import partial
 from numbers import Integral, Real
 from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -38,6 +41,9 @@ from ._training import (
     seeded,
 )
 from ._tuning import tuned_offsets
+
+if TYPE_CHECKING:
+    from .._typing import Batch, FilePath, Seed, Self
 
 # At the peak rate one gradient far larger than the others can undo epochs of training: it keeps its direction only.
 MAX_GRADIENT_NORM = 0.5
@@ -151,31 +157,31 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     def __init__(
         self,
-        module="mlp",
+        module: Any = "mlp",
         *,
-        criterion="relative",
-        optimizer=torch.optim.AdamW,
-        lr=7e-4,
-        max_epochs=20,
-        batch_size=128,
-        augmenter=None,
-        detector=None,
-        magnitude_scaling="sqrt",
-        centered=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tuning_steps=0,
-        tuning_rate=3e-3,
-        mixed_precision=True,
-        checkpoint=None,
-        device="auto",
-        random_state=None,
-        verbose="auto",
-        optimizer__weight_decay=0.2,
-        iterator_train__shuffle=True,
-        **kwargs,
-    ):
+        criterion: Any = "relative",
+        optimizer: Any = torch.optim.AdamW,
+        lr: float = 7e-4,
+        max_epochs: int = 20,
+        batch_size: int = 128,
+        augmenter: Any = None,
+        detector: Any = None,
+        magnitude_scaling: str | None = "sqrt",
+        centered: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tuning_steps: int = 0,
+        tuning_rate: float = 3e-3,
+        mixed_precision: bool = True,
+        checkpoint: FilePath | None = None,
+        device: str | torch.device = "auto",
+        random_state: Seed = None,
+        verbose: bool | int | str = "auto",
+        optimizer__weight_decay: Any = 0.2,
+        iterator_train__shuffle: Any = True,
+        **kwargs: Any,
+    ) -> None:
         self.augmenter = augmenter
         self.detector = detector
         self.magnitude_scaling = magnitude_scaling
@@ -212,7 +218,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     # --- fit and predict ---------------------------------------------------------------------------------------
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
         r"""Train from new weights (or, with `warm_start=True`, from the present ones).
 
         Parameters
@@ -257,7 +263,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             self._checkpoint = None
         return self
 
-    def partial_fit(self, X, y, **fit_params):
+    def partial_fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
         """Train on for `max_epochs` from the present weights; parameters as in :meth:`fit`."""
         first = not self.initialized_
         X, y = self._checked_data(X, y, reset=first)
@@ -306,7 +312,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             self.fit_seed_ = int(torch.randint(2**31 - 1, ()))
         self._checkpoint = TrainingCheckpoint(self.checkpoint, identity, saved)
 
-    def predict(self, X):
+    def predict(self, X: Batch) -> np.ndarray:
         r"""Reconstruct objects.
 
         Parameters
@@ -334,7 +340,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         """Not offered: skorch's name for raw output, which for a regressor is what `predict` returns."""
         raise AttributeError(f"{type(self).__name__} has no predict_proba; use predict")
 
-    def score(self, X, y):
+    def score(self, X: Batch, y: Batch) -> float:
         """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
         return 1.0 - relative_error(y, self.predict(X))
 

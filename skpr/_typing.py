@@ -1,0 +1,19 @@
+"""What annotations say for short. Never imported when the package runs."""
+
+import os
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from typing_extensions import Self
+
+from ._lazy import LazyBatch
+
+__all__ = ["Batch", "FilePath", "Seed", "Self"]
+
+# Functions return what they are given, an array for an array and a tensor for a tensor, and metrics a number or one for
+# each sample: their results are annotated as Any, which a union would make harder to use and no safer.
+Batch: TypeAlias = npt.ArrayLike | torch.Tensor | LazyBatch
+FilePath: TypeAlias = str | os.PathLike[str]
+Seed: TypeAlias = int | np.random.RandomState | None
