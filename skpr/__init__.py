@@ -4,7 +4,7 @@ from ._lazy import LazyBatch
 from .augmentation import ShiftFlipAugmenter
 from .canonicalization import SymmetryCanonicalizer
 from .composition import RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
-from .display import ConvergenceDisplay, ReconstructionDisplay, ResolutionDisplay
+from .display import ConvergenceDisplay, ReconstructionDisplay, ResolutionDisplay, TrainingDisplay
 from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
 from .iterative import IterativePhaseRetrieval
@@ -23,6 +23,7 @@ __all__ = [
     "ShiftFlipAugmenter",
     "SymmetryBreakingRegressor",
     "SymmetryCanonicalizer",
+    "TrainingDisplay",
     "make_phase_retriever",
 ]
 

@@ -6,7 +6,7 @@ from ._arrays import check_batch
 from .metrics import fourier_ring_correlation, phase_retrieval_transfer_function, relative_error
 from .symmetry import register
 
-__all__ = ["ConvergenceDisplay", "ReconstructionDisplay", "ResolutionDisplay"]
+__all__ = ["ConvergenceDisplay", "ReconstructionDisplay", "ResolutionDisplay", "TrainingDisplay"]
 
 
 class ReconstructionDisplay:
@@ -208,6 +208,94 @@ class ConvergenceDisplay:
             ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+class TrainingDisplay:
+    """Losses of a training, epoch by epoch, and errors modulo symmetries where they were recorded.
+
+    Parameters
+    ----------
+    losses, errors : dict of str to ndarray of shape (n_epochs,)
+        By label; of `errors` perhaps none.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    ax_ : matplotlib.axes.Axes
+    """
+
+    def __init__(self, losses, errors):
+        self.losses = losses
+        self.errors = errors
+
+    @classmethod
+    def from_estimator(cls, estimator, **plot_params):
+        """Plot the history of a fitted network.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            A :class:`skpr.PhaseRetrievalRegressor`, or what was built around one: a pipeline, a search. Errors are
+            there where its `callbacks` hold a :class:`skpr.neural.SymmetricError`.
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        TrainingDisplay
+
+        Raises
+        ------
+        ValueError
+            Where there is no network inside, or it has not been fitted.
+        """
+        network = _network_in(estimator)
+        if not len(getattr(network, "history", ())):
+            raise ValueError(f"{type(estimator).__name__} holds no network that has been fitted")
+        known = network.history[0].keys()
+        losses = {"training": "train_loss", "validation": "valid_loss"}
+        found = {label: np.array(network.history[:, name]) for label, name in losses.items() if name in known}
+        errors = (
+            {"validation, modulo symmetries": np.array(network.history[:, "valid_error"])}
+            if "valid_error" in known
+            else {}
+        )
+        return cls(found, errors).plot(**plot_params)
+
+    def plot(self, *, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure if not given.
+
+        Returns
+        -------
+        self
+        """
+        if ax is None:
+            _, ax = _pyplot().subplots(figsize=(6, 4), layout="constrained")
+        for label, values in self.losses.items():
+            ax.plot(np.arange(1, len(values) + 1), values, label=f"loss, {label}")
+        for label, values in self.errors.items():
+            ax.plot(np.arange(1, len(values) + 1), values, "--", color="C3", label=f"relative error, {label}")
+        ax.set_yscale("log")
+        ax.set_xlabel("epoch")
+        ax.set_ylabel("loss and error" if self.errors else "loss")
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _network_in(estimator):
+    """The network inside pipelines, searches and regressors around regressors."""
+    while estimator is not None and not hasattr(estimator, "module_"):
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        else:
+            estimator = getattr(estimator, "best_estimator_", getattr(estimator, "regressor_", None))
+    return estimator
 
 
 class ResolutionDisplay:

@@ -20,7 +20,7 @@ from .exceptions import ModelFileError
 from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
 from .iterative import IterativePhaseRetrieval
-from .neural import PhaseRetrievalRegressor
+from .neural import PhaseRetrievalRegressor, SymmetricError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,7 @@ _TYPES = (
     PhaseRetrievalRegressor,
     RefinedRegressor,
     Strategies,
+    SymmetricError,
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
     augmentation.RandomDeformation,

@@ -19,6 +19,7 @@ SINGLE = {"check_regressor_multioutput": "networks compute and predict in float3
 NETWORK = SINGLE | {
     "check_no_attributes_set_in_init": "skorch keeps its state and arguments like module__width as attributes",
     "check_set_params": "skorch builds callbacks as soon as they are set, and refuses what is not a callback",
+    "check_do_not_raise_errors_in_init_or_set_params": "the same",
 }
 COMPOSED = SINGLE | {
     "check_complex_data": "complex targets are valid, so the check's one-dimensional y is refused before its complex X"

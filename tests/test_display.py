@@ -1,6 +1,8 @@
 import matplotlib
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV
+from skorch.helper import predefined_split
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -9,10 +11,15 @@ from skpr import (
     ConvergenceDisplay,
     FourierMagnitude,
     IterativePhaseRetrieval,
+    PhaseRetrievalRegressor,
     ReconstructionDisplay,
     ResolutionDisplay,
+    TrainingDisplay,
     make_phase_retriever,
 )
+from skpr.metrics import relative_error
+from skpr.neural import SymmetricError
+from skpr.neural._loading import BatchDataset
 from tests.conftest import random_members, random_objects
 
 
@@ -83,3 +90,52 @@ def test_resolution_curves_have_their_threshold(shape):
     pair = ResolutionDisplay.from_pair(x[0], random_members(x)[0])
     assert pair.ax_.get_ylabel() == ("FRC" if len(shape) == 2 else "FSC")
     np.testing.assert_allclose(pair.ax_.get_lines()[0].get_ydata(), 1)
+
+
+def trained(**parameters):
+    objects = random_objects((8, 8), "float32", n_samples=48)
+    small = {"module__hidden_width": 8, "max_epochs": 3, "device": "cpu", "random_state": 0}
+    return make_phase_retriever(**small | parameters).fit(objects, objects), objects
+
+
+def test_a_training_is_shown_with_its_errors():
+    model, _ = trained(early_stopping=True, callbacks=[("error", SymmetricError())])
+    display = TrainingDisplay.from_estimator(model)
+    assert list(display.losses) == ["training", "validation"]
+    (errors,) = display.errors.values()
+    assert errors.shape == (3,)
+    assert ((errors > 0) & (errors < 1)).all()
+    assert len(display.ax_.lines) == 3
+    assert "modulo symmetries" in display.ax_.get_legend().get_texts()[-1].get_text()
+
+
+def test_the_errors_of_a_training_are_those_of_its_validation_set():
+    objects = random_objects((8, 8), "float32", n_samples=24)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    held_out = predefined_split(BatchDataset(magnitudes[16:], objects[16:]))
+    net = PhaseRetrievalRegressor(
+        max_epochs=2,
+        module__hidden_width=8,
+        train_split=held_out,
+        callbacks=[("error", SymmetricError())],
+        mixed_precision=False,
+        device="cpu",
+        random_state=0,
+    ).fit(magnitudes[:16], objects[:16])
+    expected = relative_error(objects[16:], net.predict(magnitudes[16:]))
+    assert net.history[-1, "valid_error"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_search_shows_the_training_of_its_best():
+    model, objects = trained()
+    search = GridSearchCV(model, {"retrieve__regressor__lr": [1e-3]}, cv=2).fit(objects, objects)
+    display = TrainingDisplay.from_estimator(search)
+    assert list(display.losses) == ["training"]
+    assert display.errors == {}
+    assert len(display.ax_.lines) == 1
+
+
+@pytest.mark.parametrize("estimator", [PhaseRetrievalRegressor(), FourierMagnitude(), make_phase_retriever()], ids=type)
+def test_a_training_that_was_not_cannot_be_shown(estimator):
+    with pytest.raises(ValueError, match="holds no network that has been fitted"):
+        TrainingDisplay.from_estimator(estimator)

@@ -1,4 +1,5 @@
 import pickle
+from functools import partial
 
 import h5py
 import numpy as np
@@ -19,7 +20,7 @@ from skpr import (
 )
 from skpr.augmentation import RandomDeformation
 from skpr.detector import BeamStop, Binning, PhotonNoise
-from skpr.metrics import relative_error
+from skpr.metrics import fourier_error, orbit_mean_squared_error, orbit_psnr, orbit_ssim, r_factor, relative_error
 from skpr.neural._loading import BlockShuffle
 
 N_SAMPLES = 50
@@ -249,8 +250,26 @@ def test_cross_validation_splits_without_reading(on_disk, objects):
 def test_retrieval_reads_magnitudes_from_disk(on_disk, objects):
     magnitudes = FourierMagnitude().fit_transform(LazyBatch(on_disk)[:6])
     retriever = IterativePhaseRetrieval(n_iter=5, random_state=0)
-    expected = retriever.fit(np.asarray(magnitudes)).predict(np.asarray(magnitudes))
-    np.testing.assert_allclose(retriever.fit(magnitudes).predict(magnitudes), expected, rtol=1e-5)
+    expected = retriever.fit(np.asarray(magnitudes), objects[:6]).predict(np.asarray(magnitudes))
+    found = retriever.fit(magnitudes, LazyBatch(on_disk)[:6]).predict(magnitudes)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [relative_error, orbit_mean_squared_error, partial(orbit_psnr, data_range=1), partial(orbit_ssim, data_range=1)],
+    ids=["relative", "mse", "psnr", "ssim"],
+)
+def test_metrics_read_it(metric, on_disk, objects):
+    shifted = np.roll(objects, 1, axis=1) + np.float32(0.01)
+    assert metric(LazyBatch(on_disk), shifted) == pytest.approx(metric(objects, shifted), rel=1e-5)
+    assert metric(shifted, LazyBatch(on_disk)) == pytest.approx(metric(shifted, objects), rel=1e-5)
+
+
+def test_fourier_errors_read_it(on_disk, objects):
+    magnitudes = FourierMagnitude().fit_transform(objects) + np.float32(0.1)
+    for metric in (fourier_error, r_factor):
+        assert metric(magnitudes, LazyBatch(on_disk)) == pytest.approx(metric(magnitudes, objects), rel=1e-5)
 
 
 def test_it_is_computed_where_it_is_asked_for(on_disk):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .._arrays import check_choice
+from .._lazy import summary_of
 from .._tensors import resolve_device
 from ._problem import KINDS
 from ._schedule import check_count
@@ -58,7 +59,7 @@ def resolved_kind(constraints, y):
     of_y = "non_negative"
     if y is not None:
         complex_y = y.is_complex() if isinstance(y, torch.Tensor) else np.iscomplexobj(y)
-        of_y = "complex" if complex_y else "non_negative" if y.min() >= 0 else "real"
+        of_y = "complex" if complex_y else "non_negative" if summary_of(y).minimum >= 0 else "real"
     if isinstance(constraints, str):
         check_choice("constraints", constraints, ("auto", *KINDS))
         return of_y if constraints == "auto" else constraints

@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 from skorch import NeuralNetRegressor
 from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
 from skorch.dataset import ValidSplit
-from torch.utils.data import RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
 from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_some_measured
 from .._lazy import LazyBatch, summary_of
@@ -114,8 +114,15 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         Whether to show a line of progress; "auto" shows it on a terminal and not inside a search.
     optimizer__weight_decay : float, default=0.2
     iterator_train__shuffle : bool, default=True
-    **kwargs
-        Any other parameter of :class:`skorch.NeuralNetRegressor`.
+    callbacks : list, optional
+        Callbacks of skorch, such as :class:`skpr.neural.SymmetricError`, or skorch's `TensorBoard`, after those of this
+        class.
+    warm_start : bool, default=False
+        Whether a further `fit` starts from the present weights.
+    train_split, dataset, iterator_train, iterator_valid, iterator_train__collate_fn, iterator_valid__collate_fn
+        Where batches come from; see :class:`skorch.NeuralNet`.
+    compile, predict_nonlinearity, use_caching, torch_load_kwargs, **kwargs
+        As in :class:`skorch.NeuralNetRegressor`.
 
     Attributes
     ----------
@@ -180,6 +187,18 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         verbose: bool | int | str = "auto",
         optimizer__weight_decay: Any = 0.2,
         iterator_train__shuffle: Any = True,
+        callbacks: Any = None,
+        warm_start: bool = False,
+        train_split: Any = None,
+        dataset: Any = BatchDataset,
+        iterator_train: Any = DataLoader,
+        iterator_valid: Any = DataLoader,
+        iterator_train__collate_fn: Any = whole_batch,
+        iterator_valid__collate_fn: Any = whole_batch,
+        compile: bool = False,
+        predict_nonlinearity: Any = "auto",
+        use_caching: Any = "auto",
+        torch_load_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.augmenter = augmenter
@@ -194,12 +213,6 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         self.mixed_precision = mixed_precision
         self.checkpoint = checkpoint
         self.random_state = random_state
-        defaults = {
-            "dataset": BatchDataset,
-            "train_split": None,
-            "iterator_train__collate_fn": whole_batch,
-            "iterator_valid__collate_fn": whole_batch,
-        }
         super().__init__(
             module,
             criterion=criterion,
@@ -211,7 +224,19 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             verbose=verbose,
             optimizer__weight_decay=optimizer__weight_decay,
             iterator_train__shuffle=iterator_train__shuffle,
-            **defaults | kwargs,
+            callbacks=callbacks,
+            warm_start=warm_start,
+            train_split=train_split,
+            dataset=dataset,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            iterator_train__collate_fn=iterator_train__collate_fn,
+            iterator_valid__collate_fn=iterator_valid__collate_fn,
+            compile=compile,
+            predict_nonlinearity=predict_nonlinearity,
+            use_caching=use_caching,
+            torch_load_kwargs=torch_load_kwargs,
+            **kwargs,
         )
 
     _checkpoint = _parallel = None  # during a fit
@@ -260,7 +285,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 self.initialize()
                 self._train(X, y, fit_params)
         finally:
-            self._checkpoint = None
+            vars(self).pop("_checkpoint", None)
         return self
 
     def partial_fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
@@ -288,7 +313,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         try:
             super().partial_fit(X, y, **fit_params)
         finally:
-            self._parallel = None
+            vars(self).pop("_parallel", None)
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """skorch's, for the epochs that are left of a fit that goes on from a checkpoint."""
@@ -630,6 +655,10 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         restore_plain_state(self, state, PhaseRetrievalRegressor)
 
     # --- scikit-learn ------------------------------------------------------------------------------------------
+
+    def _get_param_names(self):
+        """skorch's, without what it remembers for itself: representations show these."""
+        return [name for name in super()._get_param_names() if not name.startswith("_")]
 
     def __sklearn_is_fitted__(self):
         return self.initialized_

@@ -4,6 +4,7 @@ import contextlib
 import math
 import sys
 
+import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
@@ -12,6 +13,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from .._progress import shows_progress
 from .._tensors import chunks_of, to_tensor
 from ..fourier import FourierMagnitude
+from ..metrics import relative_error
 from ..symmetry import energy
 
 
@@ -69,6 +71,39 @@ class ProgressLine(Callback):
         """Leave the line behind."""
         if shows_progress(net.verbose) and len(net.history):
             print(file=sys.stderr, flush=True)
+
+
+class SymmetricError(Callback):
+    """Records the mean relative error modulo symmetries of the validation set after every epoch, as `valid_error`.
+
+    The loss is that of one representative and says little of an object that came out upside down. One more of the
+    `callbacks` of :class:`skpr.PhaseRetrievalRegressor`, where there is a validation set (`early_stopping`, or
+    `train_split`); :class:`skpr.TrainingDisplay` shows it.
+
+    Parameters
+    ----------
+    boundary : {"zero", "circular"}, default="zero"
+        See :func:`skpr.metrics.relative_error`.
+    """
+
+    def __init__(self, boundary="zero"):
+        self.boundary = boundary
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Start anew."""
+        self.errors_ = []
+
+    def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
+        """Compare a validation batch with the truth."""
+        if not training:
+            found = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+            truth, found = batch[1].detach().cpu(), found.detach().cpu()
+            self.errors_.append(relative_error(truth, found, boundary=self.boundary, multioutput="raw_values"))
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record the mean."""
+        if self.errors_:
+            net.history.record("valid_error", float(np.concatenate(self.errors_).mean()))
 
 
 def best_weights_kept(patience):

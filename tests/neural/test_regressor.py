@@ -6,8 +6,9 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from skorch.callbacks import TensorBoard
 
-from skpr import FourierMagnitude, PhaseRetrievalRegressor
+from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
 from skpr.metrics import relative_error
 from tests.conftest import random_objects
 
@@ -241,3 +242,29 @@ def test_a_module_that_drops_samples_is_refused():
     magnitudes = FourierMagnitude().fit_transform(objects)
     with pytest.raises(ValueError, match="made 23 images of 24 samples"):
         PhaseRetrievalRegressor(TooFew, max_epochs=1, device="cpu", mixed_precision=False).fit(magnitudes, objects)
+
+
+def test_representations_show_what_was_set():
+    model = make_phase_retriever(max_epochs=3, device="cpu")
+    assert "PhaseRetrievalRegressor(device='cpu', max_epochs=3)" in repr(model)
+    html = model._repr_html_()
+    assert "PhaseRetrievalRegressor" in html
+    assert "_params_to_validate" not in html
+
+
+def test_skorchs_tensorboard_watches_a_fit():
+    class Writer:
+        """What a `SummaryWriter` is asked for."""
+
+        def __init__(self):
+            self.seen = {}
+
+        def add_scalar(self, tag, scalar_value, global_step):
+            self.seen.setdefault(tag, []).append(scalar_value)
+
+    objects = random_objects((8, 8), "float32")
+    writer = Writer()
+    board = TensorBoard(writer, close_after_train=False)
+    net = PhaseRetrievalRegressor(max_epochs=2, module__hidden_width=8, device="cpu", callbacks=[("board", board)])
+    net.fit(FourierMagnitude().fit_transform(objects), objects)
+    assert writer.seen["Loss/train_loss"] == net.history[:, "train_loss"]
