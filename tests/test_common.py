@@ -72,7 +72,6 @@ def expected_failures(estimator):
 @parametrize_with_checks(
     ESTIMATORS,
     expected_failed_checks=expected_failures,
-    xfail_strict=True,
 )
 def test_scikit_learns_suite(estimator, check):
     check(estimator)

@@ -16,7 +16,6 @@ COMPLEX = {"check_complex_data": "complex objects are what this package is about
 @parametrize_with_checks(
     [GaussianMagnitude(random_state=0), GaussianMagnitude(n_measurements=7, random_state=0)],
     expected_failed_checks=lambda estimator: COMPLEX,
-    xfail_strict=True,
 )
 def test_scikit_learns_suite(estimator, check):
     check(estimator)

@@ -1,6 +1,7 @@
 import json
 import pickle
 import re
+import threading
 import zipfile
 
 import joblib
@@ -128,7 +129,7 @@ def test_unfitted_networks_and_searches_come_back(objects, tmp_path):
     grid = {"retrieve__transformer__canonicalize__flip": [None, "moment"]}
     search = GridSearchCV(make_phase_retriever(**SMALL), grid, cv=2).fit(objects, objects)
     save_model(search, tmp_path / "search.skpr")
-    strangers = ["sklearn.metrics._scorer._PassthroughScorer", "sklearn.model_selection._split.KFold"]
+    strangers = set(skops.get_untrusted_types(data=skops.dumps(search))) - set(TRUSTED_TYPES)
     same(load_model(tmp_path / "search.skpr", trusted=strangers).predict(objects), search.predict(objects))
 
 
@@ -243,7 +244,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 def test_what_cannot_be_written_leaves_the_old_file(model, path):
     before = path.read_bytes()
     with pytest.raises(TypeError, match="cannot be written to a model file"):
-        save_model(IterativePhaseRetrieval(n_iter=(n for n in range(3))), path)
+        save_model(IterativePhaseRetrieval(n_iter=threading.Lock()), path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == ["model.skpr"]
 
