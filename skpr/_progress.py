@@ -1,7 +1,10 @@
 """When to show progress, decided once for trainings and retrievals."""
 
+import logging
 import sys
 import time
+
+logger = logging.getLogger("skpr")  # INFO: epochs and parts of retrievals as they are done; quiet unless configured
 
 
 def shows_progress(verbose):
@@ -43,6 +46,9 @@ class IterationLine:
     def next_chunk(self):
         """A chunk is done, perhaps early."""
         self.chunk, self.iteration = self.chunk + 1, 0
+        if logger.isEnabledFor(logging.INFO):
+            left = (time.monotonic() - self.began) * (self.n_chunks - self.chunk) / self.chunk
+            logger.info("phase retrieval: %d of %d parts done, %.0f s left", self.chunk, self.n_chunks, left)
 
     def close(self):
         """Leave the line behind."""

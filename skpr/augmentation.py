@@ -314,6 +314,20 @@ def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundar
 
     Shifts are uniform over those admitted: up to `max_shift` either way and, with `boundary="zero"`, only those that
     keep the non-zero content of the object, flipped if it is to be flipped, inside the frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> element = draw_elements(
+    ...     np.array([[0.0, 1.0, 0.0]]),
+    ...     max_shift=1,
+    ...     flip_probability=0.0,
+    ...     random_phase=False,
+    ...     boundary="zero",
+    ...     random_state=0,
+    ... )
+    >>> element.shift, element.flip
+    (array([[1]]), array([False]))
     """
     rng = check_random_state(random_state)
     n_samples, sizes = len(objects), np.array(objects.shape[1:])

@@ -19,6 +19,12 @@ def lag_fractions(fourier_shape, like, *, half=True):
     """Lags of the autocorrelation over the grid, `t / m` from -1/2 to 1/2 in FFT order, one tensor an axis.
 
     They broadcast against one another; with `half` the last axis holds those that are not negative.
+
+    Examples
+    --------
+    >>> import torch
+    >>> lag_fractions((4,), torch.zeros(1), half=False)
+    [tensor([ 0.0000,  0.2500, -0.5000, -0.2500])]
     """
     fractions = []
     for axis, size in enumerate(fourier_shape):
@@ -29,7 +35,14 @@ def lag_fractions(fourier_shape, like, *, half=True):
 
 
 def covariance_of_widths(widths):
-    """Covariance of a kernel without correlations between axes, from its standard deviations, one an axis."""
+    """Covariance of a kernel without correlations between axes, from its standard deviations, one an axis.
+
+    Examples
+    --------
+    >>> covariance_of_widths([1.0, 2.0])
+    tensor([[[1., 0.],
+             [0., 4.]]], dtype=torch.float64)
+    """
     return torch.diag(torch.as_tensor(widths, dtype=torch.float64).square())[None]
 
 
@@ -77,6 +90,15 @@ def blur(intensities, transfer):
     Returns
     -------
     torch.Tensor of shape (n_samples, *fourier_shape), not negative
+
+    Examples
+    --------
+    >>> import torch
+    >>> point = torch.zeros(1, 8, dtype=torch.float64)
+    >>> point[0, 0] = 1.0
+    >>> transfer = coherence_transfer(covariance_of_widths([1.0]), (8,), point)
+    >>> blur(point, transfer)[0, :3]
+    tensor([0.3979, 0.2429, 0.0531], dtype=torch.float64)
     """
     axes = space_axes(intensities)
     shape = intensities.shape[1:]

@@ -28,6 +28,16 @@ class ReconstructionDisplay:
     Notes
     -----
     Of complex objects the modulus is shown, of three-dimensional ones the middle slice.
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> from skpr import FourierMagnitude
+    >>> objects = np.random.default_rng(0).random((3, 8, 8))
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)
+    >>> ReconstructionDisplay.from_predictions(objects, objects[:, ::-1, ::-1], magnitudes, n_rows=2).errors.round(6)
+    array([0., 0.])
     """
 
     def __init__(self, magnitudes, truths, reconstructions, errors):
@@ -140,6 +150,14 @@ class ConvergenceDisplay:
     ----------
     figure_ : matplotlib.figure.Figure
     ax_ : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> display = ConvergenceDisplay.from_histories(np.geomspace(1, 1e-3, 20)[None])
+    >>> len(display.ax_.lines)  # one start, and the median
+    2
     """
 
     def __init__(self, histories):
@@ -222,6 +240,16 @@ class TrainingDisplay:
     ----------
     figure_ : matplotlib.figure.Figure
     ax_ : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> from skpr import make_phase_retriever
+    >>> objects = np.random.default_rng(0).random((32, 8, 8))
+    >>> model = make_phase_retriever(max_epochs=2, module__hidden_width=8, random_state=0, device="cpu")
+    >>> TrainingDisplay.from_estimator(model.fit(objects, objects)).losses["training"].shape
+    (2,)
     """
 
     def __init__(self, losses, errors):
@@ -312,6 +340,15 @@ class ResolutionDisplay:
     ----------
     figure_ : matplotlib.figure.Figure
     ax_ : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> frequencies = np.linspace(0, 0.5, 6)
+    >>> display = ResolutionDisplay(frequencies, 1 - frequencies, np.full(6, np.exp(-1)), "PRTF").plot()
+    >>> display.ax_.get_ylabel()
+    'PRTF'
     """
 
     def __init__(self, frequencies, values, threshold, name):

@@ -4,4 +4,18 @@ __all__ = ["ModelFileError"]
 
 
 class ModelFileError(ValueError):
-    """A file of a model or a checkpoint that is damaged, of another kind or of a later version."""
+    """A file of a model or a checkpoint that is damaged, of another kind or of a later version.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from skpr.persistence import load_model
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "model.skpr"
+    ...     _ = path.write_bytes(b"something else")
+    ...     try:
+    ...         load_model(path)
+    ...     except ModelFileError:
+    ...         print("refused")
+    refused
+    """

@@ -49,13 +49,27 @@ def to_spectrum(objects, fourier_shape):
     -------
     torch.Tensor of shape (n_samples, *fourier_shape), complex
         For real objects the last axis holds `fourier_shape[-1] // 2 + 1` frequencies.
+
+    Examples
+    --------
+    >>> import torch
+    >>> to_spectrum(torch.tensor([[1.0, 1.0]]), (4,))
+    tensor([[2.+0.j, 1.-1.j, 0.+0.j]])
     """
     transform = torch.fft.fftn if objects.is_complex() else torch.fft.rfftn
     return transform(objects, s=tuple(fourier_shape), dim=space_axes(objects))
 
 
 def from_spectrum(spectrum, fourier_shape, *, real):
-    """Inverse of :func:`to_spectrum`: dark grids (n_samples, *fourier_shape) with the objects in their corner."""
+    """Inverse of :func:`to_spectrum`: dark grids (n_samples, *fourier_shape) with the objects in their corner.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([[1.0, 2.0]])
+    >>> from_spectrum(to_spectrum(x, (4,)), (4,), real=True)
+    tensor([[1., 2., 0., 0.]])
+    """
     transform = torch.fft.irfftn if real else torch.fft.ifftn
     return transform(spectrum, s=tuple(fourier_shape), dim=space_axes(spectrum))
 
@@ -74,6 +88,12 @@ def full_magnitudes(half, last_size, centered):
     Returns
     -------
     torch.Tensor of shape (n_samples, ..., last_size)
+
+    Examples
+    --------
+    >>> import torch
+    >>> full_magnitudes(torch.tensor([[2.0, 1.4, 0.0]]), 4, centered=True)
+    tensor([[0.0000, 1.4000, 2.0000, 1.4000]])
     """
     last = half.ndim - 1
     leading = space_axes(half)[:-1]
@@ -92,7 +112,14 @@ def full_magnitudes(half, last_size, centered):
 
 
 def mirrored(values, centered):
-    """Values at `-k`, of a tensor with values at every frequency `k`."""
+    """Values at `-k`, of a tensor with values at every frequency `k`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> mirrored(torch.tensor([[0.0, 1.0, 2.0, 3.0]]), centered=False)
+    tensor([[0., 3., 2., 1.]])
+    """
     axes = space_axes(values)
     turned = values.flip(axes)
     # index 0 of FFT order, and of an even centred axis, is its own mirror image

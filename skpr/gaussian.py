@@ -29,6 +29,11 @@ def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=N
     Returns
     -------
     ndarray of shape (n_measurements, n_values), float64 or complex128
+
+    Examples
+    --------
+    >>> draw_gaussian_matrix(6, 3, is_complex=False, random_state=0).shape
+    (6, 3)
     """
     rng = check_random_state(random_state)
     matrix = rng.standard_normal((n_measurements, n_values))

@@ -194,6 +194,13 @@ def orbit_ssim(
     ------
     ImportError
         If scikit-image is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.random.default_rng(0).random((1, 16, 16))
+    >>> orbit_ssim(truth, truth[:, ::-1, ::-1], data_range=1.0)
+    1.0
     """
     try:
         from skimage.metrics import structural_similarity

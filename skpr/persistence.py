@@ -113,6 +113,14 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     -----
     UserWarning
         If another version of the package wrote it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(FourierMagnitude(oversampling=3), folder + "/model.skpr")
+    ...     load_model(folder + "/model.skpr")
+    FourierMagnitude(oversampling=3)
     """
     from . import __version__
 

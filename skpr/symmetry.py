@@ -57,6 +57,12 @@ class GroupElement(NamedTuple):
         Whether the object is conjugate-inverted, before the shift.
     phase : ndarray or torch.Tensor of shape (n_samples,)
         Unit factor, complex for complex objects, +1 or -1 for real ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GroupElement(shift=np.array([[1, 0]]), flip=np.array([True]), phase=np.array([1.0])).flip
+    array([ True])
     """
 
     shift: Any
@@ -129,6 +135,12 @@ def rotate_phase(objects: Batch, phases: Any) -> Any:
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, *object_shape)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rotate_phase(np.array([[1.0, 2.0]]), [-1.0])
+    array([[-1., -2.]])
     """
     return map_batch(_rotate_phase, objects, _per_sample(phases, (len(objects),), "phases"))
 
@@ -163,6 +175,13 @@ def invert(element: GroupElement) -> Any:
 
     Conjugate inversion turns a shift by `t` into one by `-t` and a phase into its conjugate, so a flipped element
     keeps its shift and phase and an upright one reverses both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> g = GroupElement(np.array([[1]]), np.array([True]), np.array([-1.0]))
+    >>> act(act(np.array([[0.0, 1.0, 2.0, 0.0]]), g), invert(g))
+    array([[0., 1., 2., 0.]])
     """
     flipped = element.flip
     sign = 2 * flipped.astype(np.int64) - 1 if isinstance(flipped, np.ndarray) else 2 * flipped.long() - 1

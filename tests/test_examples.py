@@ -168,3 +168,21 @@ def test_distributed_training():
     printed = run(*engine, EXAMPLES / "distributed_training.py", *small)
     first, second = sorted(line for line in printed.splitlines() if line.startswith("process "))
     assert first.split(":")[1] == second.split(":")[1]
+
+
+def test_larger_than_memory_benchmark(tmp_path):
+    for name in ("objects.npy", "objects.h5"):
+        small = ("--file", tmp_path / name, "--gigabytes", 0.02, "--width", 8, "--limit", 3)
+        printed = run("benchmarks/larger_than_memory.py", *small)
+        assert "1310 objects of (64, 64)" in printed
+        assert "limit: " in printed
+
+
+def test_endurance_benchmark():
+    pytest.importorskip("skops")
+    printed = run("benchmarks/endurance.py", "--predictions", 20000, "--inputs", 300, "--files", 30)
+    assert "accepted" not in printed
+    assert printed.count("Error") == 2  # of two kinds, and nothing else was raised
+    assert "30 of 30 damaged model files refused" in printed
+    memory = [float(mark) for mark in printed.split("[MiB]: ")[1].splitlines()[0].split()]
+    assert memory[-1] < 1.1 * memory[1]

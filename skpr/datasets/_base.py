@@ -17,5 +17,11 @@ def as_bunch(objects, return_X_y, description, **more):
 
 
 def data_folder(data_home=None):
-    """Where data sets are kept: `data_home`, else the environment variable SKPR_DATA, else ~/skpr_data."""
+    """Where data sets are kept: `data_home`, else the environment variable SKPR_DATA, else ~/skpr_data.
+
+    Examples
+    --------
+    >>> data_folder("somewhere").name
+    'somewhere'
+    """
     return Path(data_home or os.environ.get("SKPR_DATA") or Path.home() / "skpr_data").expanduser()

@@ -105,6 +105,15 @@ def read_reconstruction(path: FilePath) -> Bunch:
         If the file is missing or damaged.
     ValueError
         If it holds no reconstructions.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_reconstruction(folder + "/found.cxi", np.ones((2, 4, 4)), wavelength=1e-10)
+    ...     found = read_reconstruction(folder + "/found.cxi")
+    >>> found.data.shape, float(found.wavelength)
+    ((2, 4, 4), 1e-10)
     """
     path = Path(path)
     if not path.is_file():

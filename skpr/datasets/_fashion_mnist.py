@@ -65,6 +65,12 @@ def fetch_fashion_mnist(
         If the file is missing and not to be downloaded, or damaged: its content is compared with a known hash.
     ImportError
         If it has to be downloaded and pooch is not installed.
+
+    Examples
+    --------
+    >>> images = fetch_fashion_mnist("test").data  # doctest: +SKIP
+    >>> images.shape  # doctest: +SKIP
+    (10000, 28, 28)
     """
     check_choice("subset", subset, tuple(_FILES))
     name, archive_hash, content_hash = _FILES[subset]
@@ -98,6 +104,16 @@ def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarr
     ------
     OSError
         For a file that is missing, damaged, of another format, or of another content than the hash.
+
+    Examples
+    --------
+    >>> import gzip, struct, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with gzip.open(folder + "/images.gz", "wb") as file:
+    ...         _ = file.write(struct.pack(">4I", 2051, 1, 2, 2) + bytes([0, 1, 2, 255]))
+    ...     read_idx_images(folder + "/images.gz")
+    array([[[  0,   1],
+            [  2, 255]]], dtype=uint8)
     """
     try:
         with gzip.open(path) as file:

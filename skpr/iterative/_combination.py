@@ -34,6 +34,15 @@ class Combination(NamedTuple):
     resolution : float or None
         Half period, in pixels, at which the PRTF beyond zero frequency first falls below 1/e; 1, one pixel, where it
         never does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr.iterative import combine_reconstructions
+    >>> objects = np.random.default_rng(0).random((1, 8, 8)).repeat(3, axis=0)
+    >>> found = combine_reconstructions(objects)
+    >>> int(found.consistent.sum()), found.object.shape
+    (3, (8, 8))
     """
 
     object: Any

@@ -24,6 +24,16 @@ class Retrieval(NamedTuple):
         Fourier error after each iteration; NaN after a start was done.
     coherence : ndarray of shape (n_samples, n_starts, n_axes, n_axes) or None
         Covariance of each start's coherence kernel, in Fourier pixels squared; None for full coherence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude, IterativePhaseRetrieval
+    >>> magnitudes = FourierMagnitude().fit_transform(np.random.default_rng(0).random((2, 8, 8)))
+    >>> retriever = IterativePhaseRetrieval(n_iter=10, n_starts=3, random_state=0).fit(magnitudes)
+    >>> found = retriever.retrieve(magnitudes)
+    >>> found.starts.shape, found.start_errors.shape
+    ((2, 3, 8, 8), (2, 3))
     """
 
     objects: Any

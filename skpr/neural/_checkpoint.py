@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback, EarlyStopping
 
 from .._files import read_sealed, write_sealed
+from .._progress import logger
 from ..exceptions import ModelFileError
 from ._parallel import process_rank
 
@@ -44,6 +45,7 @@ class TrainingCheckpoint(Callback):
     def on_epoch_begin(self, net, **kwargs):
         """Put the saved state back, when everything else is set up, or write the state before this epoch."""
         if self.pending_ is not None:
+            logger.info("going on from %s, after %d epochs", self.path, self.pending_["n_epochs"])
             restore(net, self.pending_)
             self.n_done_, self.pending_ = self.pending_["n_epochs"], None
         elif self.n_done_:
@@ -66,6 +68,7 @@ class TrainingCheckpoint(Callback):
         content = io.BytesIO()
         torch.save(self.identity | training_state(net, finished), content)
         write_sealed(self.path, "checkpoint", content.getvalue())
+        logger.debug("wrote %s after %d epochs", self.path, self.n_done_)
 
 
 def read_checkpoint(path, identity):

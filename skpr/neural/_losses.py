@@ -8,7 +8,13 @@ from ..symmetry import energy, orbit_distance
 
 
 class MeanSquaredError(torch.nn.Module):
-    """Mean of `|prediction - target|^2` over samples and pixels."""
+    """Mean of `|prediction - target|^2` over samples and pixels.
+
+    Examples
+    --------
+    >>> MeanSquaredError()(torch.zeros(1, 2, 2), torch.ones(1, 2, 2))
+    tensor(1.)
+    """
 
     def forward(self, prediction, target):
         """Loss of a batch of shape (n_samples, *object_shape)."""
@@ -19,6 +25,11 @@ class RelativeSquaredError(torch.nn.Module):
     """Mean over samples of `|prediction - target|^2 / |target|^2`.
 
     Every object counts alike, however bright; an empty one counts by its own square.
+
+    Examples
+    --------
+    >>> RelativeSquaredError()(torch.ones(1, 2, 2), 2 * torch.ones(1, 2, 2))
+    tensor(0.2500)
     """
 
     def forward(self, prediction, target):
@@ -40,6 +51,12 @@ class OrbitLoss(torch.nn.Module):
     phase : bool, optional
         Whether to minimise over the phase; by default for complex objects.
     boundary : {"zero", "circular"}, default="zero"
+
+    Examples
+    --------
+    >>> x = torch.tensor([[0.0, 1.0, 2.0, 0.0]])
+    >>> OrbitLoss()(x.flip(1), x)
+    tensor(0.)
     """
 
     def __init__(self, shift=True, flip=True, phase=None, boundary="zero"):

@@ -46,6 +46,12 @@ class MLP(nn.Module):
         Whether zero frequency is in the middle of the magnitudes.
     polar : bool
         Whether the last layer makes amplitude and phase of complex objects, not real and imaginary part.
+
+    Examples
+    --------
+    >>> network = MLP((16, 16), (8, 8), hidden_width=32)
+    >>> network(torch.rand(3, 16, 16), torch.rand(3, 16, 16)).shape
+    torch.Size([3, 1, 8, 8])
     """
 
     uses_magnitudes = True
@@ -143,6 +149,12 @@ class UNet(nn.Module):
         Whether the drive also asks for non-negative values, besides the frame as support.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
+
+    Examples
+    --------
+    >>> network = UNet((16, 16), (8, 8), hidden_width=32, width=8).eval()
+    >>> network(torch.rand(3, 16, 16), torch.rand(3, 16, 16)).shape
+    torch.Size([3, 1, 8, 8])
     """
 
     uses_magnitudes = True

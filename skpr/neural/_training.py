@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from skorch.callbacks import Callback, EarlyStopping
 
-from .._progress import shows_progress
+from .._progress import logger, shows_progress
 from .._tensors import chunks_of, to_tensor
 from ..fourier import FourierMagnitude
 from ..metrics import relative_error
@@ -56,15 +56,16 @@ class ProgressLine(Callback):
     """One line on the terminal that says epoch, losses and time left; nothing where no terminal watches."""
 
     def on_epoch_end(self, net, **kwargs):
-        """Rewrite the line."""
-        if not shows_progress(net.verbose):
-            return
+        """Rewrite the line, and log it."""
         row = net.history[-1]
         left = sum(net.history[:, "dur"]) / len(net.history) * (net.max_epochs - len(net.history))
         valid = f"  validation {row['valid_loss']:.4g}" if "valid_loss" in row else ""
         line = (
             f"epoch {len(net.history)}/{net.max_epochs}  loss {row['train_loss']:.4g}{valid}  {max(left, 0):.0f} s left"
         )
+        logger.info("%s", line)
+        if not shows_progress(net.verbose):
+            return
         print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
 
     def on_train_end(self, net, **kwargs):
@@ -84,6 +85,17 @@ class SymmetricError(Callback):
     ----------
     boundary : {"zero", "circular"}, default="zero"
         See :func:`skpr.metrics.relative_error`.
+
+    Examples
+    --------
+    >>> from skpr import PhaseRetrievalRegressor
+    >>> objects = np.random.default_rng(0).random((40, 8, 8))
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)
+    >>> net = PhaseRetrievalRegressor(
+    ...     max_epochs=2, early_stopping=True, callbacks=[("error", SymmetricError())], random_state=0, device="cpu"
+    ... )
+    >>> len(net.fit(magnitudes, objects).history[:, "valid_error"])
+    2
     """
 
     def __init__(self, boundary="zero"):
