@@ -11,11 +11,12 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._arrays import check_batch, check_choice
+from ._lazy import LazyBatch, is_on_disk
 from .augmentation import RandomDeformation
 from .canonicalization import SymmetryCanonicalizer
 from .fourier import FourierMagnitude
 from .iterative import IterativePhaseRetrieval
-from .metrics import relative_error
+from .metrics import squared_correlation
 from .neural import PhaseRetrievalRegressor
 from .neural._networks import MODULES
 
@@ -58,7 +59,8 @@ class _AroundRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         Shifts are circular where magnitudes and objects have the same shape.
         """
         boundary = "circular" if np.shape(X) == np.shape(y) else "zero"
-        return 1.0 - relative_error(y, self.predict(X), boundary=boundary)
+        X, y = (LazyBatch(batch) if is_on_disk(batch) else batch for batch in (X, y))
+        return squared_correlation(self, X, y, boundary)
 
     @property
     def n_features_in_(self):

@@ -18,6 +18,7 @@ import torch
 from sklearn.metrics import make_scorer
 
 from ._arrays import check_batch, check_choice
+from ._lazy import LazyBatch
 from ._tensors import map_chunks, to_tensor
 from .coherence import blur, coherence_transfer
 from .fourier import FourierMagnitude
@@ -25,6 +26,8 @@ from .symmetry import energy, inner, lost_energy, orbit_distance, register
 
 if TYPE_CHECKING:
     from ._typing import Batch
+
+SCORED = 4096  # samples from disk that are predicted and scored at once
 
 __all__ = [
     "fourier_error",
@@ -89,6 +92,18 @@ def relative_error(
         element.flip,
     )
     return _averaged(map_chunks(_invariant_error, truth, registered, cut_off), multioutput)
+
+
+def squared_correlation(estimator, X, y, boundary="zero"):
+    """`1 - relative_error` of an estimator's predictions, what regressors score; from disk, a few samples at a time."""
+    if not isinstance(y, LazyBatch) and not isinstance(X, LazyBatch):
+        return 1.0 - relative_error(y, estimator.predict(X), boundary=boundary)
+    errors = []
+    for start in range(0, len(X), SCORED):
+        part = slice(start, start + SCORED)
+        found = estimator.predict(X[part])
+        errors.append(relative_error(y[part], found, boundary=boundary, multioutput="raw_values"))
+    return 1.0 - float(np.concatenate(errors).mean())
 
 
 def _invariant_error(truth, registered, cut_off):

@@ -241,6 +241,16 @@ def test_one_pass_reads_each_block_once(on_disk, monkeypatch):
     assert sorted(read) == list(range(-(-N_SAMPLES // batch.block_rows)))
 
 
+def test_scoring_from_disk_holds_a_few_predictions_at_a_time(on_disk, objects, monkeypatch):
+    model = fitted(objects)
+    monkeypatch.setattr("skpr.metrics.SCORED", 16)
+    lengths = []
+    keep = PhaseRetrievalRegressor.predict
+    monkeypatch.setattr(PhaseRetrievalRegressor, "predict", lambda self, X: lengths.append(len(X)) or keep(self, X))
+    assert model.score(on_disk, on_disk) == pytest.approx(model.score(objects, objects), abs=1e-5)
+    assert lengths == [16, 16, 16, 2, 50]
+
+
 def test_cross_validation_splits_without_reading(on_disk, objects):
     model = make_phase_retriever(max_epochs=2, module__hidden_width=8, random_state=0, device="cpu")
     scores = cross_val_score(model, LazyBatch(on_disk), LazyBatch(on_disk), cv=3)

@@ -19,9 +19,9 @@ from skorch.dataset import ValidSplit
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
 from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_some_measured
-from .._lazy import LazyBatch, summary_of
+from .._lazy import LazyBatch, is_on_disk, summary_of
 from .._tensors import resolve_device
-from ..metrics import relative_error
+from ..metrics import squared_correlation
 from ._checkpoint import TrainingCheckpoint, fit_identity, read_checkpoint, restore
 from ._loading import BatchDataset, BlockShuffle, whole_batch
 from ._losses import CRITERIA
@@ -367,7 +367,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
 
     def score(self, X: Batch, y: Batch) -> float:
         """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
-        return 1.0 - relative_error(y, self.predict(X))
+        X, y = (LazyBatch(batch) if is_on_disk(batch) else batch for batch in (X, y))
+        return squared_correlation(self, X, y)
 
     # --- validation --------------------------------------------------------------------------------------------
 
