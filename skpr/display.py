@@ -93,8 +93,8 @@ class ReconstructionDisplay:
         -------
         ReconstructionDisplay
         """
-        truths = check_batch(y_true[:n_rows], name="y_true")
-        predictions = check_batch(y_pred[:n_rows], name="y_pred")
+        truths = np.asarray(check_batch(y_true[:n_rows], name="y_true"))
+        predictions = np.asarray(check_batch(y_pred[:n_rows], name="y_pred"))
         registered, _ = register(predictions, truths, boundary=boundary)
         errors = relative_error(truths, predictions, boundary=boundary, multioutput="raw_values")
         return cls(np.asarray(magnitudes[:n_rows]), truths, registered, errors).plot(**plot_params)

@@ -2,6 +2,8 @@ import pickle
 from functools import partial
 
 import h5py
+import matplotlib
+import matplotlib.pyplot
 import numpy as np
 import pytest
 import torch
@@ -14,12 +16,14 @@ from skpr import (
     IterativePhaseRetrieval,
     LazyBatch,
     PhaseRetrievalRegressor,
+    ReconstructionDisplay,
     ShiftFlipAugmenter,
     SymmetryCanonicalizer,
     make_phase_retriever,
 )
 from skpr.augmentation import RandomDeformation
 from skpr.detector import BeamStop, Binning, PhotonNoise
+from skpr.iterative import combine_reconstructions
 from skpr.metrics import fourier_error, orbit_mean_squared_error, orbit_psnr, orbit_ssim, r_factor, relative_error
 from skpr.neural._loading import BlockShuffle
 
@@ -263,6 +267,19 @@ def test_retrieval_reads_magnitudes_from_disk(on_disk, objects):
     expected = retriever.fit(np.asarray(magnitudes), objects[:6]).predict(np.asarray(magnitudes))
     found = retriever.fit(magnitudes, LazyBatch(on_disk)[:6]).predict(magnitudes)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_what_holds_all_in_memory_reads_memory_maps(tmp_path, objects):
+    np.save(tmp_path / "objects.npy", objects)
+    mapped = np.load(tmp_path / "objects.npy", mmap_mode="r")
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    assert combine_reconstructions(mapped).object.shape == objects.shape[1:]
+    retriever = IterativePhaseRetrieval(n_iter=2, random_state=0).fit(magnitudes, objects)
+    expected = retriever.retrieve(magnitudes, init=objects).objects
+    np.testing.assert_array_equal(retriever.retrieve(magnitudes, init=mapped).objects, expected)
+    matplotlib.use("Agg")
+    ReconstructionDisplay.from_predictions(mapped, mapped, magnitudes, n_rows=1)
+    matplotlib.pyplot.close("all")
 
 
 @pytest.mark.parametrize(

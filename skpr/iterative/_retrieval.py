@@ -359,7 +359,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
 
     def _checked_init(self, init, n_samples):
         init = check_batch(init, name="init")
-        init = init.detach().cpu().numpy() if isinstance(init, torch.Tensor) else init
+        init = init.detach().cpu().numpy() if isinstance(init, torch.Tensor) else np.asarray(init)
         if init.shape != (n_samples, *self.object_shape_):
             raise ValueError(
                 f"init has shape {init.shape}; give one object a sample, of shape {(n_samples, *self.object_shape_)}"
