@@ -39,4 +39,5 @@ error = relative_error(objects[-300:], model.predict(objects[-300:]))
 rank = int(os.environ.get("RANK", 0))
 print(f"process {rank}: relative error {error:.4f}, sum of weights {float(weights)!r}", flush=True)
 if distributed.is_initialized():
+    distributed.barrier()
     distributed.destroy_process_group()

@@ -83,6 +83,7 @@ net = PhaseRetrievalRegressor(device="cpu", mixed_precision=False, **parameters)
 net.fit(FourierMagnitude().fit_transform(objects), objects)
 weights = torch.cat([value.flatten() for value in net.module_.network.state_dict().values()])
 np.savez(f"{sys.argv[3]}/{rank}.npz", weights=weights.numpy(), losses=net.history[:, "train_loss"])
+distributed.barrier()
 distributed.destroy_process_group()
 """
 SMALL = {"module__hidden_width": 16, "max_epochs": 4, "batch_size": 8}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import math
 from functools import partial
@@ -313,7 +314,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         try:
             super().partial_fit(X, y, **fit_params)
         finally:
-            vars(self).pop("_parallel", None)
+            if vars(self).pop("_parallel", None) is not None:
+                gc.collect()  # the engine would hold on to the process group until the process ends, and beyond
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """skorch's, for the epochs that are left of a fit that goes on from a checkpoint."""
