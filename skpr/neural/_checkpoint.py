@@ -130,9 +130,8 @@ def training_state(net, finished):
         "criterion": net.criterion_.state_dict(),
         "optimizer": net.optimizer_.state_dict(),
         "schedules": {
-            name: callback.scheduler_.state_dict()
+            name: {attribute: schedule.state_dict() for attribute, schedule in _schedules(callback).items()}
             for name, callback in net.callbacks_
-            if getattr(callback, "scheduler_", None) is not None
         },
         "callbacks": {name: _plain_attributes(callback) for name, callback in net.callbacks_},
         "history": json.dumps(list(history), default=float),
@@ -149,8 +148,9 @@ def restore(net, saved):
     net.criterion_.load_state_dict(saved["criterion"])
     net.optimizer_.load_state_dict(saved["optimizer"])
     for name, callback in net.callbacks_:
-        if name in saved["schedules"] and callback.scheduler_ is not None:
-            callback.scheduler_.load_state_dict(saved["schedules"][name])
+        for attribute, schedule in _schedules(callback).items():
+            if attribute in saved["schedules"].get(name, {}):
+                schedule.load_state_dict(saved["schedules"][name][attribute])
         for attribute, value in saved["callbacks"].get(name, {}).items():
             setattr(callback, attribute, value)
     present = list(net.history)
@@ -173,6 +173,11 @@ def _described(value):
     if value is None or isinstance(value, str | int | float | tuple | list | BaseEstimator | np.generic):
         return repr(value)
     return type(value).__qualname__
+
+
+def _schedules(callback):
+    """Those attributes of a callback that keep a state of their own, learning rate schedules of skorch's among them."""
+    return {name: value for name, value in vars(callback).items() if hasattr(value, "load_state_dict")}
 
 
 def _plain_attributes(callback):

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import LRScheduler
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
 from skpr.augmentation import RandomDeformation
@@ -70,8 +71,9 @@ def fit_and_die(steps, path, pairs, **parameters):
         {"random_state": np.random.RandomState(3)},
         {"module": "unet", "module__width": 4, "max_epochs": 3},
         {"optimizer": torch.optim.SGD, "lr": 0.01},
+        {"callbacks": [("decay", LRScheduler("StepLR", step_size=2, gamma=0.1))], "lr": 0.01},
     ],
-    ids=["plain", "dropout", "steps", "early stopping", "generator", "unet", "sgd"],
+    ids=["plain", "dropout", "steps", "early stopping", "generator", "unet", "sgd", "schedule"],
 )
 def test_what_was_killed_comes_to_the_same_weights(parameters, pairs, tmp_path):
     def again():
