@@ -177,7 +177,11 @@ def _described(value):
 
 def _schedules(callback):
     """Those attributes of a callback that keep a state of their own, learning rate schedules of skorch's among them."""
-    return {name: value for name, value in vars(callback).items() if hasattr(value, "load_state_dict")}
+    return {
+        name: value
+        for name, value in vars(callback).items()
+        if hasattr(value, "load_state_dict") and not isinstance(value, type)
+    }
 
 
 def _plain_attributes(callback):
