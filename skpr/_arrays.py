@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
-from ._lazy import NON_NEGATIVE, LazyBatch, is_on_disk, summary_of
+from ._lazy import LazyBatch, is_on_disk, summary_of
 from ._tensors import float_dtype
 
 MAX_SAMPLE_AXES = 3
@@ -43,7 +43,9 @@ def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
     if isinstance(batch, torch.Tensor):
         return _check_tensor(batch, name, allow_complex, ensure_all_finite)
     if is_on_disk(batch):
-        return _check_lazy(LazyBatch(batch), name, allow_complex, ensure_all_finite)
+        return _check_lazy(
+            batch if isinstance(batch, LazyBatch) else LazyBatch(batch), name, allow_complex, ensure_all_finite
+        )
     checks = {"dtype": None, "allow_nd": True, "ensure_all_finite": ensure_all_finite, "input_name": name}
     if not hasattr(batch, "dtype") and not hasattr(batch, "__dataframe__"):
         batch = np.asarray(batch)
@@ -76,8 +78,9 @@ def _check_lazy(batch, name, allow_complex, ensure_all_finite):
     _check_layout(batch.shape, name)
     if batch.dtype.kind == "c":
         _check_complex_allowed(batch.dtype, name, allow_complex)
-    found = batch.summary if ensure_all_finite else NON_NEGATIVE
-    bad = found.n_infinite + (0 if ensure_all_finite == "allow-nan" else found.n_nan)
+    if not ensure_all_finite:
+        return batch
+    bad = batch.summary.n_infinite + (0 if ensure_all_finite == "allow-nan" else batch.summary.n_nan)
     if bad:
         raise ValueError(f"Input {name} contains NaN or infinity: {bad} of {batch.size} values.")
     return batch

@@ -1,5 +1,6 @@
 """Batches larger than memory: read, and computed, when a part of them is asked for."""
 
+import os
 from collections import OrderedDict
 from functools import cached_property
 from numbers import Integral
@@ -25,9 +26,7 @@ class Summary(NamedTuple):
     n_infinite: int
     n_hidden: int  # samples that are NaN everywhere
     first_hidden: int
-
-
-NON_NEGATIVE = Summary(0.0, 0, 0, 0, -1)
+    largest: float  # modulus
 
 
 class LazyBatch(NDArrayOperatorsMixin):
@@ -69,7 +68,7 @@ class LazyBatch(NDArrayOperatorsMixin):
 
     def __init__(self, array: Any) -> None:
         if isinstance(array, LazyBatch):
-            self._store, self._rows, self._steps = array._store, array._rows, array._steps
+            vars(self).update(vars(array))  # what is known about the values, too
             return
         if not is_on_disk(array) and not isinstance(array, np.ndarray):
             raise TypeError(
@@ -158,7 +157,8 @@ class LazyBatch(NDArrayOperatorsMixin):
 
     def read(self, device: str | torch.device = "cpu") -> torch.Tensor:
         """Read, move to a device and compute there: a tensor of the whole batch."""
-        values = np.ascontiguousarray(self._store.read(self._rows), dtype=float_dtype(self._store.array.dtype))
+        # a copy: what is done to it is not to be done to the file
+        values = np.array(self._store.read(self._rows), dtype=float_dtype(self._store.array.dtype), order="C")
         values = to_tensor(values).to(device)
         with torch.no_grad():
             for step in self._steps:
@@ -194,6 +194,11 @@ class LazyBatch(NDArrayOperatorsMixin):
     def block_rows(self):
         """Samples that are read at once."""
         return self._store.block_rows
+
+    @property
+    def block_numbers(self):
+        """Which block of the file each sample is in, ndarray of shape (n_samples,)."""
+        return np.asarray(self._rows) // self._store.block_rows
 
     @property
     def pool_rows(self):
@@ -272,13 +277,13 @@ class _Place(NamedTuple):
     def of(cls, array):
         """The place of an array, or the array where it can be pickled itself."""
         if _module(array) == "h5py":
-            return cls(array.file.filename, array.name)
+            return cls(os.path.abspath(array.file.filename), array.name)
         if isinstance(array, np.memmap) and array.filename is not None and array.flags.c_contiguous:
             root = array
             while isinstance(root.base, np.memmap):
                 root = root.base
             start = root.offset + array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-            return cls(str(array.filename), None, (array.dtype, start, array.shape))
+            return cls(os.path.abspath(array.filename), None, (array.dtype, start, array.shape))
         return array
 
     def opened(self):
@@ -312,7 +317,7 @@ def some_of(batch, max_samples):
     """At most so many samples, in runs of neighbours, which are read together, at even distances; None for all."""
     if max_samples is None or len(batch) <= max_samples:
         return batch
-    run = min(RUN, max_samples)
+    run = max(1, min(RUN, max_samples // 16))
     starts = np.linspace(0, len(batch) - run, max_samples // run).astype(np.int64)
     return batch[(starts[:, None] + np.arange(run)).ravel()]
 
@@ -326,7 +331,7 @@ def summary_of(batch):
 
 
 def _summarised(parts):
-    minimum, n_nan, n_infinite, n_hidden, first_hidden = np.inf, 0, 0, 0, -1
+    minimum, n_nan, n_infinite, n_hidden, first_hidden, largest = np.inf, 0, 0, 0, -1, 0.0
     for part, values in parts:
         nan = values.isnan()
         n_infinite += int(values.isinf().sum())
@@ -337,11 +342,12 @@ def _summarised(parts):
             if hidden.any() and first_hidden < 0:
                 first_hidden = part.start + int(hidden.int().argmax())
             n_hidden += int(hidden.sum())
+        largest = max(largest, float(values.abs().nan_to_num(0.0, posinf=torch.inf).max()))
         if values.is_complex():
             minimum = np.nan
         else:
             minimum = min(minimum, float((values.nan_to_num(torch.inf) if any_nan else values).min()))
-    return Summary(minimum, n_nan, n_infinite, n_hidden, first_hidden)
+    return Summary(minimum, n_nan, n_infinite, n_hidden, first_hidden, largest)
 
 
 def _module(array):

@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._arrays import check_fitted_batch
-from ._lazy import NON_NEGATIVE, map_batch
+from ._lazy import LazyBatch, map_batch
 from ._tensors import space_axes
 
 if TYPE_CHECKING:
@@ -196,7 +196,14 @@ class FourierMagnitude(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
         values = math.prod(self.fourier_shape_)
-        return map_batch(self._magnitudes, X, values_per_sample=values, summary=NON_NEGATIVE)
+        summary = self._known_summary(X.summary, X.dtype) if isinstance(X, LazyBatch) else None
+        return map_batch(self._magnitudes, X, values_per_sample=values, summary=summary)
+
+    def _known_summary(self, objects, dtype):
+        """What is known of magnitudes without computing them: not negative, and finite where no sum can overflow."""
+        largest = objects.largest * math.prod(self.object_shape_)
+        safe = largest < 0.1 * float(torch.finfo(torch.float32 if dtype.itemsize <= 4 else torch.float64).max)
+        return objects._replace(minimum=0.0, largest=largest) if safe and dtype.kind == "f" else None
 
     def _magnitudes(self, objects):
         magnitudes = to_spectrum(objects, self.fourier_shape_).abs()

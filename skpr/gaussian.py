@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._arrays import check_fitted_batch
-from ._lazy import NON_NEGATIVE, map_batch
+from ._lazy import map_batch
 from ._tensors import to_tensor
 from .fourier import oversampled_shape
 
@@ -148,7 +148,7 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
         dtype = sample.dtype.to_complex() if matrix.is_complex() else sample.dtype
         matrix = matrix.to(sample.device, dtype)
         magnitudes = partial(_magnitudes, matrix=matrix)
-        return map_batch(magnitudes, X, values_per_sample=len(matrix), summary=NON_NEGATIVE)
+        return map_batch(magnitudes, X, values_per_sample=len(matrix))
 
     def _resolved_n_measurements(self, n_values):
         if self.n_measurements is None:

@@ -98,6 +98,8 @@ def squared_correlation(estimator, X, y, boundary="zero"):
     """`1 - relative_error` of an estimator's predictions, what regressors score; from disk, a few samples at a time."""
     if not isinstance(y, LazyBatch) and not isinstance(X, LazyBatch):
         return 1.0 - relative_error(y, estimator.predict(X), boundary=boundary)
+    if len(X) != len(y):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
     errors = []
     for start in range(0, len(X), SCORED):
         part = slice(start, start + SCORED)

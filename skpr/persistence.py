@@ -125,6 +125,7 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     from . import __version__
 
     skops = _import_skops()
+    trusted = (trusted,) if isinstance(trusted, str) else tuple(trusted)
     header, _, content = read_sealed(path, "model").partition(b"\n")
     try:
         version = json.loads(header)["skpr"]

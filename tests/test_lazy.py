@@ -21,6 +21,7 @@ from skpr import (
     SymmetryCanonicalizer,
     make_phase_retriever,
 )
+from skpr._arrays import check_batch
 from skpr.augmentation import RandomDeformation
 from skpr.detector import BeamStop, Binning, PhotonNoise
 from skpr.iterative import combine_reconstructions
@@ -171,9 +172,13 @@ def test_magnitudes_on_disk_are_checked(tmp_path, objects):
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_what_was_checked_is_not_read_again(on_disk):
+def test_what_was_checked_is_not_read_again(on_disk, monkeypatch):
     batch = LazyBatch(on_disk)
     assert batch.summary.minimum >= 0
+    monkeypatch.setattr(skpr._lazy, "_summarised", None)  # no further pass
+    for check in (check_batch, LazyBatch):
+        assert check(batch).summary == batch.summary
+    check_batch(FourierMagnitude().fit(batch).transform(batch))
     assert batch[:7].summary is batch.summary  # holds for some what holds for all
     assert FourierMagnitude().fit_transform(batch).__dict__["summary"].n_nan == 0
     assert SymmetryCanonicalizer().fit_transform(batch).__dict__["summary"].minimum == 0
@@ -198,7 +203,7 @@ def test_views_of_a_memory_map_are_found_again(tmp_path, objects):
 @pytest.mark.parametrize("n_samples", [1, 10, 23])
 @pytest.mark.parametrize("block_rows", [1, 4])
 def test_shuffling_in_blocks_takes_every_sample_once(n_samples, block_rows):
-    order = list(BlockShuffle(n_samples, block_rows, pool_rows=8))
+    order = list(BlockShuffle(np.arange(n_samples) // block_rows, pool_rows=8))
     assert sorted(order) == list(range(n_samples))
     for start in range(0, n_samples, 8):  # a pool of them has few blocks
         assert len({i // block_rows for i in order[start : start + 8]}) <= 8 // block_rows + 1
@@ -303,3 +308,39 @@ def test_it_is_computed_where_it_is_asked_for(on_disk):
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
     assert FourierMagnitude().fit_transform(LazyBatch(on_disk)).read("cuda").device.type == "cuda"
+
+
+def test_magnitudes_that_overflow_are_found(tmp_path):
+    np.save(tmp_path / "objects.npy", np.full((3, 64, 64), 1e36, np.float32))
+    batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r"))
+    with pytest.raises(ValueError, match="contains NaN or infinity"):
+        check_batch(FourierMagnitude().fit_transform(batch))
+
+
+@pytest.mark.parametrize("max_samples", [1, 50, 127, 900])
+def test_some_of_a_batch_come_from_all_over_it(max_samples):
+    some = skpr._lazy.some_of(np.arange(1000), max_samples)
+    assert len(some) <= max_samples
+    assert len(np.unique(some)) == len(some)
+    assert max_samples < 16 or (some.max() > 900 and len(some) > 0.8 * max_samples)
+
+
+def test_what_is_read_is_not_the_file(tmp_path, objects):
+    np.save(tmp_path / "objects.npy", objects)
+    batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r+"))
+    batch.read().zero_()
+    np.testing.assert_array_equal(np.asarray(batch), objects)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_samples_in_any_order_are_shuffled_by_the_blocks_they_are_in(on_disk):
+    batch = LazyBatch(on_disk)[np.random.default_rng(1).permutation(N_SAMPLES)]
+    order = list(BlockShuffle(batch.block_numbers, pool_rows=14))
+    assert sorted(order) == list(range(N_SAMPLES))
+    assert len(set(batch.block_numbers[order[:7]])) <= 2
+
+
+def test_lengths_that_differ_are_refused_by_scores(on_disk, objects):
+    model = fitted(objects, max_epochs=1)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.score(LazyBatch(on_disk)[:10], LazyBatch(on_disk))

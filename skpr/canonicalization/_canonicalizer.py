@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_boundary, check_choice, check_fitted_batch
-from .._lazy import NON_NEGATIVE, POOL_BYTES, LazyBatch, some_of
+from .._lazy import POOL_BYTES, LazyBatch, some_of
 from .._tensors import chunks_of, map_chunks, to_tensor
 from ..symmetry import act, energy, rotate_phase
 from ._flip_rules import FLIP_RULES, odd_features, principal_direction
@@ -173,7 +173,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         element = map_chunks(self._element, X, values_per_sample=values)
         moved = act(X, element, self.boundary)
         if X.summary.minimum >= 0 and (element.phase == 1).all():
-            moved.summary = NON_NEGATIVE
+            moved.summary = X.summary
         return moved
 
     def inverse_transform(self, X: Batch) -> Any:

@@ -53,23 +53,36 @@ class BlockShuffle(Sampler):
 
     Parameters
     ----------
-    n_samples : int
-    block_rows, pool_rows : int
-        Neighbours that are read together, and samples that fit into memory.
+    block_numbers : ndarray of shape (n_samples,), integers
+        The block that each sample is in.
+    pool_rows : int
+        Samples that fit into memory.
     """
 
-    def __init__(self, n_samples, block_rows, pool_rows):
-        self.n_samples, self.block_rows, self.pool_rows = n_samples, block_rows, pool_rows
+    def __init__(self, block_numbers, pool_rows):
+        order = np.argsort(block_numbers, kind="stable")
+        starts = np.flatnonzero(np.diff(np.asarray(block_numbers)[order], prepend=-1))
+        self.blocks = np.split(order, starts[1:])
+        self.n_samples, self.pool_rows = len(order), pool_rows
 
     def __len__(self):
         return self.n_samples
 
     def __iter__(self):
-        starts = torch.randperm(-(-self.n_samples // self.block_rows)) * self.block_rows
-        for pool in starts.split(max(1, self.pool_rows // self.block_rows)):
-            samples = (pool[:, None] + torch.arange(self.block_rows)).flatten()
-            samples = samples[samples < self.n_samples]
-            yield from samples[torch.randperm(len(samples))].tolist()
+        pool, size = [], 0
+        for number in torch.randperm(len(self.blocks)).tolist():
+            block = self.blocks[number]
+            if pool and size + len(block) > self.pool_rows:
+                yield from self._shuffled(pool)
+                pool, size = [], 0
+            pool.append(block)
+            size += len(block)
+        yield from self._shuffled(pool)
+
+    @staticmethod
+    def _shuffled(pool):
+        samples = np.concatenate(pool)
+        return samples[torch.randperm(len(samples)).numpy()].tolist()
 
 
 def whole_batch(batch):

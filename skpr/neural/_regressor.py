@@ -539,7 +539,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         """skorch's, which computes what comes from disk where the network is."""
         dataset = super().get_dataset(X, y)
         if isinstance(dataset, BatchDataset) and not self.get_params_for("iterator_train").get("num_workers"):
-            dataset.device = resolve_device(self.device)
+            dataset.device = next(self.module_.buffers()).device if self.initialized_ else resolve_device(self.device)
         return dataset
 
     def get_iterator(self, dataset, training=False):
@@ -553,7 +553,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             return super().get_iterator(dataset, training)
         order = RandomSampler(dataset) if given.get("shuffle") else SequentialSampler(dataset)
         if in_blocks:
-            order = BlockShuffle(len(dataset), max(batch.block_rows for batch in on_disk), pool)
+            numbers = on_disk[0].block_numbers
+            order = BlockShuffle(numbers if held is dataset else numbers[dataset.indices], pool)
         length = given.pop("batch_size", self._batch_length(dataset))
         if n_processes() > 1:
             if length % n_processes():
