@@ -261,3 +261,37 @@ def test_weights_go_to_safetensors_and_back(objects, tmp_path):
     other = PhaseRetrievalRegressor(**SMALL | {"random_state": 1}).fit(magnitudes, objects)
     other.load_params(f_params=tmp_path / "weights.safetensors", use_safetensors=True)
     same(other.predict(magnitudes), net.predict(magnitudes))
+
+
+class Remembering(PhaseRetrievalRegressor):
+    """A user's network that learns something more."""
+
+    def fit(self, X, y, **fit_params):
+        super().fit(X, y, **fit_params)
+        self.mean_image_ = np.asarray(y).mean(axis=0)
+        self.history.record("spectrum", np.arange(3.0))
+        return self
+
+
+def test_what_others_add_to_a_network_comes_back_as_it_was(objects):
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = Remembering(**SMALL).fit(magnitudes, objects)
+    net.module_.network.layers[0].weight.data = net.module_.network.layers[0].weight.data.bfloat16().float()
+    again = pickle.loads(pickle.dumps(net))
+    assert isinstance(again.mean_image_, np.ndarray)
+    same(again.mean_image_, net.mean_image_)
+    assert again.history[-1, "spectrum"] == [0, 1, 2]
+    same(again.predict(magnitudes), net.predict(magnitudes))
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", "mps"])
+def test_a_network_of_a_device_that_is_not_here_reads_from_disk(device, objects, tmp_path):
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    net = PhaseRetrievalRegressor(**SMALL).fit(magnitudes, objects)
+    expected = net.predict(magnitudes)
+    net.device = device
+    again = pickle.loads(pickle.dumps(net))
+    np.save(tmp_path / "magnitudes.npy", magnitudes)
+    same(again.predict(np.load(tmp_path / "magnitudes.npy", mmap_mode="r")), expected)

@@ -1,5 +1,6 @@
 """A training that can be killed at any moment: its state on disk after every epoch, and how to go on from there."""
 
+import glob
 import hashlib
 import io
 import json
@@ -14,7 +15,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from .._files import read_sealed, write_sealed
 from .._progress import logger
 from ..exceptions import ModelFileError
-from ._parallel import process_rank
+from ._parallel import n_processes, of_all_processes, of_first_process, process_rank
+from ._state import as_json
 
 # what does not change the weights, or is compared by itself
 _FREE = ("callbacks", "checkpoint", "device", "tuning_rate", "tuning_steps", "verbose")
@@ -56,17 +58,22 @@ class TrainingCheckpoint(Callback):
         self.n_done_ = len(net.history)
 
     def on_train_end(self, net, **kwargs):
-        """Write the end, if this is one: an interrupted training is to go on from the last epoch's start."""
+        """Write the end, if this is one: an interrupted training is to go on from the last epoch's start.
+
+        Further training, by `partial_fit`, is another one.
+        """
+        net.callbacks_[:] = [(name, callback) for name, callback in net.callbacks_ if callback is not self]
         stopped = any(isinstance(c, EarlyStopping) and c.misses_ == c.patience for _, c in net.callbacks_)
         if self.n_done_ == net.max_epochs or stopped:
             self._write(net, finished=True)
         self.saved = self.pending_ = None  # not to be kept with the model
 
     def _write(self, net, finished):
+        state = training_state(net, finished)
         if process_rank() != 0:
             return
         content = io.BytesIO()
-        torch.save(self.identity | training_state(net, finished), content)
+        torch.save(self.identity | state, content)
         write_sealed(self.path, "checkpoint", content.getvalue())
         logger.debug("wrote %s after %d epochs", self.path, self.n_done_)
 
@@ -84,6 +91,8 @@ def read_checkpoint(path, identity):
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"checkpoint={str(path)!r} is in a folder that does not exist")
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*"):  # of a process that was killed while it wrote
+        stale.unlink(missing_ok=True)
     if not path.exists():
         return None
     try:
@@ -101,13 +110,27 @@ def read_checkpoint(path, identity):
     return saved
 
 
+def found_checkpoint(path, identity):
+    """:func:`read_checkpoint` of the first process, in all of them; its errors, too."""
+    saved = error = None
+    if process_rank() == 0:
+        try:
+            saved = read_checkpoint(path, identity)
+        except (OSError, ValueError) as raised:
+            error = raised
+    saved, error = of_first_process((saved, error))
+    if error is not None:
+        raise error
+    return saved
+
+
 def fit_identity(net, X, y):
-    """What a checkpoint must have in common with a fit: parameters, shapes, and some of the data."""
+    """What a checkpoint must have in common with a fit: parameters, shapes, and sixteen of the samples."""
     parameters = {
         name: _described(value)
         for name, value in net.get_params(deep=False).items()
         if name not in _FREE and not name.startswith("callbacks__")
-    }
+    } | {"n_processes": str(n_processes())}
     digest = hashlib.sha256()
     for data in (X, y):
         digest.update(f"{tuple(data.shape)} {data.dtype}".encode())
@@ -120,9 +143,6 @@ def fit_identity(net, X, y):
 def training_state(net, finished):
     """Weights, optimizer, schedule, generators and history: all that the rest of a training depends on."""
     history = net.history if finished else net.history[:-1]
-    generator = net.generator_.get_state(legacy=False) if net.generator_ is not None else None
-    if generator is not None:
-        generator["state"]["key"] = generator["state"]["key"].tolist()
     return {
         "finished": finished,
         "n_epochs": len(history),
@@ -134,10 +154,23 @@ def training_state(net, finished):
             for name, callback in net.callbacks_
         },
         "callbacks": {name: _plain_attributes(callback) for name, callback in net.callbacks_},
-        "history": json.dumps(list(history), default=float),
+        "history": json.dumps(list(history), default=as_json),
         "seed": net.fit_seed_,
-        "random": torch.get_rng_state(),
-        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "random": of_all_processes(_random_state(net)),
+    }
+
+
+def _random_state(net):
+    """Of all generators that this process draws from."""
+    generator = net.generator_.get_state(legacy=False) if net.generator_ is not None else None
+    if generator is not None:
+        generator["state"]["key"] = generator["state"]["key"].tolist()
+    loader = getattr(net, "iterator_train__generator", None)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        "loader": None if loader is None else loader.get_state(),
         "generator": generator,
     }
 
@@ -158,20 +191,35 @@ def restore(net, saved):
     net.history.extend(json.loads(saved["history"]))
     for row in present:
         net.history.append(row | {"epoch": len(net.history) + 1})
-    if saved["generator"] is not None:
-        generator = saved["generator"]
+    random = saved["random"][process_rank()]
+    if random["generator"] is not None:
+        generator = random["generator"]
         generator["state"]["key"] = np.array(generator["state"]["key"], dtype=np.uint32)
         net.generator_.set_state(generator)
-    torch.set_rng_state(saved["random"])
-    if saved["cuda_random"] and torch.cuda.device_count() == len(saved["cuda_random"]):
-        torch.cuda.set_rng_state_all(saved["cuda_random"])
+    if random["loader"] is not None:
+        net.iterator_train__generator.set_state(random["loader"])
+    if random["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(random["mps"])
+    torch.set_rng_state(random["torch"])
+    if random["cuda"] and torch.cuda.device_count() == len(random["cuda"]):
+        torch.cuda.set_rng_state_all(random["cuda"])
 
 
 def _described(value):
+    """A parameter as text that is the same in every process, and another for another value."""
     if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
-    if value is None or isinstance(value, str | int | float | tuple | list | BaseEstimator | np.generic):
+    if value is None or isinstance(value, str | int | float | np.generic):
         return repr(value)
+    if isinstance(value, np.ndarray | torch.Tensor):
+        content = np.ascontiguousarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
+        return f"array {content.shape} {content.dtype} {hashlib.sha256(content.tobytes()).hexdigest()}"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {_described(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}({', '.join(map(_described, value))})"
+    if isinstance(value, BaseEstimator):
+        return f"{type(value).__name__}{_described(value.get_params(deep=False))}"
     return type(value).__qualname__
 
 
@@ -186,14 +234,23 @@ def _schedules(callback):
 
 def _plain_attributes(callback):
     """What a callback has learned, as far as it is numbers, text and tensors."""
+    found = {name: _plain(value) for name, value in vars(callback).items()}
     return {
         name: value
-        for name, value in vars(callback).items()
-        if name.endswith("_") and name not in ("epoch_start_time_", "pending_") and _is_plain(value)
+        for name, value in found.items()
+        if value is not NotImplemented and name not in ("epoch_start_time_", "pending_")
     }
 
 
-def _is_plain(value):
-    if isinstance(value, dict):
-        return all(_is_plain(part) for part in value.values())
-    return value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor)
+def _plain(value):
+    """A value with NumPy's numbers as Python's; `NotImplemented` for one that is not plain."""
+    if isinstance(value, dict | list | tuple):
+        parts = [_plain(part) for part in (value.values() if isinstance(value, dict) else value)]
+        if any(part is NotImplemented for part in parts):
+            return NotImplemented
+        return dict(zip(value, parts, strict=True)) if isinstance(value, dict) else type(value)(parts)
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor):
+        return value
+    return NotImplemented

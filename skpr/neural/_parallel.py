@@ -1,11 +1,12 @@
 """Training on several devices or machines at once: what PyTorch's data-parallel engine needs from a network of skorch.
 
 A process is one of several where `torch.distributed.init_process_group` has been called, as under `torchrun`. Each
-takes its share of every batch, and gradients are averaged, so that all have the same weights at every step, those of
-one process with whole batches but for rounding.
+takes its share of every batch, and gradients are averaged, so that all have the same weights at every step: those of
+one process with whole batches but for rounding, where nothing is drawn at random but the order of samples.
 """
 
 import torch
+from skorch.callbacks import Callback
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Sampler
@@ -37,6 +38,32 @@ def parallel_forward(module):
     device = next(module.parameters()).device
     # skorch keeps a book of the modules that are attributes, in which this one is already
     return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None).__call__
+
+
+def of_all_processes(value):
+    """What each process has, in order, in all of them."""
+    if n_processes() == 1:
+        return [value]
+    values = [None] * n_processes()
+    distributed.all_gather_object(values, value)
+    return values
+
+
+class InStep(Callback):
+    """Gives every process the first one's losses and buffers after an epoch, so that all stop and slow down as one.
+
+    Losses are those of a process's own share and its own draws of noise, and statistics of batches likewise.
+    """
+
+    def on_epoch_end(self, net, **kwargs):
+        """Take them over."""
+        if n_processes() == 1:
+            return
+        names = [name for name in ("train_loss", "valid_loss") if name in net.history[-1]]
+        for name, value in of_first_process({name: net.history[-1, name] for name in names}).items():
+            net.history.record(name, value)
+        for buffer in net.module_.buffers():
+            distributed.broadcast(buffer, src=0)
 
 
 class SharedOrder(Sampler):

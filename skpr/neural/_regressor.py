@@ -23,11 +23,11 @@ from .._arrays import check_batch, check_choice, check_fitted_magnitudes, check_
 from .._lazy import LazyBatch, is_on_disk, summary_of
 from .._tensors import resolve_device
 from ..metrics import squared_correlation
-from ._checkpoint import TrainingCheckpoint, fit_identity, read_checkpoint, restore
+from ._checkpoint import TrainingCheckpoint, fit_identity, found_checkpoint, restore
 from ._loading import BatchDataset, BlockShuffle, whole_batch
 from ._losses import CRITERIA
 from ._networks import MODULES
-from ._parallel import SharedOrder, n_processes, of_first_process, parallel_forward, process_rank
+from ._parallel import InStep, SharedOrder, n_processes, of_first_process, parallel_forward, process_rank
 from ._scaling import SCALINGS, ScaledNetwork, learn_scaling
 from ._state import plain_state, restore_plain_state
 from ._training import (
@@ -106,7 +106,9 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     checkpoint : path-like, optional
         File for the state of the training, written whole after every epoch. A `fit` that was killed, or interrupted,
         goes on from there when it is called again with the same parameters and data, to the weights it would have come
-        to; one that had ended is not repeated.
+        to; one that had ended is not repeated. Of callbacks of your own it holds numbers, text, tensors, lists and
+        dictionaries of them, and what has a `state_dict`. `partial_fit`, and a `fit` with `warm_start` after the first,
+        neither read nor write it.
     device : str or torch.device, default="auto"
         "auto" takes a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
@@ -311,6 +313,8 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
     def _train(self, X, y, fit_params):
         """skorch's training, in step with the other processes where there are any."""
         self._parallel = parallel_forward(self.module_)
+        if self._parallel is not None:
+            torch.manual_seed(torch.initial_seed() % 2**31 + process_rank())  # for dropout
         try:
             super().partial_fit(X, y, **fit_params)
         finally:
@@ -322,7 +326,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         saved = None if self._checkpoint is None else self._checkpoint.saved
         if saved is None:
             return super().fit_loop(X, y, epochs=epochs, **fit_params)
-        if saved["finished"]:
+        if saved["finished"] or saved["n_epochs"] >= self.max_epochs:
             restore(self, saved)
             return self
         return super().fit_loop(X, y, epochs=self.max_epochs - saved["n_epochs"], **fit_params)
@@ -332,7 +336,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
         if not isinstance(self.checkpoint, str | PathLike):
             raise TypeError(f"checkpoint={self.checkpoint!r} is not valid; give a path or None")
         identity = fit_identity(self, X, y)
-        saved = read_checkpoint(self.checkpoint, identity)
+        saved = found_checkpoint(self.checkpoint, identity)
         if saved is not None:
             self.fit_seed_ = saved["seed"]
         elif self.fit_seed_ is None:
@@ -525,6 +529,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
+            ("in_step", InStep()),
             ("gradient_clipping", GradientNormClipping(MAX_GRADIENT_NORM)),
             ("schedule", OneCycle()),
             ("progress", ProgressLine()),
@@ -575,7 +580,7 @@ class PhaseRetrievalRegressor(NeuralNetRegressor):
                 f"early_stopping needs samples to hold out: validation_fraction={self.validation_fraction} of "
                 f"{n_samples} leaves none to train on"
             )
-        seed = int(torch.randint(2**31 - 1, ()))
+        seed = of_first_process(int(torch.randint(2**31 - 1, ())))
         parts = ValidSplit(float(self.validation_fraction), random_state=seed)(self.get_dataset(X, y))
         for part in parts:  # neighbours stay neighbours: batches are shuffled later
             part.indices = np.sort(part.indices)

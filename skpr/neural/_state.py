@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import torch
 
+_TENSOR = "tensor, as an array"
 # built again from the rest
 _BUILT = (
     "augmenter_",
@@ -45,7 +46,7 @@ def plain_state(net):
         state["weights"] = _to_arrays(dict(net.module_.state_dict()))
         state["criterion"] = _to_arrays(dict(net.criterion_.state_dict()))
         state["optimizer"] = _to_arrays(net.optimizer_.state_dict())
-        state["history"] = json.dumps(list(net.history), default=float)
+        state["history"] = json.dumps(list(net.history), default=as_json)
     return state
 
 
@@ -76,7 +77,7 @@ def restore_plain_state(net, state, base):
     if "weights" not in state:
         return
     device = net.device
-    if torch.device("cpu" if device == "auto" else device).type == "cuda" and not torch.cuda.is_available():
+    if not _exists(device):
         net.device = "cpu"
     try:
         with torch.random.fork_rng():  # weights are drawn, and replaced
@@ -101,17 +102,37 @@ def _same(value, default):
     return type(value) is type(default) and isinstance(value, str | int | float | bool) and value == default
 
 
+def _exists(device):
+    """Whether there is such a device here."""
+    if device == "auto":
+        return True
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        return False
+    return True
+
+
+def as_json(value):
+    """What JSON does not know, as something that it does: for the history's records."""
+    if isinstance(value, np.ndarray | np.generic | torch.Tensor):
+        return value.tolist()
+    return repr(value)
+
+
 def _to_arrays(value):
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
+        narrow = value.dtype == torch.bfloat16  # which NumPy does not have
+        return {_TENSOR: (value.float() if narrow else value).detach().cpu().numpy(), "bfloat16": narrow}
     if isinstance(value, dict):
         return {key: _to_arrays(part) for key, part in value.items()}
     return [_to_arrays(part) for part in value] if isinstance(value, list) else value
 
 
 def _to_tensors(value):
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return torch.from_numpy(value.copy())
+    if isinstance(value, dict) and _TENSOR in value:
+        tensor = torch.from_numpy(np.array(value[_TENSOR]))
+        return tensor.bfloat16() if value["bfloat16"] else tensor
     if isinstance(value, dict):
         return {key: _to_tensors(part) for key, part in value.items()}
     return [_to_tensors(part) for part in value] if isinstance(value, list) else value

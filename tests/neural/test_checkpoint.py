@@ -9,11 +9,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import LRScheduler
+from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback, LRScheduler
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
 from skpr.augmentation import RandomDeformation
-from skpr.detector import PhotonNoise
+from skpr.detector import MissingPixels, PhotonNoise
 from skpr.exceptions import ModelFileError
 from tests.conftest import random_objects
 
@@ -210,8 +211,63 @@ def test_a_process_killed_at_any_moment_comes_to_the_same_weights(pairs, tmp_pat
         kills += process.wait() == -signal.SIGKILL
         process.stdout.close()
     assert kills
-    assert not list(tmp_path.glob(".killed*.npy"))
     for process in (start("killed"), whole):
         process.communicate()
         assert process.returncode == 0
     np.testing.assert_array_equal(np.load(tmp_path / "killed.npy"), np.load(tmp_path / "whole.npy"))
+    assert not list(tmp_path.glob(".*.checkpoint.*"))  # what was half written
+
+
+def test_what_a_killed_process_left_half_written_is_removed(pairs, tmp_path):
+    for name in (".run.checkpoint.abc", ".run2.checkpoint.abc"):
+        (tmp_path / name).write_bytes(b"half")
+    PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(*pairs)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".run2.checkpoint.abc", "run.checkpoint"]
+
+
+@pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
+def test_training_on_leaves_the_checkpoint_of_the_fit(way, pairs, tmp_path):
+    path = tmp_path / "run.checkpoint"
+    net = Dying(checkpoint=path, warm_start=way == "warm_start", **SMALL)
+    expected = weights(net.fit(*pairs))
+    content = path.read_bytes()
+    (net.partial_fit if way == "partial_fit" else net.fit)(*pairs)
+    assert not torch.equal(weights(net)[-1], expected[-1])
+    assert path.read_bytes() == content
+    again = Dying(checkpoint=path, warm_start=way == "warm_start", **SMALL).fit(*pairs)
+    assert torch.equal(weights(again)[-1], expected[-1])
+
+
+def test_the_same_parameters_are_the_same_fit_in_another_process(pairs, tmp_path):
+    def given(seed=0, mask=0):
+        mask = np.eye(16, dtype=bool) & (np.arange(16) == mask)
+        detector = make_pipeline(PhotonNoise(1e4, random_state=np.random.RandomState(seed)), MissingPixels(mask))
+        return {"detector": detector, "checkpoint": tmp_path / "run.checkpoint"} | SMALL
+
+    PhaseRetrievalRegressor(**given()).fit(*pairs)
+    PhaseRetrievalRegressor(**given()).fit(*pairs)
+    with pytest.raises(ValueError, match="of another fit, with detector="):
+        PhaseRetrievalRegressor(**given(mask=3)).fit(*pairs)
+
+
+class Counting(Callback):
+    """A callback with a state of its own."""
+
+    def initialize(self):
+        self.losses = []
+        return self
+
+    def on_epoch_end(self, net, **kwargs):
+        self.losses.append(net.history[-1, "train_loss"])
+
+
+def test_the_state_of_other_callbacks_and_of_the_loader_goes_on(pairs, tmp_path):
+    def parameters():
+        generator = torch.Generator().manual_seed(1)
+        return {"callbacks": [("losses", Counting())], "iterator_train__generator": generator}
+
+    expected = Dying(**SMALL | parameters()).fit(*pairs)
+    fit_and_die(15, tmp_path / "run.checkpoint", pairs, **parameters())
+    net = Dying(checkpoint=tmp_path / "run.checkpoint", **SMALL | parameters()).fit(*pairs)
+    assert_same(net, expected)
+    assert dict(net.callbacks_)["losses"].losses == dict(expected.callbacks_)["losses"].losses
