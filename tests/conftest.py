@@ -7,8 +7,6 @@ import torch
 from skpr.augmentation import draw_elements
 from skpr.symmetry import act
 
-collect_ignore = ["user_script.py"]  # is checked, not run
-
 SHAPES = [(11,), (12,), (9, 10), (12, 12), (6, 7, 8)]
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 

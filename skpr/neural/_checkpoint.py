@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import inspect
 import io
 import json
 import pickle
@@ -153,7 +154,11 @@ def training_state(net, finished):
             name: {attribute: schedule.state_dict() for attribute, schedule in _schedules(callback).items()}
             for name, callback in net.callbacks_
         },
-        "callbacks": {name: _plain_attributes(callback) for name, callback in net.callbacks_},
+        "callbacks": {
+            name: _plain_attributes(callback)
+            for name, callback in net.callbacks_
+            if not isinstance(callback, TrainingCheckpoint)
+        },
         "history": json.dumps(list(history), default=as_json),
         "seed": net.fit_seed_,
         "random": of_all_processes(_random_state(net)),
@@ -233,13 +238,10 @@ def _schedules(callback):
 
 
 def _plain_attributes(callback):
-    """What a callback has learned, as far as it is numbers, text and tensors."""
-    found = {name: _plain(value) for name, value in vars(callback).items()}
-    return {
-        name: value
-        for name, value in found.items()
-        if value is not NotImplemented and name not in ("epoch_start_time_", "pending_")
-    }
+    """What a callback has learned, as far as it is numbers, text and tensors; its parameters are as they are now."""
+    parameters = inspect.signature(type(callback)).parameters
+    found = {name: _plain(value) for name, value in vars(callback).items() if name not in parameters}
+    return {name: value for name, value in found.items() if value is not NotImplemented and name != "epoch_start_time_"}
 
 
 def _plain(value):

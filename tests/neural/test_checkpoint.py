@@ -250,6 +250,18 @@ def test_the_same_parameters_are_the_same_fit_in_another_process(pairs, tmp_path
         PhaseRetrievalRegressor(**given(mask=3)).fit(*pairs)
 
 
+def test_a_checkpoint_does_not_grow_and_may_be_moved(pairs, tmp_path):
+    first, moved = tmp_path / "run.checkpoint", tmp_path / "moved.checkpoint"
+    fit_and_die(20, first, pairs)
+    size = first.stat().st_size
+    first.rename(moved)
+    for _ in range(2):  # each goes on for an epoch, and dies
+        fit_and_die(9, moved, pairs)
+        assert moved.stat().st_size < 1.05 * size
+    Dying(checkpoint=moved, **SMALL).fit(*pairs)
+    assert not first.exists()
+
+
 class Counting(Callback):
     """A callback with a state of its own."""
 
