@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from skpr import FourierMagnitude
+from skpr.datasets import load_digit_objects
 from skpr.fourier import from_spectrum, to_spectrum
 from tests.conftest import random_objects, relative_difference, tolerance
 
@@ -71,3 +72,54 @@ def test_integer_and_boolean_images_are_images(dtype):
     x = np.eye(4, dtype=dtype)[None]
     found = FourierMagnitude().fit_transform(x)
     np.testing.assert_allclose(found, FourierMagnitude().fit_transform(x.astype(float)), atol=1e-5)
+
+
+def test_magnitudes_of_the_targets_are_refused():
+    objects = load_digit_objects().data[:40]
+    for parameters in ({}, {"oversampling": 1}):
+        magnitudes = FourierMagnitude(**parameters).fit_transform(objects)
+        with pytest.raises(ValueError, match=r"X holds the Fourier magnitudes of y.*model\[1:\]\.fit"):
+            FourierMagnitude(**parameters).fit(magnitudes, objects)
+    FourierMagnitude().fit(objects, objects)
+
+
+def test_measured_magnitudes_are_recognised_where_objects_are_expected():
+    objects = load_digit_objects().data[:40]
+    model = FourierMagnitude(oversampling=1).fit(objects, objects)
+    magnitudes = model.transform(objects)
+    with pytest.warns(UserWarning, match=r"X looks like magnitudes.*model\[1:\]\.predict"):
+        model.transform(magnitudes[:3])
+    hidden = magnitudes.copy()
+    hidden[:, 7:9] = np.nan
+    with pytest.raises(ValueError, match=r"contains NaN.*measured magnitudes with missing pixels"):
+        model.transform(hidden)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"fourier_shape": (32.9, 32.2)}, r"fourier_shape=\(32.9, 32.2\) does not fit objects of shape \(16, 16\)"),
+        ({"fourier_shape": 32.0}, "fourier_shape=32.0 does not fit"),
+        ({"oversampling": np.inf}, "oversampling=inf is not valid; give a number >= 1"),
+        ({"centered": "yes"}, "centered='yes' is not valid; choose True or False"),
+    ],
+)
+def test_grids_that_are_none_are_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        FourierMagnitude(**parameters).fit(np.ones((3, 16, 16)))
+
+
+@pytest.mark.parametrize("function", [to_spectrum, from_spectrum])
+def test_the_transform_pair_takes_arrays(function):
+    values = np.arange(1, 7).reshape(2, 3)
+    options = {} if function is to_spectrum else {"real": False}
+    found = function(values if function is to_spectrum else values + 0j, (3,), **options)
+    assert isinstance(found, np.ndarray)
+    expected = np.fft.rfft(values) if function is to_spectrum else np.fft.ifft(values)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_simulation_fitted_on_magnitudes_says_so():
+    magnitudes = FourierMagnitude().fit_transform(load_digit_objects().data[:40])
+    with pytest.warns(UserWarning, match="X looks like magnitudes, not like objects"):
+        FourierMagnitude().fit(magnitudes)

@@ -6,14 +6,19 @@ Each returns the nearest array, in the Euclidean sense, that satisfies one const
 
 import torch
 
-from ..fourier import from_spectrum, to_spectrum
+from .._tensors import along_samples
+from ._containers import takes_arrays
+from ._transform import from_spectrum, to_spectrum
+
+EXPONENTS = 120  # of two: a float32 is scaled by no more, so that the scale itself is one
 
 
+@takes_arrays
 def project_magnitudes(estimate, magnitudes, unmeasured=None):
     """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace its moduli.
 
     Fienup (1982), without ever computing a phase: `F <- F b / |F|`. Where the spectrum vanishes it has no phase, and 0
-    stays 0; so does, nearly, what is below the square of the precision (1e-14 in float32), so scale data to about 1.
+    stays 0; so does, nearly, what is below the square of the precision (1e-14 in float32) of the estimate.
 
     Parameters
     ----------
@@ -37,10 +42,13 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     if unmeasured is None and magnitudes.isnan().any():
         unmeasured = magnitudes.isnan()
         magnitudes = magnitudes.nan_to_num(0.0)
-    return _with_magnitudes(estimate, magnitudes, unmeasured)
+    # a power of two loses no digit, and squares of what is left neither overflow nor vanish
+    exponents = torch.frexp(estimate.detach().abs().flatten(1).amax(dim=1)).exponent.clamp(-EXPONENTS, EXPONENTS)
+    unit = along_samples(torch.ldexp(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate)
+    return with_magnitudes(estimate / unit, magnitudes / unit, unmeasured) * unit
 
 
-def _with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):
+def with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):
     """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is None.
 
     Where the illumination is only partially coherent, it is the blurred intensity that is to be the measured one
@@ -61,6 +69,7 @@ def _with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_mod
     return from_spectrum(spectrum * scale, grid, real=not estimate.is_complex())
 
 
+@takes_arrays
 def project_support(estimate, support):
     """Zero outside the support.
 
@@ -78,6 +87,7 @@ def project_support(estimate, support):
     return estimate * support
 
 
+@takes_arrays
 def project_real(estimate):
     """The real part, as complex numbers where the estimate is complex.
 
@@ -90,6 +100,7 @@ def project_real(estimate):
     return torch.complex(estimate.real, torch.zeros_like(estimate.real)) if estimate.is_complex() else estimate
 
 
+@takes_arrays
 def project_non_negative(estimate):
     """Real and not below zero.
 
@@ -104,6 +115,7 @@ def project_non_negative(estimate):
     return estimate.clamp_min(0)
 
 
+@takes_arrays
 def project_amplitude(estimate, lower, upper):
     """Values of real objects, moduli of complex ones, within bounds.
 

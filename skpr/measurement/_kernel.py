@@ -5,7 +5,7 @@ import math
 import torch
 
 from .._tensors import space_axes
-from ..coherence import coherence_transfer, lag_fractions
+from ._coherence import coherence_transfer, lag_fractions
 
 MAX_WIDTH = 3.0  # Fourier pixels; a wider kernel would leave nothing of an oversampled pattern's fringes
 SMALLEST = 1e-4  # of the root mean square magnitude, 1: darker pixels have no slope to go by
@@ -71,7 +71,7 @@ class Coherence:
         self.middle = every.mean(dim=space_axes(every), keepdim=True)
 
     def _to_autocorrelations(self, squares):
-        """Of real objects from half spectra and all lags; of complex ones from whole spectra and half the lags."""
+        """Autocorrelations of real objects from half spectra, of complex ones from whole spectra and half the lags."""
         axes = space_axes(squares)
         if self.is_half:
             return torch.fft.irfftn(squares, s=self.grid, dim=axes)

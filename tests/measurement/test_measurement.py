@@ -6,7 +6,7 @@ import torch
 
 from skpr import FourierMagnitude
 from skpr.detector import PhotonNoise
-from skpr.iterative._problem import Problem
+from skpr.measurement import Measurement
 from skpr.metrics import fourier_error
 from tests.conftest import random_objects
 
@@ -22,7 +22,7 @@ def test_error_is_the_fourier_error(kind, grid):
     others = torch.from_numpy(random_objects((6, 6), objects.dtype, 5, seed=3))
     magnitudes = full_magnitudes_of(objects, grid)
     magnitudes[:, 0, 0] = np.nan
-    problem = Problem(torch.from_numpy(magnitudes), (6, 6), kind)
+    problem = Measurement(torch.from_numpy(magnitudes), (6, 6), kind)
     errors = problem.error(problem.to_normalized(others))
     expected = fourier_error(magnitudes, others, centered=False, multioutput="raw_values")
     np.testing.assert_allclose(errors.numpy(), expected, rtol=1e-10)
@@ -30,11 +30,11 @@ def test_error_is_the_fourier_error(kind, grid):
 
 def test_friedel_pairs_are_averaged_and_fill_one_another():
     magnitudes = torch.tensor([[5.0, 3.0, 2.0, 4.0]], dtype=torch.float64)  # k = 0, 1, -2, -1
-    problem = Problem(magnitudes, (2,), "real")
+    problem = Measurement(magnitudes, (2,), "real")
     pair = (problem.magnitudes * problem.scale)[0, 1]
     assert pair == pytest.approx(np.sqrt((3**2 + 4**2) / 2))
     magnitudes[0, 1] = torch.nan
-    problem = Problem(magnitudes, (2,), "real")
+    problem = Measurement(magnitudes, (2,), "real")
     assert problem.unmeasured is None
     assert (problem.magnitudes * problem.scale)[0, 1] == pytest.approx(4.0)
 
@@ -42,7 +42,7 @@ def test_friedel_pairs_are_averaged_and_fill_one_another():
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_reconstruction_does_not_depend_on_exposure(factor):
     magnitudes = torch.from_numpy(full_magnitudes_of(random_objects((6, 6), "float64", 2), (12, 12)))
-    one, other = Problem(magnitudes, (6, 6), "real"), Problem(factor * magnitudes, (6, 6), "real")
+    one, other = Measurement(magnitudes, (6, 6), "real"), Measurement(factor * magnitudes, (6, 6), "real")
     torch.testing.assert_close(one.magnitudes, other.magnitudes)
     torch.testing.assert_close(factor * one.scale, other.scale)
 
@@ -52,20 +52,20 @@ def test_admitted_values_are_those_a_projection_leaves_alone():
     support = torch.rand((3, 4, 4), generator=torch.Generator().manual_seed(1)) > 0.4
     magnitudes = torch.from_numpy(full_magnitudes_of(random_objects((4, 4), "float64", 3), (8, 8)))
     for kind, bounds in (("non_negative", None), ("real", (-0.1, 0.3)), ("real", None)):
-        problem = Problem(magnitudes, (4, 4), kind, bounds, support)
+        problem = Measurement(magnitudes, (4, 4), kind, bounds, support)
         unmoved = torch.isclose(problem.to_admissible(values), values, rtol=1e-12, atol=0) & support
         assert torch.equal(problem.admits(values), unmoved)
 
 
 def test_a_dark_pattern_has_the_dark_object():
-    problem = Problem(torch.zeros((1, 8)), (4,), "non_negative")
+    problem = Measurement(torch.zeros((1, 8)), (4,), "non_negative")
     assert problem.error(torch.zeros((1, 4))) == 0
     assert torch.equal(problem.to_magnitudes(torch.rand((1, 8))), torch.zeros((1, 8)))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("n_photons", [1e3, 1e5, 1e7])
-def test_noise_is_the_fourier_error_that_photons_leave_to_the_truth(dtype, n_photons):
+def test_noise_is_the_residual_that_photons_leave_to_the_truth(dtype, n_photons):
     objects = random_objects((12, 13), dtype, 40)
     magnitudes = FourierMagnitude(centered=False).fit_transform(objects)
     measured = PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
@@ -73,6 +73,30 @@ def test_noise_is_the_fourier_error_that_photons_leave_to_the_truth(dtype, n_pho
     exposed = objects * np.sqrt(n_photons / (magnitudes**2).sum(axis=(1, 2)))[:, None, None]
     kind = "complex" if np.iscomplexobj(objects) else "non_negative"
     measured = torch.from_numpy(measured)
-    problem = Problem(measured, (12, 13), kind)
-    left = problem.error(problem.to_normalized(torch.from_numpy(exposed)))
+    problem = Measurement(measured, (12, 13), kind)
+    left = problem.residual(problem.to_normalized(torch.from_numpy(exposed)))
     assert float(problem.counting_noise(measured).mean()) == pytest.approx(float(left.mean()), rel=0.15)
+
+
+@pytest.mark.parametrize("grid", [(24, 25), (25, 24)], ids=str)
+@pytest.mark.parametrize("centered", [True, False])
+def test_errors_of_noisy_half_measured_pairs_are_those_of_the_metric(grid, centered):
+    objects = random_objects((12, 12), "float64", 6)
+    magnitudes = FourierMagnitude(fourier_shape=grid, centered=centered).fit_transform(objects)
+    measured = PhotonNoise(1e4, random_state=0).fit_transform(magnitudes)
+    measured[:, 3:9, 2:20] = np.nan
+    others = random_objects((12, 12), "float64", 6, seed=3) * 10
+    problem = Measurement(torch.from_numpy(measured), (12, 12), "real", centered=centered)
+    errors = problem.error(problem.to_normalized(torch.from_numpy(others)))
+    expected = fourier_error(measured, others, centered=centered, multioutput="raw_values")
+    np.testing.assert_allclose(errors.numpy(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [-100, -30, 30, 100])
+@pytest.mark.parametrize("kind", ["non_negative", "complex"])
+def test_powers_of_two_change_nothing_but_the_scale(kind, exponent):
+    objects = random_objects((6, 6), "complex64" if kind == "complex" else "float32", 3)
+    magnitudes = torch.from_numpy(full_magnitudes_of(objects, (12, 12)).astype("float32"))
+    one, other = Measurement(magnitudes, (6, 6), kind), Measurement(2.0**exponent * magnitudes, (6, 6), kind)
+    assert torch.equal(one.magnitudes, other.magnitudes)
+    assert torch.equal(2.0**exponent * one.scale, other.scale)

@@ -1,0 +1,49 @@
+"""The measurement, described once: grid and layout, transform pair, projections, coherence, misfit and noise."""
+
+from ._centring import check_centring, check_friedel_symmetry, resemble_magnitudes
+from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
+from ._grid import Grid, are_magnitudes_of, boundary_of, check_not_swapped, fits, fourier_correlations, symmetries_of
+from ._measurement import KINDS, Measurement
+from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
+from ._transform import (
+    from_spectrum,
+    full_magnitudes,
+    mirrored,
+    oversampled_shape,
+    rounds_alone,
+    to_centred,
+    to_fft_order,
+    to_spectrum,
+)
+
+__all__ = [
+    "KINDS",
+    "Grid",
+    "Measurement",
+    "are_magnitudes_of",
+    "blur",
+    "boundary_of",
+    "check_centring",
+    "check_friedel_symmetry",
+    "check_not_swapped",
+    "coherence_transfer",
+    "covariance_of_widths",
+    "fits",
+    "fourier_correlations",
+    "from_spectrum",
+    "full_magnitudes",
+    "lag_fractions",
+    "mirrored",
+    "oversampled_shape",
+    "project_amplitude",
+    "project_magnitudes",
+    "project_non_negative",
+    "project_real",
+    "project_support",
+    "resemble_magnitudes",
+    "rounds_alone",
+    "symmetries_of",
+    "to_centred",
+    "to_fft_order",
+    "to_spectrum",
+]

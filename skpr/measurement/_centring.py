@@ -1,0 +1,226 @@
+"""The check of centring: where in a pattern zero frequency is, as far as the pattern tells."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from .._tensors import along_samples, to_tensor
+from .._validation import warn_user
+from ._transform import mirrored
+
+N_LOOKED_AT = 64  # patterns, at even distances: enough to tell, and quick
+LEAST_PIXELS = 256  # of all of them; fewer prove nothing
+ANTICORRELATION = -0.3  # of neighbouring pixels: objects are smooth, and noise has none
+DARK, BRIGHT = 1e-3, 0.5  # a pattern's median over its maximum lies between
+CORRELATION = 0.3  # of neighbouring pixels: less, and a pattern is noise, or nothing a detector recorded
+ASYMMETRY = 0.1  # of intensities in any unit: noise of some hundred photons leaves less, a radian of phase often more
+ASYMMETRY_OF_COUNTS = 0.02  # of whole numbers, whose noise is known and taken off
+
+
+def neighbour_correlations(magnitudes, centered):
+    """Correlation of neighbouring pixels of the objects that would have these magnitudes, along each axis.
+
+    By the theorem of Wiener and Khinchin it is the first harmonic of the intensity, `sum I cos(2 pi k / m) / sum I`.
+    Objects on a grid are smooth, so it is close to 1; where zero frequency is looked for at the wrong end of the
+    pattern, at the corner instead of in the middle or the other way round, its sign is reversed.
+
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        NaN where unmeasured.
+    centered : bool
+        Whether zero frequency is taken to be in the middle.
+
+    Returns
+    -------
+    list of float, one for each axis
+        Means over the patterns, each at unit energy; 0 where all are dark.
+    """
+    values = magnitudes.nan_to_num(0.0).double()
+    peaks = values.flatten(1).amax(dim=1).clamp_min(1e-300)
+    values = (values / peaks.view([-1] + [1] * (values.ndim - 1))).square()
+    totals = values.flatten(1).sum(dim=1)
+    lit = totals > 0
+    found = []
+    for axis in range(1, values.ndim):
+        others = [a for a in range(1, values.ndim) if a != axis]
+        profile = values.sum(dim=others) if others else values
+        harmonic = profile @ torch.from_numpy(_first_harmonic(values.shape[axis], bool(centered))).to(values.device)
+        found.append(float((harmonic[lit] / totals[lit]).mean()) if lit.any() else 0.0)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _first_harmonic(size, centered):
+    return np.cos(2 * np.pi * (np.arange(size) - (size // 2 if centered else 0)) / size)
+
+
+def check_centring(magnitudes, centered, whom):
+    """Warn where magnitudes plainly have zero frequency elsewhere than said.
+
+    Parameters
+    ----------
+    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+    centered : bool
+    whom : str
+        Name of the estimator, for the message.
+
+    Warns
+    -----
+    UserWarning
+        If neighbouring pixels of the objects would be anticorrelated along some axis, which hardly any object's
+        are. Few or small patterns are not judged.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     check_centring(100.0 * np.eye(1, 400), True, "a network")
+    >>> "zero frequency at index 0" in str(caught[0].message)
+    True
+    """
+    sample = _looked_at(magnitudes)
+    if sample.numel() < LEAST_PIXELS:
+        return
+    found = neighbour_correlations(sample, centered)
+    wrong = [axis for axis, value in enumerate(found) if magnitudes.shape[axis + 1] > 2 and value < ANTICORRELATION]
+    if not wrong:
+        return
+    place, other = ("in the middle", "at index 0") if centered else ("at index 0", "in the middle")
+    way = "numpy.fft.fftshift" if centered else "numpy.fft.ifftshift"
+    warn_user(
+        f"magnitudes passed to {whom} look as if they had zero frequency {other} along axis "
+        f"{', '.join(str(axis + 1) for axis in wrong)}, but centered={centered} says {place}: pass "
+        f"centered={not centered}, or {way}(X, axes={tuple(range(1, magnitudes.ndim))})"
+    )
+
+
+def friedel_asymmetry(magnitudes, centered):
+    """Asymmetry of intensities under inversion, `sum (I(k) - I(-k))^2 / sum (I(k) + I(-k))^2` over measured pairs.
+
+    It is 0 for real objects about the right centre, but for noise, which counts little in bright pixels. Where the
+    intensities are counts, their noise is taken off: `(I(k) - I(-k))^2` has a mean of `I(k) + I(-k)` from it.
+
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        NaN where unmeasured.
+    centered : bool
+
+    Returns
+    -------
+    asymmetry, noise : float
+        Means over the patterns that are not dark, 0 where all are: the asymmetry, and what was taken off for noise.
+    """
+    values = magnitudes.double().square()
+    noise = values if _are_counts(values) else torch.zeros_like(values)
+    opposite, noise = mirrored(values, centered), noise + mirrored(noise, centered)
+    # a pixel that is its own mirror image says nothing of symmetry
+    index = torch.arange(math.prod(values.shape[1:]), device=values.device).view(1, *values.shape[1:])
+    known = ~(values + opposite).isnan() & (index != mirrored(index, centered))
+    peaks = values.nan_to_num(0.0).flatten(1).amax(dim=1)
+    unit = along_samples(torch.where(peaks > 0, peaks, 1.0), values)
+
+    def total(squares):
+        return torch.where(known, squares, 0.0).flatten(1).sum(dim=1)
+
+    noise = total(noise / unit.square())
+    difference = total(((values - opposite) / unit).square()) - noise
+    whole = total(((values + opposite) / unit).square())
+    lit = whole > 0
+    if not lit.any():
+        return 0.0, 0.0
+    return tuple(float((part[lit] / whole[lit]).mean()) for part in (difference, noise))
+
+
+def _are_counts(intensities):
+    """Whether intensities are whole numbers, but for rounding of their square roots."""
+    values = intensities.nan_to_num(0.0)
+    return bool(values.amax() >= 1) and bool(((values - values.round()).abs() <= 1e-5 * values.clamp_min(1)).all())
+
+
+def check_friedel_symmetry(magnitudes, centered, kind):
+    """Warn where patterns are plainly not those of real objects.
+
+    A strained crystal is complex, and often has a *smaller* Fourier error as a non-negative object.
+
+    Parameters
+    ----------
+    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+    centered : bool
+    kind : {"non_negative", "real"}
+        Kind of objects that is asked for, for the message.
+
+    Warns
+    -----
+    UserWarning
+        If the intensities of bright pixels differ from those on the other side of the centre. Patterns without a
+        bright middle, and few pixels, are not judged.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skpr import FourierMagnitude
+    >>> from skpr.datasets import make_crystals
+    >>> crystals = make_crystals(8, shape=(32, 32), max_phase=6.0, random_state=0).data
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     check_friedel_symmetry(FourierMagnitude().fit_transform(crystals), True, "non_negative")
+    >>> "constraints='complex'" in str(caught[0].message)
+    True
+    """
+    sample = _looked_at(magnitudes)
+    if sample.numel() < LEAST_PIXELS or min(neighbour_correlations(sample, centered)) < CORRELATION:
+        return
+    asymmetry, noise = friedel_asymmetry(sample, centered)
+    if asymmetry > (ASYMMETRY_OF_COUNTS + noise / 2 if noise > 0 else ASYMMETRY):
+        warn_user(
+            f"the patterns are not symmetric about their centre (relative difference {asymmetry:.2g}), as those of "
+            f"{kind.replace('_', '-')} objects are: pass constraints='complex' if the objects have a phase, or check "
+            "where zero frequency lies"
+        )
+
+
+def resemble_magnitudes(batch):
+    """Whether a batch looks like magnitudes of real objects: not negative, brightest at zero frequency, symmetric.
+
+    Smooth objects that all lie exactly in the middle, and are symmetric, look so, too.
+
+    Parameters
+    ----------
+    batch : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *sample_shape)
+
+    Returns
+    -------
+    bool
+        True where all samples that are looked at do so, in one of the two layouts.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).random((8, 16, 16))
+    >>> resemble_magnitudes(np.abs(np.fft.fft2(x))), resemble_magnitudes(x)
+    (True, False)
+    """
+    sample = _looked_at(batch)
+    if sample.is_complex() or math.prod(sample.shape[1:]) < LEAST_PIXELS or not bool((sample >= 0).all()):
+        return False
+    highest, typical = sample.flatten(1).amax(dim=1), sample.flatten(1).median(dim=1).values
+    if not bool(((typical > DARK * highest) & (typical < BRIGHT * highest)).all()):
+        return False  # flat, or dark but for its middle: a symmetric object, or none
+    peaks = torch.stack(torch.unravel_index(sample.flatten(1).argmax(dim=1), sample.shape[1:]), dim=1)
+    for centered in (True, False):
+        zero = torch.tensor([m // 2 if centered else 0 for m in sample.shape[1:]], device=peaks.device)
+        if bool((peaks == zero).all()):
+            return friedel_asymmetry(sample, centered)[0] < ASYMMETRY
+    return False
+
+
+def _looked_at(magnitudes):
+    """Some of the patterns, as a tensor."""
+    rows = np.unique(np.linspace(0, len(magnitudes) - 1, N_LOOKED_AT).astype(int))
+    return to_tensor(
+        magnitudes[torch.from_numpy(rows)] if isinstance(magnitudes, torch.Tensor) else magnitudes[rows]
+    ).detach()
