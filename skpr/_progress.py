@@ -1,20 +1,29 @@
-"""When to show progress, decided once for trainings and retrievals."""
+"""Progress of trainings and retrievals: whether to show it, and how."""
 
 import logging
 import sys
 import time
 
+from tqdm import tqdm
+
 logger = logging.getLogger("skpr")  # INFO: epochs and parts of retrievals as they are done; quiet unless configured
+
+QUIET_SECONDS = 0.5  # on a terminal, before a bar appears: quick work needs none
+LINE_SECONDS = 5.0  # elsewhere, between lines
 
 
 def shows_progress(verbose):
-    """Whether to show progress: as told, or with "auto" on a terminal outside scikit-learn's searches."""
+    """Whether to show progress.
+
+    "auto" shows it on a terminal outside scikit-learn's searches.
+    """
     if verbose != "auto":
         return bool(verbose)
-    return sys.stderr.isatty() and not _inside_search()
+    return sys.stderr.isatty() and not inside_search()
 
 
-def _inside_search():
+def inside_search():
+    """Whether scikit-learn's model selection is what asks: a search, or a cross-validation."""
     frame = sys._getframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
@@ -23,34 +32,77 @@ def _inside_search():
     return False
 
 
+def progress_bar(total, description, shown, **options):
+    """Progress bar on standard error.
+
+    On a terminal it is one line that is rewritten; elsewhere a line is added now and then.
+
+    Parameters
+    ----------
+    total : int
+        Number of steps.
+    description : str
+    shown : bool
+        Whether to print anything; see :func:`shows_progress`.
+    **options
+        Further options of :class:`tqdm.tqdm`, such as `unit`.
+
+    Returns
+    -------
+    tqdm.tqdm
+        Call `update` after a step, and `close` at the end.
+    """
+    if sys.stderr.isatty():
+        return _Bar(
+            total=total, desc=description, disable=not shown, delay=QUIET_SECONDS, dynamic_ncols=True, **options
+        )
+    return _Lines(
+        total=total, desc=description, disable=not shown, mininterval=LINE_SECONDS, miniters=1, ascii=True, **options
+    )
+
+
+class _Bar(tqdm):
+    """tqdm's bar, without its thread that watches for bars that stand still."""
+
+    monitor_interval = 0
+
+
+class _Lines(_Bar):
+    """Lines below one another, for files and notebooks."""
+
+    @staticmethod
+    def status_printer(file):
+        """Return a function that prints a line of progress."""
+        lines = []
+
+        def print_line(text):
+            file.write(("\n" if lines else "") + text.rstrip())
+            file.flush()
+            lines[:] = [text]
+
+        return print_line
+
+
 class IterationLine:
-    """One line on the terminal: iterations done and time left; nothing where no terminal watches."""
+    """Progress of a retrieval, which iterates on one chunk after another."""
 
     def __init__(self, verbose, n_chunks, n_iter):
-        self.shown = shows_progress(verbose)
-        self.n_chunks, self.n_iter = n_chunks, n_iter
-        self.chunk = self.iteration = 0
-        self.began = self.printed = time.monotonic()
+        self.n_chunks, self.n_iter, self.chunk = n_chunks, n_iter, 0
+        self.began = time.monotonic()
+        self.bar = progress_bar(n_chunks * n_iter, "phase retrieval", shows_progress(verbose))
 
     def advance(self):
-        """Count an iteration, and rewrite the line now and then."""
-        self.iteration += 1
-        now = time.monotonic()
-        if self.shown and now - self.printed > 0.5:
-            self.printed = now
-            done = (self.chunk + self.iteration / self.n_iter) / self.n_chunks
-            left = (now - self.began) * (1 - done) / done
-            line = f"phase retrieval {100 * done:.0f} %  {left:.0f} s left"
-            print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
+        """Count an iteration."""
+        self.bar.update()
 
     def next_chunk(self):
-        """A chunk is done, perhaps early."""
-        self.chunk, self.iteration = self.chunk + 1, 0
+        """Count a chunk, which may have ended early."""
+        self.chunk += 1
+        self.bar.update(self.chunk * self.n_iter - self.bar.n)
         if logger.isEnabledFor(logging.INFO):
             left = (time.monotonic() - self.began) * (self.n_chunks - self.chunk) / self.chunk
             logger.info("phase retrieval: %d of %d parts done, %.0f s left", self.chunk, self.n_chunks, left)
 
     def close(self):
         """Leave the line behind."""
-        if self.shown and self.printed > self.began:
-            print(file=sys.stderr, flush=True)
+        self.bar.close()

@@ -1,4 +1,4 @@
-"""How NumPy and torch meet: views without copies, precisions, devices, and work in chunks."""
+"""NumPy and torch together: views, precisions, devices and work in chunks."""
 
 import numpy as np
 import torch
@@ -24,29 +24,65 @@ def float_dtype(dtype):
 
 
 def to_tensor(array):
-    """A torch view of an array, copied only where torch cannot view it; tensors pass through."""
+    """View an array as a tensor; copy it only where torch cannot view it."""
     if isinstance(array, torch.Tensor):
         return array
     array = np.asarray(array)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+    odd = any(stride < 0 or stride % array.itemsize for stride in array.strides)
+    if odd or not array.flags.writeable or not array.flags.aligned:
         array = array.copy()
     return torch.from_numpy(array)
 
 
 def resolve_device(device):
-    """Turn "auto", a name or a `torch.device` into the name of a torch device that exists here."""
-    if device == "auto":
+    """Return the name of a torch device that exists here.
+
+    Parameters
+    ----------
+    device : "auto", str or torch.device
+        "auto" is a GPU where there is one.
+
+    Raises
+    ------
+    ValueError
+        For what is not a device, and for a device that this machine, or this build of PyTorch, does not have.
+    """
+    if isinstance(device, str) and device == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
+    if not isinstance(device, str | torch.device | int) or isinstance(device, bool):
+        raise ValueError(f"device={device!r} is not a device; {_VALID_DEVICES}")
     try:
-        return str(torch.device(device))
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"device={device!r} is not a device; choose 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or a torch.device"
-        ) from error
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is not a device; {_VALID_DEVICES}") from error
+    if not _exists(found):
+        here = ", ".join(repr(name) for name in _devices_here())
+        raise ValueError(f"device={str(device)!r} does not exist here; choose 'auto' or one of {here}")
+    return str(found)
+
+
+_VALID_DEVICES = "choose 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or a torch.device"
+
+
+def _exists(device):
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    if device.type == "meta":  # it holds shapes and no values
+        return False
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, ImportError):
+        return False
+    return True
+
+
+def _devices_here():
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
 def chunks_of(n_samples, values_per_sample):
@@ -56,14 +92,15 @@ def chunks_of(n_samples, values_per_sample):
 
 
 def map_chunks(function, *batches, values_per_sample=None):
-    """Apply a batched torch function chunk by chunk: numpy in, numpy out; tensors in, tensors out.
+    """Apply a batched torch function chunk by chunk.
 
     Parameters
     ----------
     function : callable
         Takes one tensor per batch, returns a tensor or a tuple of tensors with the chunk's length.
     *batches : ndarray or torch.Tensor of shape (n_samples, ...)
-        Cut along the first axis. If any is a tensor, the result is tensors and gradients are kept.
+        Batches, cut along the first axis. If any is a tensor, the results are tensors and gradients are kept; otherwise
+        they are arrays.
     values_per_sample : int, optional
         Size of the function's working set for one sample; the size of a sample of the first batch if not given.
 
@@ -109,3 +146,48 @@ def _repacked(parts, template):
     if not isinstance(template, tuple):
         return parts[0]
     return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
+
+
+def energy(x):
+    """Sum of `|x|^2` over space, squared and summed in float64: of float32 values none overflows or vanishes."""
+    parts = real_parts(x)
+    return parts.double().square().sum(dim=space_axes(parts))
+
+
+def unit_scale(x):
+    """Power of two that brings the largest real or imaginary part of each sample to between 1/2 and 1.
+
+    Multiplication by it is exact, so that products of scaled values neither overflow nor vanish and are otherwise those
+    of the values themselves. It is 1 for samples that are 0, and stops short of numbers whose inverse overflows.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, 1, ...), real, without gradient
+    """
+    parts = real_parts(x.detach())
+    peaks = parts.abs().amax(dim=space_axes(parts))
+    exponents = torch.frexp(peaks).exponent
+    most = 126 if peaks.dtype == torch.float32 else 1022
+    return along_samples(torch.ldexp(torch.ones_like(peaks), -exponents.clamp(-most, most)), x)
+
+
+def real_parts(x):
+    """Real and imaginary parts along a last axis of their own; real values as they are."""
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
+
+
+def inner(x, y):
+    """`<x, y> = sum conj(x) y` over space."""
+    return (x.conj() * y).sum(dim=space_axes(x))
+
+
+def unit(values):
+    """`values / |values|`, and 1 where the value is 0 or too small to divide by; the sign, for real values."""
+    if values.is_complex():
+        none = values.real.abs() + values.imag.abs() < torch.finfo(values.real.dtype).tiny
+        return torch.where(none, 1.0, torch.where(none, 1.0, values).sgn())
+    return torch.where(values < 0, -1.0, 1.0).to(values.dtype)
+
+
+def along_samples(values, x):
+    return values.view([len(values)] + [1] * (x.ndim - 1))

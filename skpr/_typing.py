@@ -1,6 +1,7 @@
-"""What annotations say for short. Never imported when the package runs."""
+"""Names for annotations. Never imported when the package runs."""
 
 import os
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -10,10 +11,11 @@ from typing_extensions import Self
 
 from ._lazy import LazyBatch
 
-__all__ = ["Batch", "FilePath", "Seed", "Self"]
+__all__ = ["Batch", "Boundary", "FilePath", "Seed", "Self"]
 
 # Functions return what they are given, an array for an array and a tensor for a tensor, and metrics a number or one for
 # each sample: their results are annotated as Any, which a union would make harder to use and no safer.
 Batch: TypeAlias = npt.ArrayLike | torch.Tensor | LazyBatch
+Boundary: TypeAlias = str | Sequence[str]
 FilePath: TypeAlias = str | os.PathLike[str]
 Seed: TypeAlias = int | np.random.RandomState | None

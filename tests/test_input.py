@@ -63,6 +63,7 @@ def test_integer_boolean_and_odd_images_are_images(estimator, dtype):
     np.testing.assert_allclose(fitted_output(estimator, X.astype(dtype)), expected, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:the objects fill their frame")
 @every_estimator
 def test_one_sample_is_enough(estimator):
     output = fitted_output(estimator, np.random.default_rng(0).random((1, 5, 6)))
@@ -70,6 +71,7 @@ def test_one_sample_is_enough(estimator):
     assert np.isfinite(output).all()
 
 
+@pytest.mark.filterwarnings("ignore:the objects fill their frame")
 @every_estimator
 def test_samples_of_another_shape_than_fitted_are_refused(estimator):
     estimator.fit(np.ones((3, 4, 4)), np.ones((3, 4, 4)))

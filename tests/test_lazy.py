@@ -1,4 +1,5 @@
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import h5py
@@ -9,6 +10,7 @@ import pytest
 import torch
 from sklearn.model_selection import cross_val_score
 
+import skpr._facts
 import skpr._lazy
 from skpr import (
     FourierMagnitude,
@@ -22,11 +24,13 @@ from skpr import (
     make_phase_retriever,
 )
 from skpr._arrays import check_batch
+from skpr._facts import facts_of
 from skpr.augmentation import RandomDeformation
 from skpr.detector import BeamStop, Binning, PhotonNoise
 from skpr.iterative import combine_reconstructions
 from skpr.metrics import fourier_error, orbit_mean_squared_error, orbit_psnr, orbit_ssim, r_factor, relative_error
-from skpr.neural._loading import BlockShuffle
+from skpr.neural._sampling import BlockShuffle
+from skpr.symmetry import GroupElement, act
 
 N_SAMPLES = 50
 
@@ -130,7 +134,7 @@ def test_transformers_make_of_it_what_they_make_of_the_array(transformer, on_dis
 
 
 def test_complex_objects_are_read_too(tmp_path, rng):
-    objects = (rng.random((9, 6, 5)) + 1j * rng.random((9, 6, 5))).astype(np.complex64)
+    objects = np.pad(rng.random((9, 6, 5)) + 1j * rng.random((9, 6, 5)), ((0, 0), (1, 2), (2, 1))).astype(np.complex64)
     np.save(tmp_path / "objects.npy", objects)
     batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r"))
     canonical = SymmetryCanonicalizer().fit_transform(batch)
@@ -152,7 +156,7 @@ def test_steps_that_draw_every_pixel_refuse_it(on_disk):
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [(np.nan, "contains NaN or infinity: 1 of"), (np.inf, "contains NaN or infinity: 1 of")]
+    ("value", "message"), [(np.nan, "contains NaN in 1 of 4950 values"), (np.inf, "contains infinity in 1 of")]
 )
 def test_bad_values_on_disk_are_found(tmp_path, objects, value, message):
     objects[33, 2, 1] = value
@@ -174,14 +178,18 @@ def test_magnitudes_on_disk_are_checked(tmp_path, objects):
 @pytest.mark.usefixtures("small_blocks")
 def test_what_was_checked_is_not_read_again(on_disk, monkeypatch):
     batch = LazyBatch(on_disk)
-    assert batch.summary.minimum >= 0
-    monkeypatch.setattr(skpr._lazy, "_summarised", None)  # no further pass
+    facts = facts_of(batch)
+    assert facts.minimum == 0
+    scanned, passes = skpr._facts._scanned, []
+    monkeypatch.setattr(skpr._facts, "_scanned", lambda parts: passes.append(list(parts)) or scanned(passes[-1]))
     for check in (check_batch, LazyBatch):
-        assert check(batch).summary == batch.summary
+        assert check(batch).facts is facts
     check_batch(FourierMagnitude().fit(batch).transform(batch))
-    assert batch[:7].summary is batch.summary  # holds for some what holds for all
-    assert FourierMagnitude().fit_transform(batch).__dict__["summary"].n_nan == 0
-    assert SymmetryCanonicalizer().fit_transform(batch).__dict__["summary"].minimum == 0
+    assert batch[:7].facts == facts  # holds for some what holds for all
+    assert FourierMagnitude().fit_transform(batch).facts.complete
+    assert SymmetryCanonicalizer().fit_transform(batch).facts.minimum == 0
+    act(batch, GroupElement(np.ones((N_SAMPLES, 2), int), np.ones(N_SAMPLES, bool), np.ones(N_SAMPLES)))
+    assert all(len(parts) == 1 for parts in passes)  # in memory: a pass over the file would be in many parts
 
 
 def test_pickles_hold_the_place_and_not_the_data(on_disk, objects):
@@ -252,7 +260,7 @@ def test_one_pass_reads_each_block_once(on_disk, monkeypatch):
 
 def test_scoring_from_disk_holds_a_few_predictions_at_a_time(on_disk, objects, monkeypatch):
     model = fitted(objects)
-    monkeypatch.setattr("skpr.metrics.SCORED", 16)
+    monkeypatch.setattr("skpr.metrics._scorers.SCORED", 16)
     lengths = []
     keep = PhaseRetrievalRegressor.predict
     monkeypatch.setattr(PhaseRetrievalRegressor, "predict", lambda self, X: lengths.append(len(X)) or keep(self, X))
@@ -313,7 +321,7 @@ def test_it_is_computed_where_it_is_asked_for(on_disk):
 def test_magnitudes_that_overflow_are_found(tmp_path):
     np.save(tmp_path / "objects.npy", np.full((3, 64, 64), 1e36, np.float32))
     batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r"))
-    with pytest.raises(ValueError, match="contains NaN or infinity"):
+    with pytest.raises(ValueError, match="contains .*infinity"):
         check_batch(FourierMagnitude().fit_transform(batch))
 
 
@@ -344,3 +352,126 @@ def test_lengths_that_differ_are_refused_by_scores(on_disk, objects):
     model = fitted(objects, max_epochs=1)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model.score(LazyBatch(on_disk)[:10], LazyBatch(on_disk))
+
+
+def test_changes_of_a_copy_on_write_map_go_along(tmp_path, objects):
+    np.save(tmp_path / "objects.npy", objects)
+    mapped = np.load(tmp_path / "objects.npy", mmap_mode="c")
+    mapped[0] = 7
+    for batch in (LazyBatch(mapped), LazyBatch(mapped[:9])):
+        assert pickle.loads(pickle.dumps(batch))[0].max() == 7
+
+
+VIEWS = {
+    "Fortran order": np.asfortranarray,
+    "every other": lambda a: a[::2],
+    "backwards": lambda a: a[::-1],
+    "window": lambda a: a[3:40, 2:7, 1:],
+    "turned": lambda a: a.swapaxes(1, 2),
+    "mirrored": lambda a: a[:, ::-1, ::-3],
+    "repeated": lambda a: np.lib.stride_tricks.as_strided(a, (9, *a.shape[1:]), (0, *a.strides[1:]), subok=True),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+@pytest.mark.parametrize("dtype", ["f4", ">i2", "c8"])
+def test_any_view_of_a_memory_map_is_pickled_by_its_place(view, dtype, tmp_path, objects):
+    values = (100 * objects).astype(dtype)
+    if view is np.asfortranarray:
+        values = view(values)
+    np.save(tmp_path / "objects.npy", values)
+    mapped = np.load(tmp_path / "objects.npy", mmap_mode="r")
+    viewed = mapped if view is np.asfortranarray else view(mapped)
+    pickled = pickle.dumps(LazyBatch(viewed))
+    assert len(pickled) < 2000
+    again = pickle.loads(pickle.dumps(pickle.loads(pickled)))
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(viewed))
+
+
+def test_a_field_of_records_on_disk_is_read(tmp_path):
+    records = np.zeros(5, dtype=[("kind", "u1"), ("image", "f4", (2, 3))])
+    records["image"] = np.arange(30).reshape(5, 2, 3)
+    np.save(tmp_path / "records.npy", records)
+    mapped = np.load(tmp_path / "records.npy", mmap_mode="r")
+    np.testing.assert_array_equal(np.asarray(check_batch(mapped["image"])), records["image"])
+    np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(LazyBatch(mapped["image"])))), records["image"])
+    with pytest.raises(TypeError, match=r"several arrays \('kind', 'image'\)"):
+        check_batch(mapped)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path, objects):
+    np.save(tmp_path / "objects.npy", objects)
+    pickled = pickle.dumps(LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r")))
+    (tmp_path / "objects.npy").unlink()
+    with pytest.raises(OSError, match=r"objects.npy, which a pickled batch was read from, cannot be opened again"):
+        pickle.loads(pickled)
+
+
+def test_a_closed_file_is_named(tmp_path, objects):
+    with h5py.File(tmp_path / "objects.h5", "w") as file:
+        dataset = file.create_dataset("objects", data=objects)
+        batch = LazyBatch(dataset)
+    for use in (lambda: check_batch(dataset), lambda: LazyBatch(dataset), batch.read, lambda: pickle.dumps(batch)):
+        with pytest.raises(ValueError, match="the HDF5 file of this dataset is closed; keep it open"):
+            use()
+
+
+def test_a_file_in_memory_is_pickled_by_value(objects):
+    with h5py.File("nowhere.h5", "w", driver="core", backing_store=False) as file:
+        batch = LazyBatch(file.create_dataset("objects", data=objects))
+        np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(batch))), objects)
+
+
+def test_a_file_that_is_being_written_is_pickled_as_it_is(tmp_path, objects):
+    with h5py.File(tmp_path / "objects.h5", "w") as file:
+        batch = LazyBatch(file.create_dataset("objects", data=np.zeros_like(objects)))
+        file["objects"][:] = objects
+        np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(batch))), objects)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i4"])
+def test_masked_values_on_disk_are_unmeasured(dtype):
+    dask = pytest.importorskip("dask.array")
+    masked = np.ma.masked_greater(np.arange(12).reshape(3, 4).astype(dtype), 9)
+    batch = check_batch(dask.from_array(masked, chunks=2), ensure_all_finite="allow-nan")
+    np.testing.assert_array_equal(np.isnan(np.asarray(batch)), masked.mask)
+    with pytest.raises(ValueError, match="contains NaN in 2 of 12 values"):
+        check_batch(dask.from_array(masked, chunks=2))
+
+
+def test_sizes_that_dask_does_not_know_are_asked_for(objects):
+    dask = pytest.importorskip("dask.array")
+    array = dask.from_array(objects)
+    with pytest.raises(ValueError, match=r"X: array has shape \(nan, 9, 11\).*compute_chunk_sizes"):
+        check_batch(array[array[:, 0, 0] == 0])
+
+
+@pytest.mark.parametrize("dtype", ["S3", "M8[s]", [("a", "f4")]], ids=str)
+def test_arrays_on_disk_that_hold_no_numbers_are_refused(tmp_path, dtype):
+    np.save(tmp_path / "x.npy", np.zeros((3, 4), dtype=dtype))
+    with pytest.raises(TypeError, match="array holds values of type .*; give real or complex numbers"):
+        LazyBatch(np.load(tmp_path / "x.npy", mmap_mode="r"))
+
+
+def test_no_samples_on_disk_are_refused(tmp_path):
+    with h5py.File(tmp_path / "objects.h5", "w") as file:
+        empty = file.create_dataset("objects", shape=(0, 4, 4), dtype="f4")
+        assert np.asarray(LazyBatch(empty)).shape == (0, 4, 4)
+        with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+            FourierMagnitude().fit(empty)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_threads_read_what_one_thread_reads(on_disk, objects):
+    batch = LazyBatch(on_disk)
+    rng = np.random.default_rng(0)
+    picks = [rng.integers(0, N_SAMPLES, 20) for _ in range(60)]
+    with ThreadPoolExecutor(8) as threads:
+        read = list(threads.map(lambda pick: np.asarray(batch[pick]), picks))
+    for pick, part in zip(picks, read, strict=True):
+        np.testing.assert_array_equal(part, objects[pick])
+
+
+def test_containers_in_memory_that_carry_more_than_values_are_no_batch_on_disk():
+    with pytest.raises(TypeError, match="array=MaskedArray is not an array on disk"):
+        LazyBatch(np.ma.masked_greater(np.ones((2, 3)), 0))

@@ -1,0 +1,51 @@
+"""The common bases of estimators, and of transformers of batches."""
+
+import inspect
+
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ._arrays import check_fitted_batch
+
+
+class RestoredEstimator(BaseEstimator):
+    """Estimator that comes back from a pickle or a model file of an earlier version of its class.
+
+    Parameters that the class did not have then are at their defaults. A subclass whose fitted attributes have become
+    more names the values of the new ones in `_since_fitted`.
+    """
+
+    def __setstate__(self, state):
+        parameters = inspect.signature(type(self)).parameters.values()
+        new = {p.name: p.default for p in parameters if p.default is not p.empty}
+        super().__setstate__(new | state)
+        if any(name.endswith("_") for name in state):
+            for name, value in self._since_fitted().items():
+                vars(self).setdefault(name, value)
+
+    def _since_fitted(self):
+        """Return fitted attributes that the first versions did not have, as they follow from those they had."""
+        return {}
+
+
+class BatchTransformer(TransformerMixin, RestoredEstimator):
+    """Base of transformers of batches: validation, fitted state and tags.
+
+    A subclass names its two attributes below and writes `fit` and `transform`, which begin with `self._checked`.
+    """
+
+    _shape_attribute = "object_shape_"  # fitted shape of one sample at input
+    _fitted_attribute = "object_shape_"  # the last attribute that `fit` sets
+
+    def _checked(self, X, reset):
+        """Validate a batch; learn (`reset=True`) or compare its samples' shape."""
+        return check_fitted_batch(self, X, reset=reset, shape_attribute=self._shape_attribute)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, self._fitted_attribute)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.non_deterministic = getattr(self, "random_state", 0) is None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,104 @@
+"""Facts about the values of a batch, found in one scan and handed down."""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from ._lazy import LazyBatch
+from ._tensors import chunks_of, to_tensor
+
+
+class Facts(NamedTuple):
+    """Facts about the values of a batch.
+
+    Attributes
+    ----------
+    minimum : float
+        Smallest value that is not NaN; infinity where all are NaN, and NaN for complex values, which have no order.
+    largest : float
+        Largest modulus.
+    n_nan, n_infinite : int
+        Numbers of values.
+    n_hidden : int
+        Number of samples that are NaN everywhere.
+    first_hidden : int
+        Index of the first of them; -1 where there is none.
+    is_complex : bool
+    is_integer : bool
+        Whether the values came as integers or booleans.
+    on_disk : bool
+    """
+
+    minimum: float
+    largest: float
+    n_nan: int = 0
+    n_infinite: int = 0
+    n_hidden: int = 0
+    first_hidden: int = -1
+    is_complex: bool = False
+    is_integer: bool = False
+    on_disk: bool = False
+
+    @property
+    def complete(self):
+        """Whether every value is finite."""
+        return self.n_nan == self.n_infinite == 0
+
+    def of_part(self):
+        """Facts about any part of the batch; None where the whole tells too little.
+
+        Extremes of the whole are bounds for those of the part.
+        """
+        return self if self.complete and (self.minimum >= 0 or self.is_complex) else None
+
+
+def facts_of(batch):
+    """Find the facts about an ndarray, a tensor or a :class:`LazyBatch`.
+
+    A :class:`LazyBatch` remembers them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> facts_of(np.array([[1.0, np.nan], [-2.0, 0.0]]))[:4]
+    (-2.0, 2.0, 1, 0)
+    """
+    if isinstance(batch, LazyBatch):
+        if batch.facts is None:
+            found = _scanned((part, batch[part].read()) for part in batch.parts())
+            batch.facts = found._replace(on_disk=True, is_integer=batch.is_integer)
+        return batch.facts
+    values_per_sample = math.prod(batch.shape[1:])
+    chunks = chunks_of(len(batch), values_per_sample // 8)  # a scan holds nothing but its chunk
+    return _scanned((part, to_tensor(batch[part]).detach()) for part in chunks)
+
+
+def _scanned(parts):
+    found = [(part.start, *_scan(values)) for part, values in parts]
+    starts, minima, largest, n_nan, n_infinite, n_hidden, first_hidden, is_complex = zip(*found, strict=True)
+    hidden = [start + first for start, first in zip(starts, first_hidden, strict=True) if first >= 0]
+    return Facts(
+        math.nan if is_complex[0] else min(minima),
+        max(largest),
+        sum(n_nan),
+        sum(n_infinite),
+        sum(n_hidden),
+        hidden[0] if hidden else -1,
+        is_complex[0],
+    )
+
+
+def _scan(values):
+    """Facts about one tensor: one pass over its values if all are finite."""
+    is_complex = values.is_complex()
+    lowest, highest = (float(end) for end in (torch.view_as_real(values) if is_complex else values).aminmax())
+    if math.isfinite(lowest) and math.isfinite(highest):  # NaN anywhere would be passed on
+        largest = float(values.abs().amax()) if is_complex else max(abs(lowest), abs(highest))
+        return lowest, largest, 0, 0, 0, -1, is_complex
+    nan = values.isnan()
+    hidden = nan.flatten(1).all(1)
+    largest = float(values.abs().nan_to_num(0.0, posinf=torch.inf).amax())
+    minimum = math.nan if is_complex else float(torch.where(nan, torch.inf, values).amin())
+    first = int(hidden.int().argmax()) if hidden.any() else -1
+    return minimum, largest, int(nan.sum()), int((values.isinf() & ~nan).sum()), int(hidden.sum()), first, is_complex

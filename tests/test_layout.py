@@ -1,0 +1,112 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from skpr import (
+    FourierMagnitude,
+    IterativePhaseRetrieval,
+    PhaseRetrievalRegressor,
+    RefinedRegressor,
+    SymmetryBreakingRegressor,
+    SymmetryCanonicalizer,
+    make_phase_retriever,
+)
+from skpr._arrays import check_batch
+from skpr.datasets import load_digit_objects, make_crystals
+from skpr.metrics import orbit_psnr
+
+
+@pytest.mark.parametrize(
+    ("shape", "way"),
+    [
+        ((5, 1, 16, 16), r"axis of 1 holds channels, give images without it, X\[:, 0\]"),
+        ((5, 1, 8, 40), r"axis of 1 .*X\[:, 0\]"),
+        ((5, 3, 16, 16), r"axis of 3 .*one channel per sample, X.reshape\(-1, \*X.shape\[2:\]\), or .*X\[:, 0\]"),
+        ((5, 4, 32, 32), r"axis of 4 .*one channel per sample"),
+        ((5, 16, 16, 3), r"axis of 3 .*one channel per sample, numpy.moveaxis.*X\[..., 0\]"),
+        ((5, 16, 16, 1), r"axis of 1 .*X\[..., 0\]"),
+        ((40, 32, 3), r"one image with an axis of channels.*numpy.moveaxis\(X, -1, 0\)"),
+    ],
+)
+@pytest.mark.parametrize("container", [np.ones, torch.ones], ids=["array", "tensor"])
+def test_an_axis_of_channels_is_pointed_out(shape, way, container):
+    batch = container(shape)
+    with pytest.warns(UserWarning, match=way):
+        check_batch(batch)
+    with pytest.warns(UserWarning, match=way):
+        FourierMagnitude().fit_transform(batch)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(5, 8, 8, 8), (5, 3, 8, 8), (5, 2, 64, 64), (5, 5, 64, 64), (5, 4, 16, 16), (3, 16, 16), (1, 64, 64), (50, 64, 2)],
+    ids=str,
+)
+def test_volumes_and_images_are_ordinary(shape):
+    batch = np.random.default_rng(0).random(shape)
+    assert check_batch(batch) is batch
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
+def test_one_image_without_the_axis_of_samples_is_pointed_out(scale):
+    images = [*load_digit_objects().data[:40], *make_crystals(4, shape=(24, 24), random_state=0).data]
+    for image in images:
+        with pytest.warns(UserWarning, match=r"its rows look like those of one image; .* give X\[None\]"):
+            SymmetryCanonicalizer().fit(image * np.float64(scale))
+
+
+def test_one_pattern_without_the_axis_of_samples_is_pointed_out():
+    pattern = FourierMagnitude().fit_transform(make_crystals(1, shape=(24, 24), random_state=0).data)[0]
+    pattern[20:28, 20:28] = np.nan  # behind a beam stop
+    with pytest.warns(UserWarning, match=r"taken for 48 signals of 48 pixels.*X\[None\]"):
+        IterativePhaseRetrieval(n_iter=1, constraints="complex", random_state=0).fit(pattern)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_signals_are_no_image(seed):
+    rng = np.random.default_rng(seed)
+    place = rng.integers(0, 32, 32)
+    pulses = np.exp(-((np.arange(32) - place[:, None]) ** 2) / 20)
+    for signals in (pulses, rng.standard_normal((32, 40)), rng.random((32, 20)) + 5, np.tile(pulses[0], (32, 1))):
+        check_batch(signals)  # warnings are errors
+
+
+def test_one_sample_of_the_fitted_shape_is_told_to_be_one():
+    magnitude = FourierMagnitude().fit(np.ones((3, 4, 5)))
+    with pytest.raises(ValueError, match=r"X has samples of shape \(5,\), .* if X is one sample, give X\[None\]"):
+        magnitude.transform(np.ones((4, 5)))
+
+
+COLOURS = np.random.default_rng(0).random((6, 3, 16, 16))
+NET = PhaseRetrievalRegressor(max_epochs=1, module__hidden_width=4, device="cpu", random_state=0, early_stopping=True)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        FourierMagnitude(),
+        SymmetryCanonicalizer("box", None),
+        NET,
+        SymmetryBreakingRegressor(NET, SymmetryCanonicalizer("box", None)),
+        RefinedRegressor(NET, IterativePhaseRetrieval(n_iter=1, random_state=0)),
+        make_phase_retriever(max_epochs=1, module__hidden_width=4, shift="box", flip=None, device="cpu"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_fit_warns_in_one_sentence_once_for_each_batch_and_at_the_line_of_the_user(estimator):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator.fit(COLOURS, COLOURS if hasattr(estimator, "reconstruct") else COLOURS[..., ::-1])
+    caught = [warning for warning in caught if "taken for volumes" in str(warning.message)]
+    assert {warning.filename for warning in caught} == {__file__}
+    assert len({str(warning.message) for warning in caught}) == 1
+    assert len(caught) <= 2
+
+
+def test_functions_that_call_others_warn_once_for_each_batch():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        orbit_psnr(COLOURS, COLOURS + 0.1, data_range=1.0)
+    assert len(caught) == 2
