@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as nn_functional
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import check_boundary, check_fitted_batch
-from ._lazy import map_batch
-from ._tensors import to_tensor
-from .symmetry import GroupElement, act, content_box
+from ._arrays import check_batch
+from ._base import BatchTransformer
+from ._lazy import LazyBatch, map_batch, some_of
+from ._tensors import map_chunks, to_tensor
+from ._validation import check_count, check_flag, check_number, check_shape, resolve_boundary
+from .symmetry import LOOKED_AT, ContentMixin, GroupElement, act, boxes_of, level_to_cut
 
 if TYPE_CHECKING:
-    from ._typing import Batch, Seed, Self
+    from ._typing import Batch, Boundary, Seed, Self
 
 __all__ = ["RandomDeformation", "ShiftFlipAugmenter", "draw_elements", "frame"]
 
+_WAYS = "give boundary='circular' if shifts wrap around, frame_shape= for a larger dark frame, max_shift=0 for none"
 
-class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
+
+class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
     """Move each object to a random member of its orbit, as unaligned training data would have it.
 
     One object in, one object out: the Fourier magnitudes do not change, only which of the objects that share them
-    stands for each. What leaves the frame would change the magnitudes, so with `boundary="zero"` shifts never move
-    non-zero content out of it.
+    stands for each. What leaves the frame would change the magnitudes, so along axes with boundary "zero" shifts never
+    move content out of it. Of a background, part leaves the frame, and zeros come in on the other side.
 
     Parameters
     ----------
@@ -41,11 +42,16 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
     random_phase : bool, default=False
         Whether to multiply complex objects by a uniformly random unit number, and real ones by a random sign.
     frame_shape : int or tuple of int, optional
-        Shape of a larger dark frame in whose middle the object is placed first.
-    boundary : {"zero", "circular"}, default="zero"
-        Whether shifts keep the content inside the frame or wrap around it.
+        Shape of a larger dark frame in whose middle the object is placed first; one number for all axes.
+    boundary : {"auto", "zero", "circular"} or sequence of the last two, one for each axis, default="auto"
+        Whether shifts keep the content inside the frame or wrap around it. ``"auto"`` is "zero", unless a
+        :class:`skpr.SymmetryBreakingRegressor`, which knows the magnitudes' shape, sets it.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int gives the same draws at every call of `transform`.
+    background : "auto" or float, default="auto"
+        Level of what surrounds the objects in their frame, as a fraction of their maximum, below .25. ``"auto"``
+        measures it on the training set (:func:`skpr.symmetry.background_level`): exactly 0 for objects in exact
+        darkness. With 0, all that is not 0 is content.
 
     Attributes
     ----------
@@ -53,6 +59,11 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         Shape of one object at input.
     frame_shape_ : tuple of int
         Shape of one object at output.
+    boundary_ : tuple of str
+        Boundary along each axis.
+    background_ : float
+        Level of the background in the frame: 0 in exact darkness. Above .1 the objects fill their frame, and none is
+        shifted.
 
     Examples
     --------
@@ -62,14 +73,17 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
     array([[0., 0., 1., 2., 0.], [0., 1., 2., 0., 0.], [0., 0., 1., 2., 0.]])
     """
 
+    _fitted_attribute = "frame_shape_"
+
     def __init__(
         self,
         max_shift: int | None = None,
         flip_probability: float = 0.5,
         random_phase: bool = False,
         frame_shape: int | tuple[int, ...] | None = None,
-        boundary: str = "zero",
+        boundary: Boundary = "auto",
         random_state: Seed = None,
+        background: str | float = "auto",
     ) -> None:
         self.max_shift = max_shift
         self.flip_probability = flip_probability
@@ -77,9 +91,10 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         self.frame_shape = frame_shape
         self.boundary = boundary
         self.random_state = random_state
+        self.background = background
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        """Check the parameters and learn the shapes.
+        """Check the parameters, learn the shapes and measure the background.
 
         Parameters
         ----------
@@ -89,15 +104,29 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            For a parameter that is not valid.
+
+        Warns
+        -----
+        UserWarning
+            If the objects fill their frame, so that no shift keeps their content inside.
         """
-        X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
-        check_boundary(self.boundary)
-        if self.max_shift is not None and not (isinstance(self.max_shift, Integral) and self.max_shift >= 0):
-            raise ValueError(f"max_shift={self.max_shift!r} is not valid; give an integer >= 0 or None")
-        if not (isinstance(self.flip_probability, Real) and 0 <= self.flip_probability <= 1):
-            raise ValueError(f"flip_probability={self.flip_probability!r} is not valid; give a number from 0 to 1")
-        self.frame_shape_ = _resolved_frame(self.frame_shape, tuple(X.shape[1:]))
+        X = self._checked(X, reset=True)
+        self._check_parameters()
+        frame_shape = _resolved_frame(self.frame_shape, tuple(X.shape[1:]))
+        self.boundary_ = resolve_boundary(self.boundary, X.ndim - 1)
+        framed = _framed(some_of(X, LOOKED_AT), frame_shape)
+        self._level = self._fit_background(framed, self.boundary_, _WAYS if self.max_shift != 0 else None)
+        self.frame_shape_ = frame_shape
         return self
+
+    def _check_parameters(self):
+        _check_draws(self.max_shift, self.flip_probability, self.random_phase)
+        check_random_state(self.random_state)
 
     def transform(self, X: Batch) -> Any:
         """Frame the objects and move each to a random member of its orbit.
@@ -111,30 +140,29 @@ class ShiftFlipAugmenter(TransformerMixin, BaseEstimator):
         ndarray or torch.Tensor of shape (n_samples, *frame_shape_)
         """
         check_is_fitted(self)
-        X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
-        framed = frame(X, self.frame_shape_)
-        element = draw_elements(
+        X = self._checked(X, reset=False)
+        self._check_parameters()
+        framed = _framed(X, self.frame_shape_)
+        if self.max_shift != 0:
+            self._check_background(framed, self.boundary_)
+        element = _drawn(
             framed,
-            max_shift=self.max_shift,
-            flip_probability=self.flip_probability,
-            random_phase=self.random_phase,
-            boundary=self.boundary,
-            random_state=self.random_state,
+            self.max_shift,
+            self.flip_probability,
+            self.random_phase,
+            self.boundary_,
+            check_random_state(self.random_state),
+            self._level,
         )
-        return act(framed, element, self.boundary)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "frame_shape_")
+        return act(framed, element, self.boundary_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.non_deterministic = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.non_deterministic = True  # a sample's draw depends on its place in the batch
         return tags
 
 
-class RandomDeformation(TransformerMixin, BaseEstimator):
+class RandomDeformation(BatchTransformer):
     """Deform each object a little: turn, stretch, shear and bend it into a new one of the same kind.
 
     A network that reads spectra overfits long before it has learned all it can. New objects, unlike new members of
@@ -205,14 +233,15 @@ class RandomDeformation(TransformerMixin, BaseEstimator):
         ValueError
             For a parameter that is not valid.
         """
-        check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
-        for name in ("rotation", "scale", "shear", "bend"):
-            value = getattr(self, name)
-            if not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name}={value!r} is not valid; give a number >= 0")
-        if not (isinstance(self.probability, Real) and 0 <= self.probability <= 1):
-            raise ValueError(f"probability={self.probability!r} is not valid; give a number from 0 to 1")
+        self._checked(X, reset=True)
+        self._check_parameters()
         return self
+
+    def _check_parameters(self):
+        for name in ("rotation", "scale", "shear", "bend"):
+            check_number(name, getattr(self, name), 0)
+        check_number("probability", self.probability, 0, 1)
+        check_random_state(self.random_state)
 
     def transform(self, X: Batch) -> Any:
         """Deform objects.
@@ -227,7 +256,8 @@ class RandomDeformation(TransformerMixin, BaseEstimator):
             In the precision of `X`.
         """
         check_is_fitted(self)
-        X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
+        X = self._checked(X, reset=False)
+        self._check_parameters()
         rng = check_random_state(self.random_state)
         n_samples, n_axes = len(X), len(self.object_shape_)
         matrices = self._drawn_matrices(rng, n_samples, n_axes)
@@ -247,14 +277,9 @@ class RandomDeformation(TransformerMixin, BaseEstimator):
         stretches = np.exp(self.scale * drawn(1, n_axes))
         return rotations * stretches + self.shear * drawn(n_axes, n_axes) * upper
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "object_shape_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.non_deterministic = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.non_deterministic = True  # a sample's draw depends on its place in the batch
         return tags
 
 
@@ -289,18 +314,37 @@ def _deformed(objects, matrices, bends, chosen):
 def frame(objects, frame_shape):
     """Place objects in the middle of a larger dark frame; an odd spare pixel goes behind.
 
+    Parameters
+    ----------
+    objects : array-like or torch.Tensor of shape (n_samples, *object_shape)
+    frame_shape : int or tuple of int
+        At least the object's shape; one number for all axes.
+
+    Returns
+    -------
+    ndarray or torch.Tensor of shape (n_samples, *frame_shape)
+
+    Raises
+    ------
+    ValueError
+        For a frame that is too small or no shape.
+
     Examples
     --------
     >>> import numpy as np
-    >>> frame(np.array([[1.0, 2.0]]), (5,))
+    >>> frame(np.array([[1.0, 2.0]]), 5)
     array([[0., 1., 2., 0., 0.]])
     """
+    objects = _checked_objects(objects)
+    return _framed(objects, _resolved_frame(frame_shape, tuple(objects.shape[1:])))
+
+
+def _framed(objects, frame_shape):
     shape = tuple(objects.shape[1:])
-    if shape == tuple(frame_shape):
+    if shape == frame_shape:
         return objects
     inside = tuple(slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(frame_shape, shape, strict=True))
-
-    return map_batch(partial(_placed, frame_shape=tuple(frame_shape), inside=inside), objects)
+    return map_batch(partial(_placed, frame_shape=frame_shape, inside=inside), objects)
 
 
 def _placed(objects, frame_shape, inside):
@@ -309,11 +353,22 @@ def _placed(objects, frame_shape, inside):
     return framed
 
 
-def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundary, random_state):
+def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundary, random_state, background="auto"):
     """Draw one random group element for each object; :func:`skpr.symmetry.act` applies it.
 
-    Shifts are uniform over those admitted: up to `max_shift` either way and, with `boundary="zero"`, only those that
-    keep the non-zero content of the object, flipped if it is to be flipped, inside the frame.
+    Shifts are uniform over those admitted: up to `max_shift` either way and, along axes with boundary "zero", only
+    those that keep the content of the object, flipped if it is to be flipped, inside the frame.
+
+    Parameters
+    ----------
+    objects : array-like or torch.Tensor of shape (n_samples, *object_shape)
+    max_shift, flip_probability, random_phase, boundary, random_state, background
+        See :class:`skpr.ShiftFlipAugmenter`.
+
+    Returns
+    -------
+    GroupElement
+        One element per object, as ndarrays.
 
     Examples
     --------
@@ -329,21 +384,29 @@ def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundar
     >>> element.shift, element.flip
     (array([[1]]), array([False]))
     """
+    objects = _checked_objects(objects)
+    _check_draws(max_shift, flip_probability, random_phase)
+    boundary = resolve_boundary(boundary, objects.ndim - 1)
+    level = level_to_cut(objects, background, boundary)
     rng = check_random_state(random_state)
+    return _drawn(objects, max_shift, flip_probability, random_phase, boundary, rng, level)
+
+
+def _drawn(objects, max_shift, flip_probability, random_phase, boundary, rng, level):
     n_samples, sizes = len(objects), np.array(objects.shape[1:])
     is_complex = to_tensor(objects[:1]).is_complex()
     flips = rng.random_sample(n_samples) < flip_probability
     reach = sizes if max_shift is None else np.minimum(max_shift, sizes)
-    lowest, highest = (
-        np.broadcast_to(-reach, (n_samples, len(sizes))),
-        np.broadcast_to(reach, (n_samples, len(sizes))),
-    )
-    if boundary == "zero":
-        starts, extents = (np.asarray(to_tensor(part).cpu()) for part in content_box(objects))
+    lowest, highest = (np.tile(bound, (n_samples, 1)) for bound in (-reach, reach))
+    in_the_dark = np.array([wraps == "zero" for wraps in boundary])
+    if in_the_dark.any():
+        boxes = map_chunks(partial(boxes_of, level=level, boundary=boundary), objects)
+        starts, extents = (np.asarray(to_tensor(part).cpu()) for part in boxes)
         starts = np.where(flips[:, None], sizes - starts - extents, starts)
-        lowest, highest = np.maximum(lowest, -starts), np.minimum(highest, sizes - starts - extents)
-    elif max_shift is None:
-        lowest, highest = np.zeros_like(lowest), np.broadcast_to(sizes - 1, lowest.shape)
+        lowest = np.where(in_the_dark, np.maximum(lowest, -starts), lowest)
+        highest = np.where(in_the_dark, np.minimum(highest, sizes - starts - extents), highest)
+    if max_shift is None:
+        lowest, highest = np.where(in_the_dark, lowest, 0), np.where(in_the_dark, highest, sizes - 1)
     shifts = lowest + np.floor(rng.random_sample(lowest.shape) * (highest - lowest + 1)).astype(np.int64)
     phases = np.ones(n_samples)
     if random_phase:
@@ -352,13 +415,24 @@ def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundar
     return GroupElement(shifts, flips, phases)
 
 
+def _check_draws(max_shift, flip_probability, random_phase):
+    check_count("max_shift", max_shift, low=0, optional=True)
+    check_number("flip_probability", flip_probability, 0, 1)
+    check_flag("random_phase", random_phase)
+
+
+def _checked_objects(objects):
+    """Validate a batch of objects; values of a LazyBatch are not read for it."""
+    return check_batch(objects, name="objects", ensure_all_finite=not isinstance(objects, LazyBatch))
+
+
 def _resolved_frame(frame_shape, object_shape):
     if frame_shape is None:
         return object_shape
-    shape = (frame_shape,) * len(object_shape) if isinstance(frame_shape, Integral) else tuple(frame_shape)
-    if len(shape) != len(object_shape) or any(m < n for m, n in zip(shape, object_shape, strict=True)):
+    shape = check_shape("frame_shape", frame_shape, len(object_shape))
+    if any(m < n for m, n in zip(shape, object_shape, strict=True)):
         raise ValueError(
-            f"frame_shape={frame_shape!r} does not hold objects of shape {object_shape}; give one size per axis, each "
-            "at least the object's"
+            f"frame_shape={frame_shape!r} does not hold objects of shape {object_shape}; give one integer for all "
+            "axes, or one per axis, each at least the object's"
         )
-    return tuple(int(m) for m in shape)
+    return shape

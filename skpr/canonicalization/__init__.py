@@ -1,5 +1,6 @@
 """Canonical representatives of symmetry orbits."""
 
 from ._canonicalizer import SymmetryCanonicalizer
+from ._search import Strategies
 
-__all__ = ["SymmetryCanonicalizer"]
+__all__ = ["Strategies", "SymmetryCanonicalizer"]

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_boundary, check_choice, check_fitted_batch
+from .._base import BatchTransformer
 from .._lazy import POOL_BYTES, LazyBatch, some_of
-from .._tensors import chunks_of, map_chunks, to_tensor
-from ..symmetry import act, energy, rotate_phase
+from .._tensors import chunks_of, energy, map_chunks, to_tensor
+from .._validation import check_choice, check_count, check_number, resolve_boundary
+from ..symmetry import ContentMixin, act
+from ..symmetry.core import lost_energy, turned
 from ._flip_rules import FLIP_RULES, odd_features, principal_direction
-from ._search import Strategies, canonical_phases, canonicalize
+from ._search import Strategies, canonical_phases, canonicalize, near_unit_scale, search_copy
 from ._shift_rules import SHIFT_RULES
 from ._ties import to_double
 
 if TYPE_CHECKING:
-    from .._typing import Batch, Self
+    from .._typing import Batch, Boundary, Self
 
 SHIFTS = (*SHIFT_RULES, "template", None)
 FLIPS = (*FLIP_RULES, "template", None)
 PHASES = ("auto", "origin", "template", None)
+_WAYS = "give boundary='circular' if shifts wrap around, shift=None if there are none to break"
 
 
-class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
+class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     r"""Replace each object by the canonical member of its symmetry orbit.
 
     All members of an orbit `{g x}` (shifts, conjugate inversion, global phase) have one Fourier magnitude, so a
@@ -44,9 +46,9 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     shift : {"template", "centroid", "box"} or None, default="template"
-        ``"box"`` centres the bounding box of the non-zero content, ``"centroid"`` the centroid of the intensity, both
-        to whole pixels; ``"template"`` maximises the correlation with the template over all shifts. With
-        `boundary="zero"` no shift moves content out of the frame.
+        ``"box"`` centres the bounding box of the content, ``"centroid"`` the centroid of the intensity, both to whole
+        pixels; ``"template"`` maximises the correlation with the template over all shifts. Along axes with boundary
+        "zero" no shift moves content out of the frame.
     flip : {"template", "moment", "principal", "bispectrum", "fourier"} or None, default="template"
         ``"moment"``: sign of the mean entry of the skewness tensor of the intensity. ``"principal"``: the same
         features along the direction in which the training set has most of them. ``"bispectrum"``: sign of
@@ -57,19 +59,33 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         ``"origin"`` makes `sum x` real and positive; ``"template"`` the inner product with the template. For real
         objects this is the sign, and non-negative objects stay as they are. ``"auto"`` is ``"template"`` where another
         symmetry uses the template, else ``"origin"``.
-    boundary : {"zero", "circular"}, default="zero"
-        Whether objects lie in a dark frame or shifts wrap around, as they do without oversampling.
+    boundary : {"auto", "zero", "circular"} or sequence of the last two, one for each axis, default="auto"
+        Whether objects lie in a dark frame or shifts wrap around, as they do without oversampling. ``"auto"`` is
+        "zero", unless a :class:`skpr.SymmetryBreakingRegressor`, which knows the magnitudes' shape, sets it.
+    background : "auto" or float, default="auto"
+        Level of what surrounds the objects, as a fraction of their maximum: the root mean square there, below .25.
+        Pixels under four times as much are no content. ``"auto"`` measures it on the training set
+        (:func:`skpr.symmetry.background_level`): exactly 0 for objects in exact darkness. With 0, all that is not 0 is
+        content.
     max_iter : int, default=50
-        Most passes over the training set for the template.
-    max_samples : int or None, default=50000
-        Most objects that template and direction are fitted on: of a larger training set, runs of neighbours at even
-        distances. `None` for all.
+        Maximum number of passes over the training set when fitting the template.
     tol : float, default=1e-4
         The template is done when a pass gains less than this, relative to its energy.
+    max_samples : int or None, default=50000
+        Maximum number of objects that template and direction are fitted on: of a larger training set, runs of
+        neighbours at even distances. `None` for all.
 
     Attributes
     ----------
     object_shape_ : tuple of int
+    boundary_ : tuple of str
+        Boundary along each axis.
+    background_ : float
+        Level of the background, as a fraction of the maximum: 0 in exact darkness. Above .1 the objects fill their
+        frame, and all that is not 0 is content.
+    lost_energy_ : float
+        Largest fraction of its energy that a training object loses where its shift moves background, and up to 1 % of
+        the content on each side, out of the frame; exactly 0 without a background.
     template_ : ndarray of shape (\*object_shape), float64
         Mean of the canonical training objects at unit norm. Only where a strategy is ``"template"``.
     direction_ : ndarray of shape (n_features,), float64
@@ -84,6 +100,12 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
     Ties (symmetric, periodic or empty objects) are broken by a fixed irregular pattern, so that they too have one
     representative. `inverse_transform` is the identity: a representative is as good an object as any in its orbit.
 
+    Objects with a background are searched as if it were not there, and what is found is done to the objects
+    themselves: their representatives keep their background, but for what leaves the frame. Representatives of an orbit
+    then agree up to the background, and up to the few objects whose content changes with the noise that left the
+    frame. :mod:`skpr.symmetry` says what content is. A background in fewer than a quarter of the training objects
+    counts as none.
+
     References
     ----------
     K. Tayal, C.-H. Lai, R. Manekar, Z. Zhuang, V. Kumar, J. Sun, "Unlocking Inverse Problems Using Deep Learning:
@@ -97,13 +119,16 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
     array([[0., 3., 1., 0., 0.], [0., 3., 1., 0., 0.]])
     """
 
+    _fitted_attribute = "variance_"
+
     def __init__(
         self,
         shift: str | None = "template",
         flip: str | None = "template",
         phase: str | None = "auto",
         *,
-        boundary: str = "zero",
+        boundary: Boundary = "auto",
+        background: str | float = "auto",
         max_iter: int = 50,
         tol: float = 1e-4,
         max_samples: int | None = 50000,
@@ -112,6 +137,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         self.flip = flip
         self.phase = phase
         self.boundary = boundary
+        self.background = background
         self.max_iter = max_iter
         self.tol = tol
         self.max_samples = max_samples
@@ -132,11 +158,19 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For an unknown strategy or boundary, and for objects with NaN or infinity.
+            For a parameter that is not valid, and for objects with NaN or infinity.
+
+        Warns
+        -----
+        UserWarning
+            If the objects fill their frame, so that no shift keeps their content inside.
         """
-        X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
+        X = self._checked(X, reset=True)
         self._check_parameters()
-        self._strategies = self._resolved_strategies()
+        boundary = resolve_boundary(self.boundary, X.ndim - 1)
+        background = self._fit_background(X, boundary, _WAYS if self.shift is not None else None)
+        self._strategies = self._resolved_strategies(boundary, background)
+        self.boundary_ = boundary
         X = some_of(X, self.max_samples)
         if isinstance(X, LazyBatch) and X.nbytes <= POOL_BYTES:
             X = np.asarray(X)  # passes are many: what fits is read once
@@ -144,13 +178,21 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
             if hasattr(self, fitted):
                 delattr(self, fitted)
         if self.flip in ("principal", "template"):
-            self.direction_ = _fit_direction(X, self.boundary)
+            self.direction_ = _fit_direction(X, self._strategies)
         if self._strategies.uses_template:
-            self._fit_template(X)
+            explained = self._fit_template(X)
         else:
             self.n_iter_ = 1
-            self.variance_ = 1 - _norm(self._mean_of(X, self._strategies))
+            explained = _norm(self._mean_of(X, self._strategies))
+        self.lost_energy_ = self._lost_energy(X)
+        self.variance_ = max(0.0, 1 - explained)
         return self
+
+    def _since_fitted(self):
+        # the first version knew exact darkness only, and one boundary for all axes
+        boundary = resolve_boundary(self._strategies.boundary, len(self.object_shape_))
+        object.__setattr__(self._strategies, "boundary", boundary)
+        return {"boundary_": boundary, "background_": 0.0, "_usual_share": 1.0, "lost_energy_": 0.0}
 
     def transform(self, X: Batch) -> Any:
         """Move each object to its representative.
@@ -163,17 +205,24 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         -------
         ndarray or torch.Tensor of shape (n_samples, *object_shape)
             In the type of `X`; gradients are kept.
+
+        Warns
+        -----
+        UserWarning
+            If `background="auto"` and objects have a brighter background than those of `fit`.
         """
-        check_is_fitted(self, "variance_")
-        X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
+        check_is_fitted(self)
+        X = self._checked(X, reset=False)
+        if self._strategies.shift is not None:
+            self._check_background(X, self.boundary_)
         values = 2 * math.prod(self.object_shape_)
         if not isinstance(X, LazyBatch):
             return map_chunks(self._canonicalize, X, values_per_sample=values)
         # one pass finds the group elements, which are few numbers; objects are moved when they are read
         element = map_chunks(self._element, X, values_per_sample=values)
-        moved = act(X, element, self.boundary)
-        if X.summary.minimum >= 0 and (element.phase == 1).all():
-            moved.summary = X.summary
+        moved = act(X, element, self.boundary_)
+        if X.facts.minimum >= 0 and (element.phase == 1).all():
+            moved.facts = X.facts
         return moved
 
     def inverse_transform(self, X: Batch) -> Any:
@@ -205,7 +254,7 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
             self.template_, self.n_iter_ = mean, n_iter
             if gain <= self.tol * explained:
                 break
-        self.variance_ = 1 - explained
+        return explained
 
     def _mean_of(self, X, strategies):
         """Mean over the training set of the representatives, at unit norm and with their phases aligned."""
@@ -214,56 +263,60 @@ class SymmetryCanonicalizer(TransformerMixin, BaseEstimator):
         with torch.no_grad():
             for part in chunks_of(len(X), 2 * math.prod(self.object_shape_)):
                 x = to_tensor(X[part])
-                moved = to_double(self._canonicalize(x, strategies))
+                moved = to_double(near_unit_scale(self._canonicalize(x, strategies)))
                 if strategies.phase is None:
                     reference = None if template is None else torch.as_tensor(template, device=x.device)[None]
-                    moved = rotate_phase(moved, canonical_phases(moved, reference))
+                    moved = turned(moved, canonical_phases(moved, reference))
                 norms = energy(moved).sqrt()
                 moved = moved / torch.where(norms > 0, norms, 1.0).view([-1] + [1] * (moved.ndim - 1))
                 total = total + moved.sum(dim=0)
         return (total / len(X)).cpu().numpy()
 
+    def _lost_energy(self, X):
+        """Largest fraction of its energy that a training object loses; nothing is lost without a background."""
+        if not self._strategies.background or self._strategies.wraps:
+            return 0.0
+        largest = 0.0
+        with torch.no_grad():
+            for part in chunks_of(len(X), 2 * math.prod(self.object_shape_)):
+                x = near_unit_scale(to_tensor(X[part]))
+                element = self._element(x)
+                lost = lost_energy(x, element.shift, element.flip, self.boundary_)
+                largest = max(largest, float((lost / energy(x).clamp_min(torch.finfo(lost.dtype).tiny)).max()))
+        return largest
+
     def _check_parameters(self):
         check_choice("shift", self.shift, SHIFTS)
         check_choice("flip", self.flip, FLIPS)
         check_choice("phase", self.phase, PHASES)
-        check_boundary(self.boundary)
-        if not isinstance(self.max_iter, Integral) or self.max_iter < 1:
-            raise ValueError(f"max_iter={self.max_iter!r} is not valid; give an integer >= 1")
-        if not isinstance(self.tol, Real) or self.tol < 0:
-            raise ValueError(f"tol={self.tol!r} is not valid; give a number >= 0")
-        if self.max_samples is not None and not (isinstance(self.max_samples, Integral) and self.max_samples >= 1):
-            raise ValueError(f"max_samples={self.max_samples!r} is not valid; give an integer >= 1 or None")
+        check_count("max_iter", self.max_iter)
+        check_number("tol", self.tol, 0)
+        check_count("max_samples", self.max_samples, optional=True)
 
-    def _resolved_strategies(self):
+    def _resolved_strategies(self, boundary, background):
         phase = self.phase
         if phase == "auto":
             phase = "template" if "template" in (self.shift, self.flip) else "origin"
-        return Strategies(self.shift, self.flip, phase, self.boundary)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+        return Strategies(self.shift, self.flip, phase, boundary, background)
 
 
 def _starting_strategies(strategies):
     """Rules that put the training objects near one another before there is a template."""
-    return Strategies(
-        "centroid" if strategies.shift == "template" else strategies.shift,
-        "principal" if strategies.flip == "template" else strategies.flip,
-        "origin" if strategies.phase == "template" else strategies.phase,
-        strategies.boundary,
+    return replace(
+        strategies,
+        shift="centroid" if strategies.shift == "template" else strategies.shift,
+        flip="principal" if strategies.flip == "template" else strategies.flip,
+        phase="origin" if strategies.phase == "template" else strategies.phase,
     )
 
 
-def _fit_direction(X, boundary):
+def _fit_direction(X, strategies):
     """Principal direction of the odd features of a training set, float64."""
     moment = 0.0
     with torch.no_grad():
         for part in chunks_of(len(X), 4 * math.prod(X.shape[1:])):
-            features = odd_features(to_double(to_tensor(X[part])), boundary)
+            seen = search_copy(to_tensor(X[part]), strategies)
+            features = odd_features(to_double(seen), strategies.boundary)
             moment = moment + features.T @ features
     return principal_direction(moment).cpu().numpy()
 

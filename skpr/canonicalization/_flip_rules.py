@@ -2,14 +2,16 @@
 
 A rule maps a batch in float64 to an odd score: it does not change when the object is shifted or its phase rotated, and
 changes sign when it is flipped. The object is flipped where the score is negative. Scores are of order one or less;
-those within the tie tolerance of zero are left to :mod:`._ties`.
+those within the tie tolerance of zero are left to :mod:`._ties`. The boundary is a tuple with one entry for each axis;
+`dtype` is the precision that the values had before.
 """
 
 import math
 
 import torch
 
-from ..symmetry import content_box
+from ..symmetry.core import content_boxes
+from ._ties import weakest_harmonic
 
 # --- features --------------------------------------------------------------------------------------------------
 
@@ -17,11 +19,12 @@ from ..symmetry import content_box
 def odd_features(x, boundary):
     """Odd descriptors of the intensity `|x|^2`, of shape (n_samples, n_features); each negates under flip.
 
-    In a dark frame, the third central moments over `sigma^3` (the skewness tensor). On a circle, where moments do not
-    exist, the imaginary bispectrum of the intensity at the lowest harmonics, their circular counterpart.
+    In a dark frame, the third central moments over `sigma^3` (the skewness tensor). Where any axis is a circle, on
+    which moments do not exist, the imaginary bispectrum of the intensity at the lowest harmonics, their circular
+    counterpart.
     """
     intensity = x.abs().square()
-    return skewness(intensity) if boundary == "zero" else _intensity_bispectrum(intensity)
+    return _intensity_bispectrum(intensity, boundary) if "circular" in boundary else skewness(intensity)
 
 
 def skewness(weights):
@@ -47,12 +50,18 @@ def skewness(weights):
     return third[:, i, j, k] / spread[:, None] ** 1.5
 
 
-def _intensity_bispectrum(intensity):
-    harmonics = [[int(i == a) for i in range(intensity.ndim - 1)] for a in range(intensity.ndim - 1)]
-    if len(harmonics) > 1:
-        harmonics.append([1] * len(harmonics))
-    sizes = torch.tensor(intensity.shape[1:], dtype=torch.float64)
-    return bispectrum_terms(intensity, [torch.tensor(h, dtype=torch.float64) / sizes for h in harmonics])
+def _intensity_bispectrum(intensity, boundary):
+    lowest = lowest_frequencies(intensity.shape[1:], boundary)
+    frequencies = list(lowest.diag())
+    if len(frequencies) > 1:
+        frequencies.append(lowest)
+    return bispectrum_terms(intensity, frequencies)
+
+
+def lowest_frequencies(shape, boundary):
+    """Lowest frequency along each axis in cycles per pixel, that of a frame twice as long for an axis in the dark."""
+    oversampling = [1 if wraps == "circular" else 2 for wraps in boundary]
+    return torch.tensor([1 / (factor * n) for factor, n in zip(oversampling, shape, strict=True)], dtype=torch.float64)
 
 
 def bispectrum_terms(x, frequencies):
@@ -80,44 +89,40 @@ def fourier_sum(x, frequency):
 # --- rules -----------------------------------------------------------------------------------------------------
 
 
-def moment_score(x, boundary, direction=None):
+def moment_score(x, boundary, direction=None, dtype=None):
     """Sum of the odd features: in a dark frame the skewness along the diagonal of the axes."""
     return odd_features(x, boundary).mean(dim=1)
 
 
-def principal_score(x, boundary, direction):
+def principal_score(x, boundary, direction, dtype=None):
     """Odd features along their principal direction over the training set, where fewest objects are undecided."""
     return odd_features(x, boundary) @ direction
 
 
-def bispectrum_score(x, boundary, direction=None):
+def bispectrum_score(x, boundary, direction=None, dtype=None):
     """Imaginary bispectrum of the object itself at the lowest frequency along each axis.
 
     `Im[F(k)^2 conj F(2k) conj F(0)]` is invariant to shift and phase and negates under conjugate inversion.
     """
-    oversampling = 1 if boundary == "circular" else 2
-    frequencies = []
-    for axis, size in enumerate(x.shape[1:]):
-        k = torch.zeros(x.ndim - 1, dtype=torch.float64)
-        k[axis] = 1 / (oversampling * size)
-        frequencies.append(k)
-    return bispectrum_terms(x, frequencies).sum(dim=1)
+    return bispectrum_terms(x, lowest_frequencies(x.shape[1:], boundary).diag()).sum(dim=1)
 
 
-def fourier_score(x, boundary, direction=None):
+def fourier_score(x, boundary, direction=None, dtype=torch.float64):
     """Sign of the Fourier phase at the frequency next to zero, relative to that at zero: a published baseline.
 
     Tayal et al. (2020) negate all phases if that of `Omega(1, 2)` is negative. The phase depends on the origin; it is
     taken about the exact centre of the content, without which the rule gives an object and its flip the same sign.
     """
     size = x.shape[-1]
-    k = torch.zeros(x.ndim - 1, dtype=torch.float64)
-    k[-1] = 1 / (size if boundary == "circular" else 2 * size)
-    if boundary == "circular":
-        intensity = fourier_sum(x.abs().square(), k)
-        ramp = torch.where(intensity.abs() > 1e-9, intensity.sgn().conj(), 0)
+    k = lowest_frequencies(x.shape[1:], boundary)
+    k[:-1] = 0
+    if boundary[-1] == "circular":
+        intensity = x.abs().square()
+        harmonic = fourier_sum(intensity, k)
+        defined = harmonic.abs() > weakest_harmonic(dtype) * intensity.flatten(1).sum(dim=1)
+        ramp = torch.where(defined, harmonic.sgn().conj(), 0)
     else:
-        starts, sizes = content_box(x)
+        starts, sizes = content_boxes(x)
         middle = (starts[:, -1] + (sizes[:, -1] - 1) / 2) - (size - 1) / 2
         ramp = torch.polar(torch.ones_like(middle, dtype=torch.float64), 2 * math.pi * k[-1] * middle.double())
     amplitude = x.abs().flatten(1).sum(dim=1)

@@ -4,6 +4,9 @@ All searches follow one pattern. Candidates are (flip, shift) pairs, scores are 
 comes out is invariant because the *set* of candidate images is: it does not depend on where in its orbit the object
 was. Scores are computed in the object's precision; objects whose best candidates lie close together are decided again
 in float64, and candidates that are equal there by the generic pattern.
+
+The search runs on a copy of the object in exact darkness and near unit scale, which mostly is the object itself; what
+is found is done to the object.
 """
 
 import math
@@ -11,29 +14,41 @@ from dataclasses import dataclass
 
 import torch
 
-from ..symmetry import GroupElement, correlations, energy, inner, rotate_phase, unit
-from ..symmetry import flip as flip_objects
-from ..symmetry import shift as shift_objects
+from .._arrays import ROUNDING
+from .._tensors import along_samples, energy, inner, unit
+from ..symmetry import GroupElement, content_of
+from ..symmetry.core import correlations, flipped, flipped_where, shifted, turned
 from ._flip_rules import FLIP_RULES
 from ._shift_rules import CIRCULAR_SHIFT_RULES, SHIFT_RULES, admissible_shifts
 from ._ties import generic_pattern, tie_tolerance, to_double
 
 # Correlations in float32 carry errors of some 1e-6 of |x||y|; closer candidates than this are looked at again.
 _CLOSE = 2e-5
+# Squares and products of values within this range, and sums of them, stay far within that of float32.
+_SMALLEST, _LARGEST = 2.0**-40, 2.0**40
 
 
 @dataclass(frozen=True)
 class Strategies:
-    """What is done about each symmetry: the name of a strategy, or None."""
+    """Strategy for each symmetry: its name, or None for none.
+
+    `boundary` has one entry for each axis; `background` is the level of :func:`skpr.symmetry.content_of`.
+    """
 
     shift: object
     flip: object
     phase: object
-    boundary: str
+    boundary: tuple
+    background: float = 0.0
 
     @property
     def uses_template(self):
         return "template" in (self.shift, self.flip, self.phase)
+
+    @property
+    def wraps(self):
+        """Whether shifts wrap around along every axis, so that it does not matter where the content is."""
+        return "zero" not in self.boundary
 
 
 def canonical_elements(x, strategies, template=None, direction=None):
@@ -42,6 +57,7 @@ def canonical_elements(x, strategies, template=None, direction=None):
     Parameters
     ----------
     x : torch.Tensor of shape (n_samples, *object_shape)
+        A search copy.
     strategies : Strategies
     template : torch.Tensor of shape (1, *object_shape), optional
     direction : torch.Tensor of shape (n_features,), optional
@@ -57,26 +73,65 @@ def canonical_elements(x, strategies, template=None, direction=None):
     if strategies.flip in FLIP_RULES:
         flips = flips_by_rule(x, strategies, direction)
     if strategies.flip != "template":
-        upright = flip_objects(x, flips) if flips.any() else x
+        upright = flipped_where(x, flips)
         if strategies.shift == "template":
             return search_template(upright, template, boundary, (False,))[0], flips
         return shifts_by_rule(upright, strategies), flips
     if strategies.shift == "template":
         return search_template(x, template, boundary, (False, True))
-    turned = flip_objects(x)
-    shifts, turned_shifts = shifts_by_rule(x, strategies), shifts_by_rule(turned, strategies)
-    flips = prefer_second(shift_objects(x, shifts, boundary), shift_objects(turned, turned_shifts, boundary), template)
-    return torch.where(flips[:, None], turned_shifts, shifts), flips
+    other = flipped(x)
+    shifts, other_shifts = shifts_by_rule(x, strategies), shifts_by_rule(other, strategies)
+    flips = prefer_second(shifted(x, shifts, boundary), shifted(other, other_shifts, boundary), template)
+    return torch.where(flips[:, None], other_shifts, shifts), flips
 
 
 def canonicalize(x, strategies, template=None, direction=None):
     """Representatives, and the group elements that take each object to its own."""
-    shifts, flips = canonical_elements(x, strategies, template, direction)
-    moved = shift_objects(flip_objects(x, flips), shifts, strategies.boundary)
+    seen = search_copy(x, strategies)
+    shifts, flips = canonical_elements(seen, strategies, template, direction)
+    moved = shifted(flipped_where(x, flips), shifts, strategies.boundary)
     if strategies.phase is None:
         return moved, GroupElement(shifts, flips, moved.real.new_ones(len(x)))
-    phases = canonical_phases(moved, template if strategies.phase == "template" else None)
-    return rotate_phase(moved, phases), GroupElement(shifts, flips, phases)
+    seen = moved if seen is x else shifted(flipped_where(seen, flips), shifts, strategies.boundary)
+    phases = canonical_phases(seen, template if strategies.phase == "template" else None)
+    return turned(moved, phases), GroupElement(shifts, flips, phases)
+
+
+# --- the copy that is searched ---------------------------------------------------------------------------------
+
+
+def search_copy(x, strategies):
+    """Content of each object alone, at a scale at which squares neither overflow nor vanish.
+
+    Objects in exact darkness at such a scale are returned themselves. On a circle nothing leaves the frame, and only
+    the box needs to know where the content is.
+    """
+    if strategies.background and (strategies.shift == "box" or not strategies.wraps):
+        x = content_of(x, strategies.background, strategies.boundary)
+    return near_unit_scale(x)
+
+
+def near_unit_scale(x):
+    """Objects beyond the safe range, divided by a power of two, which rounds nothing; others as they are."""
+    peaks = _largest_parts(x.detach())
+    beyond = (peaks > 0) & ((peaks < _SMALLEST) | (peaks > _LARGEST))
+    if not beyond.any():
+        return x
+    exponents = torch.where(beyond, torch.frexp(peaks)[1], 0).to(peaks.dtype)
+    half = (exponents / 2).floor()  # in two steps: the inverse of the smallest number is infinite
+    return x * along_samples(torch.exp2(-half), x) * along_samples(torch.exp2(half - exponents), x)
+
+
+def _largest_parts(x):
+    """Largest real or imaginary part of each object, without sign."""
+    lowest, highest = _extremes(torch.view_as_real(x) if x.is_complex() else x)
+    return torch.maximum(-lowest, highest)
+
+
+def _extremes(x):
+    """Smallest and largest value of each object; `aminmax` is 20 times slower along one axis."""
+    flat = x.flatten(1)
+    return flat.amin(dim=1), flat.amax(dim=1)
 
 
 # --- shift and flip together -----------------------------------------------------------------------------------
@@ -125,12 +180,12 @@ def _candidate_scores(x, template, bounds, flips):
     grid = tuple(x.shape[1:])
     both = correlations(x, template, "circular", flips)
     scores = []
-    for flipped, correlation in zip((False, True), both, strict=True):
+    for is_flipped, correlation in zip((False, True), both, strict=True):
         if correlation is None:
             continue
         correlation = correlation.abs()
         if bounds is not None:
-            for mask in _lag_masks(*_oriented(bounds, flipped), grid):
+            for mask in _lag_masks(*_oriented(bounds, is_flipped), grid):
                 correlation = correlation.masked_fill_(~mask, -torch.inf)
         scores.append(correlation.flatten(1))
     return torch.cat(scores, dim=1) if len(scores) > 1 else scores[0]
@@ -138,18 +193,27 @@ def _candidate_scores(x, template, bounds, flips):
 
 def _pattern_scores(x, bounds, flips):
     """Scores with the generic pattern for a template: what tells equal candidates apart."""
-    return _candidate_scores(x, generic_pattern(x.shape[1:], x.device).to(x.dtype), bounds, flips)
+    return _candidate_scores(x, generic_pattern(x), bounds, flips)
 
 
 def _bounds(x, boundary):
-    """Smallest and largest admissible shifts of upright objects, or None where shifts wrap around."""
-    return admissible_shifts(x) if boundary == "zero" else None
+    """Smallest and largest admissible shifts of upright objects, or None where all shifts wrap around.
+
+    Along an axis that wraps around, every shift is admissible and 0 .. n - 1 are all there are.
+    """
+    if "zero" not in boundary:
+        return None
+    lowest, highest = admissible_shifts(x)
+    for axis, wraps in enumerate(boundary):
+        if wraps == "circular":
+            lowest[:, axis], highest[:, axis] = 0, x.shape[1 + axis] - 1
+    return lowest, highest
 
 
-def _oriented(bounds, flipped):
+def _oriented(bounds, is_flipped):
     """A flip mirrors the content in the frame, and with it the admissible shifts."""
     lowest, highest = bounds
-    return (-highest, -lowest) if flipped else (lowest, highest)
+    return (-highest, -lowest) if is_flipped else (lowest, highest)
 
 
 def _rows(bounds, rows):
@@ -190,19 +254,18 @@ def flips_by_rule(x, strategies, direction=None):
 
     Scores do not see where the object lies. Where shifts are left alone, its place does tell it from its flip.
     """
-    tolerance = tie_tolerance(x.dtype)
-    score = FLIP_RULES[strategies.flip](to_double(x), strategies.boundary, direction)
+    score = FLIP_RULES[strategies.flip](to_double(x), strategies.boundary, direction, x.dtype)
     flips = score < 0
-    tied = (score.abs() <= tolerance).nonzero()[:, 0]
+    tied = (score.abs() <= tie_tolerance(x.dtype)).nonzero()[:, 0]
     if len(tied):
         rows = to_double(x[tied])
         if strategies.shift is None:
-            pattern = generic_pattern(x.shape[1:], x.device)
-            upright, turned = _match(rows, pattern), _match(flip_objects(rows), pattern)
+            pattern = generic_pattern(rows)
+            upright, other = _match(rows, pattern), _match(flipped(rows), pattern)
         else:
             scores = _pattern_scores(rows, _bounds(rows, strategies.boundary), (False, True))
-            upright, turned = (half.amax(dim=1) for half in scores.chunk(2, dim=1))
-        flips[tied] = turned > upright
+            upright, other = (half.amax(dim=1) for half in scores.chunk(2, dim=1))
+        flips[tied] = other > upright
     return flips
 
 
@@ -210,9 +273,25 @@ def shifts_by_rule(x, strategies):
     """Shifts by a rule, or none."""
     if strategies.shift is None:
         return torch.zeros(len(x), x.ndim - 1, dtype=torch.int64, device=x.device)
-    if strategies.boundary == "zero":
-        return SHIFT_RULES[strategies.shift](x)
-    allowed = CIRCULAR_SHIFT_RULES[strategies.shift](x)
+    in_the_dark = None if strategies.wraps else SHIFT_RULES[strategies.shift](x)
+    if "circular" not in strategies.boundary:
+        return in_the_dark
+    allowed = []
+    for axis, wraps in enumerate(strategies.boundary):
+        if wraps == "circular":
+            allowed.append(CIRCULAR_SHIFT_RULES[strategies.shift](x, 1 + axis))
+        else:
+            size = x.shape[1 + axis]
+            allowed.append(torch.nn.functional.one_hot(in_the_dark[:, axis].remainder(size), size).bool())
+    shifts = _best_allowed(x, allowed)
+    for axis, wraps in enumerate(strategies.boundary):
+        if wraps == "zero":
+            shifts[:, axis] = in_the_dark[:, axis]
+    return shifts
+
+
+def _best_allowed(x, allowed):
+    """Allowed shift along each axis; of several, the best one by the generic pattern."""
     shifts = torch.stack([axis.to(torch.uint8).argmax(dim=1) for axis in allowed], dim=1)
     several = torch.stack([axis.sum(dim=1) > 1 for axis in allowed]).any(dim=0)
     tied = several.nonzero()[:, 0]
@@ -234,7 +313,7 @@ def prefer_second(first, second, template):
     second_wins = difference > 0
     tied = difference.abs() <= tolerance * _score_scale(first, template)
     if tied.any():
-        pattern = generic_pattern(first.shape[1:], first.device)
+        pattern = generic_pattern(first)
         second_wins = torch.where(tied, _match(second, pattern) > _match(first, pattern), second_wins)
     return second_wins
 
@@ -249,16 +328,18 @@ def _match(x, template):
 def canonical_phases(x, template=None):
     """Unit factors that make `<phase x, template>` real and positive; without a template, `sum x`.
 
-    Where that product vanishes it says nothing, and the generic pattern stands in. Real objects of one sign become
-    non-negative, whatever the template.
+    Where that product vanishes it says nothing, and the generic pattern stands in. Real objects of one sign, but for
+    rounding, become non-negative, whatever the template.
     """
-    if not x.is_complex():
-        lowest, highest = x.flatten(1).aminmax(dim=1)
-        if (lowest >= 0).all():
-            return x.new_ones(len(x))
-        by_product = _phases_by_product(x, template)
-        return torch.where(lowest >= 0, 1.0, torch.where(highest <= 0, -1.0, by_product)).to(x.dtype)
-    return _phases_by_product(x, template)
+    if x.is_complex():
+        return _phases_by_product(x, template)
+    lowest, highest = _extremes(x)
+    is_positive = lowest >= -ROUNDING * highest
+    if is_positive.all():
+        return x.new_ones(len(x))
+    is_negative = highest <= -ROUNDING * lowest
+    by_product = _phases_by_product(x, template)
+    return torch.where(is_positive, 1.0, torch.where(is_negative, -1.0, by_product)).to(x.dtype)
 
 
 def _phases_by_product(x, template):
@@ -266,8 +347,7 @@ def _phases_by_product(x, template):
     reference = x.new_ones((1, *x.shape[1:])) if template is None else template.to(x.dtype)
     double = to_double(x)
     product = inner(double, to_double(reference))
-    pattern = generic_pattern(x.shape[1:], x.device).to(double.dtype)
     weak = product.abs() <= tolerance * _score_scale(double, reference)
     if weak.any():
-        product = torch.where(weak, inner(double, pattern), product)
+        product = torch.where(weak, inner(double, generic_pattern(double)), product)
     return unit(product).to(x.dtype)

@@ -1,25 +1,25 @@
 """Rules that decide, from the object alone, where to put it. One small function each.
 
-In a dark frame a rule returns the shift itself, clipped so that nothing leaves the frame. On a circle an object may
-have several equally good places, or no preferred one, so a rule returns for each axis which shifts are as good as the
-best; ties among those are told apart by :mod:`._ties`.
+Along an axis in the dark a rule returns the shift itself, clipped so that nothing leaves the frame. On a circle an
+object may have several equally good places, or no preferred one, so a rule returns for each axis which shifts are as
+good as the best; ties among those are told apart by :mod:`._ties`.
 """
 
 import math
 
 import torch
 
-from ..symmetry import content_box
+from ..symmetry.core import content_boxes
+from ._ties import weakest_harmonic
 
 # Pixel fractions are rounded half up with the edge moved off the half: centroids of symmetric objects lie exactly on
 # halves, where rounding errors would decide.
 _OFF_HALF = 1e-4
-_UNDEFINED = 1e-9
 
 
 def admissible_shifts(x):
     """Smallest and largest shift along each axis that keep the content of each object inside its dark frame."""
-    starts, sizes = content_box(x)
+    starts, sizes = content_boxes(x)
     frame = torch.tensor(x.shape[1:], device=x.device)
     return -starts, torch.where(sizes > 0, frame - sizes - starts, 0)
 
@@ -29,7 +29,7 @@ def admissible_shifts(x):
 
 def box_shift(x):
     """Centre the bounding box of the content; a spare odd pixel stays behind it."""
-    starts, sizes = content_box(x)
+    starts, sizes = content_boxes(x)
     frame = torch.tensor(x.shape[1:], device=x.device)
     return torch.where(sizes > 0, (frame - sizes).div(2, rounding_mode="floor") - starts, 0)
 
@@ -40,8 +40,7 @@ def centroid_shift(x):
     lowest, highest = admissible_shifts(x)
     shifts = []
     for axis in range(1, x.ndim):
-        others = [a for a in range(1, x.ndim) if a != axis]
-        profile = (intensity.sum(dim=others) if others else intensity).double()
+        profile = _profile(intensity, axis)
         middle = (x.shape[axis] - 1) / 2
         position = torch.arange(x.shape[axis], dtype=torch.float64, device=x.device) - middle
         mass = profile.sum(dim=1)
@@ -53,44 +52,41 @@ def centroid_shift(x):
 # --- on a circle -----------------------------------------------------------------------------------------------
 
 
-def circular_box_shifts(x):
-    """Centre the shortest arc that holds the content, the complement of the longest dark gap."""
-    allowed = []
-    for axis in range(1, x.ndim):
-        size = x.shape[axis]
-        others = [a for a in range(1, x.ndim) if a != axis]
-        occupied = (x != 0).amax(dim=others) if others else x != 0
-        index = torch.arange(2 * size, device=x.device)
-        seen = torch.where(occupied.repeat(1, 2), index, -1).cummax(dim=1).values
-        gap = torch.where(occupied, index[size:] - 1 - seen[:, size - 1 : -1], -1)
-        longest = gap.amax(dim=1, keepdim=True)
-        is_start = (gap == longest) & occupied | ~occupied.any(dim=1, keepdim=True)
-        target = (longest.clamp_min(0)).div(2, rounding_mode="floor")
-        # shift s brings a start at r to target: s = target - r
-        starts = (target - torch.arange(size, device=x.device)).remainder(size)
-        allowed.append(torch.zeros_like(is_start).scatter(1, starts, is_start))
-    return allowed
+def circular_box_shifts(x, axis):
+    """Centre the shortest arc that holds the content along an axis, the complement of the longest dark gap."""
+    size = x.shape[axis]
+    others = [a for a in range(1, x.ndim) if a != axis]
+    occupied = (x != 0).amax(dim=others) if others else x != 0
+    index = torch.arange(2 * size, device=x.device)
+    seen = torch.where(occupied.repeat(1, 2), index, -1).cummax(dim=1).values
+    gap = torch.where(occupied, index[size:] - 1 - seen[:, size - 1 : -1], -1)
+    longest = gap.amax(dim=1, keepdim=True)
+    is_start = (gap == longest) & occupied | ~occupied.any(dim=1, keepdim=True)
+    target = (longest.clamp_min(0)).div(2, rounding_mode="floor")
+    # shift s brings a start at r to target: s = target - r
+    starts = (target - torch.arange(size, device=x.device)).remainder(size)
+    return torch.zeros_like(is_start).scatter(1, starts, is_start)
 
 
-def circular_centroid_shifts(x):
-    """Bring the circular mean of the intensity, the phase of its first harmonic, to the middle."""
-    intensity = x.abs().square()
-    allowed = []
-    for axis in range(1, x.ndim):
-        size = x.shape[axis]
-        others = [a for a in range(1, x.ndim) if a != axis]
-        profile = (intensity.sum(dim=others) if others else intensity).double()
-        angle = 2 * math.pi / size * (torch.arange(size, dtype=torch.float64, device=x.device) - (size - 1) / 2)
-        harmonic = torch.complex(profile @ angle.cos(), profile @ angle.sin())
-        shift = _rounded(-harmonic.angle() * size / (2 * math.pi)).remainder(size)
-        undefined = harmonic.abs() <= _UNDEFINED * profile.sum(dim=1)
-        choice = torch.nn.functional.one_hot(shift, size).bool()
-        allowed.append(choice | undefined[:, None])
-    return allowed
+def circular_centroid_shifts(x, axis):
+    """Bring the circular mean of the intensity along an axis, the phase of its first harmonic, to the middle."""
+    size = x.shape[axis]
+    profile = _profile(x.abs().square(), axis)
+    angle = 2 * math.pi / size * (torch.arange(size, dtype=torch.float64, device=x.device) - (size - 1) / 2)
+    harmonic = torch.complex(profile @ angle.cos(), profile @ angle.sin())
+    shift = _rounded(-harmonic.angle() * size / (2 * math.pi)).remainder(size)
+    undefined = harmonic.abs() <= weakest_harmonic(x.dtype) * profile.sum(dim=1)
+    choice = torch.nn.functional.one_hot(shift, size).bool()
+    return choice | undefined[:, None]
 
 
 SHIFT_RULES = {"box": box_shift, "centroid": centroid_shift}
 CIRCULAR_SHIFT_RULES = {"box": circular_box_shifts, "centroid": circular_centroid_shifts}
+
+
+def _profile(intensity, axis):
+    others = [a for a in range(1, intensity.ndim) if a != axis]
+    return (intensity.sum(dim=others) if others else intensity).double()
 
 
 def _rounded(values):

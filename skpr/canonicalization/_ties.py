@@ -3,7 +3,7 @@
 Symmetric, periodic or empty objects have several equally good representatives. Any rule that picks "the first"
 depends on where the object happened to lie, so equal candidates (within `tie_tolerance`) are compared by their
 correlation with one fixed irregular pattern instead: a property of the candidate alone. Two candidates that still tie
-are the same image.
+are the same image. The pattern is complex for complex objects, because `|<x, p>| = |<conj x, p>|` for every real `p`.
 """
 
 from functools import lru_cache
@@ -20,14 +20,23 @@ def tie_tolerance(dtype):
     return 2e-6 if dtype in (torch.float32, torch.complex64) else 1e-10
 
 
-@lru_cache(maxsize=16)
-def _pattern(shape):
-    return np.random.RandomState(20200).standard_normal(shape)
+def weakest_harmonic(dtype):
+    """Modulus of a harmonic, relative to the sum, below which its phase says nothing.
+
+    The rounding of values of `dtype` turns weaker ones by a good part of a pixel.
+    """
+    return 1e-4 if dtype in (torch.float32, torch.complex64) else 1e-9
 
 
-def generic_pattern(shape, device):
-    """A fixed irregular pattern of shape (1, *shape), float64."""
-    return torch.as_tensor(_pattern(tuple(shape)), device=device)[None]
+@lru_cache(maxsize=32)
+def _pattern(shape, is_complex):
+    pattern = np.random.RandomState(20200).standard_normal(shape)
+    return pattern + 1j * np.random.RandomState(20201).standard_normal(shape) if is_complex else pattern
+
+
+def generic_pattern(x):
+    """A fixed irregular pattern of the shape of the objects `x`, in float64 or complex128, as one sample."""
+    return torch.as_tensor(_pattern(tuple(x.shape[1:]), x.is_complex()), device=x.device)[None]
 
 
 def to_double(x):
