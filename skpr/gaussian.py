@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._arrays import check_fitted_batch
+from ._base import BatchTransformer
 from ._lazy import map_batch
 from ._tensors import to_tensor
-from .fourier import oversampled_shape
+from ._validation import check_count, check_flag, check_number
+from .measurement import oversampled_shape
 
 if TYPE_CHECKING:
     from ._typing import Batch, Seed, Self
@@ -26,23 +25,38 @@ __all__ = ["GaussianMagnitude", "draw_gaussian_matrix"]
 def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=None):
     """Matrix of independent standard normal entries, circular if complex: `E |a|^2 = 1`.
 
+    Parameters
+    ----------
+    n_measurements, n_values : int
+        Numbers of rows and columns.
+    is_complex : bool
+        Whether entries are complex.
+    random_state : int, RandomState instance or None, default=None
+
     Returns
     -------
     ndarray of shape (n_measurements, n_values), float64 or complex128
+
+    Raises
+    ------
+    ValueError
+        For a number of rows or columns that is not an integer of at least 1.
 
     Examples
     --------
     >>> draw_gaussian_matrix(6, 3, is_complex=False, random_state=0).shape
     (6, 3)
     """
+    check_count("n_measurements", n_measurements)
+    check_count("n_values", n_values)
     rng = check_random_state(random_state)
     matrix = rng.standard_normal((n_measurements, n_values))
-    if is_complex:
+    if check_flag("is_complex", is_complex):
         matrix = (matrix + 1j * rng.standard_normal((n_measurements, n_values))) / math.sqrt(2)
     return matrix
 
 
-class GaussianMagnitude(TransformerMixin, BaseEstimator):
+class GaussianMagnitude(BatchTransformer):
     r"""Simulate generalized phase retrieval: the magnitudes `|A x|` of random linear measurements.
 
     The entries of `A` are independent standard normal, real for real objects and circular complex for complex ones, so
@@ -91,6 +105,8 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
            [2.564, 5.461, 0.087, 0.647]])
     """
 
+    _fitted_attribute = "matrix_"
+
     def __init__(self, oversampling: float = 4.0, n_measurements: Any = None, random_state: Seed = None) -> None:
         self.oversampling = oversampling
         self.n_measurements = n_measurements
@@ -109,7 +125,7 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
         -------
         self
         """
-        X = check_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
+        X = self._checked(X, reset=True)
         n_values = math.prod(self.object_shape_)
         self.matrix_ = draw_gaussian_matrix(
             self._resolved_n_measurements(n_values),
@@ -137,7 +153,7 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
             For objects with NaN or infinity, of another shape than fitted, or complex where the fitted ones were real.
         """
         check_is_fitted(self)
-        X = check_fitted_batch(self, X, reset=False, shape_attribute="object_shape_")
+        X = self._checked(X, reset=False)
         sample = to_tensor(X[:1])
         matrix = torch.from_numpy(self.matrix_)
         if sample.is_complex() and not matrix.is_complex():
@@ -152,22 +168,8 @@ class GaussianMagnitude(TransformerMixin, BaseEstimator):
 
     def _resolved_n_measurements(self, n_values):
         if self.n_measurements is None:
-            if not isinstance(self.oversampling, Real) or not 1 <= self.oversampling < math.inf:
-                raise ValueError(f"oversampling={self.oversampling!r} is not valid; give a number >= 1")
-            return oversampled_shape((n_values,), self.oversampling)[0]
-        if not isinstance(self.n_measurements, Integral) or self.n_measurements < 1:
-            raise ValueError(f"n_measurements={self.n_measurements!r} is not valid; give an integer >= 1")
-        return int(self.n_measurements)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "matrix_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.non_deterministic = self.random_state is None
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
+            return oversampled_shape((n_values,), check_number("oversampling", self.oversampling, 1))[0]
+        return check_count("n_measurements", self.n_measurements)
 
 
 def _magnitudes(objects, matrix):

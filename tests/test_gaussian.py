@@ -115,13 +115,52 @@ def test_a_real_matrix_refuses_complex_objects():
         ({"oversampling": 0.5}, "oversampling=0.5 is not valid; give a number >= 1"),
         ({"oversampling": "4"}, "oversampling='4' is not valid"),
         ({"oversampling": np.inf}, "oversampling=inf is not valid"),
+        ({"oversampling": np.nan}, "oversampling=nan is not valid"),
+        ({"oversampling": True}, "oversampling=True is not valid"),
         ({"n_measurements": 0}, "n_measurements=0 is not valid; give an integer >= 1"),
         ({"n_measurements": 7.5}, "n_measurements=7.5 is not valid"),
+        ({"n_measurements": True}, "n_measurements=True is not valid"),
     ],
 )
 def test_impossible_numbers_of_measurements_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         GaussianMagnitude(**parameters).fit(np.ones((2, 4)))
+
+
+def test_a_matrix_has_whole_rows_and_columns():
+    with pytest.raises(ValueError, match="n_measurements=2.5 is not valid; give an integer >= 1"):
+        draw_gaussian_matrix(2.5, 3, is_complex=False)
+    with pytest.raises(ValueError, match="n_values=0 is not valid; give an integer >= 1"):
+        draw_gaussian_matrix(2, 0, is_complex=False)
+    with pytest.raises(ValueError, match="is_complex='no' is not valid; choose True or False"):
+        draw_gaussian_matrix(2, 3, is_complex="no")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_magnitudes_scale_with_the_objects(dtype, scale):
+    x = random_objects((6, 7), dtype)
+    magnitude = GaussianMagnitude(random_state=0).fit(x)
+    found = magnitude.transform((x * scale).astype(dtype))
+    np.testing.assert_allclose(found / scale, magnitude.transform(x), rtol=1e-3, atol=1e-6)
+
+
+def test_one_sample_is_measured_as_among_others_and_one_without_batch_axis_is_refused():
+    x = random_objects((6,), "float64")
+    magnitude = GaussianMagnitude(random_state=0).fit(x[:1])
+    np.testing.assert_allclose(magnitude.transform(x[:1]), magnitude.transform(x)[:1], rtol=1e-12)
+    with pytest.raises(ValueError, match="Reshape your data"):
+        magnitude.transform(x[0])
+
+
+def test_objects_without_a_value_are_refused():
+    x = np.ones((2, 4))
+    magnitude = GaussianMagnitude().fit(x)
+    x[1, 2] = np.nan
+    for function in (magnitude.transform, GaussianMagnitude().fit):
+        with pytest.raises(ValueError, match="NaN"):
+            function(x)
+        with pytest.raises(ValueError, match="NaN"):
+            function(torch.from_numpy(x))
 
 
 def test_objects_of_another_shape_are_refused():
@@ -147,7 +186,7 @@ def test_training_on_canonical_objects_beats_training_on_raw_ones(dtype):
     errors = {}
     for name, transformer in (("raw", "passthrough"), ("canonical", SymmetryCanonicalizer(None, None, "origin"))):
         network = PhaseRetrievalRegressor(
-            Perceptron, lr=3e-3, max_epochs=15, batch_size=64, device="cpu", random_state=0
+            Perceptron, lr=3e-3, max_epochs=25, batch_size=64, device="cpu", random_state=0
         )
         model = make_pipeline(GaussianMagnitude(random_state=0), SymmetryBreakingRegressor(network, transformer))
         predicted = model.fit(train, train).predict(test)

@@ -1,4 +1,4 @@
-"""What all data sets return, and where they live on disk."""
+"""Result of every data set, and the folder on disk that holds them."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ def as_bunch(objects, return_X_y, description, **more):
 
 
 def data_folder(data_home=None):
-    """Where data sets are kept: `data_home`, else the environment variable SKPR_DATA, else ~/skpr_data.
+    """Folder of the data sets: `data_home`, else the environment variable SKPR_DATA, else ~/skpr_data.
 
     Examples
     --------

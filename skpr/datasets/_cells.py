@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zipfile
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import find_objects, label
 
+from .._validation import check_count, check_flag, check_float_dtype, check_shape
 from ._base import as_bunch, data_folder
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def load_cells(
     shape: tuple[int, int] = (64, 64),
     *,
     data_home: FilePath | None = None,
-    min_area: float = 100,
+    min_area: int = 100,
     dtype: npt.DTypeLike = np.float32,
     return_X_y: bool = False,
 ) -> Any:
@@ -82,6 +82,7 @@ def load_cells(
     >>> train, test = next(GroupShuffleSplit(random_state=0).split(cells.data, groups=cells.image))  # doctest: +SKIP
     """
     shape, dtype = _checked(shape, min_area, dtype)
+    check_flag("return_X_y", return_X_y)
     nuclei, origins = [], []
     for index, (image, instances) in enumerate(zip(*_read(data_folder(data_home) / "cells" / _FILE), strict=True)):
         found = _nuclei(image.astype(np.float64), instances, shape, min_area)
@@ -120,7 +121,7 @@ def _background(image, instances, box):
 
 
 def _contrast(image, mask, background):
-    """What a nucleus adds to its background, or takes away where it is darker, at a peak of 1; `None` for nothing."""
+    """Contrast of a nucleus to its background, bright or dark, at a peak of 1; `None` for a nucleus without any."""
     excess = image - background
     if np.median(excess[mask]) < 0:
         excess = -excess
@@ -149,12 +150,5 @@ def _read(path):
 
 
 def _checked(shape, min_area, dtype):
-    if not (
-        isinstance(shape, (tuple, list)) and len(shape) == 2 and all(isinstance(n, Integral) and n > 0 for n in shape)
-    ):
-        raise ValueError(f"shape={shape!r} is not valid; give two sizes of at least 1 pixel")
-    if not isinstance(min_area, Integral) or min_area < 1:
-        raise ValueError(f"min_area={min_area!r} is not valid; give an integer >= 1")
-    if dtype is None or np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype={dtype!r} is not valid; choose numpy.float32 or numpy.float64")
-    return tuple(int(n) for n in shape), np.dtype(dtype)
+    check_count("min_area", min_area)
+    return check_shape("shape", shape, 2), check_float_dtype(dtype)

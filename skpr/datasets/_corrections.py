@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import fft, ndimage
 
-from .._arrays import check_choice
+from .._validation import check_choice
 
 CENTERS = "max", "mass"
 DEAD = 0.05  # of the flat field's median: pixels less sensitive than that are dead
@@ -118,6 +118,6 @@ def cut_around(patterns, center, sizes):
 
 
 def _largest_fast(center, size):
-    """Of the windows on the detector with `n // 2` pixels before the centre, the largest with factors 2, 3 and 5."""
+    """Largest window on the detector with `n // 2` pixels before the centre and only the factors 2, 3 and 5."""
     largest = min(2 * center + 1, 2 * (size - center), size)
     return next(n for n in range(largest, 0, -1) if fft.next_fast_len(n, real=True) == n)

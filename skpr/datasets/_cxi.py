@@ -42,11 +42,11 @@ def write_reconstruction(
         Real or complex; kept bit for bit.
     supports : array-like of bool, shape (n_samples, \*object_shape), optional
     magnitudes : array-like of shape (n_samples, \*fourier_shape), optional
-        What the objects were retrieved from, NaN where unmeasured, zero frequency in the middle.
+        Magnitudes that the objects were retrieved from, NaN where unmeasured, zero frequency in the middle.
     wavelength, distance : float, optional
         In metres.
     pixel_size : (float, float), optional
-        Of the detector along height and width, in metres.
+        Size of a detector pixel along height and width, in metres.
 
     Raises
     ------

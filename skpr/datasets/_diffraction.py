@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from .._arrays import check_choice
+from .._validation import check_choice
 from ..detector import Binning
 from ._corrections import beam_center, corrected, cut_around, summed, window_shape
 from ._hdf5 import opened_hdf5, read_hdf5
@@ -54,7 +54,7 @@ def read_diffraction(
     dataset : str, optional
         Name of the array in an HDF5 or npz file; needed where there are several. In CXI files the detector's data.
     frames : {"patterns", "volume", "sum"}, default="patterns"
-        What a stack of frames is: one pattern each; planes of one three-dimensional pattern, a rocking curve; or
+        Meaning of a stack of frames: one pattern each; planes of one three-dimensional pattern, a rocking curve; or
         exposures of one pattern, to be summed.
     mask : array-like of bool, shape (height, width), optional
         True where the detector measures nothing.
@@ -192,7 +192,7 @@ def _read_numpy(path, dataset):
 
 
 class _NoSuchDataset(ValueError):
-    """Of the arrays in a file none is meant, or it is not clear which."""
+    """None of the arrays in a file is meant, or it is not clear which."""
 
 
 def _chosen(path, dataset, names):

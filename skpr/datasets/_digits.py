@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
+from .._validation import check_count, check_flag
 from ._base import as_bunch
 
 
@@ -33,8 +34,8 @@ def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any
     >>> objects.shape, objects.dtype
     ((1797, 16, 16), dtype('float32'))
     """
-    if not isinstance(image_size, (int, np.integer)) or image_size < 8:
-        raise ValueError(f"image_size={image_size!r} is not valid; give an integer of at least 8")
+    image_size = check_count("image_size", image_size, low=8)
+    check_flag("return_X_y", return_X_y)
     digits = load_digits()
     factor = image_size / 8
     objects = zoom(digits.images / 16, (1, factor, factor), order=3, grid_mode=True, mode="grid-constant")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import check_choice
+from .._validation import check_choice, check_flag
 from ._base import as_bunch, data_folder
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def fetch_fashion_mnist(
     (10000, 28, 28)
     """
     check_choice("subset", subset, tuple(_FILES))
+    check_flag("download_if_missing", download_if_missing)
+    check_flag("return_X_y", return_X_y)
     name, archive_hash, content_hash = _FILES[subset]
     path = data_folder(data_home) / "fashion-mnist" / name
     if not path.exists():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .._validation import check_count, check_flag, check_float_dtype, check_number, check_shape
 from ._base import as_bunch
 
 if TYPE_CHECKING:
@@ -53,13 +53,12 @@ def make_crystals(
     >>> make_crystals(3, shape=(32, 32), max_phase=2.0, random_state=0).data.dtype
     dtype('complex64')
     """
-    shape = _checked_shape(n_samples, shape)
-    if not max_phase >= 0:
-        raise ValueError(f"max_phase={max_phase!r} is not valid; give radians >= 0")
+    shape, dtype = _checked(n_samples, shape, dtype, return_X_y)
+    max_phase = check_number("max_phase", max_phase, 0, noun="radians")
     rng = check_random_state(random_state)
     points = _pixel_coordinates(shape)
     objects = [_crystal(points, shape, max_phase, rng) for _ in range(n_samples)]
-    dtype = np.result_type(dtype, np.complex64) if max_phase > 0 else np.dtype(dtype)
+    dtype = np.result_type(dtype, np.complex64) if max_phase > 0 else dtype
     description = f"{n_samples} simulated crystals of shape {shape}, phases up to {max_phase} radians"
     return as_bunch(np.array(objects, dtype=dtype), return_X_y, description)
 
@@ -96,7 +95,7 @@ def make_cells(
     >>> make_cells(3, shape=(32, 32), random_state=0).data.shape
     (3, 32, 32)
     """
-    shape = _checked_shape(n_samples, shape)
+    shape, dtype = _checked(n_samples, shape, dtype, return_X_y)
     rng = check_random_state(random_state)
     points = _pixel_coordinates(shape)
     objects = np.array([_cell(points, shape, rng) for _ in range(n_samples)], dtype=dtype)
@@ -174,10 +173,7 @@ def _pixel_coordinates(shape):
     return np.stack(np.meshgrid(*(np.arange(n, dtype=float) for n in shape), indexing="ij"), axis=-1)
 
 
-def _checked_shape(n_samples, shape):
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(f"n_samples={n_samples!r} is not valid; give an integer >= 1")
-    shape = tuple(shape)
-    if not 1 <= len(shape) <= 3 or not all(isinstance(n, Integral) and n >= 8 for n in shape):
-        raise ValueError(f"shape={shape!r} is not valid; give one to three sizes of at least 8 pixels")
-    return tuple(int(n) for n in shape)
+def _checked(n_samples, shape, dtype, return_X_y):
+    check_count("n_samples", n_samples)
+    check_flag("return_X_y", return_X_y)
+    return check_shape("shape", shape, low=8), check_float_dtype(dtype)

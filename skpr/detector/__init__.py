@@ -1,4 +1,4 @@
-"""What a detector does to magnitudes: steps of a pipeline between the forward model and the retriever.
+"""Detector effects: steps of a pipeline between the forward model and the retriever.
 
 A detector counts photons: every step acts on intensities, squares of magnitudes, and returns magnitudes again. After
 :class:`PhotonNoise` a magnitude is the square root of a number of photons, which is the unit of the steps that follow

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._arrays import check_choice
-from .._tensors import space_axes
-from ..coherence import blur, coherence_transfer, covariance_of_widths
-from ._step import DetectorStep, is_range, one_an_axis, seeded_generator
+from .._tensors import space_axes, unit_scale
+from .._validation import check_count, check_flag, check_number
+from ..measurement import blur, coherence_transfer, covariance_of_widths
+from ._step import DetectorStep, is_number, is_range, lowest_and_highest, one_an_axis, seeded_generator
 
 if TYPE_CHECKING:
     from .._typing import Seed
+
+_MANY = 1e9  # counts beyond which Poisson numbers are drawn as normal ones: no generator of torch's goes far beyond
+_MOST = 1e60  # photons of a pattern whose magnitudes float32 still holds
+_WHOLE = 2.0**26  # square root of the largest counts that float64 tells from their neighbours, and some margin
 
 
 class PartialCoherence(DetectorStep):
@@ -45,11 +49,12 @@ class PartialCoherence(DetectorStep):
     def _act(self, magnitudes):
         widths = one_an_axis(self.width, magnitudes.ndim - 1)
         transfer = coherence_transfer(covariance_of_widths(widths), magnitudes.shape[1:], magnitudes)
-        return blur(magnitudes.square(), transfer).sqrt()
+        scale = unit_scale(magnitudes)
+        return blur((magnitudes * scale).square(), transfer).sqrt() / scale
 
     def _check_parameters(self, shape):
         widths = one_an_axis(self.width, len(shape))
-        if len(widths) != len(shape) or not all(isinstance(w, Real) and 0 <= w < math.inf for w in widths):
+        if len(widths) != len(shape) or not all(is_number(w, at_least=0) for w in widths):
             raise ValueError(f"width={self.width!r} is not valid; give Fourier pixels >= 0, or one such number an axis")
 
 
@@ -62,8 +67,8 @@ class PhotonNoise(DetectorStep):
     Parameters
     ----------
     n_photons : float, (float, float) or None, default=1e6
-        Expected photons of a pattern; a pair is drawn between, uniformly in the logarithm, for each pattern; None
-        takes intensities as the photons to expect.
+        Photons to expect per pattern, at most 1e60; with a pair, drawn for each pattern between the two, uniformly in
+        the logarithm; None takes intensities as the photons to expect.
     random_state : int, RandomState instance or None, default=None
         With an int every call draws the same noise.
 
@@ -85,21 +90,22 @@ class PhotonNoise(DetectorStep):
         rng = check_random_state(self.random_state)
         photons = np.full(len(X), np.nan)
         if self.n_photons is not None:
-            lowest, highest = np.broadcast_to(self.n_photons, 2)
+            lowest, highest = lowest_and_highest(self.n_photons)
             photons = np.exp(rng.uniform(np.log(lowest), np.log(highest), size=len(X)))
         return partial(self._act, generator=seeded_generator(rng, X)), (photons,)
 
     def _act(self, magnitudes, photons, generator):
         known = ~magnitudes.isnan()
-        seen = torch.where(known, magnitudes, 0.0)
-        expected = seen.square() if self.n_photons is None else _exposed(seen, photons)
-        return torch.where(known, torch.poisson(expected, generator=generator).sqrt(), torch.nan)
+        seen = torch.where(known, magnitudes, 0.0).double()
+        expected = seen if self.n_photons is None else _exposed(seen, photons)
+        counted = _counted(expected, generator).to(magnitudes.dtype)
+        return torch.where(known, counted, torch.nan)
 
     def _check_parameters(self, shape):
-        valid = self.n_photons is None or is_range(self.n_photons, Real, above=0)
-        if not valid:
+        if self.n_photons is not None and not is_range(self.n_photons, above=0, at_most=_MOST):
             raise ValueError(
-                f"n_photons={self.n_photons!r} is not valid; give a number > 0, a pair (lowest, highest) or None"
+                f"n_photons={self.n_photons!r} is not valid; give a number > 0, a pair (lowest, highest) or None; at "
+                f"most {_MOST:g}"
             )
 
 
@@ -130,14 +136,17 @@ class ReadoutNoise(DetectorStep):
         return partial(self._act, generator=seeded_generator(check_random_state(self.random_state), X)), ()
 
     def _act(self, magnitudes, generator):
-        like = {"dtype": magnitudes.dtype, "device": magnitudes.device}
-        # torch draws normal numbers in blocks: pattern by pattern, they do not depend on how the batch is cut
-        noise = torch.stack([torch.randn(pattern.shape, generator=generator, **like) for pattern in magnitudes])
-        return (magnitudes.square() + self.sigma * noise).clamp_min(0).sqrt()
+        sigma = float(self.sigma)
+        if sigma == 0:
+            return magnitudes
+        noise = _normal(magnitudes, generator).double()
+        wide = magnitudes.double()
+        read = (wide.square() + sigma * noise).clamp_min(0).sqrt()
+        # where squares overflow, noise of any possible width is far below the rounding of the magnitude
+        return torch.where(read.isinf(), wide, read).to(magnitudes.dtype)
 
     def _check_parameters(self, shape):
-        if not isinstance(self.sigma, Real) or not 0 <= self.sigma < math.inf:
-            raise ValueError(f"sigma={self.sigma!r} is not valid; give counts >= 0")
+        check_number("sigma", self.sigma, 0, noun="counts")
 
 
 class Saturation(DetectorStep):
@@ -162,15 +171,15 @@ class Saturation(DetectorStep):
         self.unmeasured = unmeasured
 
     def _act(self, magnitudes):
-        limit = float(self.limit) ** 0.5
+        limit = min(float(self.limit) ** 0.5, torch.finfo(magnitudes.dtype).max)
         if not self.unmeasured:
             return magnitudes.clamp_max(limit)
         return torch.where(magnitudes > limit, torch.nan, magnitudes)
 
     def _check_parameters(self, shape):
-        if not isinstance(self.limit, Real) or not self.limit > 0:
-            raise ValueError(f"limit={self.limit!r} is not valid; give counts > 0")
-        check_choice("unmeasured", self.unmeasured, (True, False))
+        if not (isinstance(self.limit, Real) and self.limit == math.inf):
+            check_number("limit", self.limit, 0, closed="neither", noun="counts")
+        check_flag("unmeasured", self.unmeasured)
 
 
 class Quantization(DetectorStep):
@@ -181,7 +190,7 @@ class Quantization(DetectorStep):
     gain : float, default=1.0
         Counts a step.
     n_bits : int, optional
-        Of the converter, which reads at most `2**n_bits - 1` steps; any number if not given.
+        Bits of the converter, which reads at most `2**n_bits - 1` steps; any number if not given.
 
     Examples
     --------
@@ -195,24 +204,54 @@ class Quantization(DetectorStep):
         self.n_bits = n_bits
 
     def _act(self, magnitudes):
-        steps = (magnitudes.square() / self.gain).round()
+        wide = magnitudes.double()
+        gain = float(self.gain)
+        steps = (wide / math.sqrt(gain)).square()
+        # beyond 2**52 steps float64 knows no fractions of one: readings are the magnitudes themselves
+        read = torch.where(steps < 2.0**52, ((wide.square() / gain).round() * gain).sqrt(), wide)
         if self.n_bits is not None:
-            steps = steps.clamp_max(2**self.n_bits - 1)
-        return (steps * self.gain).sqrt()
+            last = 2.0 ** min(int(self.n_bits), 1000) - 1
+            read = torch.where(steps < last, read, math.sqrt(last) * math.sqrt(gain))
+        return torch.where(wide.isnan(), wide, read).to(magnitudes.dtype)
 
     def _check_parameters(self, shape):
-        if not isinstance(self.gain, Real) or not 0 < self.gain < math.inf:
-            raise ValueError(f"gain={self.gain!r} is not valid; give counts > 0")
-        if self.n_bits is not None and not (isinstance(self.n_bits, Integral) and self.n_bits >= 1):
-            raise ValueError(f"n_bits={self.n_bits!r} is not valid; give an integer >= 1 or None")
+        check_number("gain", self.gain, 0, closed="neither", noun="counts")
+        check_count("n_bits", self.n_bits, optional=True)
 
 
 def _exposed(magnitudes, photons):
-    """Photons to expect of each pixel, of so many a pattern; a dark pattern stays dark."""
+    """Square roots of the photons to expect of each pixel, of so many a pattern; a dark pattern stays dark."""
     axes = space_axes(magnitudes)
     # squares of relative magnitudes neither overflow nor vanish, whatever the unit of the objects
     peaks = magnitudes.amax(dim=axes, keepdim=True)
-    shares = (magnitudes / torch.where(peaks > 0, peaks, 1.0)).square()
-    totals = shares.sum(dim=axes, keepdim=True)
+    shares = magnitudes / torch.where(peaks > 0, peaks, 1.0)
+    totals = shares.square().sum(dim=axes, keepdim=True)
     photons = photons.to(shares.device, shares.dtype).view(totals.shape)
-    return shares * (photons / torch.where(totals > 0, totals, 1.0))
+    return shares * (photons / torch.where(totals > 0, totals, 1.0)).sqrt()
+
+
+def _counted(expected, generator):
+    """Square roots of Poisson numbers, of the square roots of their expectations, in float64."""
+    many = expected > math.sqrt(_MANY)
+    if not many.any():
+        return torch.poisson(expected.square(), generator=generator).sqrt()
+    # pattern by pattern, draws do not depend on how the batch is cut
+    return torch.stack([_counted_one(pattern, generator) for pattern in expected])
+
+
+def _counted_one(expected, generator):
+    many = expected > math.sqrt(_MANY)
+    few = torch.poisson(torch.where(many, 0.0, expected).square(), generator=generator).sqrt()
+    if not many.any():
+        return few
+    noise = torch.randn(expected.shape, generator=generator, dtype=expected.dtype, device=expected.device)
+    # sqrt(n + sqrt(n) z), of which no part overflows
+    counted = expected * (1 + noise / torch.where(many, expected, 1.0)).clamp_min(0).sqrt()
+    counted = torch.where(counted < _WHOLE, counted.square().round().sqrt(), counted)
+    return torch.where(many, counted, few)
+
+
+def _normal(magnitudes, generator):
+    """Normal numbers for each pixel; torch draws them in blocks: pattern by pattern, they do not depend on the cut."""
+    like = {"dtype": magnitudes.dtype, "device": magnitudes.device}
+    return torch.stack([torch.randn(pattern.shape, generator=generator, **like) for pattern in magnitudes])

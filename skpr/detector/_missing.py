@@ -1,17 +1,18 @@
-"""What is not measured: beam stops, gaps and dead pixels."""
+"""Missing pixels: beam stops, gaps and dead pixels."""
 
 from __future__ import annotations
 
+import math
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._arrays import check_choice
-from ._step import DetectorStep, is_range, seeded_generator
+from .._validation import check_choice, check_count, check_flag, check_number
+from ._step import DetectorStep, is_range, lowest_and_highest, seeded_generator
 
 if TYPE_CHECKING:
     from .._typing import Seed
@@ -51,7 +52,7 @@ class BeamStop(DetectorStep):
 
     def _drawn(self, X):
         rng = check_random_state(self.random_state)
-        smallest, largest = np.broadcast_to(self.size, 2)
+        smallest, largest = lowest_and_highest(self.size)
         sizes = rng.randint(smallest, largest + 1, size=len(X))
         offsets = rng.randint(-self.offset, self.offset + 1, size=(len(X), X.ndim - 1))
         return self._act, (sizes, offsets)
@@ -73,9 +74,13 @@ class BeamStop(DetectorStep):
             raise ValueError(
                 f"size={self.size!r} is not valid; give an integer >= 0 or a pair (smallest, largest) of them"
             )
-        if not isinstance(self.offset, Integral) or self.offset < 0:
-            raise ValueError(f"offset={self.offset!r} is not valid; give an integer >= 0")
+        check_count("offset", self.offset, low=0)
         check_choice("shape", self.shape, ("square", "disk"))
+        check_flag("centered", self.centered)
+        largest = torch.tensor([lowest_and_highest(self.size)[1]])
+        seen = self._act(torch.ones(1, *shape), largest, torch.zeros(1, len(shape), dtype=torch.int64))
+        if math.prod(shape) > 1 and seen.isnan().all():
+            raise ValueError(f"size={self.size!r} is not valid; it hides every pixel of patterns of shape {shape}")
 
 
 class MissingPixels(DetectorStep):
@@ -84,7 +89,7 @@ class MissingPixels(DetectorStep):
     Parameters
     ----------
     mask : array-like of bool, shape fourier_shape, optional
-        True where every pattern is unmeasured.
+        True where every pattern is unmeasured; 1 and 0 stand for True and False.
     fraction : float, default=0.0
         Share of pixels that are unmeasured besides, drawn for each pattern; also a way to hold pixels out.
     random_state : int, RandomState instance or None, default=None
@@ -105,22 +110,45 @@ class MissingPixels(DetectorStep):
         self.random_state = random_state
 
     def _drawn(self, X):
-        return partial(self._act, generator=seeded_generator(check_random_state(self.random_state), X)), ()
+        generator = seeded_generator(check_random_state(self.random_state), X)
+        mask = None if self.mask is None else torch.from_numpy(_checked_mask(self.mask, self.fourier_shape_))
+        return partial(self._act, mask=mask, generator=generator), ()
 
-    def _act(self, magnitudes, generator):
-        if self.mask is not None:
-            mask = torch.as_tensor(np.asarray(self.mask, dtype=bool), device=magnitudes.device)
-            magnitudes = torch.where(mask, torch.nan, magnitudes)
+    def _act(self, magnitudes, mask, generator):
+        if mask is not None:
+            magnitudes = torch.where(mask.to(magnitudes.device), torch.nan, magnitudes)
         if self.fraction > 0:
             draws = torch.rand(magnitudes.shape, generator=generator, device=magnitudes.device)
             magnitudes = torch.where(draws < self.fraction, torch.nan, magnitudes)
         return magnitudes
 
     def _check_parameters(self, shape):
-        if self.mask is not None and np.shape(self.mask) != shape:
-            raise ValueError(f"mask has shape {np.shape(self.mask)}; give one bool a pixel, of shape {shape}")
-        if not isinstance(self.fraction, Real) or not 0 <= self.fraction < 1:
-            raise ValueError(f"fraction={self.fraction!r} is not valid; give a number with 0 <= fraction < 1")
+        if self.mask is not None:
+            _checked_mask(self.mask, shape)
+        check_number("fraction", self.fraction, 0, 1, closed="left")
+
+
+def _checked_mask(mask, shape):
+    """A mask as bool, from True and False or 1 and 0, of the shape of a pattern and not True everywhere."""
+    mask = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else _as_array(mask, shape)
+    if mask.shape != tuple(shape):
+        raise ValueError(f"mask has shape {mask.shape}; give one bool a pixel, of shape {shape}")
+    if mask.dtype.kind not in "biuf":
+        raise ValueError(f"mask is {mask.dtype}; give one bool a pixel, True where unmeasured")
+    neither = ~np.isin(mask, (0, 1))
+    if neither.any():
+        raise ValueError(f"mask holds {mask[neither][0]:g}; give one bool a pixel, True where unmeasured")
+    mask = mask.astype(bool)
+    if mask.all():
+        raise ValueError("mask is True everywhere: no pixel is measured; True marks what is unmeasured, give ~mask")
+    return mask
+
+
+def _as_array(mask, shape):
+    try:
+        return np.asarray(mask)
+    except ValueError as error:
+        raise ValueError(f"mask is not a rectangular array; give one bool a pixel, of shape {shape}") from error
 
 
 def _distances(magnitudes, offsets, centered):

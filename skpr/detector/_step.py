@@ -1,25 +1,29 @@
-"""What the steps share: validation, chunks, tags, and how parameters are read."""
+"""Base of all steps: validation, chunks, tags and the reading of parameters."""
 
 from __future__ import annotations
 
+import copy
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_fitted_magnitudes
-from .._lazy import LazyBatch, map_batch, summary_of
+from .._arrays import inspect_fitted_magnitudes
+from .._base import BatchTransformer
+from .._lazy import LazyBatch, map_batch
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
 
 
-class DetectorStep(TransformerMixin, BaseEstimator):
+class DetectorStep(BatchTransformer):
     """A transformer of magnitudes; what it does to a chunk of them is its method `_act`."""
 
+    _shape_attribute = _fitted_attribute = "fourier_shape_"
     _accepts_nan = True
     _draws_pixels = False
 
@@ -42,7 +46,8 @@ class DetectorStep(TransformerMixin, BaseEstimator):
             For a parameter that is not valid, or negative or infinite magnitudes.
         """
         X = self._checked(X, reset=True)
-        self._check_parameters(tuple(X.shape[1:]))
+        self._check_parameters(self.fourier_shape_)
+        check_random_state(getattr(self, "random_state", None))
         return self
 
     def transform(self, X: Batch) -> Any:
@@ -56,8 +61,14 @@ class DetectorStep(TransformerMixin, BaseEstimator):
         -------
         ndarray or torch.Tensor of shape (n_samples, \*fourier_shape)
             In the precision of `X`; of another shape after :class:`Binning` and :class:`Cropping`.
+
+        Raises
+        ------
+        ValueError
+            For a parameter that is not valid, negative or infinite magnitudes, or another shape than fitted.
         """
         check_is_fitted(self)
+        self._check_parameters(self.fourier_shape_)
         if self._draws_pixels and isinstance(X, np.memmap):
             X = np.asarray(X)
         X = self._checked(X, reset=False)
@@ -66,7 +77,8 @@ class DetectorStep(TransformerMixin, BaseEstimator):
                 f"{type(self).__name__} draws every pixel anew: {X!r} would be another one each time it is read; give "
                 "this step to the regressor as detector=..., or transform an array in memory"
             )
-        action, draws = self._drawn(X)
+        # of a copy: what a LazyBatch is to be read with must not change with this step's parameters
+        action, draws = copy.copy(self)._drawn(X)
         return map_batch(action, X, *draws)
 
     def _drawn(self, X):
@@ -74,23 +86,17 @@ class DetectorStep(TransformerMixin, BaseEstimator):
         return self._act, ()
 
     def _checked(self, X, reset):
-        X = check_fitted_magnitudes(self, X, reset=reset)
-        if not self._accepts_nan and summary_of(X).n_nan:
+        X, facts = inspect_fitted_magnitudes(self, X, reset=reset)
+        if not self._accepts_nan and facts.n_nan:
             raise ValueError(
                 f"Input X contains NaN: {type(self).__name__} mixes neighbouring pixels; hide pixels in a later step"
             )
         return X
 
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "fourier_shape_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
         tags.input_tags.positive_only = True
         tags.input_tags.allow_nan = self._accepts_nan
-        tags.non_deterministic = getattr(self, "random_state", 0) is None
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 
@@ -100,14 +106,31 @@ def seeded_generator(rng, X):
     return torch.Generator(device=device).manual_seed(int(rng.randint(2**31 - 1)))
 
 
+def entries(value):
+    """Entries of a list, tuple or one-dimensional array; None for anything else."""
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return tuple(value.tolist())
+    return tuple(value) if isinstance(value, list | tuple) else None
+
+
 def one_an_axis(value, n_axes):
-    return tuple(value) if isinstance(value, list | tuple) else (value,) * n_axes
+    """One value for each axis, given for all or for each."""
+    return entries(value) or (value,) * n_axes
 
 
-def is_range(value, kind, above=None, at_least=None):
-    """Whether a value is a number, or a pair of them in order, within its bound."""
-    pair = tuple(value) if isinstance(value, list | tuple) else (value, value)
-    numbers = all(isinstance(v, kind) and not isinstance(v, bool) and math.isfinite(v) for v in pair)
-    if len(pair) != 2 or not numbers or pair[0] > pair[1]:
+def is_number(value, kind=Real, *, above=None, at_least=None, at_most=math.inf):
+    """Whether a value is a finite number within bounds; booleans are none."""
+    if not isinstance(value, kind) or isinstance(value, bool) or not abs(value) < math.inf:
         return False
-    return pair[0] > above if above is not None else pair[0] >= at_least
+    return (value > above if above is not None else value >= at_least) and value <= at_most
+
+
+def is_range(value, kind=Real, **bounds):
+    """Whether a value is a number, or a pair of them in order, within bounds."""
+    pair = entries(value) or (value, value)
+    return len(pair) == 2 and all(is_number(v, kind, **bounds) for v in pair) and pair[0] <= pair[1]
+
+
+def lowest_and_highest(value):
+    """Ends of a range; both are the value where it is one number."""
+    return entries(value) or (value, value)

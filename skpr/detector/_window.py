@@ -1,12 +1,13 @@
-"""What is done with the frame: cropping and binning about zero frequency."""
+"""Windows on the frame: cropping and binning about zero frequency."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from operator import itemgetter
 from typing import Any
 
-from ._step import DetectorStep, one_an_axis
+from .._tensors import unit_scale
+from .._validation import check_shape
+from ._step import DetectorStep
 
 
 class Cropping(DetectorStep):
@@ -15,7 +16,7 @@ class Cropping(DetectorStep):
     Parameters
     ----------
     shape : int or tuple of int
-        What is left, along all axes or along each; an axis shorter than that stays as it is.
+        Size of the window, along all axes or along each; an axis shorter than that stays as it is.
 
     Examples
     --------
@@ -28,7 +29,7 @@ class Cropping(DetectorStep):
         self.shape = shape
 
     def _act(self, magnitudes):
-        sizes = one_an_axis(self.shape, magnitudes.ndim - 1)
+        sizes = check_shape("shape", self.shape, magnitudes.ndim - 1)
         inside = [
             slice(max(0, m // 2 - n // 2), max(0, m // 2 - n // 2) + n)
             for m, n in zip(magnitudes.shape[1:], sizes, strict=True)
@@ -36,9 +37,7 @@ class Cropping(DetectorStep):
         return magnitudes[(slice(None), *inside)]
 
     def _check_parameters(self, shape):
-        sizes = one_an_axis(self.shape, len(shape))
-        if len(sizes) != len(shape) or not all(isinstance(n, Integral) and n >= 1 for n in sizes):
-            raise ValueError(f"shape={self.shape!r} is not valid; give an integer >= 1, or one for each of {shape}")
+        check_shape("shape", self.shape, len(shape))
 
 
 class Binning(DetectorStep):
@@ -65,21 +64,19 @@ class Binning(DetectorStep):
         self.factor = factor
 
     def _act(self, magnitudes):
-        intensities = magnitudes.square()
-        for axis, factor in enumerate(one_an_axis(self.factor, magnitudes.ndim - 1), start=1):
+        # in float64 and relative to the largest magnitude, no square overflows, and none that matters vanishes
+        scale = unit_scale(magnitudes.nan_to_num(0.0)).double()
+        intensities = (magnitudes.double() * scale).square()
+        for axis, factor in enumerate(check_shape("factor", self.factor, magnitudes.ndim - 1), start=1):
             first, n_blocks = blocks_of(magnitudes.shape[axis], factor)
             inside = intensities.narrow(axis, first, n_blocks * factor)
             intensities = inside.unflatten(axis, (n_blocks, factor)).sum(dim=axis + 1)
-        return intensities.sqrt()
+        return (intensities.sqrt() / scale).to(magnitudes.dtype)
 
     def _check_parameters(self, shape):
-        factors = one_an_axis(self.factor, len(shape))
-        valid = len(factors) == len(shape) and all(isinstance(f, Integral) and f >= 1 for f in factors)
-        if not valid or any(blocks_of(m, f)[1] < 1 for m, f in zip(shape, factors, strict=True)):
-            raise ValueError(
-                f"factor={self.factor!r} is not valid; give an integer >= 1, or one an axis, that leaves a block of "
-                f"patterns of shape {shape}"
-            )
+        factors = check_shape("factor", self.factor, len(shape))
+        if any(blocks_of(m, f)[1] < 1 for m, f in zip(shape, factors, strict=True)):
+            raise ValueError(f"factor={self.factor!r} is not valid; it leaves no block of patterns of shape {shape}")
 
 
 def blocks_of(size, factor):

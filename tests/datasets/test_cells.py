@@ -108,7 +108,8 @@ def test_every_nucleus_knows_its_image(save):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shape": 64}, "shape=64 is not valid; give two sizes of at least 1 pixel"),
+        ({"shape": "64"}, "shape='64' is not valid; give an integer >= 1, or one for each of 2 axes"),
+        ({"shape": (64.5, 64)}, r"shape=\(64.5, 64\) is not valid; give an integer >= 1"),
         ({"shape": (64, 0)}, r"shape=\(64, 0\) is not valid"),
         ({"min_area": 0}, "min_area=0 is not valid; give an integer >= 1"),
         ({"min_area": 2.5}, "min_area=2.5 is not valid"),

@@ -12,6 +12,7 @@ from skpr.datasets._fashion_mnist import read_idx_images
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 CONTENT = struct.pack(">4I", 2051, 2, 3, 4) + IMAGES.tobytes()
+CUT_OFF = gzip.compress(CONTENT, mtime=0)[:-12]
 
 
 def written(path, content, compressed=True):
@@ -28,11 +29,12 @@ def test_idx_files_are_read(tmp_path):
     ("content", "compressed", "message"),
     [
         (CONTENT, False, "cannot be read as a gzip file"),
-        (gzip.compress(CONTENT)[:-12], False, "cannot be read as a gzip file"),
+        (CUT_OFF, False, "cannot be read as a gzip file"),
         (b"short", True, "holds 5 bytes, too few for an idx header"),
         (CONTENT[:-1], True, "holds 39 bytes, not 2 images of 3 x 4 pixels"),
         (b"\0" * 40, True, "is no idx3-ubyte file of images: it begins with 0"),
     ],
+    ids=["plain", "cut off", "no header", "one byte short", "no images"],
 )
 def test_damaged_files_are_refused(tmp_path, content, compressed, message):
     with pytest.raises(OSError, match=message):

@@ -58,8 +58,14 @@ def test_cells_have_a_nucleus_denser_than_their_body():
     ("arguments", "message"),
     [
         ({"n_samples": 0}, "n_samples=0 is not valid; give an integer >= 1"),
-        ({"shape": (4, 64)}, r"shape=\(4, 64\) is not valid; give one to three sizes of at least 8 pixels"),
-        ({"shape": (8, 8, 8, 8)}, "give one to three sizes"),
+        ({"shape": (4, 64)}, r"shape=\(4, 64\) is not valid; give one to three integers >= 8"),
+        ({"shape": (8, 8, 8, 8)}, "give one to three integers"),
+        ({"shape": 16}, r"shape=16 is not valid; give one to three integers >= 8, \(16, 16\) for two axes"),
+        ({"shape": (16.0, 16)}, r"shape=\(16.0, 16\) is not valid; give one to three integers"),
+        ({"n_samples": 10.0}, "n_samples=10.0 is not valid; give an integer >= 1"),
+        ({"return_X_y": "no"}, "return_X_y='no' is not valid; choose True or False"),
+        ({"dtype": "int32"}, "dtype='int32' is not valid; choose numpy.float32 or numpy.float64"),
+        ({"dtype": complex}, "dtype=<class 'complex'> is not valid; choose numpy.float32 or numpy.float64"),
     ],
 )
 def test_bad_arguments_are_named(make, arguments, message):
@@ -67,6 +73,14 @@ def test_bad_arguments_are_named(make, arguments, message):
         make(**arguments)
 
 
-def test_negative_phases_are_named():
-    with pytest.raises(ValueError, match="max_phase=-1 is not valid; give radians >= 0"):
-        make_crystals(1, max_phase=-1)
+@pytest.mark.parametrize("max_phase", [-1, np.inf, np.nan, True, "2"])
+def test_phases_that_are_no_angles_are_named(max_phase):
+    with pytest.raises(ValueError, match=f"max_phase={max_phase!r} is not valid; give radians >= 0"):
+        make_crystals(1, max_phase=max_phase)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("shape", [(8,), (8, 8), (9, 40), (8, 8, 9)])
+def test_no_object_is_empty_however_small_its_frame(make, shape):
+    objects = make(200, shape=np.array(shape), random_state=0).data
+    assert (np.abs(objects).max(axis=tuple(range(1, objects.ndim))) > 0).all()
