@@ -5,35 +5,49 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 
-from .._arrays import check_batch
-from ..metrics import phase_retrieval_transfer_function, relative_error
-from ..symmetry import flip, register
+from .._arrays import check_batch, check_non_negative, check_some_measured
+from .._validation import check_boundary, check_flag, check_number
+from ..measurement import Grid, boundary_of
+from ..metrics import fourier_error, phase_retrieval_transfer_function, relative_error
+from ..symmetry import register
+from ._agreement import agreement, misfits
+from ._subpixel import registered_finely
 
 if TYPE_CHECKING:
-    from .._typing import Batch
+    from .._typing import Batch, Boundary
 
-STEPS_PER_PIXEL = 20
+SAME = 0.5  # Fourier error of objects that plainly have these magnitudes
 
 
 class Combination(NamedTuple):
-    r"""What :func:`combine_reconstructions` found.
+    r"""Result of :func:`combine_reconstructions`.
 
     Attributes
     ----------
     object : ndarray of shape object_shape
         Mean of the consistent reconstructions, registered.
     registered : ndarray of shape (n_reconstructions, \*object_shape)
-        All of them, registered to the best one.
+        All reconstructions, registered to the best one.
     correlations : ndarray of shape (n_reconstructions,)
         Modulus of the normalised correlation of each with the best one after registration; 1 for itself.
     consistent : ndarray of shape (n_reconstructions,), bool
-        Those with a correlation of at least `min_correlation`.
+        Which have a correlation of at least `min_correlation`.
     frequencies, transfer_function : ndarray of shape (n_rings,), or None
-        PRTF of the consistent ones; frequencies in cycles per pixel. `None` without magnitudes.
+        PRTF of all reconstructions that finished, see :func:`skpr.metrics.phase_retrieval_transfer_function`, NaN where
+        a ring has too few counts; frequencies in cycles per pixel. None without magnitudes.
     resolution : float or None
-        Half period, in pixels, at which the PRTF beyond zero frequency first falls below 1/e; 1, one pixel, where it
-        never does.
+        Half period, in pixels, down to which the reconstructions agree; 1, one pixel, where they do at every
+        frequency. NaN where nothing can be said, see `reason`. None without magnitudes.
+    reason : str
+        Why `resolution` is NaN; empty where it is a number.
+    floor : ndarray of shape (n_rings,), or None
+        Value that the PRTF of a resolved ring exceeds. It is the larger of two: what phases as reproducible as 1/e, the
+        usual cut-off, give for `n` reconstructions, `sqrt(1/e^2 + (1 - 1/e^2) / n)`; and what unrelated objects reach,
+        plus four standard deviations, with which the mean over five rings is compared.
+    consistent_transfer_function : ndarray of shape (n_rings,), or None
+        PRTF of the consistent reconstructions alone. Having been selected for their agreement, they agree.
 
     Examples
     --------
@@ -52,6 +66,9 @@ class Combination(NamedTuple):
     frequencies: Any
     transfer_function: Any
     resolution: Any
+    reason: str = ""
+    floor: Any = None
+    consistent_transfer_function: Any = None
 
 
 def combine_reconstructions(
@@ -61,28 +78,37 @@ def combine_reconstructions(
     errors: Any = None,
     min_correlation: float = 0.95,
     subpixel: bool = False,
-    boundary: str = "zero",
+    boundary: Boundary | None = None,
     centered: bool = True,
 ) -> Combination:
-    r"""Register reconstructions of one pattern modulo symmetries, and average the consistent ones.
+    r"""Register reconstructions of one pattern modulo symmetries, average the consistent ones, and judge the agreement.
 
-    Independent runs end on different members of the orbit; registered to the one with the smallest error, what they
-    agree on is what the data determine (Shapiro et al., 2005; Chapman et al., 2006).
+    Independent runs end on different members of the orbit. Registered to the one with the smallest error, what they
+    agree on is what the data determine (Shapiro et al., 2005; Chapman et al., 2006). Agreement is evidence only where
+    it is more than chance. The resolution is therefore that of all runs, not of those that were selected for their
+    agreement. It must exceed what registration alone brings about between unrelated objects, and it ends at the first
+    ring without counts. Runs that do not explain the pattern, or of which no more than half agree, have none.
+
+    Runs on the same counts also agree on their noise. The correlation of reconstructions from two halves of the counts
+    does not have this weakness: see :func:`skpr.metrics.split_counts`.
 
     Parameters
     ----------
     objects : array-like of shape (n_reconstructions, \*object_shape)
-        Reconstructions of one pattern, `retrieval.starts[0]` for instance.
+        Reconstructions of one pattern from different starts, `retrieval.starts[0]` for instance.
     magnitudes : array-like of shape fourier_shape, optional
         The pattern, for PRTF and resolution; NaN where unmeasured.
     errors : array-like of shape (n_reconstructions,), optional
-        Fourier errors: the smallest is the reference. The one that agrees best with all others if not given.
+        Fourier errors: the smallest is the reference; NaN is a run that did not finish and is left out. If not
+        given, they are computed from `magnitudes`; without these, the one that agrees best with all others is the
+        reference.
     min_correlation : float, default=0.95
         Agreement with the reference that makes a reconstruction consistent.
     subpixel : bool, default=False
         Whether to bring fractions of a pixel together, too: a support has room for an object between pixels, and so
         do the magnitudes. Found to 1/20 pixel on the correlation's peak (Guizar-Sicairos, Thurman and Fienup, 2008).
-    boundary : {"zero", "circular"}, default="zero"
+    boundary : {"zero", "circular"} or sequence of these with one entry per axis, optional
+        Boundary of shifts; by default that of the shapes of objects and magnitudes, "zero" without magnitudes.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
 
@@ -93,7 +119,8 @@ def combine_reconstructions(
     Raises
     ------
     ValueError
-        For shapes that do not fit, errors that are all NaN, or a `min_correlation` outside 0 to 1.
+        For shapes that do not fit, more than one pattern, errors that are negative or all NaN, or a `min_correlation`
+        outside 0 to 1.
 
     Examples
     --------
@@ -103,68 +130,117 @@ def combine_reconstructions(
     >>> found.object, found.consistent
     (array([0., 1., 2., 0.]), array([ True,  True, False]))
     """
-    objects = np.asarray(check_batch(objects, name="objects"))
-    if not 0 <= min_correlation <= 1:
-        raise ValueError(f"min_correlation={min_correlation!r} is not valid; give a number from 0 to 1")
-    if errors is None:
-        reference = int(np.argmax([_correlations(objects, one, boundary).mean() for one in objects]))
-    else:
-        errors = np.asarray(errors, dtype=float)
-        if errors.shape != (len(objects),) or np.isnan(errors).all():
-            raise ValueError(f"errors={errors!r} do not fit {len(objects)} reconstructions; give one number for each")
-        reference = int(np.nanargmin(errors))
-    registered = (_registered_finely if subpixel else _registered)(objects, objects[reference], boundary)
-    correlations = _correlations(registered, registered[reference], boundary)
-    consistent = correlations >= min_correlation
-    consistent[reference] = True
-    frequencies = transfer = resolution = None
+    if hasattr(objects, "starts"):
+        raise TypeError("objects is a Retrieval; pass the starts of one pattern, such as retrieval.starts[0]")
+    objects = _as_array(check_batch(objects, name="objects"))
+    min_correlation = check_number("min_correlation", min_correlation, 0, 1)
+    subpixel, centered = check_flag("subpixel", subpixel), check_flag("centered", centered)
     if magnitudes is not None:
-        frequencies, transfer = phase_retrieval_transfer_function(magnitudes, registered[consistent], centered=centered)
-        below = np.flatnonzero(transfer[1:] < np.exp(-1))
-        resolution = max(1.0, float(0.5 / frequencies[1:][below[0]])) if len(below) else 1.0
+        magnitudes = _one_pattern(magnitudes, objects, centered)
+    if boundary is None:
+        boundary = "zero" if magnitudes is None else boundary_of(objects.shape[1:], magnitudes.shape)
+    boundary = check_boundary(boundary, objects.ndim - 1)
+    if errors is None and magnitudes is not None and objects.any():
+        empty = ~objects.reshape(len(objects), -1).any(axis=1)  # a start that was interrupted is zero everywhere
+        errors = np.where(empty, np.nan, misfits(magnitudes, objects, centered))
+    finished, reference = _finished_and_best(objects, errors, boundary)
+    registered = _registered(objects, objects[reference], boundary, subpixel)
+    correlations = _correlations(registered, registered[reference], boundary)
+    consistent = (correlations >= min_correlation) & finished
+    consistent[reference] = True
+    mean = registered[consistent].mean(axis=0, dtype=np.result_type(objects.dtype, np.float64)).astype(objects.dtype)
+    if magnitudes is None:
+        return Combination(mean, registered, correlations, consistent, None, None, None)
+    runs = _times_power(registered[finished], -_exponent(registered))
+    judged = agreement(magnitudes, runs, int(finished[:reference].sum()), boundary, centered)
+    selected = phase_retrieval_transfer_function(magnitudes, registered[consistent], centered=centered)[1]
     return Combination(
-        registered[consistent].mean(axis=0), registered, correlations, consistent, frequencies, transfer, resolution
+        mean,
+        registered,
+        correlations,
+        consistent,
+        judged.frequencies,
+        judged.transfer_function,
+        judged.resolution,
+        judged.reason,
+        judged.floor,
+        selected,
     )
 
 
-def _registered(objects, reference, boundary, **symmetries):
-    """Objects moved onto the reference by whole pixels; the sign of real ones is a symmetry too."""
-    return register(objects, reference[None], phase=True, boundary=boundary, **symmetries)[0]
+def _as_array(batch):
+    return batch.detach().cpu().resolve_conj().numpy() if isinstance(batch, torch.Tensor) else np.asarray(batch)
 
 
-def _registered_finely(objects, reference, boundary):
-    """Objects moved onto the reference by fractions of a pixel.
+def _one_pattern(magnitudes, objects, centered):
+    """Return the checked pattern; refuse several, and one that does not fit the objects."""
+    pattern = _as_array(magnitudes)
+    several = (
+        f"magnitudes have shape {pattern.shape} and objects {objects.shape}; give one pattern and its "
+        "reconstructions, such as magnitudes[0] and retrieval.starts[0]"
+    )
+    if pattern.ndim != objects.ndim - 1:
+        raise ValueError(several)
+    Grid(objects.shape[1:], pattern.shape, centered)
+    checks = {"name": "magnitudes", "allow_complex": False, "ensure_all_finite": "allow-nan"}
+    pattern = _as_array(check_batch(pattern[None], **checks))
+    check_non_negative(pattern, "combine_reconstructions")
+    check_some_measured(pattern)
+    pattern = pattern[0]
+    # n patterns of n samples with some starts each are, by their shapes, one pattern of volumes
+    if pattern.ndim > 1 and len(pattern) == len(objects) and _are_pairs(pattern, objects[:, 0], centered):
+        raise ValueError(several)
+    return pattern
 
-    Which way up they are is decided last: of an object that is nearly its own flip, whole pixels may choose wrongly.
-    """
-    candidates = []
-    for upright in (objects, flip(objects)):
-        coarse = _registered(upright, reference, boundary, flip=False)
-        candidates.append(np.stack([_moved_by_fraction(one, reference, boundary) for one in coarse]))
-    axes = tuple(range(1, objects.ndim))
-    distances = [(np.abs(candidate - reference) ** 2).sum(axis=axes, keepdims=True) for candidate in candidates]
-    return np.where(distances[1] < distances[0], candidates[1], candidates[0])
+
+def _are_pairs(magnitudes, objects, centered):
+    """Whether magnitudes are plainly those of the objects, one by one."""
+    measured = ~np.isnan(magnitudes).reshape(len(magnitudes), -1).all(axis=1) & magnitudes.any(
+        axis=tuple(range(1, magnitudes.ndim))
+    )
+    if not measured.any():
+        return False
+    found = fourier_error(magnitudes[measured], objects[measured], centered=centered, multioutput="raw_values")
+    return bool(np.median(found) < SAME)
 
 
-def _moved_by_fraction(moving, reference, boundary):
-    """Move an object by up to half a pixel an axis, and turn its phase, onto a reference; itself if that is nearest."""
-    grid = [n if boundary == "circular" else 2 * n for n in moving.shape]
-    spectrum = np.fft.fftn(moving, s=grid, axes=range(moving.ndim))
-    product = spectrum.conj() * np.fft.fftn(reference, s=grid, axes=range(moving.ndim))
-    fractions = np.arange(-STEPS_PER_PIXEL // 2, STEPS_PER_PIXEL // 2 + 1) / STEPS_PER_PIXEL
-    for size in grid:  # each contraction takes the first axis and puts its fractions last
-        product = np.tensordot(product, np.exp(2j * np.pi * np.outer(np.fft.fftfreq(size), fractions)), axes=(0, 0))
-    best = np.unravel_index(np.abs(product).argmax(), product.shape)
-    shift = fractions[list(best)]
-    if not shift.any():
-        return moving
-    for axis, (size, fraction) in enumerate(zip(grid, shift, strict=True)):
-        ramp = np.exp(-2j * np.pi * np.fft.fftfreq(size) * fraction)
-        spectrum = spectrum * ramp.reshape([-1 if a == axis else 1 for a in range(moving.ndim)])
-    moved = np.fft.ifftn(spectrum)[tuple(slice(n) for n in moving.shape)]
-    if not np.iscomplexobj(moving):
-        return moved.real.astype(moving.dtype)
-    return (moved * np.exp(1j * np.angle(product[best]))).astype(moving.dtype)
+def _finished_and_best(objects, errors, boundary):
+    """Return which runs finished, and the index of the best of them."""
+    if errors is None:
+        finished = objects.reshape(len(objects), -1).any(axis=1)  # a start that was interrupted is zero everywhere
+        means = np.array([_correlations(objects, one, boundary).mean() for one in objects])
+        return finished | ~finished.any(), int(np.where(finished, means, -1.0).argmax())
+    errors = _as_array(errors)
+    valid = errors.dtype.kind in "iuf" and errors.shape == (len(objects),)
+    if not valid or (errors < 0).any() or not np.isfinite(errors).any():
+        raise ValueError(
+            f"errors={errors!r} do not fit {len(objects)} reconstructions; give one Fourier error for each, NaN for a "
+            "run that did not finish, such as retrieval.start_errors[0]"
+        )
+    return ~np.isnan(errors), int(np.nanargmin(errors))
+
+
+def _registered(objects, reference, boundary, subpixel):
+    """Objects moved onto the reference; the sign of real ones is a symmetry too."""
+    # in the unit of the largest value: objects keep their own, and squares stay within range
+    exponent = _exponent(objects)
+    objects, reference = (_times_power(values, -exponent) for values in (objects, reference))
+    if subpixel:
+        moved = registered_finely(objects, reference, boundary)
+    else:
+        moved, _ = register(objects, reference[None], phase=True, boundary=boundary)
+    return _times_power(moved, exponent)
+
+
+def _exponent(objects):
+    """Exponent of 2 of the largest value of all objects."""
+    return int(np.frexp(max(float(max(np.abs(one.real).max(), np.abs(one.imag).max())) for one in objects))[1])
+
+
+def _times_power(values, exponent):
+    """Values times a power of 2, exactly, in two steps because the power may be out of range."""
+    half = exponent // 2
+    return (values * values.real.dtype.type(2.0**half)) * values.real.dtype.type(2.0 ** (exponent - half))
 
 
 def _correlations(objects, reference, boundary):

@@ -1,0 +1,34 @@
+"""Helpers of all displays."""
+
+import numpy as np
+import torch
+
+
+def new_axes(n_rows=1, n_columns=1, **figure):
+    """Axes of a new figure, as an array of shape (n_rows, n_columns)."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("plotting needs matplotlib: pip install 'skpr[plot]'") from error
+    return plt.subplots(n_rows, n_columns, squeeze=False, layout="constrained", **figure)[1]
+
+
+def as_array(values):
+    """Tensors as arrays, without their gradient; everything else as NumPy sees it."""
+    return values.detach().cpu().resolve_conj().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def as_picture(sample):
+    """A sample of any number of axes as a two-dimensional real image."""
+    sample = np.abs(sample) if np.iscomplexobj(sample) else np.asarray(sample)
+    if sample.ndim == 1:
+        return np.tile(sample, (max(1, len(sample) // 4), 1))
+    return sample if sample.ndim == 2 else sample[len(sample) // 2]
+
+
+def with_grey_gaps(name):
+    """Colour map that shows pixels without a value in grey."""
+    import matplotlib
+
+    colours = matplotlib.colormaps[name] if isinstance(name, str) else name
+    return colours.with_extremes(bad="0.6")

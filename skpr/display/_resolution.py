@@ -1,0 +1,145 @@
+"""Resolution curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..iterative import combine_reconstructions
+from ..metrics import fourier_ring_correlation, half_period_resolution
+from ._pictures import new_axes
+
+
+class ResolutionDisplay:
+    """A resolution curve, PRTF or FRC, with what it must exceed.
+
+    Parameters
+    ----------
+    frequencies, values, threshold : ndarray of shape (n_rings,)
+        Frequencies in cycles per pixel, the curve, NaN where a ring says nothing, and its threshold.
+    name : str
+        Name of the curve.
+    floor : ndarray of shape (n_rings,), optional
+        Value that a resolved ring exceeds, see :class:`skpr.iterative.Combination`.
+    resolution : float, optional
+        Half-period resolution in pixels, NaN where nothing can be said.
+    reason : str, default=""
+        Why nothing can be said.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    ax_ : matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> frequencies = np.linspace(0, 0.5, 6)
+    >>> display = ResolutionDisplay(frequencies, 1 - frequencies, np.full(6, np.exp(-1)), "PRTF").plot()
+    >>> display.ax_.get_ylabel()
+    'PRTF'
+    """
+
+    def __init__(self, frequencies, values, threshold, name, floor=None, resolution=None, reason=""):
+        self.frequencies = frequencies
+        self.values = values
+        self.threshold = threshold
+        self.name = name
+        self.floor = floor
+        self.resolution = resolution
+        self.reason = reason
+
+    @classmethod
+    def from_reconstructions(
+        cls,
+        magnitudes: Any,
+        objects: Any,
+        *,
+        errors: Any = None,
+        subpixel: bool = False,
+        boundary: Any = None,
+        centered: bool = True,
+        **plot_params: Any,
+    ) -> ResolutionDisplay:
+        r"""Register reconstructions of one pattern, and plot their PRTF with 1/e and the floor of chance.
+
+        Parameters
+        ----------
+        magnitudes : array-like of shape fourier_shape
+            The pattern; NaN where unmeasured.
+        objects : array-like of shape (n_reconstructions, \*object_shape)
+            Reconstructions from different starts, registered or not.
+        errors, subpixel, boundary, centered
+            See :func:`skpr.iterative.combine_reconstructions`.
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        ResolutionDisplay
+        """
+        found = combine_reconstructions(
+            objects, magnitudes, errors=errors, subpixel=subpixel, boundary=boundary, centered=centered
+        )
+        cut_off = np.full(len(found.frequencies), np.exp(-1))
+        return cls(
+            found.frequencies,
+            found.transfer_function,
+            cut_off,
+            "PRTF",
+            floor=found.floor,
+            resolution=found.resolution,
+            reason=found.reason,
+        ).plot(**plot_params)
+
+    @classmethod
+    def from_pair(cls, first: Any, second: Any, *, boundary: Any = "zero", **plot_params: Any) -> ResolutionDisplay:
+        """Plot the Fourier ring (shell) correlation of two reconstructions, with the half-bit threshold.
+
+        Parameters
+        ----------
+        first, second : array-like of shape object_shape
+            Independent reconstructions, of two halves of the counts for instance (:func:`skpr.metrics.split_counts`).
+        boundary : {"zero", "circular"} or sequence of these with one entry per axis, default="zero"
+            Boundary of the shifts of the registration.
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        ResolutionDisplay
+        """
+        name = "FSC" if np.ndim(first) == 3 else "FRC"
+        curve = fourier_ring_correlation(first, second, boundary=boundary)
+        return cls(*curve, name, resolution=half_period_resolution(*curve)).plot(**plot_params)
+
+    def plot(self, *, ax: Any = None) -> ResolutionDisplay:
+        """Draw the curve, its threshold and its floor.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; a new figure if not given.
+
+        Returns
+        -------
+        self
+        """
+        if ax is None:
+            ax = new_axes(figsize=(6, 4))[0, 0]
+        (line,) = ax.plot(self.frequencies, self.values, label=self.name)
+        label = "1/e" if self.name == "PRTF" else "half bit"
+        ax.plot(self.frequencies, self.threshold, "--", color=line.get_color(), alpha=0.6, label=label)
+        if self.floor is not None:
+            ax.plot(self.frequencies, self.floor, ":", color="0.5", label="floor: chance")
+        ax.set_xlabel("frequency [cycles / pixel]")
+        ax.set_ylabel(self.name)
+        ax.set_ylim(min(0.0, *np.nan_to_num(self.values)), 1.1)
+        if self.resolution is not None:
+            known = np.isfinite(self.resolution)
+            ax.set_title(f"half period {self.resolution:.2f} pixels" if known else "no resolution", fontsize=10)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

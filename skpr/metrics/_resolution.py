@@ -1,0 +1,205 @@
+"""Resolution of reconstructions: transfer function, ring correlation, and where they cross their thresholds."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .._arrays import check_batch, check_non_negative
+from .._counts import counts_of
+from .._rings import ring_sums
+from .._tensors import chunks_of, to_tensor
+from .._validation import check_boundary, check_flag, check_number
+from ..measurement import Grid
+from ..symmetry import register
+from ._input import as_numpy, at_unit_peak, checked_pair, wide
+
+if TYPE_CHECKING:
+    from .._typing import Batch, Boundary
+
+
+def phase_retrieval_transfer_function(
+    magnitudes: Batch, objects: Batch, *, centered: bool = True, min_count: float = 1.0
+) -> Any:
+    r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
+
+    Ring by ring (shells in 3-D), the sum of `|mean_s F x_s|` over the sum of `b` on measured pixels (Chapman et al.,
+    2006). Where photons are few, reconstructions exceed `b` in dark pixels; the sum of `mean_s |F x_s|` takes the place
+    of that of `b` where it is larger, so that no value exceeds 1. The unit of the objects does not matter.
+
+    The value is 1 where all reconstructions agree, and about `sqrt(pi / 4 / n_reconstructions)` where the phases are
+    random: a value says nothing unless it is well above that. Reconstructions must be registered, as
+    :func:`skpr.iterative.combine_reconstructions` does, which also judges the curve.
+
+    Parameters
+    ----------
+    magnitudes : array-like of shape fourier_shape
+        The pattern; NaN where unmeasured.
+    objects : array-like of shape (n_reconstructions, \*object_shape)
+        Reconstructions, registered to one another.
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes.
+    min_count : float, default=1.0
+        Least mean count of a ring, in photons per speckle (`n_fourier_pixels / n_object_pixels` pixels), where squares
+        of the magnitudes are counts, or a multiple of counts. Reconstructions agree on the noise of darker rings as
+        they do on a signal. 0 keeps every ring.
+
+    Returns
+    -------
+    frequencies : ndarray of shape (n_rings,)
+        Mean frequency of each ring, in cycles per pixel, from 0 to about 0.5.
+    values : ndarray of shape (n_rings,)
+        Transfer function, from 0 to 1; NaN for a ring without a measured pixel or with too few counts.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit, or more than one pattern.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude
+    >>> x = np.array([[1.0, 2.0, 0.5]])
+    >>> phase_retrieval_transfer_function(FourierMagnitude().fit_transform(x)[0], np.repeat(x, 2, axis=0))[1].round(6)
+    array([1., 1., 1., 1.])
+    """
+    pattern, objects, grid = checked_pattern(magnitudes, objects, centered)
+    min_count = check_number("min_count", min_count, 0, noun="photons per speckle")
+    known = ~np.isnan(pattern)
+    measured = np.where(known, np.ldexp(pattern, -int(np.frexp(np.nanmax(pattern))[1])), 0.0)
+    frequencies, light = ring_sums(measured, centered)
+    moduli, coherent = (np.where(known, values, 0.0) for values in _moduli(objects, grid))
+    overlap = (measured * moduli).sum()
+    unit = (measured**2).sum() / overlap if overlap > 0 else 1.0
+    below = np.maximum(light, unit * ring_sums(moduli, centered)[1])
+    above = unit * ring_sums(coherent, centered)[1]
+    dark = light <= 0
+    counts = counts_of(pattern)
+    if counts is not None:
+        n_pixels = ring_sums(known, centered)[1]
+        per_pixel = ring_sums(np.where(known, counts, 0.0), centered)[1] / np.maximum(n_pixels, 1)
+        dark |= per_pixel * grid.n_pixels / math.prod(grid.object_shape) < min_count
+    return frequencies, np.where(dark, np.nan, above / np.where(dark, 1.0, below))
+
+
+def checked_pattern(magnitudes, objects, centered):
+    """Return one pattern in double precision, its reconstructions and their grid."""
+    centered = check_flag("centered", centered)
+    objects = as_numpy(check_batch(objects, name="objects"))
+    single = as_numpy(magnitudes) if isinstance(magnitudes, torch.Tensor) else np.asarray(magnitudes)
+    if single.ndim != objects.ndim - 1:
+        raise ValueError(
+            f"magnitudes of shape {single.shape} and objects of shape {tuple(objects.shape)} are not one pattern and "
+            "its reconstructions; pass one pattern of shape fourier_shape, such as magnitudes[0], and objects of shape "
+            "(n_reconstructions, *object_shape), such as retrieval.starts[0]"
+        )
+    pattern = check_batch(single[None], name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    check_non_negative(pattern, "a transfer function")
+    pattern = as_numpy(pattern)[0].astype(float)
+    if np.isnan(pattern).all():
+        raise ValueError("magnitudes contain NaN in every pixel: nothing was measured there")
+    return pattern, objects, Grid(objects.shape[1:], pattern.shape, centered)
+
+
+def _moduli(objects, grid):
+    """Mean modulus and modulus of the mean of the spectra, both in the unit of the largest value of all objects."""
+    peak = max(float(np.abs(np.asarray(one)).max()) for one in objects)
+    exponent = int(np.frexp(peak)[1])
+    total, moduli = 0.0, 0.0
+    for part in chunks_of(len(objects), 4 * grid.n_pixels):
+        chunk = wide(to_tensor(np.asarray(objects[part])))
+        chunk = chunk * 2.0 ** -(exponent // 2) * 2.0 ** -(exponent - exponent // 2)
+        total = total + chunk.sum(dim=0, keepdim=True)
+        moduli = moduli + grid.magnitudes(chunk).sum(dim=0)
+    return (moduli / len(objects)).numpy(), grid.magnitudes(total / len(objects))[0].numpy()
+
+
+def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "zero") -> Any:
+    r"""Correlation of two reconstructions ring by ring in Fourier space (shells in 3-D), after registration.
+
+    `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring (Saxton and Baumeister, 1982), with the
+    half-bit threshold of van Heel and Schatz (2005). The two must be independent: reconstructions of the two halves of
+    the counts (:func:`split_counts`), not two runs on the same noise.
+
+    Parameters
+    ----------
+    first, second : array-like of shape object_shape
+        Two independent reconstructions, or one and its truth; `second` is registered to `first` modulo symmetries.
+    boundary : {"zero", "circular"} or sequence of these with one entry per axis, default="zero"
+        Boundary of the shifts of the registration.
+
+    Returns
+    -------
+    frequencies : ndarray of shape (n_rings,)
+        Mean frequency of each ring in cycles per pixel.
+    values : ndarray of shape (n_rings,)
+        Correlation, from -1 to 1.
+    threshold : ndarray of shape (n_rings,)
+        Half-bit threshold: above it a ring holds enough information to interpret.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 0.5], [0.0, 0.0, 0.0]])
+    >>> fourier_ring_correlation(x, x[::-1, ::-1])[1].round(6)
+    array([1., 1.])
+    """
+    first, second = checked_pair(_one_sample(first), _one_sample(second), ("first", "second"))
+    boundary = check_boundary(boundary, first.ndim - 1)
+    first, second = (at_unit_peak(to_tensor(one)).numpy() for one in (first, second))
+    second, _ = register(second, first, phase=True, boundary=boundary)
+    one, two = (np.fft.fftn(x[0].astype(np.complex128)) for x in (first, second))
+    frequencies, cross = ring_sums((one * two.conj()).real, centered=False)
+    powers = [ring_sums(np.abs(spectrum) ** 2, centered=False)[1] for spectrum in (one, two)]
+    counts = ring_sums(np.ones(one.shape), centered=False)[1]
+    norm = np.sqrt(powers[0] * powers[1])
+    root = np.sqrt(counts)
+    threshold = (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
+    return frequencies, cross / np.where(norm > 0, norm, 1), threshold
+
+
+def _one_sample(values):
+    return as_numpy(values)[None] if isinstance(values, torch.Tensor) else np.asarray(values)[None]
+
+
+def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> float:
+    r"""Half-period resolution at which a curve first falls below its threshold.
+
+    Parameters
+    ----------
+    frequencies, values : array-like of shape (n_rings,)
+        Curve as :func:`fourier_ring_correlation` or :func:`phase_retrieval_transfer_function` returns it. Zero
+        frequency, the first ring, is left out; so are rings whose value is NaN, which say nothing.
+    threshold : float or array-like of shape (n_rings,)
+        Value that a resolved ring reaches.
+
+    Returns
+    -------
+    float
+        Half period in pixels, 1 where every ring is resolved; NaN where the first ring that says something is not.
+
+    Examples
+    --------
+    >>> half_period_resolution([0.0, 0.125, 0.25, 0.375, 0.5], [1.0, 1.0, 0.9, 0.3, 0.2], 0.5)
+    1.33...
+    """
+    frequencies, values = np.asarray(frequencies, dtype=float), np.asarray(values, dtype=float)
+    threshold = np.asarray(threshold, dtype=float)
+    if values.ndim != 1 or frequencies.shape != values.shape or threshold.shape not in ((), values.shape):
+        raise ValueError(
+            f"frequencies, values and threshold have shapes {frequencies.shape}, {values.shape} and {threshold.shape}; "
+            "give one of each per ring, or one threshold for all"
+        )
+    says = ~np.isnan(values)
+    says[:1] = False
+    failed = np.flatnonzero(says & ~(values >= threshold))
+    end = failed[0] if len(failed) else len(values)
+    resolved = np.flatnonzero(says[:end])
+    if not len(resolved):
+        return float("nan")
+    after = resolved[-1] + 1
+    return 1.0 if after >= len(values) else max(1.0, float(0.5 / frequencies[after]))
