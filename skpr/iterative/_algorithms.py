@@ -1,13 +1,13 @@
 r"""The algorithms, one step each, with `P_M` the projection onto the magnitudes and `P_S` onto the object constraints.
 
-A step takes the iterate `x` on the whole grid, the :class:`Problem`, the feedback `beta` and a dictionary `memory`
-that starts empty, and returns the next iterate and the last `y = P_M(.)`; the reconstruction is `P_S y`. It may write
-to `x`. Outside the object's frame `P_S` is 0, so only the frame needs more than linear work.
+A step takes the iterate `x` on the whole grid, the :class:`~skpr.measurement.Measurement`, the feedback `beta` and a
+dictionary `memory` that starts empty, and returns the next iterate and the last `y = P_M(.)`; the reconstruction is
+`P_S y`. It may write to `x`. Outside the object's frame `P_S` is 0, so only the frame needs more than linear work.
 """
 
 import torch
 
-from ..symmetry import inner
+from .._tensors import along_samples, inner
 
 
 def error_reduction(x, problem, beta, memory):
@@ -92,7 +92,7 @@ def accelerated_gradient(x, problem, beta, memory):
     uphill = inner(x[inside] - new, move).real > 0
     grown = torch.where(uphill, 1.0, (1 + (1 + 4 * t.square()).sqrt()) / 2)
     momentum = torch.where(uphill, 0.0, (t - 1) / grown)
-    x[inside] = new + problem._along(momentum, move) * move
+    x[inside] = new + along_samples(momentum, move) * move
     memory.update(previous=new, t=grown)
     return x, y
 

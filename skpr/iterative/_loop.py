@@ -9,7 +9,7 @@ CHECK_INTERVAL = 10  # iterations between tests of convergence, after the first;
 
 
 class Shrinkwrap:
-    """How the support is taken from the object anew.
+    """Shrinkwrap: the support taken anew from the object.
 
     Parameters
     ----------
@@ -27,18 +27,20 @@ class Shrinkwrap:
         problem.support = shrinkwrap(objects, max(last, first * 0.99 ** (n_updates - 1)), self.threshold)
 
 
-def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, history=None, on_iteration=None):
+def run_schedule(
+    problem, x, schedule, tol, store, *, interval=20, wrap=None, history=None, on_iteration=None, company=False
+):
     """Run a schedule.
 
     Parameters
     ----------
-    problem : Problem
+    problem : Measurement
         Shrinks with the samples that leave.
     x : torch.Tensor of shape (n_samples, *fourier_shape)
         Starts, normalised; overwritten.
     schedule : list of (name, n_iterations, beta)
     tol : float or torch.Tensor of shape (n_samples,)
-        Fourier error at which a sample is done.
+        Residual at which a sample is done.
     store : callable
         Called as `store(index, objects, errors, n_done, kernels)` with samples that are done, as soon as they are:
         their places in the chunk, their objects in the units of the measurement, their Fourier errors, the iterations
@@ -50,10 +52,13 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
         Filled with the Fourier error after each iteration; left as it is after a sample is done.
     on_iteration : callable, optional
         Called after each iteration.
+    company : bool, default=False
+        Whether the last sample keeps a finished one beside it, where transforms of a single sample round differently.
     """
     tol = torch.as_tensor(tol, dtype=problem.norms.dtype, device=x.device).expand(len(problem))
     learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
     active = torch.arange(len(problem), device=x.device)
+    stored = torch.zeros(len(problem), dtype=torch.bool, device=x.device)
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
     for name, length, beta in schedule:
         step, memory = ALGORITHMS[name], {}
@@ -64,9 +69,10 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
             checks = n_done == 1 or n_done % CHECK_INTERVAL == 0 or n_done == n_total
             if checks or updates or history is not None:
                 found = problem.to_admissible(y[problem.inside])
-                error = problem.error(found)
+                residual, error = problem.errors(found)
                 if history is not None:
-                    history[active, n_done - 1] = error
+                    going = ~stored[active]
+                    history[active[going], n_done - 1] = error[going]
             # the kernels that the errors are of: an update replaces them
             kernels = None if problem.coherence is None else problem.coherence.covariances
             if updates:
@@ -76,14 +82,25 @@ def run_schedule(problem, x, schedule, tol, store, *, interval=20, wrap=None, hi
                 on_iteration()
             if not checks:
                 continue
-            done = error <= tol[active] if n_done < n_total else torch.ones_like(error, dtype=torch.bool)
-            if not done.any():
-                continue
-            kernels = None if kernels is None else kernels[done]
-            store(active[done], problem.to_units(found)[done], error[done], n_done, kernels)
+            done = residual <= tol[active] if n_done < n_total else torch.ones_like(residual, dtype=torch.bool)
+            done |= stored[active]
+            new = done & ~stored[active]
+            if new.any():
+                store(
+                    active[new],
+                    problem.to_units(found)[new],
+                    error[new],
+                    n_done,
+                    None if kernels is None else kernels[new],
+                )
+                stored[active[new]] = True
             if done.all():
                 return
             staying = ~done
+            if company and int(staying.sum()) == 1 and len(staying) > 1:
+                staying[int(done.int().argmax())] = True
+            if staying.all():
+                continue
             active, x = active[staying], x[staying]
             memory.update({key: value[staying] for key, value in memory.items()})
             problem.keep(staying)

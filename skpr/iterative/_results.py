@@ -1,4 +1,4 @@
-"""What a retrieval finds: gathered start by start, then sorted by sample."""
+"""Results of a retrieval: gathered start by start, then sorted by sample."""
 
 from typing import Any, NamedTuple
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 class Retrieval(NamedTuple):
-    r"""What :meth:`IterativePhaseRetrieval.retrieve` found.
+    r"""Result of :meth:`IterativePhaseRetrieval.retrieve`.
 
     Attributes
     ----------
     objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-        Of each sample's finished starts, the one with the smallest Fourier error; zeros where none finished.
+        The finished start with the smallest Fourier error, per sample; zeros where none finished.
     errors : ndarray of shape (n_samples,)
-        Its Fourier error; NaN where no start finished.
+        Fourier error of each, as :func:`skpr.metrics.fourier_error` gives it; NaN where no start finished.
     starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
         The reconstruction from every start.
     start_errors : ndarray of shape (n_samples, n_starts)
@@ -51,7 +51,7 @@ class Retrieval(NamedTuple):
 
 
 class Results:
-    """Where finished starts are kept; number `s * n_samples + i` is start `s` of sample `i`."""
+    """Storage of finished starts; number `s * n_samples + i` is start `s` of sample `i`."""
 
     def __init__(self, n_samples, n_starts, object_shape, dtype):
         n = n_samples * n_starts

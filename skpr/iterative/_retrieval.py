@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_batch, check_fitted_magnitudes, check_some_measured
+from .._arrays import check_batch, check_some_measured, inspect_fitted_magnitudes, is_complex
+from .._base import RestoredEstimator
 from .._progress import IterationLine
-from .._tensors import chunks_of, resolve_device, to_tensor
-from ..metrics import relative_error
+from .._tensors import along_samples, chunks_of, resolve_device, to_tensor
+from .._validation import warn_user
+from ..measurement import Measurement, boundary_of, check_centring, check_friedel_symmetry, rounds_alone, to_fft_order
+from ..metrics import squared_correlation
 from ._loop import Shrinkwrap, run_schedule
-from ._problem import Problem
 from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from ._results import Retrieval
 
 
-class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
+class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     r"""Phase retrieval by alternating projections and their relatives, batched.
 
     With `P_M` the projection onto the measured magnitudes and `P_S` onto what is known of the object (its frame or
@@ -48,10 +50,10 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er" and "apg". The algorithm's usual
         one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1 for "dm" and "admm".
     support : {"frame", "autocorrelation", "shrinkwrap"} or array of bool, default="frame"
-        Where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a box of half the extent of the
-        autocorrelation, in the middle of the frame or where a given start has most energy. "shrinkwrap" (Marchesini et
-        al., 2003): that box, replaced again and again by where the blurred object exceeds a threshold. An array of
-        shape `object_shape`, or with a first axis of one support a sample.
+        Pixels where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a box of half the extent
+        of the autocorrelation, in the middle of the frame or where a given start has most energy. "shrinkwrap"
+        (Marchesini et al., 2003): that box, replaced again and again by where the blurred object exceeds a threshold.
+        An array of shape `object_shape`, or with a first axis of one support per sample.
     object_shape : tuple of int, optional
         The frame; that of `y` if not given, else half the Fourier grid, `(m + 1) // 2`.
     constraints : {"auto", "non_negative", "real", "complex"} or (float, float), default="auto"
@@ -61,27 +63,27 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         Starts for each sample, of which the smallest Fourier error decides. Started from a given object, the first is
         the object, and the others are the object times random weights, plus noise.
     start : {"random", "autocorrelation"}, default="random"
-        Where to start from without an object: random phases, or the autocorrelation with random weights.
+        Start without an object: random phases, or the autocorrelation with random weights.
     tol : float or "poisson", default=1e-6
-        Fourier error `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations. "poisson" is the error that
-        counting photons leaves to the true object, for each pattern by its own counts, where magnitudes are square
-        roots of photons: to fit better is to fit the noise (Morozov's discrepancy principle). It spares what a network
-        predicts from few photons.
+        Residual `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations. For real objects `b` is the root
+        mean square of each Friedel pair. "poisson" is the residual that counting photons leaves to the true object, for
+        each pattern by its own counts, where magnitudes are square roots of photons: to fit better is to fit the noise
+        (Morozov's discrepancy principle). It spares what a network predicts from few photons.
     threshold : float, optional
-        Fraction of the maximum that counts as content; 0.1 for shrinkwrap and 1e-4 for the autocorrelation's extent if
-        not given.
+        Fraction of the maximum that counts as content. If not given, 0.1 for shrinkwrap; for the extent of the
+        autocorrelation 1e-4, or what the noise in it requires.
     shrinkwrap_interval : int, default=20
         Iterations between updates of the support, and of the coherence.
     shrinkwrap_sigma : (float, float), default=(3.0, 1.5)
         First width of the Gaussian in pixels, and the width it decays to by 1 % an update.
     coherence : {"full", "gaussian"}, default="full"
-        Of the illumination. With "gaussian" intensities are blurred by a Gaussian kernel before they are compared with
-        the measured ones, and each start estimates its own kernel along the way (Clark et al., 2012); it takes up
-        a detector's point spread, too. For about half as much time again.
+        Coherence of the illumination. With "gaussian", intensities are blurred by a Gaussian kernel before they are
+        compared with the measured ones, and each start estimates its own kernel along the way (Clark et al., 2012). The
+        kernel also absorbs the detector's point spread. Costs about 50 % more time.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes (else at index 0).
     random_state : int, RandomState instance or None, default=None
-        Of the starts. The same seed gives the same result on the same device.
+        Seed of the starts. The same seed gives the same result on the same device.
     device : str or torch.device, default="auto"
         "auto" is a CUDA GPU where there is one.
     verbose : bool or "auto", default="auto"
@@ -92,6 +94,10 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
     fourier_shape_, object_shape_ : tuple of int
     constraints_ : {"non_negative", "real", "complex"}
         The kind of object.
+    boundary_ : tuple of {"zero", "circular"}
+        Boundary of shifts along each axis, by which `score` registers.
+    symmetries_ : str
+        "fourier": `score` registers over shift, flip and phase.
     n_features_in_ : int
 
     Examples
@@ -174,6 +180,17 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             self.object_shape, self.fourier_shape_, None if y is None else tuple(y.shape[1:])
         )
         self.constraints_ = resolved_kind(self.constraints, y)
+        if y is not None and self.constraints in ("real", "non_negative") and is_complex(y):
+            warn_user(
+                f"y holds complex objects, but constraints={self.constraints!r} asks for "
+                f"{self.constraints.replace('_', '-')} ones: pass constraints='complex' or 'auto'"
+            )
+        self.boundary_ = boundary_of(self.object_shape_, self.fourier_shape_)
+        self.symmetries_ = "fourier"
+        self._fixed_by_fit = self.object_shape, self.constraints
+        check_centring(X, self.centered, type(self).__name__)
+        if self.constraints_ != "complex":
+            check_friedel_symmetry(X, self.centered, self.constraints_)
         given_support(self.support, self.object_shape_)
         return self
 
@@ -200,10 +217,23 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             raise KeyboardInterrupt("interrupted before every sample had a finished start")
         return result.objects
 
-    def score(self, X: Batch, y: Batch) -> float:
-        """Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect."""
-        boundary = "circular" if self.object_shape_ == self.fourier_shape_ else "zero"
-        return 1.0 - relative_error(y, self.predict(X), boundary=boundary)
+    def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
+        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape_)
+            True objects.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample in the mean.
+
+        Returns
+        -------
+        float
+        """
+        return squared_correlation(self, X, y, boundary=self.boundary_, sample_weight=sample_weight)
 
     def retrieve(self, X: Batch, init: Batch | None = None, return_history: bool = False) -> Retrieval:
         r"""Reconstruct objects and report every start.
@@ -224,8 +254,15 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         Retrieval
         """
         check_is_fitted(self)
+        check_parameters(self)
+        if self._fixed_by_fit != (self.object_shape, self.constraints):
+            raise ValueError(
+                f"object_shape={self.object_shape!r} and constraints={self.constraints!r} are read by fit, which saw "
+                f"{self._fixed_by_fit[0]!r} and {self._fixed_by_fit[1]!r}: call fit again"
+            )
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
+        check_centring(X, self.centered, type(self).__name__)
         schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         n_starts, n_samples = self.n_starts, len(X)
         if init is not None:
@@ -264,16 +301,25 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         """Run the starts of one slice of the batch, in which start `s` of sample `i` is number `s * n_samples + i`."""
         device = self._device()
         numbers = np.arange(part.start, part.stop)
+        precision = to_tensor(X[:1]).dtype
+        company = rounds_alone(self.fourier_shape_, precision, self.constraints_ != "complex", device)
+        if company and len(numbers) == 1:
+            numbers = numbers.repeat(2)
         samples = numbers % results.n_samples
         magnitudes = to_tensor(X[samples]).to(device)
-        if self.centered:
-            magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
-        bounds = None if isinstance(self.constraints, str) else tuple(self.constraints)
-        blurs = self.coherence == "gaussian"
-        problem = Problem(magnitudes, self.object_shape_, self.constraints_, bounds, partially_coherent=blurs)
+        problem = Measurement(
+            magnitudes,
+            self.object_shape_,
+            self.constraints_,
+            bounds=None if isinstance(self.constraints, str) else tuple(self.constraints),
+            partially_coherent=self.coherence == "gaussian",
+            centered=self.centered,
+        )
+        # all that follows is of unit size, whatever the units of the measurement
+        normalized = problem.to_normalized(to_fft_order(magnitudes) if self.centered else magnitudes)
         objects = None if init is None else problem.to_normalized(to_tensor(init[samples]).to(device, problem.dtype))
-        problem.support = self._chunk_support(support, samples, magnitudes, objects)
-        x = self._start(problem, magnitudes, objects, numbers < results.n_samples, noise[numbers // results.n_samples])
+        problem.support = self._chunk_support(support, samples, normalized, objects)
+        x = self._start(problem, normalized, objects, numbers < results.n_samples, noise[numbers // results.n_samples])
         history = None
         if results.history is not None:
             history = torch.full((len(numbers), results.history.shape[1]), torch.nan, dtype=x.real.dtype, device=device)
@@ -287,22 +333,21 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             results.store(numbers[index.cpu().numpy()], objects, errors, n_done, past, kernels)
 
         interval = self.shrinkwrap_interval
-        watched = {"history": history, "on_iteration": line.advance}
-        tol = problem.counting_noise(magnitudes) if isinstance(self.tol, str) else self.tol
+        watched = {"history": history, "on_iteration": line.advance, "company": company}
+        tol = problem.counting_noise(magnitudes, self.centered) if isinstance(self.tol, str) else self.tol
         run_schedule(problem, x, schedule, tol, store, interval=interval, wrap=wrap, **watched)
         line.next_chunk()
 
     def _noise(self):
-        """Random numbers of each start, the same for all samples: a reconstruction is not to depend on its batch.
+        """Random numbers of each start, the same for all samples, so that none depends on its batch.
 
-        Drawn in double precision, so that the draw does not depend on the data's.
+        Drawn in double precision, so that the draw does not depend on the data's, and start by start, so that the
+        first ones do not depend on how many follow.
         """
         rng = check_random_state(self.random_state)
-        shape = (self.n_starts, *self.fourier_shape_)
-        noise = torch.from_numpy(rng.uniform(size=shape))
-        if self.constraints_ == "complex":
-            noise = torch.complex(noise, torch.from_numpy(rng.uniform(size=shape)))
-        return noise
+        parts = 2 if self.constraints_ == "complex" else 1
+        noise = rng.uniform(size=(self.n_starts, parts, *self.fourier_shape_))
+        return torch.from_numpy(noise[:, 0] + 1j * noise[:, 1] if parts == 2 else noise[:, 0])
 
     def _start(self, problem, magnitudes, objects, is_first, noise):
         """Normalised starts on the whole grid."""
@@ -310,11 +355,11 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         weights = noise.real[problem.inside]
         if objects is None and self.start == "autocorrelation":
             values = autocorrelations(magnitudes).sqrt()
-            starts = [m // 2 - n // 2 for m, n in zip(problem.grid, problem.object_shape, strict=True)]
+            starts = [m // 2 - n // 2 for m, n in zip(self.fourier_shape_, self.object_shape_, strict=True)]
             middle = (slice(a, a + n) for a, n in zip(starts, problem.object_shape, strict=True))
             values = values[(slice(None), *middle)] * weights
             # normalised spectra have unit mean square, so normalised objects have unit norm
-            values = values / problem._along(values.abs().square().flatten(1).sum(1).sqrt().clamp_min(1e-30), values)
+            values = values / along_samples(values.abs().square().flatten(1).sum(1).sqrt().clamp_min(1e-30), values)
             return problem.to_magnitudes(problem.on_grid(problem.to_admissible(values.to(problem.dtype))))
         if objects is None:
             # white noise has random phases
@@ -323,7 +368,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
         others = torch.from_numpy(~is_first).to(x.device)
         if others.any():
             size = objects.abs().square().flatten(1).mean(1).sqrt()
-            shaken = objects * (2 * weights) + problem._along(size, objects) * (weights - 0.5)
+            shaken = objects * (2 * weights) + along_samples(size, objects) * (weights - 0.5)
             x[others] = problem.on_grid(problem.to_admissible(shaken))[others]
         return x
 
@@ -335,9 +380,7 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
             )
         if self.support == "frame":
             return None
-        threshold = 1e-4
-        if self.support == "autocorrelation" and self.threshold is not None:
-            threshold = self.threshold
+        threshold = self.threshold if self.support == "autocorrelation" else None
         sizes = autocorrelation_boxes(magnitudes, self.object_shape_, threshold)
         return placed_boxes(sizes, self.object_shape_, objects)
 
@@ -353,8 +396,8 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
     # --- validation --------------------------------------------------------------------------------------------
 
     def _checked(self, X, reset):
-        X = check_fitted_magnitudes(self, X, reset=reset)
-        check_some_measured(X)
+        X, facts = inspect_fitted_magnitudes(self, X, reset=reset)
+        check_some_measured(X, facts)
         return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
 
     def _checked_init(self, init, n_samples):
@@ -365,6 +408,13 @@ class IterativePhaseRetrieval(RegressorMixin, BaseEstimator):
                 f"init has shape {init.shape}; give one object a sample, of shape {(n_samples, *self.object_shape_)}"
             )
         return init if self.constraints_ == "complex" else init.real
+
+    def _since_fitted(self):
+        return {
+            "boundary_": boundary_of(self.object_shape_, self.fourier_shape_),
+            "symmetries_": "fourier",
+            "_fixed_by_fit": (self.object_shape, self.constraints),
+        }
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "object_shape_")

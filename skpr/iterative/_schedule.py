@@ -1,8 +1,8 @@
-"""What the parameters `algorithm`, `n_iter` and `beta` say is to be run."""
+"""Schedules: the stages that the parameters `algorithm`, `n_iter` and `beta` ask for."""
 
-from numbers import Integral, Real
+from numbers import Real
 
-from .._arrays import check_choice
+from .._validation import check_choice, check_count
 from ._algorithms import ALGORITHMS, BETAS
 
 
@@ -45,12 +45,6 @@ def resolve_schedule(algorithm, n_iter, beta, bounded=False):
         check_count(f"n_iter of {name!r}", length)
         stages.append((name, int(length), _feedback(name, own, beta)))
     return stages
-
-
-def check_count(name, value):
-    """Refuse what is not a whole number of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r} is not valid; give an integer >= 1")
 
 
 def _feedback(name, own, general):

@@ -1,9 +1,15 @@
-"""Where an object can be: supports from the measurement alone, and shrinkwrap."""
+"""Supports, the pixels where an object can be: from the measurement alone, and shrinkwrap."""
 
 import math
 
 import torch
 from torch.nn import functional
+
+from .._tensors import along_samples
+
+LEAST_CONTENT = 1e-4  # of the autocorrelation's maximum, where there is no noise
+NOISE_DEVIATIONS = 6  # above which a lag is not noise, of the tens of thousands there are
+MOST_NOISE = 0.05  # of the maximum; where noise is more, the autocorrelation does not bound an object
 
 CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
@@ -23,10 +29,21 @@ def autocorrelations(magnitudes):
     return torch.fft.fftshift(values.abs(), dim=axes)
 
 
-def autocorrelation_boxes(magnitudes, object_shape, threshold):
+def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
     """Side lengths of the smallest box that holds each object, from the extent of its autocorrelation.
 
-    An object of extent `n` has an autocorrelation of extent `2 n - 1` (for non-negative ones exactly).
+    An object of extent `n` has an autocorrelation of extent `2 n - 1` (for non-negative ones exactly). Noise covers all
+    lags alike, so what it leaves on the darkest side of the grid, where no lag of an object in its frame lies, says how
+    much of the rest is noise. The autocorrelation of a compact object falls to its rim as a square; what lies below the
+    noise there is added again.
+
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        FFT order, NaN where unmeasured.
+    object_shape : tuple of int
+    threshold : float, optional
+        Fraction of the maximum that counts as content; if not given, 1e-4 or what noise requires.
 
     Returns
     -------
@@ -34,16 +51,31 @@ def autocorrelation_boxes(magnitudes, object_shape, threshold):
     """
     values = autocorrelations(magnitudes.double())
     axes = tuple(range(1, values.ndim))
-    strong = values > threshold * values.amax(dim=axes, keepdim=True)
+    peaks = values.amax(dim=axes)
+    least = peaks.new_full(peaks.shape, LEAST_CONTENT if threshold is None else threshold)
+    hidden = torch.zeros_like(least)
+    if threshold is None:
+        noise = NOISE_DEVIATIONS * _darkest_side(values) / torch.where(peaks > 0, peaks, 1.0)
+        hidden = torch.where(noise > least, noise.clamp_max(MOST_NOISE).sqrt(), 0.0)
+        least = torch.maximum(least, noise.clamp_max(MOST_NOISE))
+    strong = values > along_samples(least * peaks, values)
     sizes = []
     for axis, limit in zip(axes, object_shape, strict=True):
         others = tuple(a for a in axes if a != axis)
         profile = strong.sum(dim=others) > 0 if others else strong
         lags = (torch.arange(values.shape[axis], device=values.device) - values.shape[axis] // 2).abs()
         reach = (profile * lags).amax(dim=1)
+        size = ((reach + 1) / (1 - hidden)).ceil().long()
         # one that fills the grid may have wrapped around, and then says nothing
-        sizes.append(torch.where(reach < values.shape[axis] // 2, reach + 1, limit).clamp(max=limit))
+        sizes.append(torch.where(reach < values.shape[axis] // 2, size, limit).clamp(max=limit))
     return torch.stack(sizes, dim=1)
+
+
+def _darkest_side(values):
+    """Smallest root mean square of an autocorrelation over the lags that lie farthest out along one axis."""
+    squares = values.square()
+    sides = [squares.select(axis, 0).reshape(len(values), -1).mean(dim=1).sqrt() for axis in range(1, values.ndim)]
+    return torch.stack(sides, dim=1).amin(dim=1)
 
 
 def placed_boxes(sizes, object_shape, content=None):

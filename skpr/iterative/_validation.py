@@ -1,15 +1,15 @@
-"""What the parameters of a retrieval may be, and what they mean for given data."""
+"""Validation of a retrieval's parameters, and their meaning for given data."""
 
-from numbers import Integral, Real
+import math
+from numbers import Number, Real
 
 import numpy as np
 import torch
 
-from .._arrays import check_choice
-from .._lazy import summary_of
+from .._arrays import is_non_negative
 from .._tensors import resolve_device
-from ._problem import KINDS
-from ._schedule import check_count
+from .._validation import check_choice, check_count
+from ..measurement import KINDS, fits
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
@@ -17,19 +17,23 @@ COHERENCES = "full", "gaussian"
 
 
 def check_parameters(estimator):
-    """Refuse what does not depend on data."""
+    """Refuse parameters that are not valid whatever the data."""
+    if not isinstance(estimator.centered, bool | np.bool_):
+        raise ValueError(f"centered={estimator.centered!r} is not valid; choose True or False")
     if isinstance(estimator.support, str):
         check_choice("support", estimator.support, SUPPORTS)
     check_choice("start", estimator.start, STARTS)
     check_choice("coherence", estimator.coherence, COHERENCES)
     check_count("n_starts", estimator.n_starts)
     check_count("shrinkwrap_interval", estimator.shrinkwrap_interval)
-    if estimator.tol != "poisson" and not (isinstance(estimator.tol, Real) and estimator.tol >= 0):
+    poisson = isinstance(estimator.tol, str) and estimator.tol == "poisson"
+    if not poisson and not (isinstance(estimator.tol, Real) and 0 <= estimator.tol < math.inf):
         raise ValueError(f"tol={estimator.tol!r} is not valid; give a Fourier error >= 0 or 'poisson'")
     if estimator.threshold is not None and not (isinstance(estimator.threshold, Real) and 0 < estimator.threshold < 1):
         raise ValueError(f"threshold={estimator.threshold!r} is not valid; give a fraction between 0 and 1, or None")
     sigma = estimator.shrinkwrap_sigma
-    if not isinstance(sigma, list | tuple) or len(sigma) != 2 or not all(s > 0 for s in sigma):
+    valid = isinstance(sigma, list | tuple) and len(sigma) == 2
+    if not valid or not all(isinstance(s, Real) and 0 < s < math.inf for s in sigma):
         raise ValueError(f"shrinkwrap_sigma={sigma!r} is not valid; give two widths in pixels, (first, last)")
     resolve_device(estimator.device)
 
@@ -40,15 +44,12 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
         shape = tuple((m + 1) // 2 for m in fourier_shape) if of_y is None else of_y
     else:
         shape = object_shape
-        shape = (shape,) * len(fourier_shape) if isinstance(shape, Integral) else tuple(shape)
+        shape = (shape,) * len(fourier_shape) if isinstance(shape, Number) else tuple(shape)
         if of_y is not None and shape != of_y:
             raise ValueError(f"object_shape={object_shape!r} is not the shape of the objects in y, {of_y}")
-    fits = len(shape) == len(fourier_shape) and all(
-        isinstance(n, Integral) and 1 <= n <= m for n, m in zip(shape, fourier_shape, strict=True)
-    )
-    if not fits:
+    if not fits(shape, fourier_shape):
         raise ValueError(
-            f"object_shape={shape!r} does not fit magnitudes of shape {fourier_shape}; give one size per axis, "
+            f"object_shape={shape!r} does not fit magnitudes of shape {fourier_shape}; give one integer per axis, "
             "each at most the magnitudes'"
         )
     return tuple(int(n) for n in shape)
@@ -59,7 +60,7 @@ def resolved_kind(constraints, y):
     of_y = "non_negative"
     if y is not None:
         complex_y = y.is_complex() if isinstance(y, torch.Tensor) else np.iscomplexobj(y)
-        of_y = "complex" if complex_y else "non_negative" if summary_of(y).minimum >= 0 else "real"
+        of_y = "complex" if complex_y else "non_negative" if is_non_negative(y) else "real"
     if isinstance(constraints, str):
         check_choice("constraints", constraints, ("auto", *KINDS))
         return of_y if constraints == "auto" else constraints

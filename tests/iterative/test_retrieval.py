@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skpr import FourierMagnitude, IterativePhaseRetrieval, _progress
+from skpr import FourierMagnitude, IterativePhaseRetrieval
 from skpr.datasets import make_crystals
 from skpr.detector import PhotonNoise
 from skpr.iterative import _retrieval
@@ -119,10 +119,11 @@ def test_every_support_finds_crystals(crystals, support):
 def test_complex_crystals_are_found_by_shrinkwrap():
     objects = make_crystals(3, shape=(32, 32), max_phase=1.0, random_state=0).data
     magnitudes = FourierMagnitude().fit_transform(objects)
-    model = retriever([("hio", 400), ("er", 50)], support="shrinkwrap", n_starts=6).fit(magnitudes, objects)
+    tight = {"support": "shrinkwrap", "threshold": 0.2, "shrinkwrap_sigma": (2.0, 0.7)}
+    model = retriever([("hio", 400), ("er", 50)], n_starts=6, **tight).fit(magnitudes, objects)
     found = model.predict(magnitudes)
     assert found.dtype == np.complex64
-    assert np.median(relative_error(objects, found, multioutput="raw_values")) < 0.05
+    assert np.median(relative_error(objects, found, multioutput="raw_values")) < 0.01
 
 
 def test_frame_and_kind_come_from_the_objects_or_from_the_parameters(crystals):
@@ -292,11 +293,10 @@ def test_degenerate_patterns_give_finite_objects():
     assert not found[0].any()
 
 
-def test_progress_is_shown_when_asked_for(crystals, capsys, monkeypatch):
+def test_progress_is_shown_when_asked_for(crystals, capsys):
     objects, magnitudes = crystals
-    monkeypatch.setattr(_progress.time, "monotonic", iter(np.arange(1e6)).__next__)
     retriever(verbose=True).fit(magnitudes, objects).predict(magnitudes)
-    assert "s left" in capsys.readouterr().err
+    assert "phase retrieval: 100%" in capsys.readouterr().err
     retriever(verbose=False).fit(magnitudes, objects).predict(magnitudes)
     assert capsys.readouterr().err == ""
 
@@ -313,9 +313,13 @@ def test_bounds_above_zero_are_reached(algorithm, kind, bounds):
     assert np.median(relative_error(objects, model.predict(magnitudes), multioutput="raw_values")) < 1e-3
 
 
-@pytest.mark.parametrize("factor", [1e-3, 1e3])
-def test_the_autocorrelation_start_does_not_depend_on_units(factor, crystals):
-    objects, magnitudes = crystals
+@pytest.mark.parametrize(
+    ("factor", "dtype", "atol"),
+    [(2.0**-10, "float32", 0), (2.0**10, "float32", 0), (1e-3, "float64", 1e-4), (1e3, "float64", 1e-4)],
+)
+def test_the_autocorrelation_start_does_not_depend_on_units(factor, dtype, atol, crystals):
+    # powers of two change no bit of a float32 but its exponent; other factors change the last, which iterations amplify
+    objects, magnitudes = (part.astype(dtype) for part in crystals)
     found = [
         retriever("er", 10, start="autocorrelation", constraints=(0.0, 2.0 * scale), tol=0)
         .fit(scale * magnitudes, objects)
@@ -323,7 +327,7 @@ def test_the_autocorrelation_start_does_not_depend_on_units(factor, crystals):
         / scale
         for scale in (1.0, factor)
     ]
-    np.testing.assert_allclose(*found, atol=1e-3)
+    np.testing.assert_allclose(*found, rtol=0, atol=atol)
 
 
 def test_a_tolerance_of_the_noise_spares_a_good_start_and_lets_a_bad_one_go_on():
@@ -337,3 +341,134 @@ def test_a_tolerance_of_the_noise_spares_a_good_start_and_lets_a_bad_one_go_on()
     assert (bad.n_iter > 1).all()
     exact = retriever("auto", n_iter=100).fit(measured, objects).retrieve(measured, init=exposed).objects
     assert relative_error(objects, good.objects) < relative_error(objects, exact)
+
+
+@pytest.mark.parametrize("factor", [2.0**-100, 2.0**-60, 2.0**60, 2.0**100])
+@pytest.mark.parametrize("start", ["random", "autocorrelation"])
+def test_magnitudes_of_any_unit_have_the_same_objects(crystals, factor, start):
+    objects, magnitudes = crystals
+    model = retriever(n_iter=30, start=start).fit(magnitudes, objects)
+    expected = model.retrieve(magnitudes)
+    found = model.retrieve((factor * magnitudes).astype("float32"))
+    np.testing.assert_array_equal(found.errors, expected.errors)
+    np.testing.assert_array_equal(found.objects, np.float32(factor) * expected.objects)
+
+
+def test_a_sample_alone_is_reconstructed_as_in_a_batch():
+    # grids on which some libraries' transforms of one sample round otherwise
+    for shape in ((16, 16), (8, 8, 8), (24, 24)):
+        objects = make_crystals(4, shape=shape, random_state=0).data
+        magnitudes = FourierMagnitude().fit_transform(objects)
+        model = retriever(n_iter=60, tol=0).fit(magnitudes, objects)
+        together = model.predict(magnitudes)
+        alone = np.concatenate([model.predict(magnitudes[i : i + 1]) for i in range(4)])
+        np.testing.assert_allclose(alone, together, atol=1e-3 * together.max())
+
+
+def test_the_last_sample_of_a_batch_is_reconstructed_as_in_its_company():
+    objects = make_crystals(4, shape=(16, 16), random_state=0).data
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    model = retriever("hpr", 60, tol=1e-4).fit(magnitudes, objects)
+    init = objects.copy()
+    init[3] = np.random.default_rng(0).random((16, 16))  # the others are done at once
+    found = model.retrieve(magnitudes, init=init)
+    assert found.n_iter.ravel().tolist() == [1, 1, 1, 60]
+    slow = model.retrieve(magnitudes[[3, 3]], init=init[[3, 3]])
+    np.testing.assert_allclose(found.objects[3], slow.objects[0], atol=1e-3 * objects.max())
+
+
+def test_reported_errors_are_those_of_the_metric_for_noisy_patterns_too(crystals):
+    objects, magnitudes = crystals
+    measured = PhotonNoise(1e4, random_state=0).fit_transform(magnitudes)
+    measured[:, 3:9, 5:30] = np.nan
+    found = retriever(n_iter=50).fit(measured, objects).retrieve(measured, return_history=True)
+    errors = fourier_error(measured, found.objects, multioutput="raw_values")
+    np.testing.assert_allclose(found.errors, errors, rtol=1e-3)
+    np.testing.assert_allclose(found.history[:, 0, -1], errors, rtol=1e-3)
+
+
+def test_the_first_start_does_not_depend_on_how_many_follow(crystals):
+    _, magnitudes = crystals
+    for constraints in ("non_negative", "complex"):
+        few, many = (
+            retriever(n_iter=5, n_starts=n, constraints=constraints).fit(magnitudes[:2]).retrieve(magnitudes[:2])
+            for n in (1, 3)
+        )
+        np.testing.assert_allclose(few.starts[:, 0], many.starts[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        ({"support": "shrinkwarp"}, "support='shrinkwarp' is not valid; choose 'frame'"),
+        ({"coherence": "gauss"}, "coherence='gauss' is not valid; choose 'full' or 'gaussian'"),
+        ({"start": "typo"}, "start='typo' is not valid"),
+        ({"tol": "Poisson"}, "tol='Poisson' is not valid"),
+        ({"n_starts": 0}, "n_starts=0 is not valid; give an integer >= 1"),
+        ({"constraints": "complex"}, "constraints='complex' are read by fit.*call fit again"),
+        ({"object_shape": 8}, "object_shape=8 and .*call fit again"),
+    ],
+)
+def test_parameters_set_after_fit_are_checked(crystals, later, message):
+    _, magnitudes = crystals
+    model = retriever(n_iter=5).fit(magnitudes)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**later).predict(magnitudes)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"tol": np.array([1e-3, 1e-4])}, r"tol=array.*is not valid; give a Fourier error >= 0 or 'poisson'"),
+        ({"shrinkwrap_sigma": ("a", "b")}, r"shrinkwrap_sigma=\('a', 'b'\) is not valid"),
+        ({"shrinkwrap_sigma": (np.inf, 1)}, r"shrinkwrap_sigma=\(inf, 1\) is not valid"),
+        ({"object_shape": 16.0}, r"object_shape=\(16.0, 16.0\) does not fit"),
+        ({"centered": "no"}, "centered='no' is not valid; choose True or False"),
+    ],
+)
+def test_parameters_of_the_wrong_type_are_refused(crystals, parameters, message):
+    _, magnitudes = crystals
+    with pytest.raises(ValueError, match=message):
+        retriever(**parameters).fit(magnitudes)
+
+
+def test_one_pixel_below_zero_by_rounding_does_not_change_the_kind_of_object(crystals):
+    objects, magnitudes = crystals
+    rounded = objects.copy()
+    rounded[0, 0, 0] = -1e-9
+    assert retriever().fit(magnitudes, rounded).constraints_ == "non_negative"
+    rounded[0, 0, 0] = -0.1 * objects.max()
+    assert retriever().fit(magnitudes, rounded).constraints_ == "real"
+
+
+def test_patterns_in_another_layout_or_of_complex_objects_are_told(crystals):
+    _, magnitudes = crystals
+    with pytest.warns(UserWarning, match="pass centered=False"):
+        retriever().fit(np.fft.ifftshift(magnitudes, axes=(1, 2)))
+    strained = FourierMagnitude().fit_transform(make_crystals(5, shape=(20, 20), max_phase=6, random_state=0).data)
+    with pytest.warns(UserWarning, match="pass constraints='complex'"):
+        retriever().fit(strained)
+    retriever(constraints="complex").fit(strained)
+
+
+def test_shifts_are_circular_only_along_axes_without_oversampling():
+    objects = random_objects((8, 8), "float64", 5)
+    magnitudes = FourierMagnitude(fourier_shape=(8, 16)).fit_transform(objects)
+    model = retriever(n_iter=5).fit(magnitudes, objects)
+    assert model.boundary_ == ("circular", "zero")
+    model.predict = lambda X: np.roll(objects, 3, axis=1)
+    assert model.score(magnitudes, objects) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("constraints", ["real", "non_negative"])
+def test_complex_objects_under_a_constraint_for_real_ones_are_told(constraints):
+    strained = make_crystals(5, shape=(20, 20), max_phase=1.0, random_state=0).data
+    with pytest.warns(UserWarning, match=f"y holds complex objects, but constraints='{constraints}'"):
+        retriever(constraints=constraints).fit(FourierMagnitude().fit_transform(strained), strained)
+
+
+def test_patterns_in_another_layout_than_fitted_are_told(crystals):
+    objects, magnitudes = crystals
+    model = retriever(n_iter=5).fit(magnitudes, objects)
+    with pytest.warns(UserWarning, match="pass centered=False"):
+        model.predict(np.fft.ifftshift(magnitudes, axes=(1, 2)))

@@ -5,6 +5,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from skpr import FourierMagnitude
+from skpr.datasets import make_crystals
+from skpr.detector import PhotonNoise
 from skpr.iterative._supports import autocorrelation_boxes, placed_boxes, shrinkwrap
 from skpr.symmetry import content_box
 from tests.conftest import random_objects
@@ -55,3 +58,22 @@ def test_an_autocorrelation_that_wraps_does_not_cut_the_object():
     objects = np.random.default_rng(0).uniform(0.5, 1, size=(3, 8, 8))
     magnitudes = torch.from_numpy(np.abs(np.fft.fft2(objects, s=(12, 12))))
     assert (autocorrelation_boxes(magnitudes, (8, 8), 1e-9) == 8).all()
+
+
+@pytest.mark.parametrize("n_photons", [1e4, 1e5, 1e6, 1e7])
+@pytest.mark.parametrize("shape", [(32, 32), (24, 24, 24)], ids=str)
+def test_noise_neither_fills_nor_empties_the_boxes(shape, n_photons):
+    objects = make_crystals(6, shape=shape, random_state=0).data
+    magnitudes = FourierMagnitude(centered=False).fit_transform(objects)
+    measured = torch.from_numpy(PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes))
+    excess = autocorrelation_boxes(measured, shape).numpy() - content_box(objects)[1]
+    assert excess.min() >= -2
+    assert np.median(excess) <= 3
+
+
+def test_objects_that_fill_their_frame_keep_it_whatever_the_noise():
+    objects = np.random.default_rng(0).random((6, 24, 24)) + 0.2
+    for fourier_shape in ((48, 48), (47, 47)):
+        magnitudes = FourierMagnitude(fourier_shape=fourier_shape, centered=False).fit_transform(objects)
+        for measured in (magnitudes, PhotonNoise(1e5, random_state=0).fit_transform(magnitudes)):
+            assert (autocorrelation_boxes(torch.from_numpy(measured), (24, 24)) == 24).all()
