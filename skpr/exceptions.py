@@ -1,6 +1,6 @@
-"""Errors that are the package's own."""
+"""Errors and warnings that are the package's own."""
 
-__all__ = ["ModelFileError"]
+__all__ = ["ModelFileError", "VersionWarning"]
 
 
 class ModelFileError(ValueError):
@@ -18,4 +18,14 @@ class ModelFileError(ValueError):
     ...     except ModelFileError:
     ...         print("refused")
     refused
+    """
+
+
+class VersionWarning(UserWarning):
+    """A model that another version of the package wrote, whose predictions may differ.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", VersionWarning)  # to read such files without a word
     """

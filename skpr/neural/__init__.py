@@ -1,16 +1,19 @@
-"""Networks that map Fourier magnitudes to objects, and the skorch regressor that trains them."""
+"""Networks from Fourier magnitudes to objects, and their regressor."""
 
+from ._checkpoint import TrainingCheckpoint
 from ._losses import MeanSquaredError, OrbitLoss, RelativeSquaredError
-from ._networks import MLP, UNet
+from ._networks import MLP, MODULES, UNet
 from ._regressor import PhaseRetrievalRegressor
 from ._training import SymmetricError
 
 __all__ = [
     "MLP",
+    "MODULES",
     "MeanSquaredError",
     "OrbitLoss",
     "PhaseRetrievalRegressor",
     "RelativeSquaredError",
     "SymmetricError",
+    "TrainingCheckpoint",
     "UNet",
 ]

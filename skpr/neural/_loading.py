@@ -1,11 +1,13 @@
-"""Batched loading: whole batches are cut out of the arrays at once and cast to the network's precision."""
+"""Loading of whole batches, cut out of arrays and cast at once."""
 
 import numpy as np
 import torch
 from skorch.dataset import Dataset
-from torch.utils.data import Sampler
+from skorch.helper import SliceDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset, default_collate
 
 from .._lazy import LazyBatch
+from .._tensors import to_tensor
 
 
 class BatchDataset(Dataset):
@@ -19,21 +21,25 @@ class BatchDataset(Dataset):
     ----------
     X, y : ndarray, torch.Tensor or LazyBatch
     device : str
-        Where batches from disk are computed.
+        Device on which batches from disk are computed.
+    sample_weight : ndarray of shape (n_samples,), optional
+        Third part of every batch, if given.
     """
 
-    def __init__(self, X, y=None, device="cpu", **kwargs):
+    def __init__(self, X, y=None, device="cpu", sample_weight=None, **kwargs):
         super().__init__(X, y, **kwargs)
         self.device = device
+        self.sample_weight = sample_weight
 
     def __getitem__(self, index):
-        return self.transform(self._take(self.X, index), self._take(self.y, index))
+        pair = self.transform(self._take(self.X, index), self._take(self.y, index))
+        return pair if self.sample_weight is None else (*pair, self._take(self.sample_weight, index))
 
     def __getitems__(self, indices):
         return self[np.asarray(indices)]
 
     def transform(self, X, y):
-        """Cast to float32 or complex64 tensors; a missing target becomes zeros, which skorch ignores."""
+        """Replace a missing target by zeros, which skorch ignores."""
         return X, torch.zeros(len(X)) if y is None else y
 
     def _take(self, data, index):
@@ -43,48 +49,62 @@ class BatchDataset(Dataset):
         if isinstance(part, LazyBatch):
             part = part.read(self.device)
         if isinstance(part, torch.Tensor):
-            return part.to(torch.complex64 if part.is_complex() else torch.float32)
-        part = np.ascontiguousarray(part, dtype=np.complex64 if part.dtype.kind == "c" else np.float32)
-        return torch.from_numpy(part)
-
-
-class BlockShuffle(Sampler):
-    """Random order for samples read in blocks: blocks at random, and the samples of a pool of them.
-
-    Parameters
-    ----------
-    block_numbers : ndarray of shape (n_samples,), integers
-        The block that each sample is in.
-    pool_rows : int
-        Samples that fit into memory.
-    """
-
-    def __init__(self, block_numbers, pool_rows):
-        order = np.argsort(block_numbers, kind="stable")
-        starts = np.flatnonzero(np.diff(np.asarray(block_numbers)[order], prepend=-1))
-        self.blocks = np.split(order, starts[1:])
-        self.n_samples, self.pool_rows = len(order), pool_rows
-
-    def __len__(self):
-        return self.n_samples
-
-    def __iter__(self):
-        pool, size = [], 0
-        for number in torch.randperm(len(self.blocks)).tolist():
-            block = self.blocks[number]
-            if pool and size + len(block) > self.pool_rows:
-                yield from self._shuffled(pool)
-                pool, size = [], 0
-            pool.append(block)
-            size += len(block)
-        yield from self._shuffled(pool)
-
-    @staticmethod
-    def _shuffled(pool):
-        samples = np.concatenate(pool)
-        return samples[torch.randperm(len(samples)).numpy()].tolist()
+            return _single(part.clone() if part.is_inference() else part.detach())
+        return to_tensor(np.ascontiguousarray(part, dtype=np.complex64 if part.dtype.kind == "c" else np.float32))
 
 
 def whole_batch(batch):
-    """Collate function for batches that are already whole."""
-    return batch
+    """Collate samples; a batch that is already whole stays as it is."""
+    if isinstance(batch, tuple):
+        return batch
+    return tuple(_single(part) for part in default_collate(batch))
+
+
+def unpacked(X, y=None):
+    """Arrays inside a data set of skorch or PyTorch.
+
+    Parameters
+    ----------
+    X : array-like, skorch.dataset.Dataset, torch.utils.data.TensorDataset or Subset of one
+    y : array-like, optional
+        Taken from the data set if not given.
+
+    Returns
+    -------
+    X, y
+        As they were given, where `X` is no data set.
+
+    Raises
+    ------
+    TypeError
+        For other data sets, which may draw at random and cannot be checked before the training.
+    """
+    X, y = (np.asarray(part) if isinstance(part, SliceDataset) else part for part in (X, y))
+    if isinstance(X, Subset):
+        found, index = unpacked(X.dataset), np.asarray(X.indices)
+        inside, targets = (None if part is None else part[index] for part in found)
+    elif isinstance(X, Dataset):
+        inside, targets = X.X, X.y
+    elif isinstance(X, TensorDataset) and len(X.tensors) in (1, 2):
+        inside, targets = (*X.tensors, None)[:2]
+    elif isinstance(X, torch.utils.data.Dataset | DataLoader):
+        raise TypeError(
+            f"X={type(X).__name__} is a source of samples that cannot be checked before the training; give arrays or "
+            "tensors, a skorch Dataset, a torch TensorDataset or a Subset of one, or a LazyBatch of arrays on disk"
+        )
+    else:
+        return X, y
+    return inside, targets if y is None else y
+
+
+def _single(part):
+    """A tensor in the network's precision."""
+    return part.to(torch.complex64 if part.is_complex() else torch.float32)
+
+
+def weights_of(dataset):
+    """Weights of a data set's samples, or None."""
+    if isinstance(dataset, Subset):
+        weights = weights_of(dataset.dataset)
+        return None if weights is None else weights[np.asarray(dataset.indices)]
+    return getattr(dataset, "sample_weight", None)

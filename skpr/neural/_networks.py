@@ -1,4 +1,4 @@
-"""Network architectures: normalised magnitudes in, objects at unit norm out.
+"""Network architectures, from normalised magnitudes to objects.
 
 A module is constructed with `fourier_shape`, `object_shape` and `n_channels` (1 for real objects, 2 for the real and
 imaginary parts of complex ones) and maps features of shape (n_samples, *fourier_shape) to
@@ -14,9 +14,8 @@ from numbers import Integral, Real
 import torch
 from torch import nn
 
-from ..fourier import mirrored
-from ..iterative._algorithms import hybrid_input_output
-from ..iterative._problem import Problem
+from ..iterative import hybrid_input_output
+from ..measurement import Measurement, mirrored, to_fft_order
 
 # of a normalised spectrum: below it, gradients through a projection, which are |F|^-1, are bounded
 LEAST_MODULUS = 1e-3
@@ -49,6 +48,7 @@ class MLP(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> network = MLP((16, 16), (8, 8), hidden_width=32)
     >>> network(torch.rand(3, 16, 16), torch.rand(3, 16, 16)).shape
     torch.Size([3, 1, 8, 8])
@@ -84,7 +84,7 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(self.output_shape)))
 
     def forward(self, features, magnitudes, dropout=None):
-        """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape).
+        """Map features and magnitudes to (n_samples, n_channels, *object_shape).
 
         With `dropout` given, hidden units are dropped with that probability, in training or not.
         """
@@ -103,7 +103,7 @@ class MLP(nn.Module):
         return _from_polar(images) if self.polar else images
 
     def _friedel_means(self, features, known):
-        """Means over the measured ones of each pair, and the share of it that was measured."""
+        """Means over the measured pixels of each pair, and their share."""
         features = features + mirrored(features, self.centered)
         if known is None:
             return features[..., : self.n_columns] / 2, None
@@ -112,7 +112,9 @@ class MLP(nn.Module):
 
 
 class UNet(nn.Module):
-    """A perceptron's image, then stages that each confront it with the measured magnitudes and clean it by a U-Net.
+    """Perceptron whose image is refined by U-Nets and measured magnitudes.
+
+    Each of several stages confronts the image with the magnitudes and cleans it by a U-Net.
 
     Convolutions cannot read a spectrum: every Fourier pixel concerns the whole image. So a fully connected front end
     makes a first image. Each stage then drives its image towards the magnitudes and lets a U-Net see the image, what
@@ -131,8 +133,8 @@ class UNet(nn.Module):
     fourier_shape, object_shape : tuple of int
     n_channels : {1, 2}
         1 for real, 2 for complex objects.
-    hidden_width, n_hidden_layers, dropout, unmeasured, polar
-        Of the front end, an :class:`MLP`.
+    hidden_width, n_hidden_layers, dropout
+        Width, depth and dropout of the front end, an :class:`MLP`.
     n_stages : int
     width : int
         Feature maps of a stage's U-Net at its finer level.
@@ -147,11 +149,16 @@ class UNet(nn.Module):
         learn from less.
     non_negative : bool
         Whether the drive also asks for non-negative values, besides the frame as support.
+    unmeasured : bool
+        Whether some pixels may be unmeasured; the front end then also sees which.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
+    polar : bool
+        Whether the front end makes amplitude and phase of complex objects, not real and imaginary part.
 
     Examples
     --------
+    >>> import torch
     >>> network = UNet((16, 16), (8, 8), hidden_width=32, width=8).eval()
     >>> network(torch.rand(3, 16, 16), torch.rand(3, 16, 16)).shape
     torch.Size([3, 1, 8, 8])
@@ -204,7 +211,7 @@ class UNet(nn.Module):
         )
 
     def forward(self, features, magnitudes):
-        """Map features and magnitudes (n_samples, *fourier_shape) to (n_samples, n_channels, *object_shape).
+        """Map features and magnitudes to (n_samples, n_channels, *object_shape).
 
         In training a tuple: the images of the last stage, of those before it, both for the first samples of the batch
         only, and the front end's for all of them.
@@ -222,9 +229,9 @@ class UNet(nn.Module):
         """Images after each stage."""
         first = first.float()
         if self.centered:
-            magnitudes = torch.fft.ifftshift(magnitudes, dim=tuple(range(1, magnitudes.ndim)))
+            magnitudes = to_fft_order(magnitudes)
         kind = "complex" if first.shape[1] == 2 else "non_negative" if self.non_negative else "real"
-        problem = Problem(magnitudes.to(first.dtype), self.object_shape, kind)
+        problem = Measurement(magnitudes.to(first.dtype), self.object_shape, kind)
         images, stages = first, []
         for correction in self.stages:
             driven, disagreement = self._driven(images, problem)
@@ -234,7 +241,7 @@ class UNet(nn.Module):
         return stages
 
     def _driven(self, images, problem):
-        """Images after the unrolled steps, and what one more magnitude projection would change in them."""
+        """Images after the unrolled steps, and the change by one more projection."""
         with torch.autocast(images.device.type, enabled=False):
             values = problem.to_normalized(_as_objects(images))
             if self.n_projections:
@@ -249,7 +256,7 @@ class UNet(nn.Module):
 
 
 class _Correction(nn.Module):
-    """A residual U-Net on halves and quarters of full resolution, whose last layer starts at zero."""
+    """Residual U-Net on half and quarter resolution, at first zero."""
 
     def __init__(self, n_axes, n_in, n_out, width):
         super().__init__()
@@ -266,7 +273,7 @@ class _Correction(nn.Module):
             self.to(memory_format=torch.channels_last)
 
     def forward(self, images):
-        """Map (n_samples, n_in, *object_shape) to (n_samples, n_out, *object_shape)."""
+        """Map n_in to n_out channels of images (n_samples, ..., *object_shape)."""
         shape = images.shape[2:]
         spare = [pad for n in reversed(shape) for pad in (0, -n % 4)]
         fine = self.fine(self.down(nn.functional.pad(images, spare)))
@@ -275,7 +282,7 @@ class _Correction(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two convolutions on normalised maps, added to what came in; nothing at first."""
+    """Two convolutions on normalised maps, added to the input; at first zero."""
 
     def __init__(self, n_axes, width):
         super().__init__()
@@ -291,7 +298,7 @@ class _Residual(nn.Module):
 
 
 def _from_polar(images):
-    """Real and imaginary parts of amplitudes and phases; untrained ones are small and positive."""
+    """Real and imaginary parts of amplitudes and phases, at first small."""
     amplitudes, phases = nn.functional.softplus(2 * images[:, 0] - 1) / 2, 2 * images[:, 1]
     return torch.stack([amplitudes * phases.cos(), amplitudes * phases.sin()], dim=1)
 

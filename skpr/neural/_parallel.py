@@ -1,9 +1,12 @@
-"""Training on several devices or machines at once: what PyTorch's data-parallel engine needs from a network of skorch.
+"""Training in several processes at once by PyTorch's data-parallel engine.
 
 A process is one of several where `torch.distributed.init_process_group` has been called, as under `torchrun`. Each
 takes its share of every batch, and gradients are averaged, so that all have the same weights at every step: those of
 one process with whole batches but for rounding, where nothing is drawn at random but the order of samples.
 """
+
+import contextlib
+import gc
 
 import torch
 from skorch.callbacks import Callback
@@ -11,19 +14,21 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Sampler
 
+from ._generators import drawn_seed, seeded
+
 
 def n_processes():
-    """How many processes train together; 1 outside of a process group."""
+    """Number of processes that train together; 1 outside of a group."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 def process_rank():
-    """Which of them this is; 0 for the only one."""
+    """Index of this process; 0 for the only one."""
     return distributed.get_rank() if n_processes() > 1 else 0
 
 
 def of_first_process(value):
-    """What the first process has, in all of them; any object that pickles."""
+    """Send a value of the first process to all; any object that pickles."""
     if n_processes() == 1:
         return value
     values = [value]
@@ -32,7 +37,10 @@ def of_first_process(value):
 
 
 def parallel_forward(module):
-    """The module's forward pass, whose gradients are averaged over the processes; None where there is one only."""
+    """Forward pass whose gradients are averaged over the processes.
+
+    None where there is one process only.
+    """
     if n_processes() == 1:
         return None
     device = next(module.parameters()).device
@@ -40,8 +48,26 @@ def parallel_forward(module):
     return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None).__call__
 
 
+@contextlib.contextmanager
+def in_step(net):
+    """Let a network train in step with those of other processes."""
+    net._parallel = parallel_forward(net.module_)
+    if net._parallel is not None:
+        torch.manual_seed(torch.initial_seed() % 2**31 + process_rank())  # for dropout
+    try:
+        yield
+    finally:
+        if vars(net).pop("_parallel", None) is not None:
+            gc.collect()  # the engine would hold on to the process group until the process ends, and beyond
+
+
+def drawn_seed_of_all(random_state):
+    """Draw a seed, the same in all processes."""
+    return of_first_process(drawn_seed(random_state))
+
+
 def of_all_processes(value):
-    """What each process has, in order, in all of them."""
+    """Gather the values of all processes, in order, in all of them."""
     if n_processes() == 1:
         return [value]
     values = [None] * n_processes()
@@ -50,7 +76,9 @@ def of_all_processes(value):
 
 
 class InStep(Callback):
-    """Gives every process the first one's losses and buffers after an epoch, so that all stop and slow down as one.
+    """Copies losses and buffers of the first process to all after an epoch.
+
+    All then stop and slow down as one.
 
     Losses are those of a process's own share and its own draws of noise, and statistics of batches likewise.
     """
@@ -67,7 +95,7 @@ class InStep(Callback):
 
 
 class SharedOrder(Sampler):
-    """This process's share of an order of samples that is the same in all of them.
+    """This process's share of an order of samples that all have in common.
 
     Every process gets equally many: the first ones come again where they do not divide.
 
@@ -85,8 +113,7 @@ class SharedOrder(Sampler):
 
     def __iter__(self):
         seed = of_first_process(int(torch.randint(2**31 - 1, ())))
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             samples = list(self.order)
         samples += samples[: len(self) * n_processes() - len(samples)]
         return iter(samples[process_rank() :: n_processes()])

@@ -1,4 +1,4 @@
-"""What stands between a detector's numbers and a network: scaling and normalisation, learned at fit.
+"""Scaling and normalisation between a detector's numbers and a network, learned at fit.
 
 A magnitude `b` of any exposure is first divided by its norm: with Parseval's theorem that makes every object one of
 unit norm, so brightness is not something a network has to learn, and the prediction is multiplied by the brightness
@@ -7,47 +7,59 @@ that usually falls on them. Square root or logarithm tame the dynamic range; eac
 training set, and an unmeasured one takes its mean.
 """
 
+import json
 import math
 
 import torch
 from torch import nn
 
-from .._lazy import some_of, summary_of
-from .._tensors import chunks_of, space_axes, to_tensor
-from ..symmetry import energy
+from .._facts import facts_of
+from .._lazy import some_of
+from .._tensors import along_samples, chunks_of, energy, space_axes, to_tensor
 
 SCALINGS = {"sqrt": torch.sqrt, "log": lambda b: torch.log1p(10 * b), None: lambda b: b}
 MIN_SHARE = 1e-3  # a pattern of which less than this is measured has no norm to go by
 MAX_SAMPLES = 50_000  # that statistics are learned from
+LEAST_GAIN = 1e-30  # of objects over magnitudes
+LEAST_BATCH = 4  # samples: fewer take other paths through FFT and matrix product, and unrolled steps amplify rounding
 UNIT_NORM = 10.0  # networks see and make objects of this norm: pixels of order one
 
 
 class ScaledNetwork(nn.Module):
-    """A network inside its scaling: raw magnitudes in, objects in their own units out.
+    """Network inside its scaling, from raw magnitudes to objects.
+
+    Its `state_dict` also says what it was built for, so that one like it can be built from a file of weights alone.
 
     Parameters
     ----------
     network : torch.nn.Module
-        See :mod:`._networks` for its interface; its output may also be complex, or lack the axis of one channel.
+        See :mod:`._networks` for its interface; its output may also be complex, flat, or lack the axis of one channel.
     object_shape : tuple of int
     n_channels : {1, 2}
     scaling : {"sqrt", "log", None}
     statistics : dict
         From :func:`learn_scaling`.
+    facts : dict, optional
+        Further facts about the training, as JSON knows them, to be kept with the weights.
     """
 
-    def __init__(self, network, object_shape, n_channels, scaling, statistics):
+    def __init__(self, network, object_shape, n_channels, scaling, statistics, facts=None):
         super().__init__()
         self.network = network
         self.object_shape = tuple(object_shape)
         self.n_channels = n_channels
         self.scaling = scaling
+        self.facts = facts or {}
         self.uses_magnitudes = bool(getattr(network, "uses_magnitudes", False))
         for name in ("mean", "deviation", "gain", "shares"):
             self.register_buffer(name, statistics[name])
 
     def forward(self, magnitudes):
-        """Map magnitudes (n_samples, *fourier_shape) to objects (n_samples, *object_shape), or a tuple of them."""
+        """Map magnitudes to objects (n_samples, *object_shape), or several."""
+        n_samples = len(magnitudes)
+        if n_samples < LEAST_BATCH and not self.training:
+            objects = self(at_least_a_batch(magnitudes))
+            return tuple(part[:n_samples] for part in objects) if isinstance(objects, tuple) else objects[:n_samples]
         # what a pixel that was never measured in training says, nothing was learned of
         magnitudes = torch.where(self.shares > 0, magnitudes, torch.nan)
         unit, norms = unit_magnitudes(magnitudes, self.shares)
@@ -62,17 +74,68 @@ class ScaledNetwork(nn.Module):
         return objects if isinstance(output, tuple) else objects[0]
 
     def _as_objects(self, output):
+        """Objects of a network's output, whose shape must not be ambiguous."""
+        made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        channels = 1 if isinstance(output, torch.Tensor) and output.is_complex() else self.n_channels
+        shapes = [(channels, *self.object_shape), (channels * math.prod(self.object_shape),)]
+        if channels == 1:
+            shapes.append(self.object_shape)
+        if made[1:] not in shapes:
+            raise ValueError(
+                f"{type(self.network).__name__} returned {made} of a batch; it must return a tensor of shape "
+                f"{('n_samples', self.n_channels, *self.object_shape)}"
+            )
+        if output.is_complex() and self.n_channels == 1:
+            raise ValueError(f"{type(self.network).__name__} returned complex images of real objects")
         if output.is_complex():
-            return output.reshape(-1, *self.object_shape)
+            return output.to(torch.complex64).reshape(-1, *self.object_shape)
         output = output.float().reshape(-1, self.n_channels, *self.object_shape)
         return output[:, 0] if self.n_channels == 1 else torch.complex(output[:, 0], output[:, 1])
 
+    # --- what the weights are kept with ---------------------------------------------------------------------------
+
+    def get_extra_state(self):
+        """Facts about the network: JSON in a tensor, for any file of weights."""
+        own = {"object_shape": self.object_shape, "n_channels": self.n_channels, "magnitude_scaling": self.scaling}
+        return torch.tensor(list(json.dumps(own | self.facts).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state):
+        """Refuse weights of a network that was built for something else."""
+        check_same_facts(stored_facts(state), stored_facts(self.get_extra_state()))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        state_dict.setdefault(f"{prefix}_extra_state", self.get_extra_state())  # files written before there was one
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def at_least_a_batch(magnitudes):
+    """Repeat magnitudes that are too few to be computed as among others."""
+    if len(magnitudes) >= LEAST_BATCH:
+        return magnitudes
+    return magnitudes[torch.arange(LEAST_BATCH, device=magnitudes.device) % len(magnitudes)]
+
+
+def stored_facts(state):
+    """Facts that a network's extra state holds, a dict."""
+    facts = json.loads(bytes(state.tolist()).decode())
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+
+
+def check_same_facts(saved, present):
+    """Refuse weights of a network that was built for something else."""
+    for name, value in saved.items():
+        if present.get(name, value) != value:
+            raise ValueError(
+                f"these weights are of a network with {name}={value!r}, and cannot be loaded into one with "
+                f"{name}={present[name]!r}"
+            )
+
 
 def unit_magnitudes(magnitudes, shares=None):
-    """Magnitudes of an object of norm `UNIT_NORM` under the unnormalised DFT, and what they were divided by.
+    """Magnitudes of an object of norm `UNIT_NORM`, and their divisors.
 
     `shares`, of shape fourier_shape and sum 1, says how much of the intensity usually falls on each pixel; NaN, where
-    a pixel is unmeasured, stays NaN.
+    a pixel is unmeasured, stays NaN. Any unit does, up to the range of float32.
     """
     known = ~magnitudes.isnan()
     total = energy(torch.where(known, magnitudes, 0.0))
@@ -81,11 +144,11 @@ def unit_magnitudes(magnitudes, shares=None):
         total = total / measured.clamp_min(MIN_SHARE)
     norms = total.sqrt().to(magnitudes.dtype) / (math.sqrt(math.prod(magnitudes.shape[1:])) * UNIT_NORM)
     safe = torch.where(norms > 0, norms, 1.0)
-    return magnitudes / safe.view([-1] + [1] * (magnitudes.ndim - 1)), norms
+    return magnitudes / along_samples(safe, magnitudes), norms
 
 
-def learn_scaling(magnitudes, objects, scaling, detect=None):
-    """Shares, mean and deviation of each pixel, and the ratio of object norms to magnitude norms.
+def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None):
+    """Learn statistics of pixels, and the ratio of object to magnitude norms.
 
     Passes in chunks, over 50,000 samples at even distances where there are more; the gain is 1 for magnitudes of an
     unnormalised DFT and whatever it needs to be for others.
@@ -96,68 +159,96 @@ def learn_scaling(magnitudes, objects, scaling, detect=None):
     objects : ndarray or torch.Tensor of shape (n_samples, *object_shape)
     scaling : {"sqrt", "log", None}
     detect : callable, optional
-        What happens to magnitudes before a network sees them.
+        Detector model applied to the magnitudes before a network sees them.
+    sample_weight : ndarray of shape (n_samples,), optional
+        Weight of each sample in the statistics.
 
     Returns
     -------
     dict
         `mean`, `deviation`, `shares` and `gain`, as :class:`ScaledNetwork` wants them, and `unmeasured`: whether there
         was any unmeasured pixel.
+
+    Raises
+    ------
+    ValueError
+        If objects and magnitudes are in units too far apart for float32.
     """
     shares = None
-    incomplete = len(magnitudes) > MAX_SAMPLES and summary_of(magnitudes).n_nan > 0  # if only in others
+    incomplete = len(magnitudes) > MAX_SAMPLES and facts_of(magnitudes).n_nan > 0  # if only in others
     magnitudes, objects = some_of(magnitudes, MAX_SAMPLES), some_of(objects, MAX_SAMPLES)
+    weights = None if sample_weight is None else torch.as_tensor(some_of(sample_weight, MAX_SAMPLES))
     # a share is known once norms are, and norms of incomplete patterns once shares are: the second pass is near enough
     for _ in range(3):
         statistics = _PixelStatistics(scaling, shares)
         for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
             batch = to_tensor(magnitudes[part]).float()
-            statistics.add(batch if detect is None else detect(batch), to_tensor(objects[part]))
+            statistics.add(batch if detect is None else detect(batch), to_tensor(objects[part]), _part(weights, part))
         shares, incomplete = statistics.shares(), incomplete or statistics.unmeasured
         if not statistics.unmeasured:
             break
     return statistics.scaling() | {"shares": shares, "unmeasured": incomplete}
 
 
+def _part(weights, part):
+    return None if weights is None else weights[part]
+
+
 class _PixelStatistics:
-    """Sums over a training set, pixel by pixel, of what was measured."""
+    """Weighted sums over a training set, pixel by pixel, of what was measured."""
 
     def __init__(self, scaling, shares):
         self.scale, self.known_shares = SCALINGS[scaling], shares
-        self.count = self.total = self.squares = self.power = self.gains = 0.0
-        self.n_lit, self.unmeasured = 0, False
+        self.count = self.total = self.squares = self.power = self.gains = self.n_lit = 0.0
+        self.unmeasured = False
 
-    def add(self, magnitudes, objects):
+    def add(self, magnitudes, objects, weights):
         """Take in a chunk."""
         unit, norms = unit_magnitudes(magnitudes, self.known_shares)
         known = ~unit.isnan()
         self.unmeasured = self.unmeasured or not bool(known.all())
+        weights = None if weights is None else weights.to(unit.device, torch.float64)
+
+        def total(values):
+            return (values if weights is None else values * along_samples(weights, values)).sum(dim=0)
+
         scaled = torch.where(known, self.scale(unit), 0.0).double()
-        self.count = self.count + known.sum(dim=0)
-        self.total = self.total + scaled.sum(dim=0)
-        self.squares = self.squares + scaled.square().sum(dim=0)
-        self.power = self.power + torch.where(known, unit, 0.0).double().square().sum(dim=0)
+        self.count = self.count + total(known)
+        self.total = self.total + total(scaled)
+        self.squares = self.squares + total(scaled.square())
+        self.power = self.power + total(torch.where(known, unit, 0.0).double().square())
         lit = norms > 0
-        object_norms = energy(objects).sqrt().to(norms.device)
-        self.gains += float((object_norms[lit] / norms[lit]).sum()) / UNIT_NORM
-        self.n_lit += int(lit.sum())
+        ratios = energy(objects).sqrt().to(norms.device) / torch.where(lit, norms, 1.0)
+        self.gains += float(total(torch.where(lit, ratios, 0.0))) / UNIT_NORM
+        self.n_lit += float(total(lit))
 
     def shares(self):
-        """Mean intensity of each pixel as a fraction of the sum; 0 for one, and only one, that was never measured."""
-        power = self.power / self.count.clamp_min(1)
+        """Mean intensity of each pixel as a fraction of the sum.
+
+        It is 0 for pixels that were never measured, and for these only.
+        """
+        power = self.power / self._counts()
         total = power.sum()
         shares = power / total if total > 0 else torch.full_like(power, 1 / power.numel())
         return torch.where(self.count > 0, shares.clamp_min(1e-30), 0.0).float()
 
+    def _counts(self):
+        return torch.where(self.count > 0, self.count, 1.0)
+
     def scaling(self):
         """Mean, deviation and gain."""
-        count = self.count.clamp_min(1)
+        count = self._counts()
         mean = self.total / count
         deviation = (self.squares / count - mean.square()).clamp_min(0).sqrt()
         overall = float(deviation.mean())
         floor = 0.01 * overall if overall > 0 else 1.0
         # the network's objects have norm UNIT_NORM, so the gain of one object is |x| / (UNIT_NORM * norm)
-        gain = self.gains / max(self.n_lit, 1) if self.gains > 0 else 1.0
+        gain = self.gains / self.n_lit if self.gains > 0 else 1.0
+        if not LEAST_GAIN < gain < 1 / LEAST_GAIN:
+            raise ValueError(
+                f"objects in y are about {gain:.1g} times as large as their magnitudes in X say, which float32 cannot "
+                "hold; give both in units nearer to each other"
+            )
         return {
             "mean": mean.float(),
             "deviation": (deviation + floor).float(),

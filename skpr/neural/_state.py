@@ -1,10 +1,15 @@
 """A fitted network as plain data: parameters, shapes, arrays and text, for pickle, joblib and skops alike."""
 
 import json
+import os
 import warnings
 
 import numpy as np
 import torch
+
+from ..exceptions import VersionWarning
+from ..measurement import boundary_of
+from ._generators import kept_generators
 
 _TENSOR = "tensor, as an array"
 # built again from the rest
@@ -36,11 +41,12 @@ def plain_state(net):
 
     defaults = type(net).__mro__[_depth(net)]().get_params(deep=False)
     parameters = {
-        name: value
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value  # a path of any system
         for name, value in net.get_params(deep=False).items()
         if name not in defaults or not _same(value, defaults[name])
     }
-    fitted = {name: _to_arrays(value) for name, value in vars(net).items() if name.endswith("_") and name not in _BUILT}
+    present = list(vars(net).items())  # which another thread may add to
+    fitted = {name: _to_arrays(value) for name, value in present if name.endswith("_") and name not in _BUILT}
     state = {"version": __version__, "parameters": parameters, "fitted": fitted}
     if net.initialized_:
         state["weights"] = _to_arrays(dict(net.module_.state_dict()))
@@ -58,9 +64,9 @@ def restore_plain_state(net, state, base):
     net : PhaseRetrievalRegressor
         As `__new__` made it.
     state : dict
-        Of :func:`plain_state`.
+        State from :func:`plain_state`.
     base : type
-        Whose constructor sets the defaults.
+        Class whose constructor sets the defaults.
     """
     from .. import __version__
 
@@ -68,11 +74,12 @@ def restore_plain_state(net, state, base):
         warnings.warn(
             f"this {type(net).__name__} was kept by skpr {state['version']} and is read by {__version__}: its "
             "predictions may differ",
-            UserWarning,
+            VersionWarning,
             stacklevel=3,
         )
     base.__init__(net)
     vars(net).update(state["parameters"])
+    vars(net).update(_facts_of_old(net, state["fitted"]))
     vars(net).update({name: _to_tensors(value) for name, value in state["fitted"].items()})
     if "weights" not in state:
         return
@@ -80,7 +87,7 @@ def restore_plain_state(net, state, base):
     if not _exists(device):
         net.device = "cpu"
     try:
-        with torch.random.fork_rng():  # weights are drawn, and replaced
+        with kept_generators():  # weights are drawn, and replaced
             net.initialize()
     finally:
         net.device = device
@@ -88,6 +95,14 @@ def restore_plain_state(net, state, base):
     net.criterion_.load_state_dict(_to_tensors(state["criterion"]))
     net.optimizer_.load_state_dict(_to_tensors(state["optimizer"]))
     net.history.extend(json.loads(state["history"]))
+
+
+def _facts_of_old(net, fitted):
+    """Fitted attributes that the first versions did not have, as they follow from those they had."""
+    if "object_shape_" not in fitted:
+        return {}
+    facts = {"boundary_": boundary_of(fitted["object_shape_"], fitted["fourier_shape_"]), "symmetries_": "fourier"}
+    return facts | {f"{name}_": getattr(net, name) for name in ("centered", "magnitude_scaling")}
 
 
 def _depth(net):
@@ -114,10 +129,24 @@ def _exists(device):
 
 
 def as_json(value):
-    """What JSON does not know, as something that it does: for the history's records."""
+    """Turn a record of the history that JSON does not know into something that it does."""
     if isinstance(value, np.ndarray | np.generic | torch.Tensor):
         return value.tolist()
     return repr(value)
+
+
+def plain(value):
+    """A value with NumPy's numbers as Python's; `NotImplemented` for one that is not plain."""
+    if isinstance(value, dict | list | tuple):
+        parts = [plain(part) for part in (value.values() if isinstance(value, dict) else value)]
+        if any(part is NotImplemented for part in parts):
+            return NotImplemented
+        return dict(zip(value, parts, strict=True)) if isinstance(value, dict) else type(value)(parts)
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor):
+        return value
+    return NotImplemented
 
 
 def _to_arrays(value):

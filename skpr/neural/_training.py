@@ -1,68 +1,140 @@
-"""What goes on around a training step: schedule, early stopping, progress, new objects, detector effects, seeds."""
+"""Callbacks of a training: schedule, divergence, early stopping, progress, error modulo symmetries."""
 
-import contextlib
 import math
 import sys
+import warnings
 
 import numpy as np
 import torch
-from sklearn.base import clone
-from sklearn.utils import check_random_state
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from .._progress import logger, shows_progress
-from .._tensors import chunks_of, to_tensor
-from ..fourier import FourierMagnitude
+from .._validation import check_boundary
+from ..measurement import boundary_of
 from ..metrics import relative_error
-from ..symmetry import energy
+from ._parallel import of_all_processes
+
+# of a group of parameters, what a one-cycle schedule writes
+_SCHEDULED = "lr", "initial_lr", "max_lr", "min_lr", "betas", "max_momentum", "base_momentum"
 
 
 class OneCycle(Callback):
-    """One-cycle learning rate (Smith and Topin, 2017), and momentum of Adam, over exactly the steps of this fit.
+    """One-cycle learning rate (Smith and Topin, 2017), and momentum of Adam, over exactly the steps of this training.
 
-    The length of the schedule is that of the training set after the validation split, known when the first epoch
-    begins.
+    The peak of the rate is that of each group of parameters; the first of its `betas` moves by 0.05 about its value, or
+    by less near 0 and 1. A schedule of the user's goes before this one, which then steps aside: a
+    :class:`skorch.callbacks.LRScheduler` from the beginning, anything else as soon as it sets a rate.
     """
 
     def on_train_begin(self, net, **kwargs):
-        """Forget the last run's schedule."""
-        self.scheduler_ = None
+        """Forget the last training's schedule."""
+        self.scheduler_ = self.configured_ = None
+        self.steps_aside_ = any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_)
 
-    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        """Set up the schedule for the whole run."""
-        if self.scheduler_ is None:
-            batch_size = net.batch_size if net.batch_size > 0 else len(dataset_train)
-            steps = net.max_epochs * math.ceil(len(dataset_train) / batch_size)
-            rates = [group["lr"] for group in net.optimizer_.param_groups]
-            if steps > 1:
-                self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(
-                    net.optimizer_, rates, total_steps=steps, cycle_momentum="betas" in net.optimizer_.defaults
-                )
+    def on_epoch_begin(self, net, **kwargs):
+        """Set up the schedule for the whole training."""
+        if self.scheduler_ is not None or self.steps_aside_:
+            return
+        if net._n_batches is None:
+            raise ValueError(
+                "the one-cycle schedule must know the number of batches, which iterator_train does not tell; set "
+                "callbacks__schedule=None"
+            )
+        steps = net._n_epochs * net._n_batches
+        if steps < 2:
+            return
+        groups = net.optimizer_.param_groups
+        self.configured_ = [{name: group[name] for name in _SCHEDULED if name in group} for group in groups]
+        momenta = [group["betas"][0] for group in groups if "betas" in group]
+        cycles = "betas" in net.optimizer_.defaults and not any(isinstance(m, torch.Tensor) for m in momenta)
+        widths = [_half_width(momentum) for momentum in momenta]
+        momentum = {
+            "base_momentum": [round(m - w, 12) for m, w in zip(momenta, widths, strict=True)],
+            "max_momentum": [round(m + w, 12) for m, w in zip(momenta, widths, strict=True)],
+        }
+        self.scheduler_ = torch.optim.lr_scheduler.OneCycleLR(
+            net.optimizer_,
+            [group["lr"] for group in groups],
+            total_steps=steps,
+            cycle_momentum=cycles,
+            **momentum if cycles else {},
+        )
 
     def on_batch_end(self, net, training, **kwargs):
-        """Advance the schedule."""
-        if training and self.scheduler_ is not None and self.scheduler_.last_epoch < self.scheduler_.total_steps:
+        """Advance the schedule, unless somebody else has set the rate."""
+        if not training or self.scheduler_ is None:
+            return
+        if _rates(net.optimizer_) != [float(rate) for rate in self.scheduler_.get_last_lr()]:
+            warnings.warn(
+                "another callback or set_params has set the learning rate during the training: the one-cycle schedule "
+                "steps aside; pass callbacks__schedule=None to train without it from the beginning",
+                UserWarning,
+                stacklevel=2,
+            )
+            self._put_back(net, [name for name in _SCHEDULED if name != "lr"])
+            self.steps_aside_ = True
+        elif self.scheduler_.last_epoch < self.scheduler_.total_steps:
             self.scheduler_.step()
 
     def on_train_end(self, net, **kwargs):
-        """Leave the optimizer as it was configured, so that a further fit starts from the same rate."""
-        if self.scheduler_ is not None:
-            for group in net.optimizer_.param_groups:
-                group["lr"] = group["initial_lr"] = net.lr
-        self.scheduler_ = None
+        """Leave the optimizer as it was configured, so that a further training starts from the same rates."""
+        self._put_back(net, _SCHEDULED)
+
+    def _put_back(self, net, names):
+        for group, configured in zip(net.optimizer_.param_groups, self.configured_ or (), strict=False):
+            for name in names:
+                if name in configured:
+                    group[name] = configured[name]
+                else:
+                    group.pop(name, None)
+            group.setdefault("initial_lr", group["lr"])  # for a schedule of another kind that follows
+        self.scheduler_ = self.configured_ = None
+
+
+class Divergence(Callback):
+    """Says when the loss is no longer a number, and ends a training whose weights are none either."""
+
+    def on_train_begin(self, net, **kwargs):
+        """Nothing has been seen yet."""
+        self.told_ = self.diverged_ = False
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Warn of the first loss that is NaN or infinite."""
+        batches = net.history[-1, "batches"]
+        loss = batches[-1].get("train_loss" if training else "valid_loss", 0.0)
+        if math.isfinite(loss):
+            return
+        self.diverged_ = self.diverged_ or training
+        if self.told_:
+            return
+        self.told_ = True
+        warnings.warn(
+            f"the training diverges: its {'' if training else 'validation '}loss is {loss} in epoch "
+            f"{len(net.history)}, batch {len(batches)}; set a smaller lr than {net.lr:g}, or a smaller "
+            "callbacks__gradient_clipping__gradient_clip_value",
+            UserWarning,
+            stacklevel=2,
+        )
+
+    def on_epoch_end(self, net, **kwargs):
+        """End the training, in all processes."""
+        if any(of_all_processes(self.diverged_)):
+            raise KeyboardInterrupt  # skorch's word for it
 
 
 class ProgressLine(Callback):
     """One line on the terminal that says epoch, losses and time left; nothing where no terminal watches."""
 
+    def on_train_begin(self, net, **kwargs):
+        """Remember the epochs of earlier trainings."""
+        self.n_before_ = len(net.history)
+
     def on_epoch_end(self, net, **kwargs):
         """Rewrite the line, and log it."""
-        row = net.history[-1]
-        left = sum(net.history[:, "dur"]) / len(net.history) * (net.max_epochs - len(net.history))
+        row, done = net.history[-1], len(net.history) - self.n_before_
+        left = sum(net.history[-done:, "dur"]) / done * (net._n_epochs - done)
         valid = f"  validation {row['valid_loss']:.4g}" if "valid_loss" in row else ""
-        line = (
-            f"epoch {len(net.history)}/{net.max_epochs}  loss {row['train_loss']:.4g}{valid}  {max(left, 0):.0f} s left"
-        )
+        line = f"epoch {done}/{net._n_epochs}  loss {row['train_loss']:.4g}{valid}  {left:.0f} s left"
         logger.info("%s", line)
         if not shows_progress(net.verbose):
             return
@@ -83,12 +155,14 @@ class SymmetricError(Callback):
 
     Parameters
     ----------
-    boundary : {"zero", "circular"}, default="zero"
-        See :func:`skpr.metrics.relative_error`.
+    boundary : {"auto", "zero", "circular"} or sequence of the latter, default="auto"
+        Whether shifts wrap around, for each axis of an object or for all; "auto" takes the network's own boundary, and
+        only the phase as a symmetry where that is the only one. See :func:`skpr.metrics.relative_error`.
 
     Examples
     --------
-    >>> from skpr import PhaseRetrievalRegressor
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude, PhaseRetrievalRegressor
     >>> objects = np.random.default_rng(0).random((40, 8, 8))
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
     >>> net = PhaseRetrievalRegressor(
@@ -98,11 +172,24 @@ class SymmetricError(Callback):
     2
     """
 
-    def __init__(self, boundary="zero"):
+    changes_training = False
+
+    def __init__(self, boundary="auto"):
         self.boundary = boundary
 
+    def on_train_begin(self, net, **kwargs):
+        """Choose the symmetries to register over."""
+        n_axes = len(net.object_shape_)
+        if self.boundary != "auto":
+            self.symmetries_ = {"boundary": check_boundary(self.boundary, n_axes)}
+            return
+        boundary = getattr(net, "boundary_", None) or boundary_of(net.object_shape_, net.fourier_shape_)
+        self.symmetries_ = {"boundary": boundary}
+        if getattr(net, "symmetries_", "fourier") == "phase":
+            self.symmetries_ |= {"shift": False, "flip": False}
+
     def on_epoch_begin(self, net, **kwargs):
-        """Start anew."""
+        """Forget the errors of the epoch before."""
         self.errors_ = []
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
@@ -110,7 +197,10 @@ class SymmetricError(Callback):
         if not training:
             found = y_pred[0] if isinstance(y_pred, tuple) else y_pred
             truth, found = batch[1].detach().cpu(), found.detach().cpu()
-            self.errors_.append(relative_error(truth, found, boundary=self.boundary, multioutput="raw_values"))
+            if not found.isfinite().all():  # the training diverges, and another callback says so
+                self.errors_.append(np.full(len(found), np.nan))
+                return
+            self.errors_.append(relative_error(truth, found, **self.symmetries_, multioutput="raw_values"))
 
     def on_epoch_end(self, net, **kwargs):
         """Record the mean."""
@@ -124,114 +214,7 @@ def best_weights_kept(patience):
 
 
 def _silent(*args, **kwargs):
-    """Where skorch's messages go: the progress line tells enough."""
-
-
-def fitted_detector(detector, generator, magnitudes):
-    """A detector's clone, fitted, whose every call draws anew, from a NumPy generator; None for None.
-
-    Raises `ValueError` for one that changes the shape of patterns: what is predicted later would not fit.
-    """
-    if detector is None:
-        return None
-    detector = _drawing_from(generator, detector)
-    first = to_tensor(magnitudes[:1])
-    seen = detector.fit(first).transform(first)
-    if seen.shape[1:] != magnitudes.shape[1:]:
-        raise ValueError(
-            f"detector={detector!r} makes patterns of shape {tuple(seen.shape[1:])} of {tuple(magnitudes.shape[1:])}; "
-            "crop and bin before training, as a step of the pipeline"
-        )
-    return detector
-
-
-def fitted_augmenter(augmenter, generator, magnitudes, objects, centered):
-    """A function that makes a batch of new objects and their magnitudes out of one; None for None.
-
-    Raises `ValueError` where the magnitudes are not those of the objects, or the augmenter changes their shape.
-    """
-    if augmenter is None:
-        return None
-    return Augmentation(_drawing_from(generator, augmenter), magnitudes, objects, centered)
-
-
-class Augmentation:
-    """New objects of a batch's, drawn anew at every call, and their magnitudes in the batch's units.
-
-    Parameters
-    ----------
-    augmenter : transformer
-        Of objects.
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape)
-        Of the training set.
-    centered : bool
-        Whether zero frequency is in the middle of the magnitudes.
-    """
-
-    def __init__(self, augmenter, magnitudes, objects, centered):
-        y = to_tensor(objects[:8])
-        self.augmenter = augmenter.fit(y)
-        made = to_tensor(self.augmenter.transform(y))
-        if made.shape != y.shape:
-            raise ValueError(
-                f"augmenter={augmenter!r} makes objects of shape {tuple(made.shape[1:])} of {tuple(y.shape[1:])}; "
-                "frame them before training"
-            )
-        self.forward_model = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit(y)
-        for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
-            self._check_simulated(to_tensor(magnitudes[part]), to_tensor(objects[part]), part.start)
-
-    def __call__(self, magnitudes, objects):
-        """A batch of new magnitudes and objects."""
-        objects = objects.to(magnitudes.device)
-        made = to_tensor(self.augmenter.transform(objects)).to(objects)
-        simulated = self.forward_model.transform(made)
-        return simulated * _per_sample(self._units(magnitudes, objects), simulated), made
-
-    def _check_simulated(self, magnitudes, objects, first):
-        """Refuse magnitudes that are not those of their objects."""
-        objects = objects.to(magnitudes.device)
-        expected = self.forward_model.transform(objects)
-        expected = (expected * _per_sample(self._units(magnitudes, objects), expected)).double().flatten(1)
-        misfits = (magnitudes.double().flatten(1) - expected).norm(dim=1) / expected.norm(dim=1).clamp_min(1e-300)
-        others = (~(misfits < 1e-3)).nonzero()[:, 0]
-        if len(others):
-            raise ValueError(
-                "augmenter needs magnitudes that are those of the objects, to simulate them for new ones, but X "
-                f"differs from |F y| by a relative {float(misfits[others[0]]):.2g} in sample {first + int(others[0])}: "
-                "pass noise and missing pixels as detector=..., check "
-                f"centered={self.forward_model.centered!r}, or leave augmenter=None"
-            )
-
-    @staticmethod
-    def _units(magnitudes, objects):
-        """The unit of each pattern: 1 for the unnormalised DFT; by Parseval's theorem."""
-        power = energy(objects).double() * math.prod(magnitudes.shape[1:])
-        return torch.where(power > 0, energy(magnitudes).double() / torch.where(power > 0, power, 1.0), 1.0).sqrt()
-
-
-def _per_sample(values, batch):
-    return values.to(batch.dtype).view([-1] + [1] * (batch.ndim - 1))
-
-
-def _drawing_from(generator, step):
-    """A transformer's clone that draws from a generator, on and on."""
-    step = clone(step)
-    names = [name for name in step.get_params() if name == "random_state" or name.endswith("__random_state")]
-    return step.set_params(**dict.fromkeys(names, generator))
-
-
-def detected(detector, magnitudes):
-    """What a detector makes of magnitudes, in their units again, so that brightness still means what it did.
-
-    Counting photons changes the units, differently for each exposure: measured pixels get back the energy they had.
-    """
-    seen = detector.transform(magnitudes)
-    known = ~seen.isnan()
-    before, after = (energy(torch.where(known, b, 0.0)) for b in (magnitudes, seen))
-    scale = torch.where(after > 0, (before / torch.where(after > 0, after, 1.0)).sqrt(), 1.0)
-    return seen * _per_sample(scale, seen)
+    """Swallow skorch's messages: the progress line tells enough."""
 
 
 def multiplies_bfloat16():
@@ -240,17 +223,21 @@ def multiplies_bfloat16():
     return bool(capabilities.get("amx_bf16", False))
 
 
-def drawn_seed(random_state):
-    """A seed for torch, drawn from scikit-learn's `random_state`; None for None."""
-    return None if random_state is None else int(check_random_state(random_state).randint(2**31 - 1))
+def check_finite(net, objects):
+    """Refuse predictions that are not numbers, of a network whose training has diverged."""
+    bad = ~objects.isfinite().flatten(1).all(dim=1)
+    if bad.any():
+        raise ValueError(
+            f"{type(net).__name__} predicts NaN or infinity for {int(bad.sum())} of {len(objects)} samples: its "
+            f"training has diverged; train it again with a smaller lr than {net.lr:g}"
+        )
+    return objects
 
 
-@contextlib.contextmanager
-def seeded(seed):
-    """Run with torch's generators seeded, and put them back afterwards; `None` leaves them alone."""
-    if seed is None:
-        yield
-        return
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield
+def _rates(optimizer):
+    return [float(group["lr"]) for group in optimizer.param_groups]
+
+
+def _half_width(momentum):
+    """Half of the range over which a momentum moves: 0.05 where that fits between 0 and 1."""
+    return min(0.05, float(momentum), (1 - float(momentum)) / 2)

@@ -1,17 +1,54 @@
-"""Fine-tuning a trained network to each sample at hand, on what was measured of it."""
+"""Fine-tuning of a trained network to each measured sample."""
 
 import contextlib
+import copy
+import itertools
 from functools import partial
 
 import torch
 from torch import nn
 
-from .._tensors import space_axes
-from ..iterative._problem import Problem
+from ..measurement import Measurement, to_fft_order
+from ._scaling import at_least_a_batch
+
+
+def tuned_batches(net, X):
+    """Predict batches of objects, fine-tuned to each sample.
+
+    Parameters
+    ----------
+    net : PhaseRetrievalRegressor
+        Fitted.
+    X : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+        Checked magnitudes.
+
+    Yields
+    ------
+    torch.Tensor of shape (batch_size, *object_shape)
+    """
+    module = own_copy(net.module_)
+    device = net.network_device
+    kind = "complex" if net.is_complex_ else "non_negative" if net.is_non_negative_ else "real"
+    for batch, _ in net.batches_to_predict(X):
+        magnitudes = at_least_a_batch(batch.to(device))
+        with net.autocast(training=True):
+            offsets = tuned_offsets(module, magnitudes, kind, net.at_fit("centered"), net.tuning_steps, net.tuning_rate)
+        with torch.no_grad(), offsets, net.autocast(training=False):
+            objects = module(magnitudes)
+        yield (objects[0] if isinstance(objects, tuple) else objects)[: len(batch)]
+
+
+def own_copy(module):
+    """Copy of a module that shares its weights, frozen, but not its hooks.
+
+    Threads that predict at the same time do not disturb one another.
+    """
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return copy.deepcopy(module, {id(tensor): tensor.detach() for tensor in tensors}).eval()
 
 
 def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
-    """Move a network's hidden units, sample by sample, so that its images have the measured magnitudes.
+    """Fit offsets of hidden units, sample by sample, to measured magnitudes.
 
     Adam takes every coordinate by itself, so a sample's result does not depend on its batch but for rounding, which in
     bfloat16 can be seen.
@@ -19,10 +56,10 @@ def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
     Parameters
     ----------
     module : ScaledNetwork
-        In evaluation mode.
+        In evaluation mode, and this call's own, from :func:`own_copy`.
     magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
     kind : {"non_negative", "real", "complex"}
-        Of the objects; negative values of non-negative ones count as misfit.
+        Kind of the objects; negative values of non-negative ones count as misfit.
     centered : bool
     n_steps : int
     rate : float
@@ -37,21 +74,17 @@ def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
     ValueError
         For a network without linear layers.
     """
-    layers = [layer for layer in module.network.modules() if isinstance(layer, nn.Linear)]
-    if not layers:
-        raise ValueError(
-            f"tuning_steps={n_steps} needs linear layers to tune, but {type(module.network).__name__} has none; "
-            "set tuning_steps=0"
-        )
-    axes = space_axes(magnitudes)
-    ordered = torch.fft.ifftshift(magnitudes, dim=axes) if centered else magnitudes
-    problem = Problem(ordered, module.object_shape, kind)
+    layers = tunable_layers(module.network, n_steps)
+    ordered = to_fft_order(magnitudes) if centered else magnitudes
+    problem = Measurement(ordered, module.object_shape, kind)
     offsets = [
-        torch.zeros(len(magnitudes), layer.out_features, device=magnitudes.device, requires_grad=True)
+        torch.zeros(
+            len(magnitudes), layer.out_features, dtype=torch.float32, device=magnitudes.device, requires_grad=True
+        )
         for layer in layers
     ]
     optimizer = torch.optim.Adam(offsets, lr=rate)
-    with torch.enable_grad(), _frozen(module), _added(layers, offsets):
+    with torch.enable_grad(), _added(layers, offsets):
         for _ in range(n_steps):
             objects = problem.to_normalized(module(magnitudes) / module.gain)
             loss = problem.misfit(objects)
@@ -69,6 +102,17 @@ def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
     return _added(layers, [offset.detach() for offset in offsets])
 
 
+def tunable_layers(network, n_steps):
+    """Linear layers of a network; `ValueError` where it has none."""
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise ValueError(
+            f"tuning_steps={n_steps} needs linear layers to tune, but {type(network).__name__} has none; "
+            "set tuning_steps=0"
+        )
+    return layers
+
+
 @contextlib.contextmanager
 def _added(layers, offsets):
     """Within, every layer's output has its offset added."""
@@ -83,23 +127,10 @@ def _added(layers, offsets):
 
 
 def _shifted(offset, layer, inputs, output):
-    """A layer's output, of shape (n_samples, ..., n_units), with the sample's offset added."""
+    """Add offsets to a layer's output of shape (n_samples, ..., n_units)."""
     if len(output) != len(offset):
         raise ValueError(
             f"a linear layer sees {len(output)} rows of {len(offset)} samples: rows that mix samples cannot be tuned "
             "to each of them; set tuning_steps=0"
         )
     return output + offset.view(len(offset), *[1] * (output.ndim - 2), -1)
-
-
-@contextlib.contextmanager
-def _frozen(module):
-    """Within, no gradients are computed for the module's parameters."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

@@ -1,5 +1,7 @@
 """A training that is killed and goes on to the weights it would have come to."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -9,14 +11,18 @@ import time
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback, LRScheduler
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
+from skpr._files import _machine, write_sealed
 from skpr.augmentation import RandomDeformation
 from skpr.detector import MissingPixels, PhotonNoise
 from skpr.exceptions import ModelFileError
-from tests.conftest import random_objects
+from skpr.neural import MLP, TrainingCheckpoint
+from tests.conftest import random_objects, same_seeds_in_workers
 
 SMALL = {"module__hidden_width": 16, "max_epochs": 6, "batch_size": 8, "device": "cpu", "random_state": 0}
 
@@ -31,17 +37,19 @@ class Killed(BaseException):
     """Ends a process, as far as the estimator can tell."""
 
 
+STEPS_TO_LIVE = []  # of the next training, of any network that dies; forever if empty
+
+
 class Dying(PhaseRetrievalRegressor):
     """Dies in the middle of a training."""
 
-    steps_to_live = []  # of the next training, of any such network; forever if empty
-
     def train_step_single(self, batch, **fit_params):
-        if self.steps_to_live:
-            if self.steps_to_live[0] == 0:
-                self.steps_to_live.clear()
+        left = sys.modules[__name__].STEPS_TO_LIVE  # looked up here, it is no setting of this class
+        if left:
+            if left[0] == 0:
+                left.clear()
                 raise Killed
-            self.steps_to_live[0] -= 1
+            left[0] -= 1
         return super().train_step_single(batch, **fit_params)
 
 
@@ -57,7 +65,7 @@ def assert_same(net, other):
 
 def fit_and_die(steps, path, pairs, **parameters):
     net = Dying(checkpoint=path, **SMALL | parameters)
-    Dying.steps_to_live[:] = [steps]
+    STEPS_TO_LIVE[:] = [steps]
     with pytest.raises(Killed):
         net.fit(*pairs)
 
@@ -106,9 +114,9 @@ def test_a_training_that_had_ended_is_not_repeated(pairs, tmp_path):
     path = tmp_path / "run.checkpoint"
     first = Dying(checkpoint=path, **SMALL).fit(*pairs)
     net = Dying(checkpoint=path, **SMALL)
-    Dying.steps_to_live[:] = [0]
+    STEPS_TO_LIVE[:] = [0]
     assert_same(net.fit(*pairs), first)
-    Dying.steps_to_live.clear()
+    STEPS_TO_LIVE.clear()
     np.testing.assert_array_equal(net.predict(pairs[0]), first.predict(pairs[0]))
 
 
@@ -117,7 +125,7 @@ def test_an_interrupted_training_goes_on_too(pairs, tmp_path, monkeypatch):
     expected = Dying(**SMALL).fit(*pairs)
     monkeypatch.setattr("tests.neural.test_checkpoint.Killed", KeyboardInterrupt)
     net = Dying(checkpoint=path, **SMALL)
-    Dying.steps_to_live[:] = [15]
+    STEPS_TO_LIVE[:] = [15]
     net.fit(*pairs)  # Ctrl-C: a usable estimator
     assert np.isfinite(net.predict(pairs[0])).all()
     assert len(net.history) < SMALL["max_epochs"]
@@ -137,6 +145,8 @@ def test_it_is_a_parameter_of_the_pipeline(pairs, tmp_path):
         ({"random_state": 1}, "is of another fit, with random_state=0 and not 1"),
         ({"detector": PhotonNoise(1e3)}, "is of another fit, with detector="),
         ({"module__hidden_width": 8}, "is of another fit, with module__hidden_width=16 and not 8"),
+        ({"callbacks__schedule": None}, "is of another fit, with callbacks__schedule=<default> and not None"),
+        ({"optimizer__betas": (0.5, 0.9)}, r"is of another fit, with optimizer__betas=<default> and not \(0.5, 0.9\)"),
     ],
 )
 def test_a_checkpoint_of_another_fit_is_refused_and_kept(parameters, message, pairs, tmp_path):
@@ -148,17 +158,104 @@ def test_a_checkpoint_of_another_fit_is_refused_and_kept(parameters, message, pa
     assert path.read_bytes() == content
 
 
-def test_a_checkpoint_of_other_data_is_refused(pairs, tmp_path):
-    path = tmp_path / "run.checkpoint"
-    PhaseRetrievalRegressor(checkpoint=path, **SMALL).fit(*pairs)
-    with pytest.raises(ValueError, match="of a fit to other data"):
-        PhaseRetrievalRegressor(checkpoint=path, **SMALL).fit(pairs[0], 2 * pairs[1])
+def test_two_functions_as_modules_are_told_apart(pairs, tmp_path):
+    given = {"checkpoint": tmp_path / "run.checkpoint", "max_epochs": 1, "device": "cpu", "random_state": 0}
+
+    def fit(module):
+        return PhaseRetrievalRegressor(module, **given).fit(*pairs)
+
+    fit(lambda fourier_shape, object_shape: MLP(fourier_shape, object_shape, hidden_width=8))
+    with pytest.raises(ValueError, match="is of another fit, with module=.*<lambda>"):
+        fit(lambda fourier_shape, object_shape: MLP(fourier_shape, object_shape, hidden_width=9))
 
 
-@pytest.mark.parametrize("checkpoint", [3, "nowhere/run.checkpoint"])
+def test_a_module_that_changes_by_itself_is_refused(pairs, tmp_path):
+    given = {"checkpoint": tmp_path / "run.checkpoint", "max_epochs": 1, "device": "cpu", "random_state": 0}
+    widths = tmp_path / "widths"
+    widths.write_text("8")
+
+    def build(fourier_shape, object_shape):
+        return MLP(fourier_shape, object_shape, hidden_width=int(widths.read_text()))
+
+    PhaseRetrievalRegressor(build, **given).fit(*pairs)
+    widths.write_text("9")
+    with pytest.raises(ValueError, match="is of another network than the parameters build now"):
+        PhaseRetrievalRegressor(build, **given).fit(*pairs)
+
+
+@pytest.mark.parametrize("place", [(0, 3, 3), (7, 2, 5), (47, 4, 4)])
+@pytest.mark.parametrize("which", ["magnitudes", "objects", "weights"])
+def test_a_checkpoint_of_other_data_is_refused(which, place, pairs, tmp_path):
+    given = {"magnitudes": pairs[0], "objects": pairs[1], "weights": np.ones(48)}
+    other = given | {which: given[which].copy()}
+    other[which][place[: other[which].ndim]] += 0.25
+    for values, expected in ((given, None), (other, "of a fit to other data|with fit_params__sample_weight=")):
+        net = PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1})
+        with contextlib.nullcontext() if expected is None else pytest.raises(ValueError, match=expected):
+            net.fit(values["magnitudes"], values["objects"], sample_weight=values["weights"])
+
+
+def test_the_same_number_in_another_type_is_the_same(pairs, tmp_path):
+    for lr, width in ((1e-3, 8), (np.float64(1e-3), np.int64(8))):
+        given = SMALL | {"lr": lr, "module__hidden_width": width, "max_epochs": 1}
+        net = PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **given).fit(*pairs)
+    assert len(net.history) == 1
+
+
+def test_what_cannot_be_compared_is_refused(pairs, tmp_path):
+    with open(tmp_path / "log", "w") as log:
+        detector = FunctionTransformer(lambda m, log=log: m)
+        net = PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", detector=detector, **SMALL)
+        with pytest.raises(TypeError, match="can be compared in another process, but detector=.* holds a _io.TextIO"):
+            net.fit(*pairs)
+
+
+@pytest.mark.parametrize(
+    "checkpoint", [3, b"run.checkpoint", "nowhere/run.checkpoint", ".", "", os.devnull, "run\0", "x" * 300]
+)
 def test_what_is_no_place_for_one_is_refused_before_training(checkpoint, pairs):
     with pytest.raises((TypeError, ValueError), match="checkpoint="):
         PhaseRetrievalRegressor(checkpoint=checkpoint, **SMALL).fit(*pairs)
+
+
+def test_a_checkpoint_without_callbacks_is_refused(pairs, tmp_path):
+    net = PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", callbacks="disable", **SMALL)
+    with pytest.raises(ValueError, match="is a callback, but callbacks='disable'"):
+        net.fit(*pairs)
+    with pytest.raises(TypeError, match="TrainingCheckpoint is a class; give an instance"):
+        PhaseRetrievalRegressor(callbacks=[TrainingCheckpoint], **SMALL).fit(*pairs)
+
+
+def test_a_link_is_followed(pairs, tmp_path):
+    (tmp_path / "run.checkpoint").symlink_to(tmp_path / "there")
+    for _ in range(2):
+        PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1}).fit(*pairs)
+    assert (tmp_path / "run.checkpoint").is_symlink()
+    assert (tmp_path / "there").is_file()
+
+
+def test_a_file_of_something_else_is_refused_and_kept(pairs, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(ModelFileError, match="notes was not written by skpr"):
+        PhaseRetrievalRegressor(checkpoint=tmp_path / "notes", **SMALL).fit(*pairs)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_a_checkpoint_of_an_earlier_layout_is_refused(pairs, tmp_path):
+    write_sealed(tmp_path / "run.checkpoint", "checkpoint", b"PK...")
+    with pytest.raises(ModelFileError, match="is of another version of skpr, which cannot be resumed"):
+        PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(*pairs)
+
+
+def test_the_epochs_of_fit_are_those_of_the_checkpoint(pairs, tmp_path):
+    path = tmp_path / "run.checkpoint"
+    expected = Dying(**SMALL).fit(*pairs, epochs=4)
+    STEPS_TO_LIVE[:] = [15]
+    with pytest.raises(Killed):
+        Dying(checkpoint=path, **SMALL).fit(*pairs, epochs=4)
+    with pytest.raises(ValueError, match="is of another fit, with max_epochs=4 and not 6"):
+        Dying(checkpoint=path, **SMALL).fit(*pairs)
+    assert_same(Dying(checkpoint=path, **SMALL).fit(*pairs, epochs=4), expected)
 
 
 def test_damaged_checkpoints_are_refused(pairs, tmp_path):
@@ -190,6 +287,7 @@ np.save(sys.argv[3], net.predict(data["magnitudes"]))
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_moment_comes_to_the_same_weights(pairs, tmp_path):
     np.savez(tmp_path / "data.npz", magnitudes=pairs[0], objects=pairs[1])
 
@@ -203,7 +301,7 @@ def test_a_process_killed_at_any_moment_comes_to_the_same_weights(pairs, tmp_pat
     whole = start("whole")
     rng = np.random.default_rng(0)
     kills = 0
-    for _ in range(5):
+    for _ in range(3):
         process = start("killed")
         process.stdout.readline()
         time.sleep(rng.uniform(0.05, 0.6))
@@ -218,11 +316,102 @@ def test_a_process_killed_at_any_moment_comes_to_the_same_weights(pairs, tmp_pat
     assert not list(tmp_path.glob(".*.checkpoint.*"))  # what was half written
 
 
+def test_files_of_others_are_never_touched(pairs, tmp_path):
+    mine = [".run.settings", ".run.bak", ".run", "run.b", ".run.b.0123"]
+    for name in mine:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".run.d").mkdir()
+    PhaseRetrievalRegressor(checkpoint=tmp_path / "run", **SMALL | {"max_epochs": 2}).fit(*pairs)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*mine, ".run.d", "run"])
+    assert {(tmp_path / name).read_text() for name in mine} == {"mine"}
+
+
 def test_what_a_killed_process_left_half_written_is_removed(pairs, tmp_path):
-    for name in (".run.checkpoint.abc", ".run2.checkpoint.abc"):
-        (tmp_path / name).write_bytes(b"half")
-    PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(*pairs)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".run2.checkpoint.abc", "run.checkpoint"]
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    (tmp_path / f".skpr-{_machine()}-{process.pid}-0123456789abcdef.tmp").write_bytes(b"skpr chec")
+    PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1}).fit(*pairs)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
+
+
+class Intruding(Callback):
+    """Puts something else where the checkpoint was, after the second epoch."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            self.path.unlink()
+            self.path.write_text("mine")
+
+
+def test_what_others_put_in_its_place_is_left_to_them(pairs, tmp_path):
+    path = tmp_path / "run.checkpoint"
+    net = PhaseRetrievalRegressor(checkpoint=path, callbacks=[Intruding(path)], **SMALL | {"max_epochs": 3})
+    with pytest.warns(UserWarning, match="the training goes on, but its state after . epochs is not on disk"):
+        net.fit(*pairs)
+    assert len(net.history) == 3
+    assert path.read_text() == "mine"
+
+
+class Starting(Callback):
+    """Starts another training with the same checkpoint in the middle of the first epoch."""
+
+    def __init__(self, net):
+        self.net = net
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training and not hasattr(self, "refused_"):
+            with pytest.raises(ValueError, match="is of another fit, with lr=") as self.refused_:
+                self.net()
+
+
+def test_two_trainings_side_by_side_never_share_a_file(pairs, tmp_path):
+    given = {"checkpoint": tmp_path / "run.checkpoint"} | SMALL
+    other = Starting(lambda: PhaseRetrievalRegressor(lr=1e-4, **given).fit(*pairs))
+    other.changes_training = False
+    first = PhaseRetrievalRegressor(callbacks=[other], **given).fit(*pairs)
+    assert other.refused_
+    assert_same(PhaseRetrievalRegressor(**given).fit(*pairs), first)
+
+
+@pytest.mark.slow
+@same_seeds_in_workers
+def test_every_fit_of_a_search_has_a_file_of_its_own(pairs, tmp_path):
+    def search(n_jobs=1, **given):
+        net = PhaseRetrievalRegressor(**SMALL | {"max_epochs": 2} | given)
+        return GridSearchCV(net, {"lr": [1e-3, 1e-2]}, cv=2, n_jobs=n_jobs).fit(*pairs).cv_results_["mean_test_score"]
+
+    expected = search()
+    found = search(n_jobs=2, checkpoint=tmp_path / "run.checkpoint")
+    np.testing.assert_allclose(found, expected, atol=1e-3)  # workers may compute with another number of threads
+    files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(files) == 5  # two candidates, two folds, and the best one again
+    assert all(name.startswith("run.") and name.endswith(".checkpoint") for name in files)
+    np.testing.assert_array_equal(search(checkpoint=tmp_path / "run.checkpoint"), expected)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+
+
+def test_a_training_that_fails_at_once_leaves_no_file(pairs, tmp_path):
+    fit_and_die(2, tmp_path / "run.checkpoint", pairs)
+    PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", lr=1e-4, **SMALL | {"max_epochs": 1}).fit(*pairs)
+
+
+def test_it_is_a_callback_of_its_own(pairs, tmp_path):
+    def net(**given):
+        return Dying(**SMALL | given)
+
+    expected = net().fit(*pairs)
+    STEPS_TO_LIVE[:] = [20]
+    with pytest.raises(Killed):
+        net(callbacks=[TrainingCheckpoint(tmp_path / "run.checkpoint")]).fit(*pairs)
+    again = net(callbacks=[("kept", TrainingCheckpoint(tmp_path / "run.checkpoint"))]).fit(*pairs)
+    assert_same(again, expected)
+    assert dict(again.callbacks_)["kept"].path_ == str(tmp_path / "run.checkpoint")
+    assert_same(net(checkpoint=tmp_path / "run.checkpoint").fit(*pairs), expected)
+    with pytest.raises(ValueError, match="2 checkpoints were given for one training"):
+        net(checkpoint=tmp_path / "a", callbacks=[TrainingCheckpoint(tmp_path / "b")]).fit(*pairs)
 
 
 @pytest.mark.parametrize("way", ["partial_fit", "warm_start"])

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from skpr.neural import MeanSquaredError, OrbitLoss, RelativeSquaredError
-from skpr.neural._losses import CRITERIA
+from skpr.neural._losses import CRITERIA, loss_of, takes_weights
 from tests.conftest import random_members, random_objects
 
 
@@ -41,3 +41,33 @@ def test_mean_squared_error_is_a_mean_and_relative_error_a_ratio():
 def test_empty_targets_do_not_divide_by_zero():
     for criterion in CRITERIA.values():
         assert np.isfinite(criterion()(torch.ones(2, 3), torch.zeros(2, 3)).item())
+
+
+@pytest.mark.parametrize("name", ["relative", "orbit"])
+@pytest.mark.parametrize("unit", [2.0**-95, 2.0**60, 2.0**95])
+def test_relative_losses_and_their_gradients_know_no_unit(name, unit):
+    target, prediction = (torch.from_numpy(random_objects((5, 6), "float32", seed=seed)) for seed in (0, 1))
+    losses, gradients = [], []
+    for scale in (1.0, unit):
+        scaled = (prediction * scale).requires_grad_()
+        loss = CRITERIA[name]()(scaled, target * scale)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append(scaled.grad * scale)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
+@pytest.mark.parametrize("criterion", [*CRITERIA.values(), torch.nn.MSELoss, torch.nn.SmoothL1Loss])
+def test_a_weight_of_two_is_a_sample_that_comes_twice(criterion):
+    target, prediction = (torch.from_numpy(random_objects((5, 6), "float32", 4, seed=seed)) for seed in (0, 1))
+    weights, twice = torch.tensor([2.0, 1.0, 1.0, 0.0]), [0, 0, 1, 2]
+    weighted = loss_of(criterion(), prediction, target, weights)
+    torch.testing.assert_close(weighted, criterion()(prediction[twice], target[twice]))
+    assert takes_weights(criterion())
+    assert loss_of(criterion(), prediction, target) == criterion()(prediction, target)
+
+
+def test_losses_without_weights_are_told_from_others():
+    assert not takes_weights(torch.nn.MSELoss(reduction="sum"))
+    assert not takes_weights(torch.nn.Identity())

@@ -3,7 +3,7 @@ import torch
 
 from skpr import FourierMagnitude
 from skpr.iterative import project_magnitudes
-from skpr.iterative._problem import Problem
+from skpr.measurement import Measurement
 from skpr.neural import MLP, UNet
 
 
@@ -38,7 +38,7 @@ def test_unrolled_steps_leave_a_solution_alone_and_improve_a_guess(centered, n_c
     images = x[:, None] if n_channels == 1 else torch.stack([objects.real, objects.imag], dim=1)
     net = UNet((12, 15), (6, 7), n_channels, hidden_width=8, centered=centered, non_negative=True, n_projections=10)
     ordered = torch.fft.ifftshift(magnitudes, dim=(1, 2)) if centered else magnitudes
-    problem = Problem(ordered, (6, 7), "non_negative" if n_channels == 1 else "complex")
+    problem = Measurement(ordered, (6, 7), "non_negative" if n_channels == 1 else "complex")
     driven, disagreement = net._driven(images, problem)
     torch.testing.assert_close(driven, images, atol=1e-3, rtol=0)
     assert disagreement.abs().max() < 1e-3

@@ -3,13 +3,19 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import TensorBoard
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
 
-from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
+from skpr import FourierMagnitude, GaussianMagnitude, PhaseRetrievalRegressor, make_phase_retriever
 from skpr.metrics import relative_error
+from skpr.neural import RelativeSquaredError
 from tests.conftest import random_objects
 
 SMALL = {"module__hidden_width": 32, "max_epochs": 4, "device": "cpu", "random_state": 0}
@@ -35,11 +41,12 @@ def test_training_lowers_every_loss(module, criterion, pairs):
 def test_complex_objects_of_any_dimension(module, shape):
     objects = random_objects(shape, "complex64", n_samples=32)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    net = PhaseRetrievalRegressor(module, **SMALL).fit(magnitudes, objects)
+    # oneDNN's gradients of small three-dimensional convolutions in bfloat16 are not always finite
+    net = PhaseRetrievalRegressor(module, mixed_precision=False, **SMALL).fit(magnitudes, objects)
     prediction = net.predict(magnitudes)
     assert prediction.shape == objects.shape
     assert prediction.dtype == np.complex64
-    assert 0 < net.score(magnitudes, objects) <= 1
+    assert net.score(magnitudes, objects) == pytest.approx(1 - relative_error(objects, prediction), abs=1e-6)
 
 
 def test_a_network_can_learn_a_small_set_by_heart(pairs):
@@ -97,17 +104,24 @@ def test_any_optimizer_with_any_options(pairs):
 
 def test_early_stopping_keeps_the_best_weights(pairs):
     noise = np.random.default_rng(0).random(pairs[1].shape)
+    held_out = pairs[0][96:], noise[96:].astype(np.float32)
     net = PhaseRetrievalRegressor(
         early_stopping=True,
         n_iter_no_change=3,
-        validation_fraction=0.25,
+        train_split=predefined_split(Dataset(*held_out)),
         lr=0.01,
+        mixed_precision=False,
         **SMALL | {"max_epochs": 60},
-    ).fit(pairs[0], noise)
+    ).fit(pairs[0][:96], noise[:96])
     losses = net.history[:, "valid_loss"]
     assert len(losses) < 60
-    best = int(np.argmin(losses))
+    best = 0
+    for epoch, loss in enumerate(losses):  # skorch counts what gains more than 1e-4 of the loss
+        best = epoch if loss < (1 - 1e-4) * losses[best] else best
     assert len(losses) == best + 4
+    kept = RelativeSquaredError()(torch.from_numpy(net.predict(held_out[0])), torch.from_numpy(held_out[1]))
+    assert kept.item() == pytest.approx(losses[best], rel=1e-4)
+    assert abs(losses[-1] - losses[best]) > 1e-3 * losses[best]  # the last weights were others
     stopped_early = PhaseRetrievalRegressor(lr=0.01, **SMALL | {"max_epochs": 60}).fit(pairs[0], noise)
     assert "valid_loss" not in stopped_early.history[-1]
 
@@ -140,10 +154,12 @@ def test_parameters_are_stored_as_given(pairs):
 
 
 def test_partial_fit_goes_on_from_the_present_weights(pairs):
-    net = PhaseRetrievalRegressor(**SMALL)
+    net = PhaseRetrievalRegressor(batch_size=16, lr=0.01, **SMALL)
     net.partial_fit(*pairs).partial_fit(*pairs)
-    assert len(net.history) == 8
-    assert net.history[-1, "train_loss"] < net.history[3, "train_loss"]
+    losses = net.history[:, "train_loss"]
+    assert len(losses) == 8
+    assert losses[4] == pytest.approx(losses[3], rel=0.05)
+    assert losses[7] < 0.95 * losses[3] < 0.95 * 0.9 * losses[0]
     with pytest.raises(
         ValueError, match=r"y has real objects of shape \(7, 8\), but the network was built for real ones"
     ):
@@ -176,7 +192,10 @@ def test_interrupting_leaves_a_usable_estimator(pairs):
             "magnitude_scaling='cube' is not valid; choose 'sqrt', 'log' or None",
         ),
         ({"max_epochs": 0}, "max_epochs=0 is not valid; give an integer >= 1"),
-        ({"validation_fraction": 1.5}, r"validation_fraction=1.5 is not valid; give a number in \(0, 1\)"),
+        (
+            {"validation_fraction": 1.5},
+            "validation_fraction=1.5 is not valid; give a number with 0 < validation_fraction < 1",
+        ),
         ({"device": "abacus"}, "device='abacus' is not a device"),
         ({"modul__width": 3}, "modul__width"),
     ],
@@ -195,7 +214,7 @@ def test_bad_parameters_are_named(parameters, message, pairs):
         (np.full((3, 4), np.nan), np.ones((3, 4)), "X contains NaN in every pixel of 3 of 3 samples"),
         (np.ones((3, 4)), np.full((3, 4), np.inf), "Input y contains infinity"),
         (1j * np.ones((3, 4)), np.ones((3, 4)), r"Complex data not supported: X is complex128.*np.abs\(X\)"),
-        (np.ones((3, 4)), np.ones(3), "Expected 2D array, got 1D array"),
+        (np.ones((3, 4)), np.ones(3), "Reshape your data"),
     ],
 )
 def test_bad_data_is_named(X, y, message):
@@ -240,7 +259,7 @@ class TooFew(ComplexInside):
 def test_a_module_that_drops_samples_is_refused():
     objects = random_objects((8, 8), "float32")
     magnitudes = FourierMagnitude().fit_transform(objects)
-    with pytest.raises(ValueError, match="made 23 images of 24 samples"):
+    with pytest.raises(ValueError, match="TooFew made 1 images of 2 samples"):
         PhaseRetrievalRegressor(TooFew, max_epochs=1, device="cpu", mixed_precision=False).fit(magnitudes, objects)
 
 
@@ -268,3 +287,67 @@ def test_skorchs_tensorboard_watches_a_fit():
     net = PhaseRetrievalRegressor(max_epochs=2, module__hidden_width=8, device="cpu", callbacks=[("board", board)])
     net.fit(FourierMagnitude().fit_transform(objects), objects)
     assert writer.seen["Loss/train_loss"] == net.history[:, "train_loss"]
+
+
+def test_tensors_come_back_as_tensors_without_gradients(pairs):
+    X, y = (torch.from_numpy(part).requires_grad_() for part in pairs)
+    magnitudes = FourierMagnitude().fit_transform(y)
+    net = PhaseRetrievalRegressor(**SMALL).fit(magnitudes, y)
+    expected = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
+    found = net.predict(X)
+    assert isinstance(found, torch.Tensor)
+    assert not found.requires_grad
+    np.testing.assert_allclose(found.numpy(), expected.predict(pairs[0]), rtol=1e-3, atol=1e-4)
+    assert net.score(X, y) == pytest.approx(expected.score(*pairs), rel=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-20, 1e20, 1e30])
+def test_any_unit_is_trained_on_and_predicted_in(unit, pairs):
+    expected = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
+    predicted = expected.predict(pairs[0])
+    scale = 1e-4 * np.abs(predicted).max()
+    X, y = (part.astype(float) * unit for part in pairs)
+    np.testing.assert_allclose(expected.predict(X) / unit, predicted, atol=scale)
+    net = PhaseRetrievalRegressor(**SMALL).fit(X, y)
+    np.testing.assert_allclose(net.history[:, "train_loss"], expected.history[:, "train_loss"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("module", ["mlp", "unet"])
+def test_a_sample_does_not_depend_on_its_batch(module, pairs):
+    net = PhaseRetrievalRegressor(module, batch_size=16, **SMALL).fit(*pairs)
+    sizes = []
+    net.module_.network.register_forward_hook(lambda network, inputs, output: sizes.append(len(output)))
+    net.predict(pairs[0][:17])
+    assert sizes == [16, 4]
+
+
+def test_scores_go_by_the_symmetries_of_the_measurement(pairs):
+    objects = pairs[1].reshape(128, -1)
+    gaussian = GaussianMagnitude(random_state=0).fit_transform(objects)
+    net = PhaseRetrievalRegressor(**SMALL).fit(gaussian, objects)
+    assert (net.symmetries_, net.boundary_) == ("phase", ("zero",))
+    assert net.score(gaussian, objects) == pytest.approx(
+        1 - relative_error(objects, net.predict(gaussian), shift=False, flip=False)
+    )
+    small = FourierMagnitude(fourier_shape=(8, 16)).fit_transform(pairs[1])
+    net = PhaseRetrievalRegressor(**SMALL).fit(small, pairs[1])
+    assert (net.symmetries_, net.boundary_) == ("fourier", ("circular", "zero"))
+    errors = relative_error(pairs[1], net.predict(small), boundary=("circular", "zero"), multioutput="raw_values")
+    weights = np.linspace(0, 1, 128)
+    assert net.score(small, pairs[1]) == pytest.approx(1 - errors.mean())
+    assert net.score(small, pairs[1], sample_weight=weights) == pytest.approx(1 - np.average(errors, weights=weights))
+    told = PhaseRetrievalRegressor(symmetries="phase", **SMALL).fit(small, pairs[1])
+    assert told.score(small, pairs[1]) < net.score(small, pairs[1])
+
+
+def test_metadata_routing_takes_weights_to_fit_and_score(pairs):
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = make_pipeline(FourierMagnitude(), PhaseRetrievalRegressor(**SMALL)).fit(pairs[1], pairs[1])
+        assert np.isfinite(model.score(pairs[1], pairs[1]))
+        assert np.isfinite(cross_validate(model, pairs[1], pairs[1], cv=2)["test_score"]).all()
+        net = PhaseRetrievalRegressor(**SMALL).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        weights = np.repeat([1.0, 0.5], 64)
+        found = cross_validate(net, *pairs, cv=4, params={"sample_weight": weights}, error_score="raise")["test_score"]
+    assert found[0] == PhaseRetrievalRegressor(**SMALL).fit(
+        pairs[0][32:], pairs[1][32:], sample_weight=weights[32:]
+    ).score(pairs[0][:32], pairs[1][:32])

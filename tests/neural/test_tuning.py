@@ -1,5 +1,7 @@
 """Fine-tuning a network to each sample by what was measured of it."""
 
+import threading
+
 import joblib
 import numpy as np
 import pytest
@@ -65,6 +67,34 @@ def test_the_network_itself_is_left_alone(fitted):
     np.testing.assert_array_equal(net.predict(magnitudes), before)
 
 
+def test_threads_do_not_disturb_one_another(fitted):
+    net, magnitudes, _ = fitted
+    parts = [magnitudes[:30], magnitudes[30:70], magnitudes[70:]]
+    net.set_params(tuning_steps=20)
+    expected, found = [net.predict(part) for part in parts], [None] * 3
+
+    def predict(i):
+        found[i] = net.predict(parts[i])
+
+    threads = [threading.Thread(target=predict, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    net.set_params(tuning_steps=0)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("unit", [2.0**-90, 2.0**60, 2.0**90])
+def test_the_unit_of_the_magnitudes_does_not_matter(unit, fitted):
+    net, magnitudes, _ = fitted
+    net.set_params(tuning_steps=5)
+    expected, found = net.predict(magnitudes[:5]), net.predict(magnitudes[:5] * np.float32(unit))
+    net.set_params(tuning_steps=0)
+    np.testing.assert_allclose(found / np.float32(unit), expected, atol=1e-3 * np.abs(expected).max())
+
+
 def test_a_sample_does_not_depend_on_its_batch(fitted):
     net, magnitudes, _ = fitted
     net.set_params(tuning_steps=10)
@@ -77,7 +107,7 @@ def test_a_sample_does_not_depend_on_its_batch(fitted):
 def test_negative_values_count_as_misfit(fitted):
     net, magnitudes, _ = fitted
     plain = net.predict(magnitudes).clip(max=0)
-    tuned = net.set_params(tuning_steps=40, tuning_rate=0.01).predict(magnitudes).clip(max=0)
+    tuned = net.set_params(tuning_steps=40, tuning_rate=0.03).predict(magnitudes).clip(max=0)
     net.set_params(tuning_steps=0)
     assert np.square(tuned).sum() < 0.5 * np.square(plain).sum()
 
@@ -141,7 +171,11 @@ def test_a_network_without_linear_layers_cannot_be_tuned():
     magnitudes = FourierMagnitude().fit_transform(objects)
     net = PhaseRetrievalRegressor(Convolution, max_epochs=1, device="cpu", tuning_steps=2, random_state=0)
     with pytest.raises(ValueError, match="needs linear layers to tune, but Convolution has none"):
-        net.fit(magnitudes, objects).predict(magnitudes)
+        net.fit(magnitudes, objects)
+    assert len(net.history) == 0
+    net.set_params(tuning_steps=0).fit(magnitudes, objects).set_params(tuning_steps=2)
+    with pytest.raises(ValueError, match="needs linear layers to tune, but Convolution has none"):
+        net.predict(magnitudes)
 
 
 class Linears(torch.nn.Module):

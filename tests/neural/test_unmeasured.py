@@ -13,8 +13,8 @@ from skpr.detector import BeamStop, Cropping, MissingPixels, PhotonNoise
 from skpr.fourier import mirrored
 from skpr.metrics import relative_error
 from skpr.neural import MLP
+from skpr.neural._augmented import detected
 from skpr.neural._scaling import learn_scaling, unit_magnitudes
-from skpr.neural._training import detected
 from tests.conftest import random_objects
 
 SMALL = {"module__hidden_width": 32, "max_epochs": 2, "device": "cpu", "random_state": 0}
@@ -87,22 +87,23 @@ def test_the_detector_given_is_left_alone_and_cloned(pairs):
 
 
 def test_noise_in_training_makes_noise_in_a_pattern_matter_less():
-    x = load_digit_objects().data[:600]
+    x = load_digit_objects(image_size=8).data[:600]
     b = FourierMagnitude().fit_transform(x)
     noisy = PhotonNoise(300, random_state=0).fit_transform(b[500:])
     errors = []
     for detector in (None, PhotonNoise(300)):
-        net = PhaseRetrievalRegressor(detector=detector, **SMALL | {"max_epochs": 20, "module__hidden_width": 128})
+        net = PhaseRetrievalRegressor(detector=detector, **SMALL | {"max_epochs": 60, "module__hidden_width": 256})
         model = SymmetryBreakingRegressor(net).fit(b[:500], x[:500])
         errors.append(relative_error(x[500:], model.predict(noisy)))
-    assert errors[1] < errors[0]
+    assert errors[1] < 0.9 * errors[0]
 
 
 def test_parameters_of_the_detector_are_parameters_of_the_network(pairs):
     net = PhaseRetrievalRegressor(detector=PhotonNoise(1e5), **SMALL)
     assert net.get_params()["detector__n_photons"] == 1e5
     search = GridSearchCV(net, {"detector__n_photons": [1e3, 1e6], "lr": [1e-3]}, cv=2).fit(*pairs)
-    assert search.best_estimator_.detector.n_photons in (1e3, 1e6)
+    assert len(set(search.cv_results_["mean_test_score"])) == 2  # the values reached the trainings
+    assert search.best_estimator_.detector_.n_photons == search.best_params_["detector__n_photons"]
     model = make_phase_retriever(detector=BeamStop(3), **SMALL).fit(pairs[1], pairs[1])
     assert model[1:].predict(BeamStop(5).fit_transform(pairs[0])).shape == pairs[1].shape
 

@@ -1,0 +1,42 @@
+"""A fit from the first check to the last epoch."""
+
+from .._lazy import LazyBatch
+from .._tensors import resolve_device
+from ..measurement import check_centring
+from ._building import NetworkBuilder
+from ._generators import kept_generators, seeded
+from ._monitors import check_monitors
+from ._parallel import drawn_seed_of_all, in_step
+from ._resumption import ResumableFit
+from ._sampling import BatchSampler
+from ._steps import BatchSteps, usual_torch
+from ._validation import check_training_data
+
+
+class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
+    """Training of a new network or of the present one, after all checks."""
+
+    def _fit(self, X, y, sample_weight, fit_params, *, anew, resumable):
+        """Train a new network (`anew`) or the present one.
+
+        A `resumable` training reads and writes the checkpoint.
+        """
+        X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
+        if self.symmetries_ == "fourier":
+            centered = self.centered if anew else self.at_fit("centered")
+            check_centring(X, centered, type(self).__name__)
+        with usual_torch(resolve_device(self.device)):
+            seed = drawn_seed_of_all(self.random_state)
+            with kept_generators(), self._running(fit_params, sample_weight=weights):
+                if resumable and anew:
+                    seed = self._open_checkpoint(X, y, seed)
+                with seeded(seed), self.weighted(weights):
+                    self._prepare(X, y, anew)
+                    self._train(X, y, fit_params)
+        return self
+
+    def _train(self, X, y, fit_params):
+        """skorch's training, in step with the other processes where there are any."""
+        check_monitors(self, on_disk=isinstance(X, LazyBatch) or isinstance(y, LazyBatch))
+        with in_step(self):
+            super().partial_fit(X, y, **fit_params)

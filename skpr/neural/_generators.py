@@ -1,0 +1,96 @@
+"""Random generators of the process: seeded for a while, one thread at a time, and put back."""
+
+import contextlib
+import os
+import random
+import threading
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+# PyTorch's generators, and NumPy's and Python's own, belong to the process: who seeds them must be alone with them
+_LOCK = threading.RLock()
+
+
+def _new_lock():
+    global _LOCK
+    _LOCK = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)  # the thread that held it is not in the child
+
+
+def drawn_seed(random_state):
+    """Draw a seed from scikit-learn's `random_state`; from PyTorch's own generator for None."""
+    if random_state is None:
+        return int(torch.randint(2**31 - 1, ()))
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Run with all generators of the process seeded, alone among the threads that do so, and put them back."""
+    with kept_generators():
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        random.seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def kept_generators():
+    """Run alone among threads that do so, and put the generators of the process back."""
+    with _LOCK:
+        with torch.device("cpu"):  # where states are, whatever the default device
+            states = generator_states()
+        try:
+            yield
+        finally:
+            with torch.device("cpu"):
+                set_generator_states(states)
+
+
+def generator_states():
+    """State of the generators of the process as tensors, numbers and text."""
+    version, values, gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+        "numpy": numpy_state(np.random),
+        "python": (version, torch.tensor(values), gauss),
+    }
+
+
+def set_generator_states(states):
+    """Put back what :func:`generator_states` returned; of devices, those that are here."""
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
+        torch.cuda.set_rng_state_all(states["cuda"])
+    if states["mps"] is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"])
+    set_numpy_state(np.random, states["numpy"])
+    version, values, gauss = states["python"]
+    random.setstate((version, tuple(values.tolist()), gauss))
+
+
+def numpy_state(generator):
+    """State of a `RandomState`, or of `numpy.random` itself, without arrays."""
+    state = generator.get_state(legacy=False)
+    return state | {"state": {name: _as_tensor(value) for name, value in state["state"].items()}}
+
+
+def set_numpy_state(generator, state):
+    """Put back what :func:`numpy_state` returned."""
+    inner = {name: _as_array(value) for name, value in state["state"].items()}
+    generator.set_state(state | {"state": inner})
+
+
+def _as_tensor(value):
+    return torch.from_numpy(value.astype(np.int64)) if isinstance(value, np.ndarray) else value
+
+
+def _as_array(value):
+    return value.numpy().astype(np.uint32) if isinstance(value, torch.Tensor) else value

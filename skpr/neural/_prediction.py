@@ -1,0 +1,42 @@
+"""Predictions of a fitted network, from the first check to the container."""
+
+import torch
+
+from ..measurement import check_centring
+from ._loading import unpacked
+from ._steps import usual_torch
+from ._training import check_finite
+from ._tuning import tuned_batches
+from ._validation import check_is_fitted, check_magnitudes, check_prediction_parameters
+
+
+def has_cached_predictions(net):
+    """Whether a scoring callback of skorch lends its predictions of the epoch, which `predict` then returns."""
+    return "forward_iter" in vars(net)
+
+
+def predicted(net, X):
+    """Predict objects of magnitudes.
+
+    Parameters
+    ----------
+    net : PhaseRetrievalRegressor
+    X : array-like, torch.Tensor or data set
+
+    Returns
+    -------
+    ndarray, or torch.Tensor on the device of `X` where it is a tensor
+    """
+    check_is_fitted(net)
+    cached = has_cached_predictions(net)
+    if not cached:
+        check_prediction_parameters(net)
+        X = check_magnitudes(net, unpacked(X)[0], reset=False)
+        if net.at_fit("symmetries") == "fourier":
+            check_centring(X, net.at_fit("centered"), type(net).__name__)
+    place = X.device if isinstance(X, torch.Tensor) else "cpu"
+    with usual_torch(net.network_device):
+        batches = tuned_batches(net, X) if net.tuning_steps and not cached else net.forward_iter(X, device=place)
+        objects = torch.cat([made[0] if isinstance(made, tuple) else made for made in batches]).to(place)
+    objects = objects if cached else check_finite(net, objects)
+    return objects if isinstance(X, torch.Tensor) else objects.numpy()

@@ -1,0 +1,174 @@
+"""Order of samples: shuffled, held out, divided among processes."""
+
+import contextlib
+import math
+
+import numpy as np
+import torch
+from skorch.dataset import ValidSplit
+from torch.utils.data import DataLoader, RandomSampler, Sampler, SequentialSampler, Subset
+
+from .._lazy import LazyBatch
+from .._tensors import resolve_device
+from ._loading import BatchDataset, unpacked, whole_batch
+from ._parallel import SharedOrder, n_processes, of_first_process
+from ._skorch import SkorchRegressor
+from ._trial import check_trainable
+from ._validation import check_pairs
+
+
+class BatchSampler(SkorchRegressor):
+    """Choice of the samples of each batch, in training and validation."""
+
+    _sample_weight = None  # during a fit
+
+    @contextlib.contextmanager
+    def weighted(self, sample_weight):
+        """Within, samples of the training set have weights, unless these are None."""
+        self._sample_weight = sample_weight
+        try:
+            yield
+        finally:
+            vars(self).pop("_sample_weight", None)
+
+    def get_dataset(self, X, y=None):
+        """Data set whose batches from disk are computed where the network is."""
+        dataset = super().get_dataset(X, y)
+        collates = [self.get_params_for(name).get("collate_fn") for name in ("iterator_train", "iterator_valid")]
+        if isinstance(dataset, BatchDataset) and any(collate is not whole_batch for collate in collates):
+            dataset.__getitems__ = None  # what PyTorch's loader takes for a data set of single samples
+        if isinstance(dataset, BatchDataset) and not self.get_params_for("iterator_train").get("num_workers"):
+            dataset.device = self.network_device if self.initialized_ else resolve_device(self.device)
+        return dataset
+
+    def get_iterator(self, dataset, training=False):
+        """Loader of batches; samples on disk are shuffled in blocks."""
+        if not training:
+            return super().get_iterator(dataset, training)
+        iterator = self._training_iterator(dataset)
+        if isinstance(iterator, DataLoader) and iterator.drop_last and len(dataset) < (iterator.batch_size or 1):
+            raise ValueError(
+                f"iterator_train__drop_last=True leaves no batch of {iterator.batch_size} of {len(dataset)} samples; "
+                "give a smaller batch_size"
+            )
+        if self.initialized_:
+            check_trainable(self, dataset, iterator)
+        return iterator
+
+    def _training_iterator(self, dataset):
+        held = getattr(dataset, "dataset", dataset)  # the training part of one
+        on_disk = [data for data in (getattr(held, "X", None), getattr(held, "y", None)) if isinstance(data, LazyBatch)]
+        given = self.get_params_for("iterator_train")
+        pool = min((batch.pool_rows for batch in on_disk), default=len(dataset))
+        in_blocks = given.get("shuffle") and pool < len(dataset)
+        if "sampler" in given or not (in_blocks or n_processes() > 1):
+            return super().get_iterator(dataset, training=True)
+        order = RandomSampler(dataset) if given.get("shuffle") else SequentialSampler(dataset)
+        if in_blocks:
+            numbers = on_disk[0].block_numbers
+            order = BlockShuffle(numbers if held is dataset else numbers[dataset.indices], pool)
+        length = given.pop("batch_size", self._batch_length(dataset))
+        if n_processes() > 1:
+            if length % n_processes():
+                raise ValueError(f"batch_size={length} cannot be shared evenly among {n_processes()} processes")
+            order, length = SharedOrder(order), length // n_processes()
+        return self.iterator_train(dataset, **given | {"batch_size": length, "shuffle": False, "sampler": order})
+
+    def _batch_length(self, dataset):
+        return self.batch_size if self.batch_size > 0 else len(dataset)
+
+    def batches_to_predict(self, X):
+        """Batches of magnitudes, without a draw from torch's own generator."""
+        dataset = self.get_dataset(X)
+        plain = self.iterator_valid is DataLoader and self.get_params_for("iterator_valid") == {
+            "collate_fn": whole_batch
+        }
+        if plain and type(dataset) is BatchDataset:  # a loader would add nothing but time
+            length = self._batch_length(dataset)
+            return (dataset[start : start + length] for start in range(0, len(dataset), length))
+        iterator = self.get_iterator(dataset, training=False)
+        if isinstance(iterator, DataLoader) and iterator.generator is None:
+            iterator.generator = torch.Generator()
+        return iterator
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        """Output of the network for each batch."""
+        for batch in self.batches_to_predict(X):
+            made = self.evaluation_step(batch, training=training)
+            yield tuple(part.to(device) for part in made) if isinstance(made, tuple) else made.to(device)
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Hold out a validation set for early stopping, or as `train_split` says."""
+        if self.train_split is not None or not self.early_stopping:
+            train, valid = super().get_split_datasets(X, y, **fit_params)
+            valid = self._checked_validation_set(valid)
+        else:
+            train, valid = self._held_out(X, y)
+        if self._sample_weight is not None:
+            getattr(train, "dataset", train).sample_weight = self._sample_weight
+        return train, valid
+
+    def _held_out(self, X, y):
+        n_samples = len(X)
+        if not 1 <= math.ceil(self.validation_fraction * n_samples) < n_samples:
+            raise ValueError(
+                f"early_stopping needs samples to hold out: validation_fraction={self.validation_fraction} of "
+                f"{n_samples} leaves none to train on"
+            )
+        seed = of_first_process(int(torch.randint(2**31 - 1, ())))
+        parts = ValidSplit(float(self.validation_fraction), random_state=seed)(self.get_dataset(X, y))
+        for part in parts:  # neighbours stay neighbours: batches are shuffled later
+            part.indices = np.sort(part.indices)
+        return parts
+
+    def _checked_validation_set(self, dataset):
+        """Check a validation set that was not split off the training set."""
+        if dataset is None or isinstance(dataset, Subset) and isinstance(dataset.dataset, BatchDataset):
+            return dataset
+        try:
+            pair = unpacked(dataset)
+        except TypeError:
+            return dataset  # of the user's own kind, for a loader of its own
+        try:
+            return self.get_dataset(*check_pairs(self, *pair, reset=False))
+        except ValueError as error:
+            raise ValueError(f"train_split gives a validation set that is not valid: {error}") from error
+
+
+class BlockShuffle(Sampler):
+    """Random order of samples that are read in blocks.
+
+    Blocks come at random, and so do the samples of a pool of them.
+
+    Parameters
+    ----------
+    block_numbers : ndarray of shape (n_samples,), integers
+        The block that each sample is in.
+    pool_rows : int
+        Samples that fit into memory.
+    """
+
+    def __init__(self, block_numbers, pool_rows):
+        order = np.argsort(block_numbers, kind="stable")
+        starts = np.flatnonzero(np.diff(np.asarray(block_numbers)[order], prepend=-1))
+        self.blocks = np.split(order, starts[1:])
+        self.n_samples, self.pool_rows = len(order), pool_rows
+
+    def __len__(self):
+        return self.n_samples
+
+    def __iter__(self):
+        pool, size = [], 0
+        for number in torch.randperm(len(self.blocks)).tolist():
+            block = self.blocks[number]
+            if pool and size + len(block) > self.pool_rows:
+                yield from self._shuffled(pool)
+                pool, size = [], 0
+            pool.append(block)
+            size += len(block)
+        yield from self._shuffled(pool)
+
+    @staticmethod
+    def _shuffled(pool):
+        samples = np.concatenate(pool)
+        return samples[torch.randperm(len(samples)).numpy()].tolist()

@@ -1,0 +1,90 @@
+"""skorch's regressor under the conventions of scikit-learn."""
+
+import contextlib
+
+import torch
+from skorch import NeuralNetRegressor
+
+from .._tensors import resolve_device
+from .._validation import warn_user
+
+
+class SkorchRegressor(NeuralNetRegressor):
+    """skorch's regressor with nested transformers and `device="auto"`."""
+
+    def set_params(self, **params):
+        """Set parameters, those of nested transformers and loaders included."""
+        steps = ("augmenter", "detector")
+        nested = {name: params.pop(name) for name in list(params) if name.startswith(tuple(f"{s}__" for s in steps))}
+        for name in [name for name in params if name.split("__")[0] in ("dataset", "iterator_train", "iterator_valid")]:
+            setattr(self, name, params.pop(name))
+        before = vars(self).get("module_")
+        super().set_params(**params)
+        if before is not None and self.module_ is not before and len(self.history):
+            names = ", ".join(name for name in params if name.startswith("module"))
+            warn_user(f"{names} set after fit built a new network, with new weights: fit it before it predicts")
+        if self.initialized_ and {"early_stopping", "n_iter_no_change"} & set(params):
+            self._initialize_callbacks()
+        for step in steps:
+            own = {name.removeprefix(f"{step}__"): nested[name] for name in nested if name.startswith(f"{step}__")}
+            if own and getattr(self, step) is None:
+                raise ValueError(
+                    f"{step}=None has no parameters, but {', '.join(f'{step}__{n}' for n in own)} was given"
+                )
+            if own:
+                getattr(self, step).set_params(**own)
+        return self
+
+    def resolved(self, name, choices):
+        """Class or instance that a parameter such as `module` names or gives."""
+        value = getattr(self, name)
+        if isinstance(value, str) and value in choices:
+            return choices[value]
+        if not isinstance(value, torch.nn.Module) and (isinstance(value, str) or not callable(value)):
+            valid = ", ".join(repr(choice) for choice in choices)
+            raise ValueError(f"{name}={value!r} is not valid; choose {valid} or a torch.nn.Module class")
+        return value
+
+    def _get_param_names(self):
+        """Names of the parameters, without skorch's private attributes."""
+        return [name for name in super()._get_param_names() if not name.startswith("_")]
+
+    def check_data(self, X, y):
+        """Nothing to do: skorch calls this after `fit` has checked everything."""
+
+    @property
+    def predict_proba(self):
+        """Not offered: for a regressor, raw output is what `predict` returns."""
+        raise AttributeError(f"{type(self).__name__} has no predict_proba; use predict")
+
+    @contextlib.contextmanager
+    def _resolved(self):
+        """Lend skorch the meaning of `device` and `verbose`, which it reads."""
+        device, verbose = self.device, self.verbose
+        self.device, self.verbose = resolve_device(device), False
+        try:
+            yield
+        finally:
+            self.device, self.verbose = device, verbose
+
+    def _initialize_module(self, reason=None):
+        with self._resolved():
+            return super()._initialize_module(reason)
+
+    def _initialize_criterion(self, reason=None):
+        with self._resolved():
+            return super()._initialize_criterion(reason)
+
+    def __sklearn_is_fitted__(self):
+        return self.initialized_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        tags.non_deterministic = self.random_state is None
+        return tags

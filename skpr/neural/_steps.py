@@ -1,0 +1,104 @@
+"""One step of training or inference, from the batch to the loss."""
+
+import contextlib
+
+import torch
+from skorch.callbacks import BatchScoring, EpochScoring
+
+from ._augmented import detected
+from ._loading import weights_of
+from ._losses import loss_of
+from ._skorch import SkorchRegressor
+from ._training import multiplies_bfloat16
+
+
+class BatchSteps(SkorchRegressor):
+    """Way of a batch through augmenter, detector, network and loss."""
+
+    _parallel = None  # forward pass in several processes, during a fit
+    _batch_weight = None  # weights of the samples of the present batch, 1 on average over an epoch
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch, whose callbacks see batches as the network does."""
+        if iterator is None:
+            return
+        try:
+            super().run_single_epoch(self._seen(iterator, training), training, prefix, step_fn)
+        finally:
+            vars(self).pop("_batch_weight", None)
+
+    def _seen(self, iterator, training):
+        """Batches after augmentation and the detector model, redrawn each time."""
+        weights = weights_of(getattr(iterator, "dataset", None))
+        total = 1.0 if weights is None else float(weights.mean()) or 1.0
+        for X, y, *weight in iterator:
+            self._batch_weight = weight[0] / total if weight else None
+            if training and self.augmenter_ is not None:
+                X, y = self.augmenter_(X, y)
+            yield X if self.detector_ is None else detected(self.detector_, X), y
+
+    def train_step(self, batch, **fit_params):
+        """Train on a batch; predictions for callbacks are complete and detached."""
+        step = super().train_step(batch, **fit_params)
+        made = step["y_pred"]
+        if not isinstance(made, tuple):
+            return step | {"y_pred": made.detach()}
+        scored = any(isinstance(c, BatchScoring | EpochScoring) and c.on_train for _, c in self.callbacks_)
+        return step | {"y_pred": self.evaluation_step(batch) if scored else tuple(part.detach() for part in made)}
+
+    def infer(self, x, **fit_params):
+        """Pass a batch through the network, on its device and in its precision."""
+        training = self.module_.training
+        forward = self._parallel if training and self._parallel is not None else self.module_
+        with self.autocast(training):
+            return forward(x.to(self.network_device, non_blocking=True), **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss in float32, summed over a network's outputs if it has several."""
+        outputs = y_pred if isinstance(y_pred, tuple) else (y_pred,)
+        y_true = y_true.to(outputs[0].device, non_blocking=True)
+        losses = []
+        for output in outputs:
+            part = slice(len(output))
+            weight = None if self._batch_weight is None else self._batch_weight[part]
+            losses.append(loss_of(self.criterion_, output, y_true[part], weight))
+        return sum(losses)
+
+    @property
+    def network_device(self):
+        """Device that the network is on."""
+        return self.module_.gain.device
+
+    def autocast(self, training):
+        """Context of one pass: bfloat16 where it is asked for and fast."""
+        device = self.network_device
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, training))
+
+    def _uses_bfloat16(self, device, training):
+        if not self.mixed_precision:
+            return False
+        if device.type == "cuda":
+            return torch.cuda.is_bf16_supported()
+        return training and device.type == "cpu" and multiplies_bfloat16()
+
+
+@contextlib.contextmanager
+def usual_torch(device):
+    """Let torch compute in its usual modes, whatever the caller has set.
+
+    Training needs gradients where the caller wants none, and its own precision where the caller has another.
+    """
+    kinds = {"cpu", torch.device(device).type}
+    elsewhere = torch.get_default_device().type != "cpu"
+    unusual = elsewhere or torch.is_inference_mode_enabled() or any(map(torch.is_autocast_enabled, kinds))
+    if torch.is_grad_enabled() and not unusual:
+        yield
+        return
+    with contextlib.ExitStack() as modes:
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.enable_grad())
+        if elsewhere:
+            modes.enter_context(torch.device("cpu"))
+        for kind in kinds:
+            modes.enter_context(torch.autocast(kind, enabled=False))
+        yield

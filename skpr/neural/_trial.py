@@ -1,0 +1,100 @@
+"""Trial of a user's module or loss on a few samples, before the training."""
+
+import copy
+
+import numpy as np
+import torch
+
+from ._generators import kept_generators
+from ._loading import whole_batch
+from ._losses import CRITERIA
+from ._networks import MODULES
+
+
+def check_trainable(net, dataset, iterator):
+    """Refuse a module or a criterion that cannot be trained on these batches.
+
+    Parameters
+    ----------
+    net : PhaseRetrievalRegressor
+        With its network and loss, which are left alone: copies are tried.
+    dataset : torch.utils.data.Dataset
+        Training set.
+    iterator : torch.utils.data.DataLoader
+        Its batches.
+
+    Raises
+    ------
+    ValueError
+        For a module that fails, whose output has another shape than objects have, or that cannot be trained on a single
+        sample where the last batch is one; for a criterion that fails, or does not return one number.
+    """
+    modules, criteria = MODULES.values(), CRITERIA.values()
+    module = None if type(net.module_.network) in modules else _copied(net.module_)
+    criterion = None if type(net.criterion_) in criteria else _copied(net.criterion_)
+    if module is None and criterion is None:
+        return
+    index = np.minimum([0, 1], len(dataset) - 1).tolist()
+    several = getattr(dataset, "__getitems__", None)
+    batch = whole_batch(several(index) if several else [dataset[i] for i in index])
+    magnitudes, objects = (part.to(net.network_device) for part in batch[:2])
+    with kept_generators(), torch.no_grad():
+        if module is not None:
+            with net.autocast(training=True):
+                for training in (True, False):
+                    _try(module.train(training), magnitudes)
+                if _smallest_batch(iterator) == 1:
+                    _try_single(module.train(), magnitudes[:1], iterator)
+        if criterion is not None:
+            _try_loss(criterion, objects)
+
+
+def _copied(module):
+    """Copy of a module, None where it holds what cannot be copied."""
+    try:
+        return copy.deepcopy(module)
+    except (TypeError, RuntimeError):
+        return None
+
+
+def _try_loss(criterion, objects):
+    name = type(criterion).__name__
+    try:
+        loss = criterion(0.5 * objects, objects)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"criterion {name} fails on objects of shape {tuple(objects.shape)}: {error}") from error
+    if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+        made = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise ValueError(f"criterion {name} returned {made}; it must return one number, the mean over the batch")
+
+
+def _try(trial, magnitudes):
+    try:
+        trial(magnitudes)
+    except (RuntimeError, TypeError, ValueError) as error:
+        name = type(trial.network).__name__
+        if str(error).startswith(name):  # it is about the images that were returned
+            raise
+        raise ValueError(f"{name} fails on magnitudes of shape {tuple(magnitudes.shape)}: {error}") from error
+
+
+def _try_single(trial, magnitudes, iterator):
+    try:
+        trial(magnitudes)
+    except (RuntimeError, TypeError, ValueError) as error:
+        n_samples, length = len(iterator.sampler), iterator.batch_size
+        better = next(n for n in range(length + 1, length + 4) if n_samples % n != 1)
+        raise ValueError(
+            f"batch_size={length} leaves a batch of one of {n_samples} samples, on which "
+            f"{type(trial.network).__name__} cannot be trained ({error}); give batch_size={better}, or "
+            "iterator_train__drop_last=True"
+        ) from error
+
+
+def _smallest_batch(iterator):
+    """Length of the shortest batch of a loader, 0 where it cannot be told."""
+    length, sampler = getattr(iterator, "batch_size", None), getattr(iterator, "sampler", None)
+    if length is None or not hasattr(sampler, "__len__"):
+        return 0
+    rest = len(sampler) % length
+    return length if iterator.drop_last or rest == 0 else rest

@@ -1,0 +1,222 @@
+"""Checks of parameters and data, before any work."""
+
+from numbers import Number
+
+import numpy as np
+import torch
+from sklearn.exceptions import NotFittedError
+
+from .._arrays import check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_non_negative
+from .._tensors import resolve_device
+from .._validation import check_choice, check_count, check_flag, check_number, warn_user
+from ..measurement import boundary_of, check_not_swapped, symmetries_of
+from ._loading import BatchDataset, unpacked
+from ._losses import CRITERIA, MeanSquaredError
+from ._networks import MODULES
+from ._scaling import SCALINGS
+
+SYMMETRIES = "auto", "fourier", "phase"
+# of the largest value: float32 reaches from 1e-38 to 3e38, and sums of a pattern's values need room
+LEAST_VALUE, LARGEST_VALUE = 1e-34, 1e35
+LEAST_SQUARED, LARGEST_SQUARED = 0.05, 1e15  # under a criterion that squares values in their own unit
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def check_training_data(net, X, y, sample_weight, fit_params, *, reset):
+    """Validate all that `fit` is given, and the parameters.
+
+    Returns
+    -------
+    X, y : ndarray, torch.Tensor or LazyBatch
+        Checked magnitudes and objects.
+    sample_weight : ndarray of shape (n_samples,) or None
+    """
+    check_parameters(net)
+    check_fit_params(net, fit_params)
+    X, y = check_pairs(net, X, y, reset=reset)
+    return X, y, check_sample_weight(net, sample_weight, len(X))
+
+
+def check_pairs(net, X, y, *, reset):
+    """Validate magnitudes and objects of a training or validation set.
+
+    `reset` remembers what the network is built for; otherwise they must agree with it.
+
+    Returns
+    -------
+    X, y : ndarray, torch.Tensor or LazyBatch
+        Checked magnitudes and objects.
+    """
+    X, y = unpacked(X, y)
+    if y is None:
+        raise ValueError(f"{type(net).__name__} requires y to be passed, but the target y is None")
+    X = check_magnitudes(net, X, reset=reset)
+    y, facts = inspect_batch(y, name="y")
+    y = y.detach() if isinstance(y, torch.Tensor) else y
+    if len(X) != len(y):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
+    check_range("y", facts)
+    check_unit_of_squares(net, facts)
+    check_objects_fit(X.shape[1:], y.shape[1:])
+    shape, is_complex = tuple(y.shape[1:]), _is_complex(y)
+    if reset:
+        net.object_shape_, net.is_complex_ = shape, is_complex
+        net.is_non_negative_ = not is_complex and is_non_negative(facts)
+        net.boundary_ = boundary_of(shape, net.fourier_shape_)
+        net.symmetries_ = symmetries_of(X, y) if net.symmetries == "auto" else net.symmetries
+        check_not_swapped(X, y)
+        return X, y
+    if (shape, is_complex) != (net.object_shape_, net.is_complex_):
+        raise ValueError(
+            f"y has {'complex' if is_complex else 'real'} objects of shape {shape}, but the network was built for "
+            f"{'complex' if net.is_complex_ else 'real'} ones of shape {net.object_shape_}"
+        )
+    if net.is_non_negative_ and not is_non_negative(facts):
+        raise ValueError(
+            f"y has negative values, the smallest {facts.minimum:.4g}, but the network was built for non-negative "
+            "objects: those it was first fitted on; fit a new one on objects with negative values among them"
+        )
+    return X, y
+
+
+def check_magnitudes(net, X, *, reset):
+    """Validate magnitudes, and detach them from any gradient."""
+    X, facts = inspect_fitted_magnitudes(net, X, reset=reset)
+    check_some_measured(X, facts)
+    check_range("X", facts)
+    if not reset and facts.n_nan and not net.unmeasured_:
+        raise ValueError(
+            f"X contains NaN, {facts.n_nan} unmeasured pixels, but the network was trained on complete patterns; "
+            "train it on patterns like these, or with detector=BeamStop(...) or MissingPixels(...)"
+        )
+    return X.detach() if isinstance(X, torch.Tensor) else X
+
+
+def check_range(name, facts):
+    """Refuse values in a unit that float32 cannot hold."""
+    if facts.largest > LARGEST_VALUE or 0 < facts.largest < LEAST_VALUE:
+        raise ValueError(
+            f"the largest value of {name} is {facts.largest:.2g}, out of the range of float32, in which networks "
+            f"compute; give {name} in another unit"
+        )
+
+
+def check_unit_of_squares(net, facts):
+    """Refuse objects whose squares overflow, and warn of tiny ones.
+
+    The optimizer takes gradients of tiny squares for zeros.
+    """
+    if net.resolved("criterion", CRITERIA) not in (MeanSquaredError, torch.nn.MSELoss):
+        return
+    large = facts.largest > LARGEST_SQUARED
+    if not large and not 0 < facts.largest < LEAST_SQUARED:
+        return
+    message = (
+        f"criterion={net.criterion!r} squares values of y in their own unit, and the largest is {facts.largest:.2g}, "
+        f"too {'large' if large else 'small'} to be trained on; give y in a unit in which it is about 1, or "
+        "criterion='relative'"
+    )
+    if large:
+        raise ValueError(message)
+    warn_user(message)
+
+
+def check_objects_fit(fourier_shape, object_shape):
+    """Refuse objects that cannot have magnitudes of this shape."""
+    fourier_shape, object_shape = tuple(fourier_shape), tuple(object_shape)
+    if len(fourier_shape) == 1 < len(object_shape):
+        return  # measurements without a grid, as those of a Gaussian matrix
+    if len(fourier_shape) != len(object_shape):
+        raise ValueError(
+            f"y has objects with {len(object_shape)} axes, of shape {object_shape}, but X magnitudes with "
+            f"{len(fourier_shape)}, of shape {fourier_shape}: both must have the same axes; reshape the objects"
+        )
+    if any(n > m for n, m in zip(object_shape, fourier_shape, strict=True)):
+        raise ValueError(
+            f"y has objects of shape {object_shape}, larger than the magnitudes in X, of shape {fourier_shape}: an "
+            "axis of a magnitude is at least as long as the object's. X are magnitudes and y objects; are they swapped?"
+        )
+
+
+def check_sample_weight(net, sample_weight, n_samples):
+    """Weights of samples as an array of float64, or None."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, torch.Tensor):
+        sample_weight = sample_weight.detach().cpu().numpy()
+    weights = np.array(sample_weight, dtype=np.float64)
+    if isinstance(sample_weight, Number):
+        weights = np.full(n_samples, weights)
+    if weights.shape != (n_samples,):
+        raise ValueError(f"sample_weight has shape {weights.shape}; give one weight for each of {n_samples} samples")
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise ValueError("sample_weight is not valid; give finite weights >= 0, not all of them zero")
+    if not (isinstance(net.dataset, type) and issubclass(net.dataset, BatchDataset)):
+        raise ValueError(f"sample_weight cannot be given with dataset={net.dataset!r}; leave dataset as it is")
+    return weights
+
+
+def check_fit_params(net, fit_params):
+    """Refuse arguments of `fit` that nobody takes."""
+    others = [name for name in fit_params if name not in ("epochs", "groups", "classes")]
+    if others:
+        raise TypeError(
+            f"fit got {', '.join(f'{name}=...' for name in others)}, which it does not know; it takes sample_weight, "
+            "epochs, and groups for train_split"
+        )
+    if fit_params.get("groups") is not None and net.train_split is None:
+        raise ValueError("groups are for train_split, which is None; give train_split=ValidSplit(GroupKFold(...))")
+
+
+def check_is_fitted(net):
+    """Refuse a network that was not fitted."""
+    if not net.initialized_:
+        raise NotFittedError(
+            f"This {type(net).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before using "
+            "this estimator."
+        )
+
+
+# --- parameters ---------------------------------------------------------------------------------------------------
+
+
+def check_parameters(net):
+    """Refuse invalid parameters by name."""
+    check_prediction_parameters(net)
+    for name, choices in (("module", MODULES), ("criterion", CRITERIA)):
+        net.resolved(name, choices)
+    if not callable(net.optimizer):
+        raise ValueError(
+            f"optimizer={_short(net.optimizer)} is not valid; give a torch.optim.Optimizer class, and its options as "
+            "optimizer__..."
+        )
+    for name in ("augmenter", "detector"):
+        step = getattr(net, name)
+        if step is not None and (isinstance(step, type) or not hasattr(step, "transform")):
+            raise TypeError(f"{name}={step!r} is not a transformer; give an instance of one, or None")
+    check_choice("magnitude_scaling", net.magnitude_scaling, tuple(SCALINGS))
+    check_choice("symmetries", net.symmetries, SYMMETRIES)
+    for name in ("max_epochs", "n_iter_no_change"):
+        check_count(name, getattr(net, name))
+    for name in ("centered", "early_stopping", "mixed_precision", "warm_start"):
+        check_flag(name, getattr(net, name))
+    check_number("validation_fraction", net.validation_fraction, 0, 1, closed="neither")
+    resolve_device(net.device)
+
+
+def check_prediction_parameters(net):
+    """Refuse invalid parameters that `predict` reads, if set after `fit`."""
+    check_count("tuning_steps", net.tuning_steps, low=0)
+    check_number("tuning_rate", net.tuning_rate, 0, closed="neither")
+    if net.batch_size != -1:
+        check_number("batch_size", net.batch_size, 1, integer=True, noun="-1 for all samples at once, or an integer")
+
+
+def _short(value):
+    return repr(value) if isinstance(value, str | None | Number) else f"an instance of {type(value).__name__}"
+
+
+def _is_complex(batch):
+    return batch.is_complex() if isinstance(batch, torch.Tensor) else batch.dtype.kind == "c"
