@@ -1,9 +1,10 @@
 """Phase retrieval in scikit-learn's language: symmetry-broken networks and classical algorithms."""
 
+from ._homes import settle
 from ._lazy import LazyBatch
 from .augmentation import ShiftFlipAugmenter
 from .canonicalization import SymmetryCanonicalizer
-from .composition import RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
+from .composition import PhaseRetrievalPipeline, RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
 from .display import ConvergenceDisplay, ReconstructionDisplay, ResolutionDisplay, TrainingDisplay
 from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
@@ -16,6 +17,7 @@ __all__ = [
     "GaussianMagnitude",
     "IterativePhaseRetrieval",
     "LazyBatch",
+    "PhaseRetrievalPipeline",
     "PhaseRetrievalRegressor",
     "ReconstructionDisplay",
     "RefinedRegressor",
@@ -28,3 +30,5 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+settle(*(f"skpr.{name}" for name in ("canonicalization", "composition", "detector", "iterative", "neural")))

@@ -2,25 +2,29 @@
 
 Pickle and joblib execute what a file says. :func:`load_model` does not: it builds the types it knows
 (:data:`TRUSTED_TYPES`, and those of NumPy and scikit-learn that skops trusts) and refuses a file that names others,
-that is damaged, or that a later version wrote. The engine is `skops <https://skops.readthedocs.io>`_, an extra.
+that is damaged, or that a later version wrote. :func:`save_model` writes nothing that could not be read so. The engine
+is `skops <https://skops.readthedocs.io>`_, an extra.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from . import augmentation, detector
+import skorch
+import torch
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+
+from . import augmentation, detector, neural
 from ._files import read_sealed, write_sealed
-from .canonicalization import SymmetryCanonicalizer
-from .canonicalization._search import Strategies
-from .composition import RefinedRegressor, SymmetryBreakingRegressor
-from .exceptions import ModelFileError
+from .canonicalization import Strategies, SymmetryCanonicalizer
+from .composition import PhaseRetrievalPipeline, RefinedRegressor, SymmetryBreakingRegressor
+from .exceptions import ModelFileError, VersionWarning
 from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
 from .iterative import IterativePhaseRetrieval
-from .neural import PhaseRetrievalRegressor, SymmetricError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,38 +33,78 @@ if TYPE_CHECKING:
 
 __all__ = ["TRUSTED_TYPES", "load_model", "save_model"]
 
+
+def _subclasses(module, base):
+    return [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, base)]
+
+
 _TYPES = (
     FourierMagnitude,
     GaussianMagnitude,
     IterativePhaseRetrieval,
-    PhaseRetrievalRegressor,
+    PhaseRetrievalPipeline,
     RefinedRegressor,
     Strategies,
-    SymmetricError,
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
     augmentation.RandomDeformation,
     augmentation.ShiftFlipAugmenter,
     *(getattr(detector, name) for name in detector.__all__),
+    *(getattr(neural, name) for name in neural.__all__),
 )
-TRUSTED_TYPES = tuple(sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _TYPES if isinstance(cls, type)))
+# parameters of networks that are nobody's own: building one of these runs no code of the file
+_OF_LIBRARIES = (
+    functools.partial,
+    print,
+    torch.device,
+    *_subclasses(torch.optim, torch.optim.Optimizer),
+    *_subclasses(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler),
+    *(getattr(torch.nn.modules.loss, name) for name in torch.nn.modules.loss.__all__),
+    skorch.callbacks.EarlyStopping,
+    skorch.callbacks.EpochScoring,
+    skorch.callbacks.GradientNormClipping,
+    skorch.callbacks.LRScheduler,
+    skorch.callbacks.PassthroughScoring,
+    skorch.dataset.Dataset,
+    skorch.dataset.ValidSplit,
+    skorch.utils.noop,
+    skorch.utils.to_numpy,
+)
+# where the classes were when the first files were written
+_FORMER = (
+    "skpr.canonicalization._canonicalizer.SymmetryCanonicalizer",
+    "skpr.canonicalization._search.Strategies",
+    *(f"skpr.detector._counting.{name}" for name in ("PartialCoherence", "PhotonNoise", "Quantization")),
+    *(f"skpr.detector._counting.{name}" for name in ("ReadoutNoise", "Saturation")),
+    *(f"skpr.detector._missing.{name}" for name in ("BeamStop", "MissingPixels")),
+    *(f"skpr.detector._window.{name}" for name in ("Binning", "Cropping")),
+    "skpr.iterative._retrieval.IterativePhaseRetrieval",
+    "skpr.neural._regressor.PhaseRetrievalRegressor",
+    "skpr.neural._training.SymmetricError",
+)
+TRUSTED_TYPES = tuple(
+    sorted({f"{t.__module__}.{t.__qualname__}" for t in _TYPES + _OF_LIBRARIES if callable(t)} | {*_FORMER})
+)
 
 
-def save_model(model: Any, path: FilePath) -> None:
+def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     """Write a fitted estimator to a file, whole or not at all.
 
     Parameters
     ----------
     model : estimator
-        Of this package, or a pipeline of scikit-learn's around one; of a search, its `best_estimator_`. A network goes
-        to the file as arrays, and comes back on whatever device there is then.
+        Estimator of this package, or a pipeline of scikit-learn's around one; the `best_estimator_` of a search. A
+        network is written as arrays, and comes back on whatever device there is then.
     path : path-like
-        An existing file is replaced.
+        Name of the file. An existing file is replaced.
+    trusted : sequence of str, default=()
+        Further types that may be in the file, as "module.Class": a network of your own, for instance. Pass the same to
+        :func:`load_model`.
 
     Raises
     ------
     TypeError
-        For what cannot be written down, such as a `torch.nn.Module` that is a parameter.
+        For types that :func:`load_model` would refuse, and for what cannot be written down at all.
     OSError
         If the file cannot be written.
     ImportError
@@ -83,6 +127,9 @@ def save_model(model: Any, path: FilePath) -> None:
         content = skops.dumps(model)
     except Exception as error:  # of many kinds
         raise TypeError(f"{type(model).__name__} cannot be written to a model file: {error}") from error
+    unknown = _unknown_types(skops, content, trusted)
+    if unknown:
+        raise TypeError(_refusal(model, unknown))
     header = json.dumps({"skpr": __version__, "model": type(model).__name__})
     write_sealed(path, "model", f"{header}\n".encode() + content)
 
@@ -93,6 +140,7 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     Parameters
     ----------
     path : path-like
+        Name of the file.
     trusted : sequence of str, default=()
         Further types to build, as "module.Class": a network of your own, for instance.
 
@@ -111,7 +159,7 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
 
     Warns
     -----
-    UserWarning
+    VersionWarning
         If another version of the package wrote it.
 
     Examples
@@ -125,11 +173,10 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     from . import __version__
 
     skops = _import_skops()
-    trusted = (trusted,) if isinstance(trusted, str) else tuple(trusted)
     header, _, content = read_sealed(path, "model").partition(b"\n")
     try:
         version = json.loads(header)["skpr"]
-        unknown = sorted(set(skops.get_untrusted_types(data=content)) - set(TRUSTED_TYPES) - set(trusted))
+        unknown = _unknown_types(skops, content, trusted)
     except Exception as error:  # of many kinds
         raise ModelFileError(f"{path} is no model file: {error}") from error
     if unknown:
@@ -137,17 +184,41 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
             f"{path} holds types that are not trusted: {', '.join(unknown)}; if you know where it comes from, pass "
             f"trusted={unknown}"
         )
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VersionWarning)  # which comes once, below
         try:
-            model = skops.loads(content, trusted=[*TRUSTED_TYPES, *trusted])
+            model = skops.loads(content, trusted=[*TRUSTED_TYPES, *_names(trusted)])
         except Exception as error:
             raise ModelFileError(
                 f"{path}, written by skpr {version}, cannot be read by {__version__}: {error}"
             ) from error
-    for warning in caught:
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if version != __version__:
+        warnings.warn(
+            f"{path} was written by skpr {version} and is read by {__version__}: its predictions may differ",
+            VersionWarning,
+            stacklevel=2,
+        )
     return model
+
+
+def _names(trusted):
+    return (trusted,) if isinstance(trusted, str) else tuple(trusted)
+
+
+def _unknown_types(skops, content, trusted):
+    """Types in a file that nobody trusts, and functions that have no name to be found by."""
+    found = set(skops.get_untrusted_types(data=content)) - set(TRUSTED_TYPES)
+    return sorted(name for name in found if name not in _names(trusted) or "<" in name)
+
+
+def _refusal(model, unknown):
+    """Sentence that says why a model is not written, and the way out."""
+    begin = f"{type(model).__name__} holds types that load_model does not trust: {', '.join(unknown)}"
+    if isinstance(model, GridSearchCV | RandomizedSearchCV) or hasattr(model, "best_estimator_"):
+        return f"{begin}; save its best_estimator_"
+    if any("<" in name for name in unknown):
+        return f"{begin}; functions without a name of their own cannot be found again: define them in a module"
+    return f"{begin}; if others may trust them, pass trusted={unknown} to save_model and to load_model"
 
 
 def _import_skops():

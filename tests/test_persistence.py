@@ -1,15 +1,23 @@
+import importlib
 import json
+import lzma
 import pickle
 import re
+import warnings
 import zipfile
+from functools import partial
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.dataset import ValidSplit
 
 import skpr
 from skpr import (
@@ -24,8 +32,11 @@ from skpr import (
 from skpr._files import read_sealed, write_sealed
 from skpr.augmentation import RandomDeformation
 from skpr.detector import BeamStop, MissingPixels, PhotonNoise
-from skpr.exceptions import ModelFileError
-from skpr.persistence import TRUSTED_TYPES, load_model, save_model
+from skpr.exceptions import ModelFileError, VersionWarning
+from skpr.metrics import relative_error
+from skpr.neural import MLP, OrbitLoss, SymmetricError, TrainingCheckpoint
+from skpr.neural._identity import fit_identity
+from skpr.persistence import _FORMER, TRUSTED_TYPES, load_model, save_model
 from tests.conftest import random_objects
 
 skops = pytest.importorskip("skops.io")
@@ -127,8 +138,12 @@ def test_unfitted_networks_and_searches_come_back(objects, tmp_path):
     assert not pickle.loads(pickle.dumps(PhaseRetrievalRegressor(**SMALL))).__sklearn_is_fitted__()
     grid = {"retrieve__transformer__canonicalize__flip": [None, "moment"]}
     search = GridSearchCV(make_phase_retriever(**SMALL), grid, cv=2).fit(objects, objects)
-    save_model(search, tmp_path / "search.skpr")
+    with pytest.raises(TypeError, match="GridSearchCV holds types .*; save its best_estimator_"):
+        save_model(search, tmp_path / "search.skpr")
+    save_model(search.best_estimator_, tmp_path / "best.skpr")
+    same(load_model(tmp_path / "best.skpr").predict(objects), search.predict(objects))
     strangers = set(skops.get_untrusted_types(data=skops.dumps(search))) - set(TRUSTED_TYPES)
+    save_model(search, tmp_path / "search.skpr", trusted=strangers)
     same(load_model(tmp_path / "search.skpr", trusted=strangers).predict(objects), search.predict(objects))
 
 
@@ -145,8 +160,21 @@ def test_a_network_of_a_gpu_is_read_where_there_is_none(objects):
 
 def test_a_file_of_another_version_says_so(path, monkeypatch):
     monkeypatch.setattr(skpr, "__version__", "0.7.3")
-    with pytest.warns(UserWarning, match="kept by skpr 0.1.0 and is read by 0.7.3"):
+    with pytest.warns(VersionWarning, match="was written by skpr 0.1.0 and is read by 0.7.3") as warned:
         load_model(path)
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    "model", [SymmetryCanonicalizer(), FourierMagnitude(), PhaseRetrievalRegressor()], ids=["canon", "fourier", "net"]
+)
+@pytest.mark.parametrize("version", ["0.1.1", "0.0.9", "1.0.0"])
+def test_every_kind_of_model_says_that_another_version_wrote_it(model, version, tmp_path, monkeypatch):
+    monkeypatch.setattr(skpr, "__version__", version)
+    save_model(model, tmp_path / "model.skpr")
+    monkeypatch.undo()
+    with pytest.warns(VersionWarning, match=f"was written by skpr {version} and is read by {skpr.__version__}"):
+        load_model(tmp_path / "model.skpr")
 
 
 def test_a_file_of_a_later_format_is_refused(path, monkeypatch):
@@ -221,11 +249,133 @@ def test_functions_named_in_a_file_are_not_called(name, path):
 
 
 def test_types_that_are_not_known_need_to_be_trusted(tmp_path):
-    save_model(Stranger(), tmp_path / "model.skpr")
     name = "tests.test_persistence.Stranger"
+    with pytest.raises(TypeError, match=f"does not trust: {name}; if others may trust them, pass trusted="):
+        save_model(Stranger(), tmp_path / "model.skpr")
+    assert not (tmp_path / "model.skpr").exists()
+    save_model(Stranger(), tmp_path / "model.skpr", trusted=name)
     with pytest.raises(ModelFileError, match=f"not trusted: {name}; if you know where it comes from, pass trusted="):
         load_model(tmp_path / "model.skpr")
     assert isinstance(load_model(tmp_path / "model.skpr", trusted=[name]), Stranger)
+
+
+class Own(torch.nn.Module):
+    """A network of the user's own."""
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"device": torch.device("cpu")},
+        {"optimizer": torch.optim.SGD},
+        {"optimizer": torch.optim.Adam, "optimizer__betas": (0.5, 0.9)},
+        {"criterion": torch.nn.L1Loss},
+        {"criterion": partial(OrbitLoss, flip=False)},
+        {"module": MLP},
+        {"callbacks": [("schedule", LRScheduler("StepLR", step_size=2)), EarlyStopping("train_loss")]},
+        {"callbacks": [LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2), SymmetricError()]},
+        {"callbacks": [TrainingCheckpoint(Path("run.checkpoint"))]},
+        {"train_split": ValidSplit(5)},
+        {"checkpoint": Path("run.checkpoint")},
+        {"lr": np.float64(1e-3)},
+    ],
+    ids=[
+        "device",
+        "sgd",
+        "adam",
+        "loss",
+        "partial",
+        "class",
+        "schedule",
+        "scheduler",
+        "checkpoint",
+        "split",
+        "path",
+        "lr",
+    ],
+)
+def test_what_is_written_can_be_read(parameters, tmp_path):
+    net = PhaseRetrievalRegressor(**parameters)
+    save_model(net, tmp_path / "model.skpr")
+    again = load_model(tmp_path / "model.skpr")
+    assert fit_identity(again, None, None, 1, {}) == fit_identity(net, None, None, 1, {})
+    assert str(again.device) == str(net.device)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"module": Own}, r"does not trust: tests.test_persistence.Own; if others may trust them, pass trusted=\["),
+        ({"module": lambda **shapes: MLP(**shapes)}, "does not trust: .*<lambda>; functions without a name"),
+        ({"iterator_train__generator": torch.Generator()}, "does not trust: torch._C.Generator"),
+    ],
+    ids=["module", "lambda", "generator"],
+)
+def test_what_could_not_be_read_is_not_written(parameters, message, tmp_path):
+    with pytest.raises(TypeError, match=message):
+        save_model(PhaseRetrievalRegressor(**parameters), tmp_path / "model.skpr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_of_ones_own_is_trusted_by_name(tmp_path):
+    trusted = "tests.test_persistence.Own"
+    save_model(PhaseRetrievalRegressor(Own), tmp_path / "model.skpr", trusted=[trusted])
+    assert load_model(tmp_path / "model.skpr", trusted=[trusted]).module is Own
+    net = PhaseRetrievalRegressor(lambda **shapes: Own())
+    with pytest.raises(TypeError, match="<lambda>"):
+        save_model(net, tmp_path / "other.skpr", trusted=["tests.test_persistence.<lambda>"])
+
+
+@pytest.mark.parametrize("name", _FORMER)
+def test_a_class_is_found_where_it_was(name):
+    module, _, cls = name.rpartition(".")
+    found = getattr(importlib.import_module(module), cls)
+    home = importlib.import_module(found.__module__)
+    assert getattr(home, cls) is found
+    assert "._" not in found.__module__
+
+
+FORMER = Path(__file__).parent / "former"
+
+
+@pytest.mark.parametrize("way", ["file", "pickle"])
+def test_models_of_the_first_version_come_back(way, tmp_path):
+    objects = np.random.Generator(np.random.PCG64(0)).random((8, 4)).astype("float32")  # whatever seeds others have
+    content = lzma.decompress((FORMER / f"model-0.1.0.{'skpr' if way == 'file' else 'pickle'}.xz").read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)  # of scikit-learn's own classes
+        warnings.simplefilter("ignore", VersionWarning)
+        if way == "file":
+            (tmp_path / "model.skpr").write_bytes(content)
+            model = load_model(tmp_path / "model.skpr")
+        else:
+            model = pickle.loads(content)
+    magnitudes = model[0].transform(objects)
+    broken = model[-1].regressor_
+    # what the first version predicted
+    expected = [
+        [0.02301069, -0.05689809, 0.00400108, 0.07585201],
+        [-0.01442505, -0.09087997, 0.03658481, 0.0794317],
+        [0.00608373, -0.08893058, 0.02644363, 0.0960692],
+    ]
+    np.testing.assert_allclose(broken.predict(magnitudes)[:3], expected, atol=1e-6)
+    assert model.score(objects, objects) > 0.9
+    assert described(clone(model)) == described(model)
+    targets = broken.transformer_.transform(objects)
+    error = relative_error(targets, broken.regressor_.predict(magnitudes))
+    assert broken.regressor_.score(magnitudes, targets) == pytest.approx(1 - error, abs=1e-6)
+    again = pickle.loads(pickle.dumps(model))
+    same(again.predict(objects), model.predict(objects))
+
+
+@pytest.mark.parametrize("package", ["canonicalization", "composition", "detector", "iterative", "neural"])
+def test_examples_are_where_they_are_looked_for(package):
+    package = importlib.import_module(f"skpr.{package}")
+    for cls in (getattr(package, name) for name in package.__all__):
+        if isinstance(cls, type):
+            assert cls.__module__ == package.__name__
+            methods = (method for method in vars(cls).values() if callable(method) and not isinstance(method, type))
+            assert not [method for method in methods if ">>>" in (method.__doc__ or "")]  # doctest would miss them
 
 
 def test_the_trusted_types_are_all_there_are(model):

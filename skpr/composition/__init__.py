@@ -1,0 +1,8 @@
+"""Estimators made of estimators: regressors on symmetry-broken targets, refined ones, and the whole pipeline."""
+
+from ._factory import PRESETS, make_phase_retriever
+from ._pipeline import PhaseRetrievalPipeline
+from ._refined import RefinedRegressor
+from ._symmetry_breaking import SymmetryBreakingRegressor
+
+__all__ = ["PRESETS", "PhaseRetrievalPipeline", "RefinedRegressor", "SymmetryBreakingRegressor", "make_phase_retriever"]

@@ -1,0 +1,349 @@
+"""The base of estimators around a regressor."""
+
+from __future__ import annotations
+
+from numbers import Number
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn import get_config
+from sklearn.base import MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from .._arrays import check_batch
+from .._base import RestoredEstimator
+from .._lazy import is_on_disk
+from .._validation import check_choice
+from ..measurement import boundary_of, check_not_swapped, symmetries_of
+from ..metrics import squared_correlation
+from ..neural import PhaseRetrievalRegressor
+
+if TYPE_CHECKING:
+    from .._typing import Batch, Self
+
+SYMMETRIES = "auto", "fourier", "phase"
+HINTS = {  # beginnings of scikit-learn's sentences, and the way out
+    "Found array with dim": (
+        "takes samples with one axis only: flatten X in a pipeline with the regressor, and y in a last step of the "
+        "transformer that has an inverse_transform"
+    ),
+    "Complex data not supported": (
+        "takes real targets only (Complex data not supported): split them into real and imaginary parts in a last step "
+        "of the transformer that has an inverse_transform"
+    ),
+}
+
+
+def _regressor_has(name):
+    return lambda estimator: hasattr(estimator._given_regressor(), name)
+
+
+class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
+    """Base of estimators with a parameter `regressor`: training, score, routing and tags.
+
+    Subclasses make the targets of the regressor in `_prepared_targets`.
+    """
+
+    def fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
+        r"""Fit a clone of the regressor, and what is around it.
+
+        A regressor with `warm_start=True` that this estimator has fitted before continues its training; what is around
+        it then stays as fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+            Magnitudes, checked by the regressor.
+        y : array-like of shape (n_samples, \*object_shape)
+            Objects.
+        **fit_params
+            Passed to the regressor's `fit`; routed, where scikit-learn's metadata routing is enabled.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For a parameter that is not valid, targets that are missing, not finite, or of another length than `X`.
+        TypeError
+            For a class in place of an estimator, or an estimator without the methods needed.
+        """
+        return self._train(X, y, "fit", self._continues(), fit_params)
+
+    @available_if(_regressor_has("partial_fit"))
+    def partial_fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
+        r"""Train the regressor further by its `partial_fit`.
+
+        What is around it is fitted at the first call, and stays as it is at later ones. Only where the regressor has
+        this method.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+        y : array-like of shape (n_samples, \*object_shape)
+        **fit_params
+            Passed to the regressor's `partial_fit`.
+
+        Returns
+        -------
+        self
+        """
+        return self._train(X, y, "partial_fit", hasattr(self, "regressor_"), fit_params)
+
+    def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
+        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+        y : array-like of shape (n_samples, \*object_shape)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self, "regressor_")
+        return squared_correlation(
+            self, X, y, boundary=self.boundary_, symmetries=self.symmetries_, sample_weight=sample_weight
+        )
+
+    def _since_fitted(self):
+        fitted = self.regressor_
+        shape = getattr(fitted, "object_shape_", None)  # None where the regressor does not tell
+        return {
+            "boundary_": getattr(fitted, "boundary_", None),
+            "symmetries_": getattr(fitted, "symmetries_", "fourier"),
+            "object_shape_": shape,
+            "target_shape_": shape,
+        }
+
+    # --- training ------------------------------------------------------------------------------------------------
+
+    def _train(self, X, y, method, continues, fit_params):
+        """Check everything, prepare what is around the regressor, and train it; all of it or nothing."""
+        regressor = self._given_regressor()
+        methods = "get_params", method, "predict"
+        check_part("regressor", regressor, methods, "a regressor or None for a PhaseRetrievalRegressor")
+        check_choice("symmetries", self.symmetries, SYMMETRIES)
+        if is_direct(regressor):
+            check_layouts(regressor.get_params())
+        self._check_parts()
+        fit_params = self._routed(method, fit_params)
+        X, y, magnitudes = checked_pair(X, y, type(self).__name__)
+        before = dict(vars(self))
+        try:
+            self._learn_shapes(regressor, magnitudes, y, continues)
+            targets = self._prepared_targets(magnitudes, y, continues)
+            self.regressor_ = self._trained(regressor, X, targets, method, continues, fit_params)
+            self._settle(magnitudes, y)
+        except BaseException:  # a new transformer is not to meet the old regressor
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        vars(self).pop("feature_names_in_", None)
+        if hasattr(self.regressor_, "feature_names_in_"):
+            self.feature_names_in_ = self.regressor_.feature_names_in_
+        return self
+
+    def _learn_shapes(self, regressor, magnitudes, y, continues):
+        if continues:
+            self._check_continued(regressor, y)
+            return
+        self.boundary_ = boundary_of(y.shape[1:], magnitudes.shape[1:])
+        self.symmetries_ = symmetries_of(magnitudes, y) if self.symmetries == "auto" else self.symmetries
+        self.object_shape_ = self.target_shape_ = tuple(y.shape[1:])
+
+    def _trained(self, regressor, X, targets, method, continues, fit_params):
+        if continues:
+            trained = self.regressor_
+            trained.set_params(**changed_parameters(trained, regressor))
+        else:
+            trained = clone(regressor)
+        # a frozen regressor would pass partial_fit on to the one that was handed over
+        method = "fit" if isinstance(trained, FrozenEstimator) else method
+        with_hints(getattr(trained, method), trained, X, targets, fit_params)
+        return trained
+
+    def _settle(self, magnitudes, y):
+        """Take notice of what the training found."""
+
+    def _check_continued(self, regressor, y):
+        if not is_clone_of(self.regressor_, regressor):
+            raise ValueError(
+                f"regressor is a {type(regressor).__name__} of another structure than the fitted one, which cannot be "
+                "trained further as it; call fit"
+            )
+        if tuple(y.shape[1:]) != self.object_shape_:
+            raise ValueError(
+                f"y has objects of shape {tuple(y.shape[1:])}, but {type(self).__name__} was fitted on objects of "
+                f"shape {self.object_shape_}"
+            )
+
+    def _given_regressor(self):
+        return PhaseRetrievalRegressor() if self.regressor is None else self.regressor
+
+    def _continues(self):
+        """Whether a further `fit` starts from the present regressor."""
+        regressor = self._given_regressor()
+        if not hasattr(self, "regressor_") or not is_clone_of(self.regressor_, regressor):
+            return False
+        return any(value for name, value in regressor.get_params().items() if name.split("__")[-1] == "warm_start")
+
+    def _routed(self, method, fit_params):
+        if not get_config()["enable_metadata_routing"]:
+            return fit_params
+        return process_routing(self, method, **fit_params).regressor[method]
+
+    def _predicted(self, features):
+        """Predictions of the regressor in the shape of its targets."""
+        predicted = self.regressor_.predict(features)
+        predicted = predicted if hasattr(predicted, "shape") else np.asarray(predicted)
+        shape = tuple(predicted.shape)
+        if self.target_shape_ is None or shape[1:] == self.target_shape_:
+            return predicted
+        if np.prod(shape[1:]) != np.prod(self.target_shape_):
+            raise ValueError(
+                f"{type(self.regressor_).__name__} predicts samples of shape {shape[1:]}, but was trained on targets "
+                f"of shape {self.target_shape_}"
+            )
+        return predicted.reshape((shape[0], *self.target_shape_))
+
+    # --- scikit-learn --------------------------------------------------------------------------------------------
+
+    @property
+    def n_features_in_(self):
+        """Number of features the regressor saw in `fit`."""
+        check_is_fitted(self, "regressor_")
+        return self.regressor_.n_features_in_
+
+    def get_metadata_routing(self):
+        """Metadata routing of this estimator.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+            Parameters of `fit` and `partial_fit` go to the regressor; `score` takes `sample_weight` itself.
+        """
+        mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="partial_fit", callee="partial_fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(regressor=self._given_regressor(), method_mapping=mapping)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        regressor = self._given_regressor()
+        if isinstance(regressor, type):  # refused by fit, in a sentence of its own
+            return tags
+        inner = get_tags(regressor)
+        tags.input_tags = inner.input_tags
+        tags.target_tags = inner.target_tags
+        tags.target_tags.required = True
+        tags.non_deterministic = inner.non_deterministic
+        return tags
+
+
+def check_part(name, value, methods, valid):
+    """Refuse a part of an estimator that is a class, or lacks a method."""
+    if isinstance(value, type):
+        raise TypeError(f"{name}={value.__name__} is a class; give an instance, {name}={value.__name__}(...)")
+    missing = [method for method in methods if not hasattr(value, method)]
+    if missing:
+        shown = " ".join(repr(value).split())
+        raise TypeError(f"{name}={shown} has no method {', '.join(missing)}; give {valid}")
+
+
+def checked_pair(X, y, whom):
+    """Features for a regressor, checked objects, and the features as a batch that shapes can be read from."""
+    if y is None:
+        raise ValueError(f"{whom} requires y to be passed, but the target y is None")
+    features, magnitudes = as_features(X)
+    y = check_batch(y, name="y")
+    if len(magnitudes) != len(y):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(magnitudes), len(y)]}")
+    check_not_swapped(magnitudes, y)
+    return features, y.detach() if isinstance(y, torch.Tensor) else y, magnitudes
+
+
+def as_features(X):
+    """Magnitudes as a regressor is given them, and as a batch whose values are not checked.
+
+    Frames keep the names of their columns, and what is on disk stays there; everything else is an array or a tensor.
+    """
+    batch = check_batch(X, allow_complex=False, ensure_all_finite=False)
+    batch = batch.detach() if isinstance(batch, torch.Tensor) else batch
+    return X if is_on_disk(X) or hasattr(X, "columns") else batch, batch
+
+
+def is_clone_of(fitted, given):
+    """Whether a fitted estimator has the type of another, and its parameters, whatever their values."""
+    return type(fitted) is type(given) and given.get_params().keys() <= fitted.get_params().keys()
+
+
+def changed_parameters(fitted, given):
+    """Parameters of an estimator that are numbers, text or None, and other ones than those of its fitted clone."""
+    plain = Number, str, type(None)
+    known = fitted.get_params()
+    values = {name: value for name, value in given.get_params().items() if isinstance(value, plain)}
+    return {name: v for name, v in values.items() if not isinstance(known[name], plain) or known[name] != v}
+
+
+def with_hints(method, regressor, X, y, fit_params):
+    """Train, and name the way out where scikit-learn's own sentence does not."""
+    try:
+        method(X, y, **fit_params)
+    except ValueError as error:
+        hint = next((hint for beginning, hint in HINTS.items() if str(error).startswith(beginning)), None)
+        if hint is None:
+            raise
+        *_, innermost = parts_of(regressor)
+        raise ValueError(f"{type(innermost).__name__} {hint}") from error
+
+
+def is_direct(estimator):
+    """Whether all parts of an estimator are given magnitudes as they come, and no step of a pipeline before them."""
+    return not any(isinstance(part, Pipeline) and len(part.steps) > 1 for part in parts_of(estimator))
+
+
+def check_layouts(parameters):
+    """Refuse parameters `centered` that contradict each other, where all are about the same magnitudes."""
+    found = {name: value for name, value in parameters.items() if name.split("__")[-1] == "centered"}
+    centered, other = (
+        next((name for name, value in found.items() if bool(value) is kind), None) for kind in (True, False)
+    )
+    if centered is not None and other is not None:
+        raise ValueError(
+            f"{centered}={found[centered]} and {other}={found[other]} contradict each other, since both are about the "
+            "same magnitudes; give both the same value"
+        )
+
+
+def told(estimator, name, default=None, *, fitted=False):
+    """Return a parameter of the regressor inside pipelines, searches and estimators around it, if any part has it."""
+    return next((getattr(part, name) for part in parts_of(estimator, fitted=fitted) if hasattr(part, name)), default)
+
+
+def parts_of(estimator, *, fitted=False):
+    """Generate an estimator and those inside it: last steps of pipelines, regressors, estimators of searches.
+
+    Parameters
+    ----------
+    estimator : estimator
+    fitted : bool
+        Whether to look into what was fitted, such as the best estimator of a search.
+    """
+    inside = ("best_estimator_", "regressor_", "estimator_") if fitted else ()
+    while estimator is not None and not isinstance(estimator, type):
+        yield estimator
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        else:
+            parts = (getattr(estimator, part, None) for part in (*inside, "regressor", "estimator"))
+            estimator = next((part for part in parts if part is not None), None)
