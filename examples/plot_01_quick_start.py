@@ -63,7 +63,7 @@ figure.savefig(arguments.figures / "plot_01_quick_start.png", dpi=80)
 print(f"saved {arguments.figures / 'plot_01_quick_start.png'}")
 
 # %%
-# For a real detector, leave the simulation step out: ``canonical[1:].predict(magnitudes)``.
+# Magnitudes of a real detector need no simulation: ``canonical.reconstruct(magnitudes)``.
 #
 # Conclusion: the same network on the same images, a fraction of the error. Limits: these are small and simple images,
 # free of noise; what remains is what a single pass of a small network cannot resolve.

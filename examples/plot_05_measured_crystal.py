@@ -100,6 +100,11 @@ def mean_agreement(objects):
     return correlations(objects)[np.triu_indices(len(objects), 1)].mean()
 
 
+def resolved(runs):
+    """Half period to which reconstructions agree, or why there is none."""
+    return runs.reason or f"they agree down to half a period of {runs.resolution:.2f} pixels"
+
+
 def many_starts(name, patterns, threshold, sigma):
     """Retrieve one pattern from many starts, say how they agree, and combine them."""
     retriever = IterativePhaseRetrieval(
@@ -127,8 +132,7 @@ def many_starts(name, patterns, threshold, sigma):
         f"{agreements[2]:.2f} registered"
     )
     print(f"  registered to the best: {np.sort(runs.correlations).round(3)}")
-    print(f"  {(runs.correlations >= 0.95).sum()} of {arguments.starts} agree by .95; PRTF falls to 1/e at", end=" ")
-    print(f"half a period of {runs.resolution:.2f} pixels")
+    print(f"  {(runs.correlations >= 0.95).sum()} of {arguments.starts} agree by .95; {resolved(runs)}")
     if kernels is not None:
         widths = np.sqrt(np.diagonal(kernels[np.argmin(found.start_errors[0])])).round(2)
         print(f"  kernel of the best, widths in Fourier pixels: {widths}")
@@ -165,7 +169,7 @@ print(f"\nvolume, {n}^3: {len(finer)} refined, {time.perf_counter() - start:.0f}
 judged("  all, mean", pattern, fine.objects, None if fine.coherence is None else fine.coherence[:, 0])
 fine_runs = combine_reconstructions(fine.objects, used[0], errors=fine.errors, subpixel=True)
 print(f"  registered to the best: {np.sort(fine_runs.correlations).round(3)}")
-print(f"  PRTF falls to 1/e at half a period of {fine_runs.resolution:.2f} pixels; shell by shell:")
+print(f"  {resolved(fine_runs)}; PRTF shell by shell:")
 shells = np.rint(n * np.sqrt(sum(np.fft.fftfreq(n)[index] ** 2 for index in np.indices(pattern.shape[1:])))).astype(int)
 shells = np.fft.fftshift(shells)
 counts = np.array([np.nanmean(pattern[0][shells == shell] ** 2) for shell in range(half + 1)])
@@ -263,7 +267,7 @@ for label, runs in (
     scale = 0.5 if runs is volume_runs else 1.0
     axes[1, 3].plot(runs.frequencies * scale, runs.transfer_function, label=label)
 axes[1, 3].axhline(np.exp(-1), color="grey", lw=0.8)
-axes[1, 3].set(title="PRTF", xlabel="cycles per pixel", ylim=(0, 1.3))
+axes[1, 3].set(title="PRTF", xlabel="cycles per pixel", ylim=(0, 1.05))
 axes[1, 3].legend(fontsize=8)
 for label, history in histories.items():
     axes[2, 3].semilogy(np.median(history, axis=0), label=label)
@@ -278,8 +282,8 @@ print(f"\nsaved {path}; {time.perf_counter() - began:.0f} s in all, at most {pea
 
 # %%
 # Conclusion: the printed figures say whether starts agree once brought together, and that they do not as they come.
-# Limits: where shells hold about a count a pixel, of which single ones are cut with the background, the crystal has
-# more than the pattern and the PRTF exceeds 1: it does not say how far the resolution reaches there. Pixels are those
-# of the rocking curve, whose axes are not at right angles in space: shapes are sheared until they are mapped to the
+# Limits: shells with less than a photon per speckle have no PRTF, because runs agree on noise as they do on a signal.
+# The three refined runs started from consistent ones, and agree more than independent runs would. Pixels are those of
+# the rocking curve, whose axes are not at right angles in space: shapes are sheared until they are mapped to the
 # laboratory. Agreement of starts is no proof: all share the support rule and the corrections. The network saves the
 # first tens of iterations, and nothing after them.

@@ -1,19 +1,48 @@
-"""Shared objects: random batches over the dtypes, dimensions and parities the package promises."""
+"""Shared objects: random batches over the dtypes, dimensions and parities the package promises.
+
+Two environment variables try the suite under other conditions. `SKPR_TEST_SEED` (0 unless set) is added to every
+integer seed: those of the tests' own generators and those that estimators and data sets are given. `SKPR_TEST_THREADS`
+(1 unless set) is the number of threads that torch computes with.
+"""
+
+import os
+from numbers import Integral
 
 import numpy as np
 import pytest
+import sklearn.utils
 import torch
 
-from skpr.augmentation import draw_elements
-from skpr.symmetry import act
+SEED = int(os.environ.get("SKPR_TEST_SEED", "0"))
 
+
+def offset(from_seed):
+    """A function of a seed, made to take another one for every integer."""
+    return lambda seed=None: from_seed(seed + SEED if isinstance(seed, Integral) else seed)
+
+
+if SEED:  # before anything imports them by name
+    np.random.default_rng = offset(np.random.default_rng)
+    sklearn.utils.check_random_state = offset(sklearn.utils.check_random_state)
+
+from skpr.augmentation import draw_elements  # noqa: E402
+from skpr.symmetry import act  # noqa: E402
+
+same_seeds_in_workers = pytest.mark.skipif(SEED != 0, reason="processes that joblib starts do not know SKPR_TEST_SEED")
 SHAPES = [(11,), (12,), (9, 10), (12, 12), (6, 7, 8)]
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
+def _threads():
+    torch.set_num_threads(int(os.environ.get("SKPR_TEST_THREADS", "1")))
+
+
+@pytest.fixture(autouse=True)
+def _own_generators():
+    """No test depends on what others before it drew from the global generators."""
+    torch.manual_seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002
 
 
 def random_objects(shape, dtype, n_samples=24, boundary="zero", seed=0):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+pytestmark = pytest.mark.slow
 
 
 def run(script, *options):
@@ -152,6 +153,14 @@ def test_cost_benchmark():
     printed = run("benchmarks/cost.py", "--train", 48, "--images", 8, "--epochs", 1, "--iterations", 3)
     assert "unet, single pass" in printed
     assert "hio, " in printed
+
+
+def test_backgrounds_benchmark():
+    printed = run(
+        "benchmarks/backgrounds.py", "--objects", 40, "--iterations", 20, "--kinds", "crystals", "crystals 1-D"
+    )
+    assert printed.count("exact darkness") == 2
+    assert "retrieved, 1e+05 photons" in printed
 
 
 def test_cluster_search():

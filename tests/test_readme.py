@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 SMALLER = [
@@ -16,6 +17,7 @@ SMALLER = [
 ]
 
 
+@pytest.mark.slow
 def test_the_code_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL))

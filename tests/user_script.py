@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     make_phase_retriever(preset=3)  # type: ignore[arg-type]
     FourierMagnitude(oversampling="two")  # type: ignore[arg-type]
     SymmetryCanonicalizer(max_iter=[])  # type: ignore[arg-type]
-    net.fit(magnitudes)  # type: ignore[call-arg]
+    net.fit()  # type: ignore[call-arg]
     make_crystals(shape=3)  # type: ignore[arg-type]
     print(found.object_s)  # type: ignore[attr-defined]
     wrong: str = net.score(magnitudes, objects)  # type: ignore[assignment]

@@ -1,0 +1,365 @@
+"""Mistakes that users make first: each ends in the right answer, in one sentence that refuses it, or in a warning."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+
+from skpr import (
+    FourierMagnitude,
+    GaussianMagnitude,
+    IterativePhaseRetrieval,
+    PhaseRetrievalRegressor,
+    RefinedRegressor,
+    ShiftFlipAugmenter,
+    SymmetryBreakingRegressor,
+    SymmetryCanonicalizer,
+    make_phase_retriever,
+)
+from skpr.augmentation import RandomDeformation
+from skpr.datasets import load_digit_objects
+from skpr.detector import BeamStop, Binning, PhotonNoise
+from skpr.iterative import combine_reconstructions
+from skpr.metrics import orbit_psnr_scorer, relative_error
+from skpr.symmetry import orbit_distance, register
+
+Y = load_digit_objects().data[:24]
+X = FourierMagnitude().fit_transform(Y)
+CORNER = np.fft.ifftshift(X, axes=(1, 2))
+SMALL = {"max_epochs": 1, "module__hidden_width": 8, "device": "cpu", "random_state": 0}
+
+
+def network(**parameters):
+    return PhaseRetrievalRegressor(**SMALL | parameters)
+
+
+def retriever(**parameters):
+    return IterativePhaseRetrieval(**{"n_iter": 3, "random_state": 0, "device": "cpu"} | parameters)
+
+
+def broken(**parameters):
+    return SymmetryBreakingRegressor(network(**parameters))
+
+
+def refined(**parameters):
+    return RefinedRegressor(network(**parameters), retriever())
+
+
+def pipeline(**parameters):
+    return make_phase_retriever(**SMALL | parameters)
+
+
+# what maps objects to objects or magnitudes, what maps magnitudes to objects, and what does both
+TRANSFORMERS = {
+    "FourierMagnitude": FourierMagnitude,
+    "GaussianMagnitude": GaussianMagnitude,
+    "ShiftFlipAugmenter": ShiftFlipAugmenter,
+    "RandomDeformation": RandomDeformation,
+    "SymmetryCanonicalizer": SymmetryCanonicalizer,
+    "PhotonNoise": PhotonNoise,
+    "BeamStop": BeamStop,
+    "Binning": partial(Binning, 1),
+}
+REGRESSORS = {
+    "PhaseRetrievalRegressor": network,
+    "SymmetryBreakingRegressor": broken,
+    "RefinedRegressor": refined,
+    "IterativePhaseRetrieval": retriever,
+}
+every_transformer = pytest.mark.parametrize("make", TRANSFORMERS.values(), ids=TRANSFORMERS)
+every_regressor = pytest.mark.parametrize("make", REGRESSORS.values(), ids=REGRESSORS)
+every_estimator = pytest.mark.parametrize(
+    "make", [*TRANSFORMERS.values(), *REGRESSORS.values(), pipeline], ids=[*TRANSFORMERS, *REGRESSORS, "pipeline"]
+)
+REFUSED = (ValueError, TypeError, NotFittedError, AttributeError)
+
+
+def refused(call, message):
+    """The call is refused in a sentence or two that match."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(REFUSED, match=message) as caught:
+            call()
+    assert len(str(caught.value)) < 1000
+
+
+def refused_or_warned(call, message):
+    """The call is refused, or warned of, in a sentence or two that match."""
+    with pytest.raises((*REFUSED, UserWarning), match=message):  # warnings are errors in tests
+        call()
+
+
+def fitted(make):
+    if make is pipeline:
+        return make().fit(Y, Y)
+    if make in REGRESSORS.values():
+        return make().fit(X, Y)
+    with warnings.catch_warnings():  # what transforms objects says that these are magnitudes
+        warnings.filterwarnings("ignore", "X looks like magnitudes")
+        return make().fit(X)
+
+
+def used(estimator):
+    """The method that a fitted estimator is used by."""
+    return estimator.predict if hasattr(estimator, "predict") else estimator.transform
+
+
+UNUSABLE = [
+    (Y[0, 0], "1D array|one axis|batch|samples of shape"),
+    (Y[None, None, None], "axes|samples of shape"),
+    (Y[:0], r"0 sample\(s\)"),
+    (np.full_like(Y, np.inf), "infinity"),
+    (Y.astype(str), "numeric|strings|Unable to convert|could not convert"),
+    (None, "None|samples of shape"),
+    ("magnitudes.npy", "is text|samples of shape"),
+]
+
+
+@every_estimator
+@pytest.mark.parametrize(("batch", "message"), UNUSABLE, ids=["1-D", "5-D", "empty", "inf", "text", "None", "a name"])
+def test_batches_that_are_none_are_refused_by_fit_and_by_use(make, batch, message):
+    refused(lambda: make().fit(batch, Y), message)
+    refused(lambda: used(fitted(make))(batch), message)
+
+
+@every_estimator
+def test_a_frame_without_its_batch_axis_is_refused_by_what_was_fitted_on_a_batch(make):
+    estimator = fitted(make)
+    frame = Y[0] if make is pipeline else X[0]
+    refused_or_warned(lambda: used(estimator)(frame), r"\[None\]")
+
+
+@every_transformer
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_an_axis_of_channels_is_warned_of(make, n_channels):
+    with pytest.warns(UserWarning, match="channel"):
+        make().fit(np.repeat(Y[:, None], n_channels, axis=1))
+
+
+@every_regressor
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_an_axis_of_channels_is_warned_of_where_networks_are_trained(make, n_channels):
+    x, y = (np.repeat(batch[:, None], n_channels, axis=1) for batch in (X, Y))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make().fit(x, y)
+    assert any("channel" in str(warning.message) for warning in caught)
+
+
+@every_regressor
+def test_magnitudes_that_are_not_centred_are_warned_of(make):
+    with pytest.warns(UserWarning, match="centered="):
+        make().fit(CORNER, Y)
+
+
+@pytest.mark.parametrize("make", [network, broken, refined], ids=["network", "broken", "refined"])
+def test_magnitudes_to_predict_that_are_not_centred_are_warned_of(make):
+    estimator = fitted(make)
+    with pytest.warns(UserWarning, match="centered="):
+        estimator.predict(CORNER)
+
+
+@every_regressor
+def test_negative_magnitudes_are_refused(make):
+    refused(lambda: make().fit(-X, Y), "Negative values|>= 0")
+    refused(lambda: fitted(make).predict(-X), "Negative values|>= 0")
+
+
+@every_regressor
+def test_complex_spectra_are_refused_and_the_way_out_is_named(make):
+    refused(lambda: make().fit(X * 1j, Y), r"np\.abs\(X\)")
+
+
+@every_regressor
+def test_objects_that_hold_no_numbers_are_refused(make):
+    hidden = Y.copy()
+    hidden[3, 4, 5] = np.nan
+    refused(lambda: make().fit(X, hidden), "y contains NaN")
+
+
+@every_regressor
+def test_batches_of_other_lengths_are_refused(make):
+    refused(lambda: make().fit(X, Y[1:]), r"inconsistent numbers of samples: \[24, 23\]")
+    refused(lambda: fitted(make).score(X, Y[1:]), r"inconsistent numbers of samples|shape")
+
+
+@every_regressor
+def test_objects_and_magnitudes_that_are_swapped_are_refused(make):
+    refused(lambda: make().fit(Y, X), "swapped|exchanged|does not fit|do not fit")
+
+
+@every_regressor
+def test_magnitudes_of_another_grid_are_refused(make):
+    refused(lambda: fitted(make).predict(X[:, 1:]), r"31 features.* 32 features|\(31, 32\).*\(32, 32\)")
+
+
+@every_estimator
+def test_what_was_not_fitted_says_so(make):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        used(make())(Y)
+
+
+@pytest.mark.parametrize("make", [network, broken, pipeline], ids=["network", "broken", "pipeline"])
+def test_targets_are_needed(make):
+    refused(lambda: make().fit(X), "requires y|missing 1 required positional argument: 'y'")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"support": "shrinkwarp"},
+        {"coherence": "gauss"},
+        {"start": "typo"},
+        {"tol": "Poisson"},
+        {"n_starts": 0},
+        {"n_iter": 0},
+        {"algorithm": "gs"},
+        {"constraints": "positive"},
+        {"random_state": "zero"},
+    ],
+    ids=str,
+)
+def test_parameters_set_after_the_fit_are_checked_too(parameters):
+    ((name, value),) = parameters.items()
+    refused(lambda: retriever().fit(X).set_params(**parameters).predict(X), f"{name}|{value}")
+
+
+@pytest.mark.parametrize("parameters", [{"tuning_steps": -1}, {"tuning_rate": 0}], ids=str)
+def test_parameters_of_a_network_set_after_the_fit_are_checked_too(parameters):
+    refused(lambda: network().fit(X, Y).set_params(**parameters).predict(X), next(iter(parameters)))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("make", [network, retriever], ids=["network", "iterations"])
+def test_a_device_that_is_not_there_is_refused_by_fit(make):
+    refused(lambda: make(device="cuda").fit(X, Y), "device='cuda'")
+
+
+# pipelines that simulate
+
+
+def test_a_pipeline_that_simulates_refuses_measured_magnitudes():
+    with pytest.raises(ValueError, match=r"model\[1:\]|measured"):
+        pipeline().fit(X, Y)
+
+
+def test_a_fitted_pipeline_that_simulates_refuses_measured_magnitudes():
+    refused(lambda: pipeline().fit(Y, Y).predict(X), r"\[1:\]|measured")
+
+
+@pytest.mark.parametrize("way", ["warm_start", "partial_fit"])
+def test_training_on_through_a_composition_trains_on(way):
+    model = broken(warm_start=way == "warm_start")
+    for _ in range(2):
+        (model.fit if way == "warm_start" else model.partial_fit)(X, Y)
+    assert len(model.regressor_.history) == 2
+
+
+# modules and scores
+
+
+class Wrong(torch.nn.Module):
+    """A module whose images have another shape than the objects."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(32, 9)
+
+    def forward(self, features):
+        return self.layer(features[:, :9])[:, None]
+
+
+def test_a_module_of_the_wrong_output_shape_is_refused():
+    small = {"max_epochs": 1, "device": "cpu", "mixed_precision": False}
+    refused(lambda: PhaseRetrievalRegressor(Wrong, **small).fit(X, Y), r"\(9, 9\).*\(16, 16\)|shape")
+
+
+def test_no_score_is_infinite():
+    dark = np.zeros_like(Y)
+
+    class Dark(PhaseRetrievalRegressor):
+        def predict(self, X):
+            return np.zeros((len(X), 16, 16), dtype=np.float32)
+
+    assert np.isfinite(orbit_psnr_scorer(Dark(**SMALL).fit(X, Y), X, dark))
+
+
+# arrays
+
+
+CONTAINERS = {
+    "list": lambda batch: batch.tolist(),
+    "big-endian": lambda batch: batch.astype(">f4"),
+    "longdouble": lambda batch: batch.astype(np.longdouble),
+    "float16": lambda batch: batch.astype(np.float16),
+    "read-only": lambda batch: np.broadcast_to(batch, batch.shape),
+    "reversed": lambda batch: batch[:, ::-1][:, ::-1],
+    "object": lambda batch: batch.astype(object),
+    "tensor": torch.from_numpy,
+    "gradient": lambda batch: torch.from_numpy(batch).requires_grad_(),
+}
+
+
+@every_regressor
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+def test_any_container_of_numbers_gives_what_an_array_gives(make, container):
+    expected = make().fit(X, Y).predict(X)
+    found = make().fit(container(X), container(Y)).predict(container(X))
+    found = found.detach().numpy() if isinstance(found, torch.Tensor) else found
+    narrow = container is CONTAINERS["float16"]
+    assert relative_error(expected.astype(np.float64), found.astype(np.float64)) < (1e-2 if narrow else 1e-4)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_errors_do_not_depend_on_the_unit(unit, dtype):
+    objects = Y.astype(dtype)
+    found = relative_error(unit * objects, unit * np.roll(objects, 3, axis=0))
+    assert found == pytest.approx(relative_error(objects, np.roll(objects, 3, axis=0)), rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "uint32", "int64", "float16", "longdouble"])
+def test_distances_of_narrow_types_are_those_of_wide_ones(dtype):
+    a, b = (np.array(values).astype(dtype) for values in ([[0, 0, 1, 0]], [[1, 1, 0, 1]]))
+    expected = orbit_distance(a.astype(float), b.astype(float))
+    np.testing.assert_allclose(orbit_distance(a, b), expected, rtol=1e-3)
+    np.testing.assert_allclose(register(a, b)[0], register(a.astype(float), b.astype(float))[0], atol=1e-3)
+
+
+# reconstructions
+
+
+def test_a_forgotten_index_of_the_pattern_is_refused_or_maps_over_patterns():
+    found = retriever(n_starts=3).fit(X[:2], Y[:2]).retrieve(X[:2])
+    refused(lambda: combine_reconstructions(found.starts, X[:2]), r"objects of shape \(3, 16, 16\) do not fit|\[0\]")
+
+
+def test_one_run_has_no_resolution():
+    found = retriever(n_starts=1).fit(X[:1], Y[:1]).retrieve(X[:1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        combined = combine_reconstructions(found.starts[0], X[0])
+    assert not combined.resolution >= 0  # NaN or None
+
+
+def test_a_search_over_a_typo_is_refused():
+    refused(lambda: GridSearchCV(pipeline(), {"retrieve__regresor__lr": [1e-3]}, cv=2).fit(Y, Y), "'regresor'")
+    refused(lambda: clone(pipeline()).set_params(retrieve__transformer__canonicalise=None), "'canonicalise'")
+
+
+def test_a_shift_in_the_network_does_not_undo_symmetry_breaking():
+    refused(
+        lambda: broken(augmenter=ShiftFlipAugmenter(max_shift=2, random_state=0)).fit(X, Y),
+        "augmenter=.*ShiftFlipAugmenter",
+    )
+
+
+def test_an_axis_of_channels_is_warned_of_by_the_pipeline():
+    y = np.repeat(Y[:, None], 3, axis=1)
+    with pytest.warns(UserWarning, match="channel"):
+        pipeline().fit(y, y)
