@@ -71,6 +71,7 @@ def test_unknown_parameters_are_refused_with_those_there_are(parameters, message
         make_phase_retriever(**parameters)
 
 
+@pytest.mark.filterwarnings("ignore:the objects fill their frame")
 def test_parameters_of_parts_reach_them():
     model = make_phase_retriever(
         Linear,
