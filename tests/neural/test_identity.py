@@ -202,6 +202,7 @@ def test_what_cannot_be_compared_says_so(made):
         described(made())
 
 
+@pytest.mark.slow
 def test_another_process_says_the_same(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(

@@ -40,6 +40,7 @@ def test_a_new_network_predicts_what_the_saved_one_did(module, dtype, tmp_path):
     np.testing.assert_array_equal(*trained_on)
 
 
+@pytest.mark.slow
 def test_in_a_new_process(pairs, tmp_path):
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
     net.save_params(f_params=tmp_path / "weights.pt")
