@@ -10,7 +10,8 @@ from .._tensors import along_samples, to_tensor
 from .._validation import warn_user
 from ._transform import mirrored
 
-N_LOOKED_AT = 64  # patterns, at even distances: enough to tell, and quick
+MIN_LOOKED_AT, MAX_LOOKED_AT = 8, 64  # patterns, at even distances: enough to tell, and quick
+VALUES_LOOKED_AT = 2**17  # in all of them, if these are more than the fewest
 LEAST_PIXELS = 256  # of all of them; fewer prove nothing
 ANTICORRELATION = -0.3  # of neighbouring pixels: objects are smooth, and noise has none
 DARK, BRIGHT = 1e-3, 0.5  # a pattern's median over its maximum lies between
@@ -220,7 +221,8 @@ def resemble_magnitudes(batch):
 
 def _looked_at(magnitudes):
     """Some of the patterns, as a tensor."""
-    rows = np.unique(np.linspace(0, len(magnitudes) - 1, N_LOOKED_AT).astype(int))
+    n_patterns = min(MAX_LOOKED_AT, max(MIN_LOOKED_AT, VALUES_LOOKED_AT // math.prod(magnitudes.shape[1:])))
+    rows = np.unique(np.linspace(0, len(magnitudes) - 1, n_patterns).astype(int))
     return to_tensor(
         magnitudes[torch.from_numpy(rows)] if isinstance(magnitudes, torch.Tensor) else magnitudes[rows]
     ).detach()

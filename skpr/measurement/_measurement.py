@@ -11,6 +11,8 @@ from ._projections import EXPONENTS, project_amplitude, project_non_negative, pr
 from ._transform import mirrored
 
 KINDS = "non_negative", "real", "complex"
+HARMLESS = 16  # of two: exponents that leave squares and their sums far from both ends of a float32
+ROUNDING = 64  # precisions by which the two of a pair may differ and still be the same
 
 
 class Measurement:
@@ -83,16 +85,14 @@ class Measurement:
         if self.spread is not None:
             self.spread = self.spread / along_samples(unit, magnitudes)
         self.scale = torch.ldexp(unit, exponents)
-        self.norms = _sums(self.weights * self.magnitudes.square()).sqrt().to(magnitudes.dtype)
+        squares = self.magnitudes.square()
+        self.norms = _sums(self.weights * squares).sqrt().to(magnitudes.dtype)
+        self.pair_norms = _sums((self.weights if self.n_measured is None else self.n_measured) * squares)
         self.coherence = Coherence(self.magnitudes, self.grid.fourier_shape) if partially_coherent else None
 
     def _paired(self, magnitudes):
         """Friedel means of full patterns, noting which pairs disagree and which are only half known."""
-        means, spread, n_measured = _friedel_mean(magnitudes)
-        if spread.any():
-            self.spread = spread
-        if magnitudes.isnan().any():
-            self.n_measured = n_measured
+        means, self.spread, self.n_measured = _friedel_mean(magnitudes)
         return means
 
     @property
@@ -105,7 +105,7 @@ class Measurement:
 
     def keep(self, index):
         """Leave only the samples of an index."""
-        names = "magnitudes", "weights", "norms", "scale", "unmeasured", "support", "spread", "n_measured"
+        names = "magnitudes", "weights", "norms", "pair_norms", "scale", "unmeasured", "support", "spread", "n_measured"
         for name in names:
             value = getattr(self, name)
             if value is not None:
@@ -182,9 +182,9 @@ class Measurement:
         weights = self.weights if self.n_measured is None else self.n_measured
         if self.spread is not None:
             # (m - b1)^2 + (m - b2)^2 = 2 (m - b)^2 + 4 m (b - (b1 + b2) / 2), b the root mean square of the two
-            squares = squares + 2 * model * self.spread
-        norms = _sums(weights * self.magnitudes.square())
+            squares = torch.addcmul(squares, model, self.spread, value=2)
         sums = _sums(weights * squares)
+        norms = self.pair_norms
         error = torch.where(norms > 0, sums / torch.where(norms > 0, norms, 1), sums).sqrt()
         return residual, error.to(residual.dtype)
 
@@ -220,9 +220,11 @@ def _sums(values):
 
 
 def _near_one(magnitudes):
-    """Magnitudes divided by a power of two that brings their largest near 1, and its exponents."""
+    """Magnitudes divided by a power of two, where squares need it, that brings their largest near 1; its exponents."""
     peaks = magnitudes.nan_to_num(0.0).flatten(1).amax(dim=1)
     exponents = torch.frexp(peaks).exponent.clamp(-EXPONENTS, EXPONENTS)
+    if bool((exponents.abs() <= HARMLESS).all()):
+        return magnitudes, torch.zeros_like(exponents)
     return torch.ldexp(magnitudes, -along_samples(exponents, magnitudes)), exponents
 
 
@@ -233,24 +235,30 @@ def _friedel_mean(magnitudes):
     -------
     means : torch.Tensor
         Root mean square of each pair; the measured one where the other is missing.
-    spread : torch.Tensor
-        Root mean square less mean of each pair, 0 where one is missing.
-    n_measured : torch.Tensor
-        Measured pixels that each value stands for.
+    spread : torch.Tensor or None
+        Root mean square less mean of each pair, 0 where one is missing; None where they agree but for rounding.
+    n_measured : torch.Tensor or None
+        Measured pixels that each value stands for; None where all are measured.
     """
     last = magnitudes.shape[-1]
     columns = last // 2 + 1
     opposite = mirrored(magnitudes, centered=False)[..., :columns]
     direct = magnitudes[..., :columns]
     both = ((direct.square() + opposite.square()) / 2).sqrt()
-    both = torch.where(direct == opposite, direct, both)  # squares would cost a noise-free pattern its last digits
-    means = torch.where(direct.isnan(), opposite, torch.where(opposite.isnan(), direct, both))
+    means = torch.where(direct == opposite, direct, both)  # squares would cost a noise-free pattern its last digits
+    n_measured = None
+    known = ~(direct.isnan() | opposite.isnan())
+    if not known.all():
+        means = torch.where(direct.isnan(), opposite, torch.where(opposite.isnan(), direct, means))
+        n_measured = (~direct.isnan()).to(magnitudes.dtype)
+        n_measured[..., 1 : (last + 1) // 2] += (~opposite[..., 1 : (last + 1) // 2].isnan()).to(magnitudes.dtype)
+    # computed magnitudes agree but for rounding, and need no second sum
+    difference = direct - opposite
+    if not (difference.abs() > ROUNDING * torch.finfo(both.dtype).eps * both).any():
+        return means, None, n_measured
     # a difference of squares, which rounding does not spoil
     total = both + (direct + opposite) / 2
-    spread = ((direct - opposite).square() / 4 / torch.where(total > 0, total, 1.0)).nan_to_num(0.0)
-    n_measured = (~direct.isnan()).to(magnitudes.dtype)
-    n_measured[..., 1 : (last + 1) // 2] += (~opposite[..., 1 : (last + 1) // 2].isnan()).to(magnitudes.dtype)
-    return means, spread, n_measured
+    return means, (difference.square() / 4 / torch.where(total > 0, total, 1.0)).nan_to_num(0.0), n_measured
 
 
 def _counting_variances(magnitudes, kind):

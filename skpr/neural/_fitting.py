@@ -4,7 +4,7 @@ from .._lazy import LazyBatch
 from .._tensors import resolve_device
 from ..measurement import check_centring
 from ._building import NetworkBuilder
-from ._generators import kept_generators, seeded
+from ._generators import kept_generators, seed_generators
 from ._monitors import check_monitors
 from ._parallel import drawn_seed_of_all, in_step
 from ._resumption import ResumableFit
@@ -30,7 +30,8 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
             with kept_generators(), self._running(fit_params, sample_weight=weights):
                 if resumable and anew:
                     seed = self._open_checkpoint(X, y, seed)
-                with seeded(seed), self.weighted(weights):
+                seed_generators(seed)
+                with self.weighted(weights):
                     self._prepare(X, y, anew)
                     self._train(X, y, fit_params)
         return self

@@ -33,10 +33,15 @@ def drawn_seed(random_state):
 def seeded(seed):
     """Run with all generators of the process seeded, alone among the threads that do so, and put them back."""
     with kept_generators():
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
-        random.seed(seed)
+        seed_generators(seed)
         yield
+
+
+def seed_generators(seed):
+    """Seed all generators of the process, to be called within :func:`kept_generators`."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    random.seed(seed)
 
 
 @contextlib.contextmanager
@@ -44,36 +49,46 @@ def kept_generators():
     """Run alone among threads that do so, and put the generators of the process back."""
     with _LOCK:
         with torch.device("cpu"):  # where states are, whatever the default device
-            states = generator_states()
+            kept = torch_states(), np.random.get_state(), random.getstate()  # noqa: NPY002
         try:
             yield
         finally:
             with torch.device("cpu"):
-                set_generator_states(states)
+                set_torch_states(kept[0])
+            np.random.set_state(kept[1])  # noqa: NPY002
+            random.setstate(kept[2])
 
 
 def generator_states():
     """State of the generators of the process as tensors, numbers and text."""
     version, values, gauss = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
-        "numpy": numpy_state(np.random),
-        "python": (version, torch.tensor(values), gauss),
-    }
+    return torch_states() | {"numpy": numpy_state(np.random), "python": (version, torch.tensor(values), gauss)}
 
 
 def set_generator_states(states):
     """Put back what :func:`generator_states` returned; of devices, those that are here."""
+    set_torch_states(states)
+    set_numpy_state(np.random, states["numpy"])
+    version, values, gauss = states["python"]
+    random.setstate((version, tuple(values.tolist()), gauss))
+
+
+def torch_states():
+    """State of PyTorch's generators, of the processor and of every device."""
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
+    }
+
+
+def set_torch_states(states):
+    """Put back what :func:`torch_states` returned; of devices, those that are here."""
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
         torch.cuda.set_rng_state_all(states["cuda"])
     if states["mps"] is not None and torch.backends.mps.is_available():
         torch.mps.set_rng_state(states["mps"])
-    set_numpy_state(np.random, states["numpy"])
-    version, values, gauss = states["python"]
-    random.setstate((version, tuple(values.tolist()), gauss))
 
 
 def numpy_state(generator):
