@@ -11,7 +11,7 @@ from .._validation import warn_user
 from ._transform import mirrored
 
 MIN_LOOKED_AT, MAX_LOOKED_AT = 8, 64  # patterns, at even distances: enough to tell, and quick
-VALUES_LOOKED_AT = 2**17  # in all of them, if these are more than the fewest
+VALUES_LOOKED_AT = 2**15  # in all of them, if these are more than the fewest
 LEAST_PIXELS = 256  # of all of them; fewer prove nothing
 ANTICORRELATION = -0.3  # of neighbouring pixels: objects are smooth, and noise has none
 DARK, BRIGHT = 1e-3, 0.5  # a pattern's median over its maximum lies between
@@ -39,17 +39,21 @@ def neighbour_correlations(magnitudes, centered):
     list of float, one for each axis
         Means over the patterns, each at unit energy; 0 where all are dark.
     """
-    values = magnitudes.nan_to_num(0.0).double()
-    peaks = values.flatten(1).amax(dim=1).clamp_min(1e-300)
-    values = (values / peaks.view([-1] + [1] * (values.ndim - 1))).square()
-    totals = values.flatten(1).sum(dim=1)
+    values = magnitudes.cpu().numpy().astype(np.float64)  # of few small arrays NumPy is done before torch has begun
+    values[np.isnan(values)] = 0.0
+    space = tuple(range(1, values.ndim))
+    peaks = values.max(axis=space, keepdims=True)
+    values /= np.maximum(peaks, 1e-300)
+    values *= values
+    totals = values.sum(axis=space)
     lit = totals > 0
+    if not lit.any():
+        return [0.0] * len(space)
     found = []
-    for axis in range(1, values.ndim):
-        others = [a for a in range(1, values.ndim) if a != axis]
-        profile = values.sum(dim=others) if others else values
-        harmonic = profile @ torch.from_numpy(_first_harmonic(values.shape[axis], bool(centered))).to(values.device)
-        found.append(float((harmonic[lit] / totals[lit]).mean()) if lit.any() else 0.0)
+    for axis in space:
+        profile = values.sum(axis=tuple(other for other in space if other != axis))
+        harmonic = profile @ _first_harmonic(values.shape[axis], bool(centered))
+        found.append(float((harmonic[lit] / totals[lit]).mean()))
     return found
 
 
@@ -222,6 +226,8 @@ def resemble_magnitudes(batch):
 def _looked_at(magnitudes):
     """Some of the patterns, as a tensor."""
     n_patterns = min(MAX_LOOKED_AT, max(MIN_LOOKED_AT, VALUES_LOOKED_AT // math.prod(magnitudes.shape[1:])))
+    if len(magnitudes) <= n_patterns and isinstance(magnitudes, np.ndarray | torch.Tensor):
+        return to_tensor(magnitudes).detach()
     rows = np.unique(np.linspace(0, len(magnitudes) - 1, n_patterns).astype(int))
     return to_tensor(
         magnitudes[torch.from_numpy(rows)] if isinstance(magnitudes, torch.Tensor) else magnitudes[rows]

@@ -17,6 +17,7 @@ N_LOOKED_AT = 64  # pairs, at even distances, by which a measurement is judged
 MIN_LOOKED_AT, VALUES_LOOKED_AT = 8, 1 << 14  # fewer pairs of large patterns, which tell as much
 LEAST_VALUES = 256  # of all of their magnitudes; fewer prove nothing
 LEAST_CORRELATION = 0.1  # of magnitudes with |F y|, beside three standard deviations of that of chance
+PLAIN = 0.9  # correlation in one layout that needs no comparison with the other
 LIKENESS = 0.7  # correlation above which a batch holds magnitudes, of a hundred photons even
 
 
@@ -191,8 +192,10 @@ def fourier_correlations(magnitudes, objects):
     computed = Grid(object_shape, fourier_shape, centered=False).magnitudes(
         made.to(torch.complex64 if made.is_complex() else torch.float32)
     )
-    found = [_correlation(measured, layout) for layout in (to_centred(computed), computed)]
-    return max(found, key=lambda values: float(values.mean()))
+    found = _correlation(measured, to_centred(computed))
+    if float(found.mean()) > PLAIN:
+        return found
+    return max(found, _correlation(measured, computed), key=lambda values: float(values.mean()))
 
 
 def are_magnitudes_of(X, y):
@@ -269,10 +272,17 @@ def _unit_peak(values):
 
 def _correlation(measured, computed):
     """Correlation over the pixels where the first is known; 0 where either is constant there."""
-    known = ~measured.isnan()
     axes = space_axes(measured)
-    count = known.sum(dim=axes, keepdim=True).clamp_min(1)
-    a, b = (torch.where(known, values, 0.0) for values in (measured, computed))
-    a, b = (torch.where(known, v - v.sum(dim=axes, keepdim=True) / count, 0.0) for v in (a, b))
+    missing = measured.isnan()
+    a, b = (_deviations(values, missing if missing.any() else None, axes) for values in (measured, computed))
     norms = (a.square().sum(dim=axes) * b.square().sum(dim=axes)).sqrt()
     return (a * b).sum(dim=axes) / torch.where(norms > 0, norms, 1.0)
+
+
+def _deviations(values, missing, axes):
+    """Values less their mean over what is not missing, and 0 there."""
+    if missing is None:
+        return values - values.mean(dim=axes, keepdim=True)
+    count = (~missing).sum(dim=axes, keepdim=True).clamp_min(1)
+    mean = torch.where(missing, 0.0, values).sum(dim=axes, keepdim=True) / count
+    return torch.where(missing, 0.0, values - mean)
