@@ -286,6 +286,15 @@ def check_some_measured(X, facts=None):
         )
 
 
+def check_lit(name, batch, facts):
+    """Refuse a training set that is zero everywhere: nothing can be learned from it."""
+    if facts.largest == 0:
+        raise ValueError(
+            f"{name} is zero everywhere, in all of n_samples={len(batch)}: there is nothing to learn; check how it was "
+            "loaded and cropped"
+        )
+
+
 def is_non_negative(batch):
     """Whether objects are real and not negative, but for rounding.
 

@@ -36,7 +36,7 @@ def warn_of_layout(*batches):
     """
     messages = dict.fromkeys(_message(batch) for batch in batches if hasattr(batch, "shape"))
     for message in messages:
-        if message is not None and not _is_nested():
+        if message is not None and not is_nested():
             warn_user(message)
 
 
@@ -98,12 +98,12 @@ def _rows_are_neighbours(batch):
     return bool(steps < UNLIKE * 2 * variance and not alike)
 
 
-def _is_nested():
+def is_nested(depth=1):
     """Whether an estimator or exported function was called by another one.
 
-    That one has looked at its batches itself.
+    That one has looked at its batches itself. `depth` 1 begins with the caller of this function, 2 with the one above.
     """
-    frame, owners = sys._getframe(1), []
+    frame, owners = sys._getframe(depth), []
     while frame is not None and len(owners) < 2:
         owner = _public_owner(frame)
         if owner is not None and (not owners or owners[-1] is not owner):

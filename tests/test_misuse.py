@@ -363,3 +363,41 @@ def test_an_axis_of_channels_is_warned_of_by_the_pipeline():
     y = np.repeat(Y[:, None], 3, axis=1)
     with pytest.warns(UserWarning, match="channel"):
         pipeline().fit(y, y)
+
+
+# pairs
+
+
+def test_pairs_in_another_order_are_warned_of_once():
+    for make in (network, broken, refined):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            make().fit(X, Y[::-1])
+        assert sum("no pairs" in str(warning.message) for warning in caught) == 1
+
+
+@pytest.mark.parametrize("parameters", [{}, {"oversampling": 1}], ids=str)
+def test_a_pipeline_fitted_on_objects_in_another_order_warns(parameters):
+    with pytest.warns(UserWarning, match="no pairs"):
+        pipeline(**parameters).fit(Y, np.roll(Y, 1, axis=0))
+
+
+@every_regressor
+def test_intensities_in_the_place_of_magnitudes_are_warned_of(make):
+    with pytest.warns(UserWarning, match=r"np\.sqrt\(X\)"):
+        make().fit(X**2, Y)
+
+
+def test_counts_and_intensities_are_told_from_magnitudes_without_objects():
+    counts = np.random.default_rng(0).poisson(1e5 * X**2 / (X**2).sum(axis=(1, 2), keepdims=True))
+    for intensities in (X**2, counts, counts.astype(np.float32)):
+        with pytest.warns(UserWarning, match=r"np\.sqrt\(X\)"):
+            retriever().fit(intensities)
+    retriever().fit(np.sqrt(counts))
+
+
+@pytest.mark.parametrize("make", [network, broken, refined, pipeline], ids=["network", "broken", "refined", "pipeline"])
+def test_training_sets_that_are_zero_everywhere_are_refused(make):
+    pairs = [(Y, 0 * Y), (0 * Y, 0 * Y)] if make is pipeline else [(X, 0 * Y), (0 * X, Y)]
+    for x, y in pairs:
+        refused(lambda x=x, y=y: make().fit(x, y), "is zero everywhere")

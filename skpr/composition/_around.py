@@ -16,11 +16,12 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_batch
+from .._arrays import check_batch, check_lit, inspect_batch
 from .._base import RestoredEstimator
-from .._lazy import is_on_disk
+from .._facts import facts_of
+from .._lazy import LazyBatch, is_on_disk
 from .._validation import check_choice
-from ..measurement import boundary_of, check_not_swapped, symmetries_of
+from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
 from ..metrics import squared_correlation
 from ..neural import PhaseRetrievalRegressor
 
@@ -142,6 +143,8 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         before = dict(vars(self))
         try:
             self._learn_shapes(regressor, magnitudes, y, continues)
+            if not continues and self.symmetries_ == "fourier":
+                check_pairing(magnitudes, y, type(self).__name__)
             targets = self._prepared_targets(magnitudes, y, continues)
             self.regressor_ = self._trained(regressor, X, targets, method, continues, fit_params)
             self._settle(magnitudes, y)
@@ -265,9 +268,12 @@ def checked_pair(X, y, whom):
     if y is None:
         raise ValueError(f"{whom} requires y to be passed, but the target y is None")
     features, magnitudes = as_features(X)
-    y = check_batch(y, name="y")
+    y, facts = inspect_batch(y, name="y")
     if len(magnitudes) != len(y):
         raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(magnitudes), len(y)]}")
+    check_lit("y", y, facts)
+    if not isinstance(magnitudes, LazyBatch):
+        check_lit("X", magnitudes, facts_of(magnitudes))
     check_not_swapped(magnitudes, y)
     return features, y.detach() if isinstance(y, torch.Tensor) else y, magnitudes
 

@@ -16,7 +16,15 @@ from .._base import RestoredEstimator
 from .._progress import IterationLine
 from .._tensors import along_samples, chunks_of, resolve_device, to_tensor
 from .._validation import warn_user
-from ..measurement import Measurement, boundary_of, check_centring, check_friedel_symmetry, rounds_alone, to_fft_order
+from ..measurement import (
+    Measurement,
+    boundary_of,
+    check_centring,
+    check_friedel_symmetry,
+    check_not_intensities,
+    rounds_alone,
+    to_fft_order,
+)
 from ..metrics import squared_correlation
 from ._loop import Shrinkwrap, run_schedule
 from ._results import Results
@@ -189,6 +197,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         self.symmetries_ = "fourier"
         self._fixed_by_fit = self.object_shape, self.constraints
         check_centring(X, self.centered, type(self).__name__)
+        check_not_intensities(X, type(self).__name__, y)
         if self.constraints_ != "complex":
             check_friedel_symmetry(X, self.centered, self.constraints_)
         given_support(self.support, self.object_shape_)
@@ -263,6 +272,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
         check_centring(X, self.centered, type(self).__name__)
+        check_not_intensities(X, type(self).__name__)
         schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         n_starts, n_samples = self.n_starts, len(X)
         if init is not None:

@@ -4,6 +4,7 @@ from ._centring import check_centring, check_friedel_symmetry, resemble_magnitud
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._grid import Grid, are_magnitudes_of, boundary_of, check_not_swapped, fits, fourier_correlations, symmetries_of
 from ._measurement import KINDS, Measurement
+from ._pairing import check_not_intensities, check_pairing
 from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
 from ._transform import (
     from_spectrum,
@@ -25,7 +26,9 @@ __all__ = [
     "boundary_of",
     "check_centring",
     "check_friedel_symmetry",
+    "check_not_intensities",
     "check_not_swapped",
+    "check_pairing",
     "coherence_transfer",
     "covariance_of_widths",
     "fits",

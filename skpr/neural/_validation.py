@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
 
-from .._arrays import check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_non_negative
+from .._arrays import check_lit, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_non_negative
 from .._tensors import resolve_device
 from .._validation import check_choice, check_count, check_flag, check_number, warn_user
-from ..measurement import boundary_of, check_not_swapped, symmetries_of
+from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
 from ._loading import BatchDataset, unpacked
 from ._losses import CRITERIA, MeanSquaredError
 from ._networks import MODULES
@@ -62,11 +62,14 @@ def check_pairs(net, X, y, *, reset):
     check_objects_fit(X.shape[1:], y.shape[1:])
     shape, is_complex = tuple(y.shape[1:]), _is_complex(y)
     if reset:
+        check_lit("y", y, facts)
         net.object_shape_, net.is_complex_ = shape, is_complex
         net.is_non_negative_ = not is_complex and is_non_negative(facts)
         net.boundary_ = boundary_of(shape, net.fourier_shape_)
         net.symmetries_ = symmetries_of(X, y) if net.symmetries == "auto" else net.symmetries
         check_not_swapped(X, y)
+        if net.symmetries_ == "fourier":
+            check_pairing(X, y, type(net).__name__)
         return X, y
     if (shape, is_complex) != (net.object_shape_, net.is_complex_):
         raise ValueError(
@@ -86,6 +89,8 @@ def check_magnitudes(net, X, *, reset):
     X, facts = inspect_fitted_magnitudes(net, X, reset=reset)
     check_some_measured(X, facts)
     check_range("X", facts)
+    if reset:
+        check_lit("X", X, facts)
     if not reset and facts.n_nan and not net.unmeasured_:
         raise ValueError(
             f"X contains NaN, {facts.n_nan} unmeasured pixels, but the network was trained on complete patterns; "

@@ -1,0 +1,222 @@
+"""The check of training pairs: magnitudes must be magnitudes, and those of the objects beside them."""
+
+import math
+
+import numpy as np
+import torch
+
+from .._layout import is_nested
+from .._tensors import to_tensor
+from .._validation import warn_user
+from ._grid import Grid, fits
+from ._transform import to_centred
+
+N_LOOKED_AT, LEAST_PAIRS = 16, 6  # pairs, at even distances; fewer prove nothing
+LEAST_PIXELS = 32  # of a pattern
+LARGEST = 1 << 22  # Fourier pixels that a check may cost
+LEAST_GAIN = 0.25  # of pairs over non-pairs, relative to what the objects' own likeness promises
+LEAST_POWER = 0.15  # standard deviation of that gain among random pairings: with more, nothing can be said
+SAME_FAMILY = 0.96  # correlation of the mean patterns: less, and X is no magnitude on this grid (cropped, standardised)
+UNALIKE = 0.1, 0.995  # correlation of the patterns of different objects, outside of which nothing can be said
+LEFT_BY_ROOT = 0.6  # of what the correlation with |F y| lacks to 1, where square roots correlate so much better
+LEAST_CORRELATION = 0.7  # of the roots
+LEAST_COUNT = 100  # the largest whole number of what are counts
+ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
+
+
+def check_pairing(magnitudes, objects, whom):
+    """Warn where training pairs are plainly no pairs, or where intensities are given for magnitudes.
+
+    Some magnitudes are correlated with `|F y|` of their own object and of others, on measured pixels. Those of pairs
+    correlate better than others by as much as the objects differ from one another; noise, a beam stop or partial
+    coherence leave most of this gain, a permutation nothing. Nothing is said of a measurement whose mean pattern is not
+    that of the objects.
+
+    Parameters
+    ----------
+    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+        NaN where unmeasured.
+    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape)
+    whom : str
+        Name of the estimator, for the message.
+
+    Warns
+    -----
+    UserWarning
+
+    Examples
+    --------
+    >>> import warnings
+    >>> y = np.random.default_rng(0).random((16, 32))
+    >>> X = np.abs(np.fft.fft(y, n=64))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     check_pairing(X, y, "a network")
+    ...     check_pairing(X, y[::-1], "a network")
+    >>> len(caught), "not the magnitudes of the objects" in str(caught[0].message)
+    (1, True)
+    """
+    if is_nested(2):  # the estimator around this one has looked
+        return
+    patterns = _looked_at_pairs(magnitudes, objects)
+    if patterns is None:
+        return
+    found = _correlation(*patterns)
+    if not _warned_of_roots(patterns, found, whom) and _are_mispaired(found, *patterns):
+        warn_user(
+            f"X and y passed to {whom} are plainly no pairs: the patterns in X are not the magnitudes of the objects in"
+            " y, but of others like them (|F y| resembles X in another sample as much as in its own); check the order "
+            "of the samples"
+        )
+
+
+def check_not_intensities(magnitudes, whom, objects=None):
+    """Warn where magnitudes are plainly intensities: whole numbers, as counts are, or transforms of autocorrelations.
+
+    Where their objects are known, these decide.
+
+    Parameters
+    ----------
+    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+        NaN where unmeasured.
+    whom : str
+        Name of the estimator, for the message.
+    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), optional
+
+    Warns
+    -----
+    UserWarning
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     check_not_intensities(np.array([[0, 3, 1200, 3]]), "iterations")
+    >>> "np.sqrt(X)" in str(caught[0].message)
+    True
+    """
+    if is_nested(2):
+        return
+    patterns = None if objects is None else _looked_at_pairs(magnitudes, objects)
+    if patterns is not None:
+        _warned_of_roots(patterns, _correlation(*patterns), whom)
+        return
+    values = _some(magnitudes, _rows(len(magnitudes), math.prod(magnitudes.shape[1:]))).double()
+    largest = _largest_count(values)
+    if largest:
+        _warn_of_intensities(whom, f"they are whole numbers up to {largest:.0f}, as photon counts are")
+    elif not values.isnan().any() and _transform_autocorrelations(values):
+        _warn_of_intensities(whom, "their inverse transform ends within the grid, as an autocorrelation does")
+
+
+def _warn_of_intensities(whom, why):
+    warn_user(
+        f"magnitudes passed to {whom} look like intensities, the squares of magnitudes: {why}; pass np.sqrt(X) if they "
+        "are"
+    )
+
+
+def _looked_at_pairs(magnitudes, objects):
+    """Some patterns, those of their objects, the measured pixels and whether all are counts; None for no such pairs."""
+    object_shape, fourier_shape = tuple(objects.shape[1:]), tuple(magnitudes.shape[1:])
+    n_pixels = math.prod(fourier_shape)
+    rows = _rows(len(magnitudes), n_pixels)
+    if not fits(object_shape, fourier_shape) or len(rows) < LEAST_PAIRS or n_pixels < LEAST_PIXELS:
+        return None
+    measured, made = _some(magnitudes, rows).double().cpu(), _some(objects, rows).cpu()
+    if measured.isinf().any() or (measured < 0).any():  # standardised, and no magnitudes of theirs
+        return None
+    is_count = _largest_count(measured) > 0
+    made = made.to(torch.complex128 if made.is_complex() else torch.float64)
+    measured, made = (batch / _peaks(batch) for batch in (measured, made))
+    known = ~measured.isnan()
+    computed = Grid(object_shape, fourier_shape, centered=False).magnitudes(made)
+    measured, known = measured.nan_to_num(0.0).flatten(1), known.flatten(1).double()
+    layouts = [layout.flatten(1) for layout in (to_centred(computed), computed)]
+    computed = max(layouts, key=lambda layout: float((measured.mean(0) * layout.mean(0)).sum()))
+    return measured, computed, known, is_count
+
+
+def _largest_count(values):
+    """The largest of whole numbers, if it is large enough for counts; else 0."""
+    known = values.nan_to_num(0.0)
+    largest = float(known.max())
+    return largest if largest > LEAST_COUNT and bool((known == known.round()).all()) else 0.0
+
+
+def _warned_of_roots(patterns, found, whom):
+    """Whether the square roots of patterns correlate so much better with `|F y|` that these are intensities."""
+    measured, computed, known, is_count = patterns
+    own = float(found.diagonal().mean())
+    root = float(_correlation(measured.sqrt(), computed, known).diagonal().mean())
+    left = 1.0 if is_count else LEFT_BY_ROOT
+    if root < LEAST_CORRELATION or not 1 - root < left * (1 - own):
+        return False
+    _warn_of_intensities(whom, "their square roots are nearer to |F y| than they are themselves")
+    return True
+
+
+def _are_mispaired(found, measured, computed, known, is_count):
+    own = found.diagonal()
+    others = ~torch.eye(len(own), dtype=torch.bool)
+    alike = float(_correlation(computed, computed, known)[others].mean())
+    families = torch.stack([_unit(measured).mean(0), _unit(computed * known).mean(0)])
+    if not UNALIKE[0] < alike < UNALIKE[1] or not float(torch.corrcoef(families)[0, 1]) > SAME_FAMILY:
+        return False
+    by_chance = float(found[others].mean())
+    promised = by_chance / alike * (1 - alike)
+    apart = found - found.mean(dim=0) - found.mean(dim=1, keepdim=True) + found.mean()
+    deviation = float(apart.std()) / math.sqrt(len(own))  # of the mean of a random pairing
+    gain = float(own.mean()) - by_chance
+    return deviation < LEAST_POWER * promised and gain < LEAST_GAIN * promised
+
+
+def _correlation(first, second, known, *_):
+    """Correlation of each row of one matrix with each of another, over the pixels that the first ones know."""
+    n_known = known.sum(dim=1, keepdim=True).clamp_min(1)
+    centred = (first - (first * known).sum(dim=1, keepdim=True) / n_known) * known
+    variances = known @ second.square().T - (known @ second.T).square() / n_known
+    norms = centred.square().sum(dim=1, keepdim=True) * variances.clamp_min(0)
+    return centred @ second.T / torch.where(norms > 0, norms, 1.0).sqrt()
+
+
+def _transform_autocorrelations(intensities):
+    """Whether patterns are transforms of functions that reach beyond a quarter of the grid, and end before its half.
+
+    That is where the autocorrelations of oversampled objects end. The inverse transform of magnitudes does not end,
+    unless it is a symmetric object itself, which does before the quarter.
+    """
+    sizes = intensities.shape[1:]
+    if min(sizes) < 8 or any(m % 2 for m in sizes):
+        return False
+    peaks = _peaks(intensities)
+    axes = tuple(range(1, intensities.ndim))
+    once, twice = (torch.fft.ifftn((intensities / peaks) ** n, dim=axes).abs().square() for n in (1, 2))
+    lags = torch.meshgrid(*[torch.fft.fftfreq(m).abs() for m in sizes], indexing="ij")
+    farthest = torch.stack(lags).amax(dim=0).to(once.device)
+    ends, beyond = (farthest == 0.5).to(once), ((farthest > 0.25) & (farthest < 0.5)).to(once)
+
+    def share(values, where):
+        return float((values * where).sum() / values.sum().clamp_min(1e-300) / where.sum())
+
+    end = share(once, ends)
+    return end < ENDED * min(share(once, beyond), share(twice, ends))
+
+
+def _rows(n_samples, n_pixels):
+    return np.unique(np.linspace(0, n_samples - 1, min(N_LOOKED_AT, max(1, LARGEST // n_pixels))).astype(int))
+
+
+def _some(batch, rows):
+    return to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]).detach()
+
+
+def _peaks(batch):
+    peaks = batch.abs().nan_to_num(0.0).flatten(1).amax(dim=1)
+    return torch.where(peaks > 0, peaks, 1.0).view([-1] + [1] * (batch.ndim - 1))
+
+
+def _unit(rows):
+    norms = rows.norm(dim=1, keepdim=True)
+    return rows / torch.where(norms > 0, norms, 1.0)
