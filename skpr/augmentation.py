@@ -15,7 +15,8 @@ from ._arrays import check_batch
 from ._base import BatchTransformer
 from ._lazy import LazyBatch, map_batch, some_of
 from ._tensors import map_chunks, to_tensor
-from ._validation import check_count, check_flag, check_number, check_shape, resolve_boundary
+from ._validation import check_count, check_flag, check_number, check_shape, resolve_boundary, warn_user
+from .measurement import are_plainly_magnitudes
 from .symmetry import LOOKED_AT, ContentMixin, GroupElement, act, boxes_of, level_to_cut
 
 if TYPE_CHECKING:
@@ -113,10 +114,16 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         Warns
         -----
         UserWarning
-            If the objects fill their frame, so that no shift keeps their content inside.
+            If the objects fill their frame, so that no shift keeps their content inside, and for what is plainly
+            magnitudes.
         """
         X = self._checked(X, reset=True)
         self._check_parameters()
+        if are_plainly_magnitudes(X):
+            warn_user(
+                "X looks like magnitudes, not like objects: every sample is exactly symmetric about its middle and "
+                "brightest there. Shifts and flips are those of objects; moved magnitudes belong to none"
+            )
         frame_shape = _resolved_frame(self.frame_shape, tuple(X.shape[1:]))
         self.boundary_ = resolve_boundary(self.boundary, X.ndim - 1)
         framed = _framed(some_of(X, LOOKED_AT), frame_shape)

@@ -22,10 +22,10 @@ from skpr import (
     make_phase_retriever,
 )
 from skpr.augmentation import RandomDeformation
-from skpr.datasets import load_digit_objects
-from skpr.detector import BeamStop, Binning, PhotonNoise
+from skpr.datasets import load_digit_objects, make_crystals
+from skpr.detector import BeamStop, Binning, Cropping, PhotonNoise
 from skpr.iterative import combine_reconstructions
-from skpr.metrics import orbit_psnr_scorer, relative_error
+from skpr.metrics import fourier_ring_correlation, orbit_psnr_scorer, relative_error
 from skpr.symmetry import orbit_distance, register
 
 Y = load_digit_objects().data[:24]
@@ -401,3 +401,64 @@ def test_training_sets_that_are_zero_everywhere_are_refused(make):
     pairs = [(Y, 0 * Y), (0 * Y, 0 * Y)] if make is pipeline else [(X, 0 * Y), (0 * X, Y)]
     for x, y in pairs:
         refused(lambda x=x, y=y: make().fit(x, y), "is zero everywhere")
+
+
+# one kind of batch in the place of another
+
+
+@pytest.mark.filterwarnings("ignore:the objects fill their frame")
+@pytest.mark.parametrize("make", [SymmetryCanonicalizer, ShiftFlipAugmenter], ids=["canonicalizer", "augmenter"])
+@pytest.mark.parametrize("magnitudes", [X, CORNER, X.astype(np.float32)], ids=["centred", "in FFT order", "float32"])
+def test_symmetries_of_magnitudes_are_warned_of(make, magnitudes):
+    with pytest.warns(UserWarning, match="X looks like magnitudes"):
+        make().fit(magnitudes)
+
+
+@pytest.mark.filterwarnings("ignore:the objects fill their frame")
+@pytest.mark.parametrize("make", [SymmetryCanonicalizer, ShiftFlipAugmenter], ids=["canonicalizer", "augmenter"])
+def test_smooth_symmetric_objects_are_no_magnitudes(make):
+    r = np.arange(16) - 8
+    widths = np.linspace(2, 5, 20)[:, None, None]
+    for objects in (
+        np.exp(-(r[:, None] ** 2 + r**2) / 2 / widths**2),
+        np.exp(-(r[:, None] ** 2) / 2 / widths**2 - (r**2) / 2 / 9),
+        Y,
+    ):
+        make().fit(objects)
+
+
+def test_canonicalizing_zeros_is_warned_of():
+    with pytest.warns(UserWarning, match="zero everywhere"):
+        SymmetryCanonicalizer().fit(0 * Y)
+
+
+def test_objects_to_reconstruct_are_warned_of():
+    model = pipeline(oversampling=1).fit(Y, Y)
+    measured = FourierMagnitude(oversampling=1).fit_transform(Y)
+    with pytest.warns(UserWarning, match="X looks like objects"):
+        model.reconstruct(Y)
+    for patterns in (measured, PhotonNoise(100, random_state=0).fit_transform(measured)):
+        model.reconstruct(patterns)
+
+
+@pytest.mark.parametrize("step", [BeamStop(3), Cropping(16), Binning(2)], ids=str)
+def test_detector_steps_warn_of_patterns_that_are_not_centred(step):
+    step.fit(X).transform(X)
+    with pytest.warns(UserWarning, match="zero frequency at index 0"):
+        step.fit(CORNER).transform(CORNER)
+
+
+def test_steps_without_a_parameter_centered_do_not_name_it():
+    with pytest.warns(UserWarning, match="Cropping takes it to be in the middle: pass numpy.fft.fftshift"):
+        Cropping(16).fit_transform(CORNER)
+    BeamStop(3, centered=False).fit_transform(CORNER)
+
+
+def test_a_batch_of_images_is_no_volume_to_a_ring_correlation():
+    for batch in (Y, Y[:2]):
+        with pytest.warns(UserWarning, match=r"first\[i\], second\[i\]"):
+            fourier_ring_correlation(batch, batch)
+    volume = make_crystals(1, shape=(12, 12, 12), random_state=0).data[0]
+    fourier_ring_correlation(volume, volume)
+    noise = np.random.default_rng(0).random((12, 12, 12))
+    fourier_ring_correlation(noise, noise)

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays import inspect_fitted_batch
 from .._base import BatchTransformer
 from .._lazy import POOL_BYTES, LazyBatch, some_of
 from .._tensors import chunks_of, energy, map_chunks, to_tensor
-from .._validation import check_choice, check_count, check_number, resolve_boundary
+from .._validation import check_choice, check_count, check_number, resolve_boundary, warn_user
+from ..measurement import are_plainly_magnitudes
 from ..symmetry import ContentMixin, act
 from ..symmetry.core import lost_energy, turned
 from ._flip_rules import FLIP_RULES, odd_features, principal_direction
@@ -163,10 +165,18 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         Warns
         -----
         UserWarning
-            If the objects fill their frame, so that no shift keeps their content inside.
+            If the objects fill their frame, so that no shift keeps their content inside; for objects that are all
+            zero, and for what is plainly magnitudes.
         """
-        X = self._checked(X, reset=True)
+        X, facts = inspect_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
         self._check_parameters()
+        if facts.largest == 0:
+            warn_user("every object in X is zero everywhere: there is no symmetry to break, and a template of zeros")
+        if are_plainly_magnitudes(X):
+            warn_user(
+                "X looks like magnitudes, not like objects: every sample is exactly symmetric about its middle and "
+                "brightest there. Symmetries are broken of objects; magnitudes have none"
+            )
         boundary = resolve_boundary(self.boundary, X.ndim - 1)
         background = self._fit_background(X, boundary, _WAYS if self.shift is not None else None)
         self._strategies = self._resolved_strategies(boundary, background)

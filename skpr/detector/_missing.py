@@ -41,6 +41,8 @@ class BeamStop(DetectorStep):
     array([[ 1.,  1., nan,  1.]])
     """
 
+    _needs_centre = True
+
     def __init__(
         self, size: Any = 5, shape: Any = "square", offset: Any = 0, centered: bool = True, random_state: Seed = None
     ) -> None:

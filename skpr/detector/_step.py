@@ -14,7 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import inspect_fitted_magnitudes
 from .._base import BatchTransformer
+from .._layout import is_nested
 from .._lazy import LazyBatch, map_batch
+from ..measurement import check_centring
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
@@ -26,6 +28,7 @@ class DetectorStep(BatchTransformer):
     _shape_attribute = _fitted_attribute = "fourier_shape_"
     _accepts_nan = True
     _draws_pixels = False
+    _needs_centre = False  # whether the step goes by where zero frequency is
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
         r"""Check the parameters and learn the shape.
@@ -66,6 +69,11 @@ class DetectorStep(BatchTransformer):
         ------
         ValueError
             For a parameter that is not valid, negative or infinite magnitudes, or another shape than fitted.
+
+        Warns
+        -----
+        UserWarning
+            For magnitudes that plainly have zero frequency elsewhere than the step takes it to be.
         """
         check_is_fitted(self)
         self._check_parameters(self.fourier_shape_)
@@ -77,6 +85,9 @@ class DetectorStep(BatchTransformer):
                 f"{type(self).__name__} draws every pixel anew: {X!r} would be another one each time it is read; give "
                 "this step to the regressor as detector=..., or transform an array in memory"
             )
+        if self._needs_centre and not is_nested():
+            name, is_parameter = type(self).__name__, hasattr(self, "centered")
+            check_centring(X, getattr(self, "centered", True), name, is_parameter=is_parameter)
         # of a copy: what a LazyBatch is to be read with must not change with this step's parameters
         action, draws = copy.copy(self)._drawn(X)
         return map_batch(action, X, *draws)

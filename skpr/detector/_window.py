@@ -25,6 +25,8 @@ class Cropping(DetectorStep):
     array([[2., 3.]])
     """
 
+    _needs_centre = True
+
     def __init__(self, shape: Any) -> None:
         self.shape = shape
 
@@ -59,6 +61,8 @@ class Binning(DetectorStep):
     >>> Binning(3).fit_transform(np.array([[1.0, 2.0, 3.0, 2.0, 1.0]])) ** 2
     array([[17.]])
     """
+
+    _needs_centre = True
 
     def __init__(self, factor: Any = 2) -> None:
         self.factor = factor

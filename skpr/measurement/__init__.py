@@ -1,6 +1,12 @@
 """The measurement, described once: grid and layout, transform pair, projections, coherence, misfit and noise."""
 
-from ._centring import check_centring, check_friedel_symmetry, resemble_magnitudes
+from ._centring import (
+    are_plainly_magnitudes,
+    check_centring,
+    check_friedel_symmetry,
+    is_no_pattern,
+    resemble_magnitudes,
+)
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._grid import Grid, are_magnitudes_of, boundary_of, check_not_swapped, fits, fourier_correlations, symmetries_of
 from ._measurement import KINDS, Measurement
@@ -22,6 +28,7 @@ __all__ = [
     "Grid",
     "Measurement",
     "are_magnitudes_of",
+    "are_plainly_magnitudes",
     "blur",
     "boundary_of",
     "check_centring",
@@ -35,6 +42,7 @@ __all__ = [
     "fourier_correlations",
     "from_spectrum",
     "full_magnitudes",
+    "is_no_pattern",
     "lag_fractions",
     "mirrored",
     "oversampled_shape",

@@ -17,6 +17,11 @@ ANTICORRELATION = -0.3  # of neighbouring pixels: objects are smooth, and noise 
 DARK, BRIGHT = 1e-3, 0.5  # a pattern's median over its maximum lies between
 CORRELATION = 0.3  # of neighbouring pixels: less, and a pattern is noise, or nothing a detector recorded
 ASYMMETRY = 0.1  # of intensities in any unit: noise of some hundred photons leaves less, a radian of phase often more
+MOST, AS_BRIGHT = 0.75, 0.95  # of the samples; of the value at zero frequency
+LEAST_LIT = 0.1  # of the pixels: ten photons light fewer
+EXACT = 1e-9  # asymmetry that rounding leaves to float32
+LEAST_SAMPLES = 4  # that a user's objects are not all symmetric by chance
+SPECKLES = 0.01  # of the pixels: local maxima of magnitudes; a smooth object has one in its middle
 ASYMMETRY_OF_COUNTS = 0.02  # of whole numbers, whose noise is known and taken off
 
 
@@ -62,7 +67,7 @@ def _first_harmonic(size, centered):
     return np.cos(2 * np.pi * (np.arange(size) - (size // 2 if centered else 0)) / size)
 
 
-def check_centring(magnitudes, centered, whom):
+def check_centring(magnitudes, centered, whom, *, is_parameter=True):
     """Warn where magnitudes plainly have zero frequency elsewhere than said.
 
     Parameters
@@ -71,6 +76,8 @@ def check_centring(magnitudes, centered, whom):
     centered : bool
     whom : str
         Name of the estimator, for the message.
+    is_parameter : bool
+        Whether `centered` is a parameter that may be given another value.
 
     Warns
     -----
@@ -96,10 +103,12 @@ def check_centring(magnitudes, centered, whom):
         return
     place, other = ("in the middle", "at index 0") if centered else ("at index 0", "in the middle")
     way = "numpy.fft.fftshift" if centered else "numpy.fft.ifftshift"
+    said = f"centered={centered} says {place}" if is_parameter else f"{whom} takes it to be {place}"
+    instead = f"centered={not centered}, or " if is_parameter else ""
     warn_user(
         f"magnitudes passed to {whom} look as if they had zero frequency {other} along axis "
-        f"{', '.join(str(axis + 1) for axis in wrong)}, but centered={centered} says {place}: pass "
-        f"centered={not centered}, or {way}(X, axes={tuple(range(1, magnitudes.ndim))})"
+        f"{', '.join(str(axis + 1) for axis in wrong)}, but {said}: pass "
+        f"{instead}{way}(X, axes={tuple(range(1, magnitudes.ndim))})"
     )
 
 
@@ -221,6 +230,65 @@ def resemble_magnitudes(batch):
         if bool((peaks == zero).all()):
             return friedel_asymmetry(sample, centered)[0] < ASYMMETRY
     return False
+
+
+def is_no_pattern(batch, centered):
+    """Whether a batch is plainly not one of magnitudes of non-negative objects.
+
+    These are brightest at zero frequency, and symmetric about it. Most samples here are as bright elsewhere, and not
+    symmetric.
+
+    Parameters
+    ----------
+    batch : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *sample_shape)
+        Batches with unmeasured pixels (NaN) are not judged.
+    centered : bool
+        Whether zero frequency is taken to be in the middle.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).random((8, 16, 16))
+    >>> is_no_pattern(np.abs(np.fft.fft2(x)), False), is_no_pattern(x, False)
+    (False, True)
+    """
+    sample = _looked_at(batch)
+    if sample.is_complex() or math.prod(sample.shape) < LEAST_PIXELS or not bool((sample >= 0).all()):
+        return False
+    values = sample.flatten(1)
+    if (values > 0).double().mean() < LEAST_LIT:
+        return False
+    zero = np.ravel_multi_index([m // 2 if centered else 0 for m in sample.shape[1:]], sample.shape[1:])
+    others = torch.arange(values.shape[1], device=values.device) != zero
+    elsewhere = (AS_BRIGHT * values[:, zero] < values[:, others].amax(dim=1)).double().mean()
+    return float(elsewhere) > MOST and friedel_asymmetry(sample, centered)[0] > ASYMMETRY
+
+
+def are_plainly_magnitudes(batch):
+    """Whether a batch holds magnitudes of real objects beyond doubt: they resemble them, exactly, and have speckles.
+
+    Magnitudes without noise are exactly symmetric. So are smooth objects in the middle of their frame, but these have
+    no speckles.
+
+    Parameters
+    ----------
+    batch : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *sample_shape)
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).random((8, 16, 16))
+    >>> are_plainly_magnitudes(np.abs(np.fft.fft2(x))), are_plainly_magnitudes(x)
+    (True, False)
+    """
+    if len(batch) < LEAST_SAMPLES or not resemble_magnitudes(batch):
+        return False
+    sample = _looked_at(batch).double()
+    brightest = torch.ones_like(sample, dtype=torch.bool)
+    for axis in range(1, sample.ndim):
+        for step in (-1, 1):
+            brightest &= sample >= sample.roll(step, dims=axis)
+    speckles = brightest & (sample > DARK * along_samples(sample.flatten(1).amax(dim=1), sample))
+    asymmetry = min(friedel_asymmetry(sample, centered)[0] for centered in (True, False))
+    return asymmetry < EXACT and float(speckles.double().mean()) > SPECKLES
 
 
 def _looked_at(magnitudes):

@@ -12,13 +12,16 @@ from .._arrays import check_batch, check_non_negative
 from .._counts import counts_of
 from .._rings import ring_sums
 from .._tensors import chunks_of, to_tensor
-from .._validation import check_boundary, check_flag, check_number
+from .._validation import check_boundary, check_flag, check_number, warn_user
 from ..measurement import Grid
 from ..symmetry import register
 from ._input import as_numpy, at_unit_peak, checked_pair, wide
 
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary
+
+SMALLEST_IMAGE, FEWEST_SLICES = 8, 4
+UNRELATED, RELATED = 0.7, 0.5  # mean squared step between neighbours, relative to that between any two slices
 
 
 def phase_retrieval_transfer_function(
@@ -141,6 +144,11 @@ def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "z
     threshold : ndarray of shape (n_rings,)
         Half-bit threshold: above it a ring holds enough information to interpret.
 
+    Warns
+    -----
+    UserWarning
+        For three axes that are plainly a batch of images: an array with three axes is one volume.
+
     Examples
     --------
     >>> import numpy as np
@@ -150,6 +158,11 @@ def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "z
     """
     first, second = checked_pair(_one_sample(first), _one_sample(second), ("first", "second"))
     boundary = check_boundary(boundary, first.ndim - 1)
+    if is_stack(first[0]) and is_stack(second[0]):
+        warn_user(
+            f"first and second of shape {first.shape[1:]} are taken for one volume each, but look like batches of "
+            "images; compare one pair at a time, fourier_ring_correlation(first[i], second[i])"
+        )
     first, second = (at_unit_peak(to_tensor(one)).numpy() for one in (first, second))
     second, _ = register(second, first, phase=True, boundary=boundary)
     one, two = (np.fft.fftn(x[0].astype(np.complex128)) for x in (first, second))
@@ -164,6 +177,31 @@ def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "z
 
 def _one_sample(values):
     return as_numpy(values)[None] if isinstance(values, torch.Tensor) else np.asarray(values)[None]
+
+
+def is_stack(values):
+    """Whether an array with three axes is plainly a batch of images, and no volume.
+
+    Neighbours along the first axis differ as any two slices do, while those along both others are alike; or there are
+    so few slices that nobody would call it a volume.
+    """
+    if values.ndim != 3 or min(values.shape[1:]) < SMALLEST_IMAGE:
+        return False
+    n_slices = len(values)
+    if n_slices < FEWEST_SLICES:
+        return True
+    steps = [_relative_step(values, axis) for axis in range(3)]
+    return steps[0] > UNRELATED and max(steps[1:]) < RELATED
+
+
+def _relative_step(values, axis):
+    """Mean squared difference of neighbours along an axis, relative to that of any two slices."""
+    rows = np.moveaxis(values, axis, 0)
+    with np.errstate(over="ignore", under="ignore"):
+        rows = rows / max(np.abs(rows).max(), np.finfo(rows.real.dtype).tiny)
+    variance = (np.abs(rows - rows.mean(axis=0)) ** 2).mean() * len(rows) / (len(rows) - 1)
+    steps = (np.abs(np.diff(rows, axis=0)) ** 2).mean()
+    return steps / (2 * variance) if variance > 0 else 0.0
 
 
 def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> float:

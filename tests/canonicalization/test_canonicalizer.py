@@ -50,6 +50,7 @@ def degenerate_objects(shape):
     return x
 
 
+@pytest.mark.filterwarnings("ignore:every object in X is zero")
 @pytest.mark.parametrize(("shift", "flip"), STRATEGIES)
 @pytest.mark.parametrize("shape", [(8,), (9,), (8, 9)], ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
