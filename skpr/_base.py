@@ -2,9 +2,11 @@
 
 import inspect
 
+import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ._arrays import check_fitted_batch
+from ._validation import short
 
 
 class RestoredEstimator(BaseEstimator):
@@ -12,7 +14,18 @@ class RestoredEstimator(BaseEstimator):
 
     Parameters that the class did not have then are at their defaults. A subclass whose fitted attributes have become
     more names the values of the new ones in `_since_fitted`.
+
+    Parameters that only `fit` reads are named in `_read_by_fit`. A subclass calls `_remember_parameters` in `fit`, and
+    `_check_unchanged` in the methods that follow, so that none is set afterwards and ignored.
     """
+
+    _read_by_fit = ()
+
+    def _remember_parameters(self):
+        self._at_fit = {name: getattr(self, name) for name in self._read_by_fit}
+
+    def _check_unchanged(self):
+        check_unchanged(self, vars(self).get("_at_fit", {}))
 
     def __setstate__(self, state):
         parameters = inspect.signature(type(self)).parameters.values()
@@ -25,6 +38,32 @@ class RestoredEstimator(BaseEstimator):
     def _since_fitted(self):
         """Return fitted attributes that the first versions did not have, as they follow from those they had."""
         return {}
+
+
+def check_unchanged(estimator, at_fit):
+    """Refuse parameters that have other values than at `fit`, which alone reads them.
+
+    Parameters
+    ----------
+    estimator : estimator
+    at_fit : dict
+        Values of its parameters at `fit`, by name.
+    """
+    for name, before in at_fit.items():
+        now = getattr(estimator, name)
+        if not same_value(now, before):
+            raise ValueError(
+                f"{name}={short(now)} was set after fit, which saw {short(before)} and alone reads it: call fit again"
+            )
+
+
+def same_value(one, other):
+    """Whether two values of a parameter are the same."""
+    if one is other:
+        return True
+    if hasattr(one, "shape") or hasattr(other, "shape"):
+        return np.array_equal(one, other)
+    return type(one) is type(other) and bool(one == other)
 
 
 class BatchTransformer(TransformerMixin, RestoredEstimator):

@@ -13,14 +13,23 @@ from numbers import Integral, Real
 import numpy as np
 
 BOUNDARIES = "zero", "circular"
+LONGEST = 80  # characters of a value in a message
 CLOSED = "both", "left", "right", "neither"
+
+
+def short(value):
+    """Text for a value in a message: `repr`, but for arrays, whose values nobody wants to read."""
+    if hasattr(value, "shape") and hasattr(value, "dtype") and tuple(value.shape):
+        return f"<{type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}>"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def check_choice(name, value, choices):
     """Refuse a value outside `choices`, saying which are valid."""
     if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         *first, last = [repr(choice) if choice is not None else "None" for choice in choices]
-        raise ValueError(f"{name}={value!r} is not valid; choose {', '.join(first)} or {last}")
+        raise ValueError(f"{name}={short(value)} is not valid; choose {', '.join(first)} or {last}")
     return value
 
 
@@ -36,7 +45,7 @@ def check_boundary(boundary, n_axes=None):
         for one in boundary:
             check_choice("boundary", one, BOUNDARIES)
         if n_axes is not None and len(boundary) != n_axes:
-            raise ValueError(f"boundary={boundary!r} has {len(boundary)} entries for objects with {n_axes} axes")
+            raise ValueError(f"boundary={short(boundary)} has {len(boundary)} entries for objects with {n_axes} axes")
         return tuple(boundary)
     check_choice("boundary", boundary, BOUNDARIES)
     return boundary if n_axes is None else (boundary,) * n_axes
@@ -94,7 +103,7 @@ def check_number(name, value, low=None, high=None, *, closed="both", integer=Fal
     if not valid:
         noun = noun or ("an integer" if integer else "a number")
         interval = _interval(name, low, high, below, above)
-        raise ValueError(f"{name}={value!r} is not valid; give {noun}{interval}{' or None' if optional else ''}")
+        raise ValueError(f"{name}={short(value)} is not valid; give {noun}{interval}{' or None' if optional else ''}")
     return int(value) if integer else float(value)
 
 
@@ -167,7 +176,7 @@ def check_shape(name, value, n_axes=None, *, low=1):
             valid += f", ({value}, {value}) for two axes"
     else:
         valid = f"an integer >= {low}" + (f", or one for each of {n_axes} axes" if n_axes > 1 else "")
-    raise ValueError(f"{name}={value!r} is not valid; give {valid}")
+    raise ValueError(f"{name}={short(value)} is not valid; give {valid}")
 
 
 def check_float_dtype(dtype):
@@ -190,7 +199,7 @@ def check_float_dtype(dtype):
     except TypeError:
         found = None
     if found is None or found not in (np.float32, np.float64):  # NumPy takes None for float64
-        raise ValueError(f"dtype={dtype!r} is not valid; choose numpy.float32 or numpy.float64")
+        raise ValueError(f"dtype={short(dtype)} is not valid; choose numpy.float32 or numpy.float64")
     return found
 
 
@@ -207,7 +216,7 @@ def check_flag(name, value, *, optional=False):
         return None
     if not isinstance(value, bool | np.bool_):
         raise ValueError(
-            f"{name}={value!r} is not valid; choose {'True, False or None' if optional else 'True or False'}"
+            f"{name}={short(value)} is not valid; choose {'True, False or None' if optional else 'True or False'}"
         )
     return bool(value)
 

@@ -75,6 +75,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
     """
 
     _fitted_attribute = "frame_shape_"
+    _read_by_fit = "frame_shape", "boundary", "background"
 
     def __init__(
         self,
@@ -128,6 +129,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         self.boundary_ = resolve_boundary(self.boundary, X.ndim - 1)
         framed = _framed(some_of(X, LOOKED_AT), frame_shape)
         self._level = self._fit_background(framed, self.boundary_, _WAYS if self.max_shift != 0 else None)
+        self._remember_parameters()
         self.frame_shape_ = frame_shape
         return self
 
@@ -147,6 +149,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         ndarray or torch.Tensor of shape (n_samples, *frame_shape_)
         """
         check_is_fitted(self)
+        self._check_unchanged()
         X = self._checked(X, reset=False)
         self._check_parameters()
         framed = _framed(X, self.frame_shape_)

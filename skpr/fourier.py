@@ -60,6 +60,7 @@ class FourierMagnitude(BatchTransformer):
     """
 
     _fitted_attribute = "fourier_shape_"
+    _read_by_fit = "oversampling", "fourier_shape"
     _fitted_on_patterns = False
 
     def __init__(
@@ -96,6 +97,7 @@ class FourierMagnitude(BatchTransformer):
         X = self._checked(X, reset=True)
         if not isinstance(self.centered, bool | np.bool_):
             raise ValueError(f"centered={self.centered!r} is not valid; choose True or False")
+        self._remember_parameters()
         self.fourier_shape_ = self._resolved_fourier_shape(tuple(X.shape[1:]))
         if y is not None and are_magnitudes_of(X, y):
             raise ValueError(
@@ -136,6 +138,7 @@ class FourierMagnitude(BatchTransformer):
             brightest there.
         """
         check_is_fitted(self)
+        self._check_unchanged()
         X = self._checked(X, reset=False)
         if not self._fitted_on_patterns and resemble_magnitudes(X):
             warn_user(

@@ -106,6 +106,7 @@ class GaussianMagnitude(BatchTransformer):
     """
 
     _fitted_attribute = "matrix_"
+    _read_by_fit = "oversampling", "n_measurements"
 
     def __init__(self, oversampling: float = 4.0, n_measurements: Any = None, random_state: Seed = None) -> None:
         self.oversampling = oversampling
@@ -127,6 +128,7 @@ class GaussianMagnitude(BatchTransformer):
         """
         X = self._checked(X, reset=True)
         n_values = math.prod(self.object_shape_)
+        self._remember_parameters()
         self.matrix_ = draw_gaussian_matrix(
             self._resolved_n_measurements(n_values),
             n_values,
@@ -153,6 +155,7 @@ class GaussianMagnitude(BatchTransformer):
             For objects with NaN or infinity, of another shape than fitted, or complex where the fitted ones were real.
         """
         check_is_fitted(self)
+        self._check_unchanged()
         X = self._checked(X, reset=False)
         sample = to_tensor(X[:1])
         matrix = torch.from_numpy(self.matrix_)

@@ -462,3 +462,38 @@ def test_a_batch_of_images_is_no_volume_to_a_ring_correlation():
     fourier_ring_correlation(volume, volume)
     noise = np.random.default_rng(0).random((12, 12, 12))
     fourier_ring_correlation(noise, noise)
+
+
+# parameters set after the fit
+
+LATER = [
+    (SymmetryCanonicalizer, {"shift": "box"}),
+    (SymmetryCanonicalizer, {"flip": None}),
+    (SymmetryCanonicalizer, {"background": 0.01}),
+    (SymmetryCanonicalizer, {"boundary": "circular"}),
+    (ShiftFlipAugmenter, {"frame_shape": 32}),
+    (FourierMagnitude, {"oversampling": 1}),
+    (GaussianMagnitude, {"n_measurements": 9}),
+    (network, {"magnitude_scaling": "log"}),
+    (network, {"centered": False}),
+    (retriever, {"object_shape": (15, 15)}),
+    (pipeline, {"magnitude__oversampling": 1}),
+]
+
+
+@pytest.mark.parametrize(("make", "parameters"), LATER, ids=lambda value: getattr(value, "__name__", str(value)))
+def test_what_only_fit_reads_asks_for_a_new_fit(make, parameters):
+    estimator = make().fit(X, Y) if make in REGRESSORS.values() else make().fit(Y, Y)
+    before = estimator.get_params()
+    batch = X if make in REGRESSORS.values() else Y
+    refused(lambda: used(estimator.set_params(**parameters))(batch), "was set after fit, .*: call fit again")
+    estimator.set_params(**{name: before[name] for name in parameters})
+    used(estimator)(batch)
+
+
+@pytest.mark.parametrize("parameters", [{"transformer__shift": "box"}, {"regressor__lr": 0.1}], ids=str)
+def test_parameters_of_parts_set_after_the_fit_are_warned_of(parameters):
+    model = SymmetryBreakingRegressor(network(), SymmetryCanonicalizer()).fit(X, Y)
+    model.predict(X)
+    with pytest.warns(UserWarning, match="set after fit"):
+        model.set_params(**parameters).predict(X)

@@ -122,6 +122,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     """
 
     _fitted_attribute = "variance_"
+    _read_by_fit = "shift", "flip", "phase", "boundary", "background"
 
     def __init__(
         self,
@@ -181,6 +182,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         background = self._fit_background(X, boundary, _WAYS if self.shift is not None else None)
         self._strategies = self._resolved_strategies(boundary, background)
         self.boundary_ = boundary
+        self._remember_parameters()
         X = some_of(X, self.max_samples)
         if isinstance(X, LazyBatch) and X.nbytes <= POOL_BYTES:
             X = np.asarray(X)  # passes are many: what fits is read once
@@ -216,12 +218,18 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         ndarray or torch.Tensor of shape (n_samples, *object_shape)
             In the type of `X`; gradients are kept.
 
+        Raises
+        ------
+        ValueError
+            For a strategy, a boundary or a background that was set after `fit`.
+
         Warns
         -----
         UserWarning
             If `background="auto"` and objects have a brighter background than those of `fit`.
         """
         check_is_fitted(self)
+        self._check_unchanged()
         X = self._checked(X, reset=False)
         if self._strategies.shift is not None:
             self._check_background(X, self.boundary_)

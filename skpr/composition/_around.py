@@ -20,7 +20,7 @@ from .._arrays import check_batch, check_lit, inspect_batch
 from .._base import RestoredEstimator
 from .._facts import facts_of
 from .._lazy import LazyBatch, is_on_disk
-from .._validation import check_choice
+from .._validation import check_choice, warn_user
 from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
 from ..metrics import squared_correlation
 from ..neural import PhaseRetrievalRegressor
@@ -28,6 +28,7 @@ from ..neural import PhaseRetrievalRegressor
 if TYPE_CHECKING:
     from .._typing import Batch, Self
 
+PLAIN = Number, str, type(None)
 SYMMETRIES = "auto", "fourier", "phase"
 HINTS = {  # beginnings of scikit-learn's sentences, and the way out
     "Found array with dim": (
@@ -138,6 +139,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         if is_direct(regressor):
             check_layouts(regressor.get_params())
         self._check_parts()
+        given = self._plain_parameters()
         fit_params = self._routed(method, fit_params)
         X, y, magnitudes = checked_pair(X, y, type(self).__name__)
         before = dict(vars(self))
@@ -152,6 +154,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             vars(self).clear()
             vars(self).update(before)
             raise
+        self._at_fit = given
         vars(self).pop("feature_names_in_", None)
         if hasattr(self.regressor_, "feature_names_in_"):
             self.feature_names_in_ = self.regressor_.feature_names_in_
@@ -206,8 +209,25 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             return fit_params
         return process_routing(self, method, **fit_params).regressor[method]
 
+    def _plain_parameters(self):
+        """Parameters of the parts that are numbers, text or None."""
+        parameters = self.get_params().items()
+        return {name: value for name, value in parameters if "__" in name and isinstance(value, PLAIN)}
+
+    def _warn_of_changes(self):
+        """Warn of parameters of the parts that were set after `fit`, whose clones do not have them."""
+        before = vars(self).get("_at_fit", {})
+        now = self._plain_parameters() if before else {}
+        changed = [f"{name}={now[name]!r}" for name in now if name in before and now[name] != before[name]]
+        if changed:
+            warn_user(
+                f"{', '.join(changed[:3])} {'was' if len(changed) == 1 else 'were'} set after fit, and "
+                f"{type(self).__name__} predicts as it was fitted: call fit again"
+            )
+
     def _predicted(self, features):
         """Predictions of the regressor in the shape of its targets."""
+        self._warn_of_changes()
         predicted = self.regressor_.predict(features)
         predicted = predicted if hasattr(predicted, "shape") else np.asarray(predicted)
         shape = tuple(predicted.shape)
@@ -295,10 +315,9 @@ def is_clone_of(fitted, given):
 
 def changed_parameters(fitted, given):
     """Parameters of an estimator that are numbers, text or None, and other ones than those of its fitted clone."""
-    plain = Number, str, type(None)
     known = fitted.get_params()
-    values = {name: value for name, value in given.get_params().items() if isinstance(value, plain)}
-    return {name: v for name, v in values.items() if not isinstance(known[name], plain) or known[name] != v}
+    values = {name: value for name, value in given.get_params().items() if isinstance(value, PLAIN)}
+    return {name: v for name, v in values.items() if not isinstance(known[name], PLAIN) or known[name] != v}
 
 
 def with_hints(method, regressor, X, y, fit_params):

@@ -120,6 +120,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     True
     """
 
+    _read_by_fit = "object_shape", "constraints"
+
     def __init__(
         self,
         algorithm: Any = "auto",
@@ -195,7 +197,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             )
         self.boundary_ = boundary_of(self.object_shape_, self.fourier_shape_)
         self.symmetries_ = "fourier"
-        self._fixed_by_fit = self.object_shape, self.constraints
+        self._remember_parameters()
         check_centring(X, self.centered, type(self).__name__)
         check_not_intensities(X, type(self).__name__, y)
         if self.constraints_ != "complex":
@@ -264,11 +266,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         """
         check_is_fitted(self)
         check_parameters(self)
-        if self._fixed_by_fit != (self.object_shape, self.constraints):
-            raise ValueError(
-                f"object_shape={self.object_shape!r} and constraints={self.constraints!r} are read by fit, which saw "
-                f"{self._fixed_by_fit[0]!r} and {self._fixed_by_fit[1]!r}: call fit again"
-            )
+        self._check_unchanged()
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
         check_centring(X, self.centered, type(self).__name__)
@@ -423,7 +421,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         return {
             "boundary_": boundary_of(self.object_shape_, self.fourier_shape_),
             "symmetries_": "fourier",
-            "_fixed_by_fit": (self.object_shape, self.constraints),
+            "_at_fit": {name: getattr(self, name) for name in self._read_by_fit},
         }
 
     def __sklearn_is_fitted__(self):

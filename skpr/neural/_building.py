@@ -9,6 +9,7 @@ import torch
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScoring
 
+from .._base import check_unchanged
 from .._tensors import resolve_device
 from ._augmented import detected, fitted_augmenter, fitted_detector
 from ._losses import CRITERIA, takes_weights
@@ -66,6 +67,10 @@ class NetworkBuilder(SkorchRegressor):
         One that was set later is for the next `fit`.
         """
         return vars(self).get(f"{name}_", getattr(self, name))
+
+    def check_unchanged(self):
+        """Refuse parameters that the present network was built by, and that were set to something else since."""
+        check_unchanged(self, {name: self.at_fit(name) for name in ("centered", "magnitude_scaling")})
 
     def initialize(self):
         """Build network, loss, optimizer and callbacks, once shapes are known."""

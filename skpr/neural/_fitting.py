@@ -21,6 +21,8 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
 
         A `resumable` training reads and writes the checkpoint.
         """
+        if not anew:
+            self.check_unchanged()
         X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
         if self.symmetries_ == "fourier":
             centered = self.centered if anew else self.at_fit("centered")

@@ -30,6 +30,7 @@ def predicted(net, X):
     check_is_fitted(net)
     cached = has_cached_predictions(net)
     if not cached:
+        net.check_unchanged()
         check_prediction_parameters(net)
         X = check_magnitudes(net, unpacked(X)[0], reset=False)
         if net.at_fit("symmetries") == "fourier":
