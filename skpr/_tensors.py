@@ -1,7 +1,11 @@
 """NumPy and torch together: views, precisions, devices and work in chunks."""
 
+import contextlib
+
 import numpy as np
 import torch
+
+from ._validation import short
 
 CHUNK_VALUES = 1 << 19  # float32 values in the working set of one chunk: 2 MiB, about one core's cache
 
@@ -28,6 +32,8 @@ def to_tensor(array):
     if isinstance(array, torch.Tensor):
         return array
     array = np.asarray(array)
+    if array.dtype.char in "gG":  # extended precision, which PyTorch does not have
+        array = array.astype(array.dtype.char.replace("g", "d").replace("G", "D"))
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     odd = any(stride < 0 or stride % array.itemsize for stride in array.strides)
@@ -54,11 +60,11 @@ def resolve_device(device):
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     if not isinstance(device, str | torch.device | int) or isinstance(device, bool):
-        raise ValueError(f"device={device!r} is not a device; {_VALID_DEVICES}")
+        raise ValueError(f"device={short(device)} is not a device; {_VALID_DEVICES}")
     try:
         found = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"device={device!r} is not a device; {_VALID_DEVICES}") from error
+        raise ValueError(f"device={short(device)} is not a device; {_VALID_DEVICES}") from error
     if not _exists(found):
         here = ", ".join(repr(name) for name in _devices_here())
         raise ValueError(f"device={str(device)!r} does not exist here; choose 'auto' or one of {here}")
@@ -85,6 +91,15 @@ def _devices_here():
     return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
+def usual_device():
+    """Context in which tensors are made on the CPU, whatever the user's default device is.
+
+    Functions of arrays compute there, and those of tensors say where.
+    """
+    elsewhere = torch.get_default_device().type != "cpu"
+    return torch.device("cpu") if elsewhere else contextlib.nullcontext()
+
+
 def chunks_of(n_samples, values_per_sample):
     """Slices of a batch that keep a chunk's working set near the cache."""
     length = max(1, CHUNK_VALUES // max(1, values_per_sample))
@@ -108,6 +123,11 @@ def map_chunks(function, *batches, values_per_sample=None):
     -------
     ndarray, torch.Tensor or tuple of them
     """
+    with usual_device():
+        return _mapped(function, batches, values_per_sample)
+
+
+def _mapped(function, batches, values_per_sample):
     n_samples = batches[0].shape[0]
     if values_per_sample is None:
         values_per_sample = int(np.prod(batches[0].shape[1:]))

@@ -15,7 +15,7 @@ from ._arrays import check_batch
 from ._base import BatchTransformer
 from ._lazy import LazyBatch, map_batch, some_of
 from ._tensors import map_chunks, to_tensor
-from ._validation import check_count, check_flag, check_number, check_shape, resolve_boundary, warn_user
+from ._validation import check_count, check_flag, check_number, check_shape, resolve_boundary, short, warn_user
 from .measurement import are_plainly_magnitudes
 from .symmetry import LOOKED_AT, ContentMixin, GroupElement, act, boxes_of, level_to_cut
 
@@ -442,7 +442,7 @@ def _resolved_frame(frame_shape, object_shape):
     shape = check_shape("frame_shape", frame_shape, len(object_shape))
     if any(m < n for m, n in zip(shape, object_shape, strict=True)):
         raise ValueError(
-            f"frame_shape={frame_shape!r} does not hold objects of shape {object_shape}; give one integer for all "
+            f"frame_shape={short(frame_shape)} does not hold objects of shape {object_shape}; give one integer for all "
             "axes, or one per axis, each at least the object's"
         )
     return shape

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BatchTransformer
 from ._lazy import LazyBatch, map_batch
-from ._validation import warn_user
+from ._validation import short, warn_user
 from .measurement import (
     Grid,
     are_magnitudes_of,
@@ -96,7 +96,7 @@ class FourierMagnitude(BatchTransformer):
         """
         X = self._checked(X, reset=True)
         if not isinstance(self.centered, bool | np.bool_):
-            raise ValueError(f"centered={self.centered!r} is not valid; choose True or False")
+            raise ValueError(f"centered={short(self.centered)} is not valid; choose True or False")
         self._remember_parameters()
         self.fourier_shape_ = self._resolved_fourier_shape(tuple(X.shape[1:]))
         if y is not None and are_magnitudes_of(X, y):
@@ -173,13 +173,13 @@ class FourierMagnitude(BatchTransformer):
     def _resolved_fourier_shape(self, object_shape):
         if self.fourier_shape is None:
             if not isinstance(self.oversampling, Real) or not 1 <= self.oversampling < math.inf:
-                raise ValueError(f"oversampling={self.oversampling!r} is not valid; give a number >= 1")
+                raise ValueError(f"oversampling={short(self.oversampling)} is not valid; give a number >= 1")
             return oversampled_shape(object_shape, self.oversampling)
         shape = self.fourier_shape
         shape = (shape,) * len(object_shape) if isinstance(shape, Number) else tuple(shape)
         if not fits(object_shape, shape):
             raise ValueError(
-                f"fourier_shape={self.fourier_shape!r} does not fit objects of shape {object_shape}; give one integer "
-                "per axis, each at least the object's"
+                f"fourier_shape={short(self.fourier_shape)} does not fit objects of shape {object_shape}; give one "
+                "integer per axis, each at least the object's"
             )
         return tuple(int(m) for m in shape)

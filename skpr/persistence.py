@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -122,6 +123,11 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     """
     from . import __version__
 
+    if not isinstance(path, str | os.PathLike):
+        hint = ": they are swapped" if isinstance(model, str | os.PathLike) else ""
+        raise TypeError(f"save_model takes a model and a path, but path is a {type(path).__name__}{hint}")
+    if isinstance(model, type):
+        raise TypeError(f"{model.__name__} is a class, not a model; give a fitted instance")
     skops = _import_skops()
     try:
         content = skops.dumps(model)

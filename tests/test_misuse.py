@@ -25,7 +25,9 @@ from skpr.augmentation import RandomDeformation
 from skpr.datasets import load_digit_objects, make_crystals
 from skpr.detector import BeamStop, Binning, Cropping, PhotonNoise
 from skpr.iterative import combine_reconstructions
-from skpr.metrics import fourier_ring_correlation, orbit_psnr_scorer, relative_error
+from skpr.measurement import check_centring, to_centred
+from skpr.metrics import fourier_ring_correlation, orbit_psnr, orbit_psnr_scorer, relative_error
+from skpr.neural import MeanSquaredError, OrbitLoss, RelativeSquaredError
 from skpr.symmetry import orbit_distance, register
 
 Y = load_digit_objects().data[:24]
@@ -497,3 +499,104 @@ def test_parameters_of_parts_set_after_the_fit_are_warned_of(parameters):
     model.predict(X)
     with pytest.warns(UserWarning, match="set after fit"):
         model.set_params(**parameters).predict(X)
+
+
+# messages
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ("loss", "callbacks='loss' is not a list; give"),
+        ({"loss": 3}, "is not a list; give"),
+        ([3], "callbacks holds 3, which is not a callback"),
+        ([("loss", 3)], r"callbacks holds \('loss', 3\), which is not a callback"),
+    ],
+    ids=str,
+)
+def test_what_is_no_callback_is_refused(callbacks, message):
+    refused(lambda: network(callbacks=callbacks).fit(X, Y), message)
+
+
+@pytest.mark.parametrize("loss", [OrbitLoss(), RelativeSquaredError(), MeanSquaredError()], ids=str)
+def test_losses_compare_tensors_of_one_shape(loss):
+    images = torch.from_numpy(Y)
+    refused(lambda: loss(Y, Y), "compares tensors, but was given ndarray and ndarray")
+    for other in (images[:1], images[:, None]):  # which would be broadcast
+        refused(lambda other=other: loss(images, other), "compares batches of one shape")
+
+
+ECHOED = [
+    (lambda: retriever(start=X).fit(X, Y), "start"),
+    (lambda: retriever(tol=X).fit(X, Y), "tol"),
+    (lambda: retriever(constraints=Y).fit(X, Y), "constraints"),
+    (lambda: retriever(object_shape=Y).fit(X, Y), "object_shape"),
+    (lambda: network(detector=Y).fit(X, Y), "detector"),
+    (lambda: network(device=Y).fit(X, Y), "device"),
+    (lambda: SymmetryCanonicalizer(background=Y).fit(Y), "background"),
+    (lambda: FourierMagnitude(Y).fit(Y), "oversampling"),
+    (lambda: BeamStop(Y).fit(X), "size"),
+    (lambda: SymmetryBreakingRegressor(network(), Y).fit(X, Y), "transformer"),
+    (lambda: combine_reconstructions(Y[:3], errors=Y), "errors"),
+]
+
+
+@pytest.mark.parametrize(("call", "name"), ECHOED, ids=[name for _, name in ECHOED])
+def test_arrays_are_echoed_by_their_shape(call, name):
+    refused(call, rf"^{name}=<ndarray of shape \(24, \d\d, \d\d\), float32> ")
+
+
+def test_a_batch_of_patterns_is_refused_before_anything_is_said_of_its_layout():
+    with pytest.raises(ValueError, match=r"magnitudes\[0\] and retrieval.starts\[0\]"):
+        combine_reconstructions(np.repeat(Y[:, None], 3, axis=1), X)
+
+
+@pytest.mark.parametrize("make", [broken, refined], ids=["broken", "refined"])
+def test_values_that_are_no_magnitudes_are_refused_before_anything_is_said_of_them(make):
+    infinite = X.copy()
+    infinite[3, 4, 5] = np.inf
+    for batch, message in ((-X, "Negative values"), (infinite, "infinity in 1 of")):
+        with pytest.raises(ValueError, match=message):
+            make().fit(batch, Y)
+
+
+@every_regressor
+def test_the_layout_of_pairs_is_said_once(make):
+    y = np.repeat(Y[:, None], 3, axis=1)
+    x = np.abs(np.fft.fftshift(np.fft.fftn(y, axes=(1, 2, 3)), axes=(1, 2, 3)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make().fit(x, y)
+    assert sum("channel" in str(warning.message) for warning in caught) == 1
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200, 1e300])
+def test_iterations_retrieve_objects_of_any_double(unit):
+    wide = X.astype(np.float64)
+    expected = retriever(n_iter=30).fit(wide, Y).predict(wide)
+    found = retriever(n_iter=30).fit(unit * wide, Y).predict(unit * wide)
+    assert relative_error(expected, found / unit) < 1e-9
+
+
+def test_scores_and_metrics_of_exact_images_agree():
+    assert orbit_psnr(Y, Y, data_range=1.0) == orbit_psnr(0 * Y, 0 * Y, data_range=1.0) == 120
+
+
+def test_nothing_depends_on_the_default_device_of_torch():
+    expected = network().fit(X, Y).predict(X), retriever().fit(X, Y).predict(X), BeamStop().fit_transform(X)
+    torch.set_default_device("meta")
+    try:
+        found = network().fit(X, Y).predict(X), retriever().fit(X, Y).predict(X), BeamStop().fit_transform(X)
+        score = broken().fit(X, Y).score(X, Y)
+    finally:
+        torch.set_default_device(None)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert 0 < score < 1
+
+
+@pytest.mark.parametrize("container", [list, lambda x: x.astype(np.longdouble)], ids=["list", "longdouble"])
+def test_checks_and_reorderings_of_patterns_take_any_container(container):
+    with pytest.warns(UserWarning, match="zero frequency at index 0"):
+        check_centring(container(CORNER), True, "a network")
+    np.testing.assert_array_equal(to_centred(container(CORNER)), X)

@@ -445,3 +445,10 @@ def test_a_network_of_a_device_that_is_not_here_reads_from_disk(device, objects,
     again = pickle.loads(pickle.dumps(net))
     np.save(tmp_path / "magnitudes.npy", magnitudes)
     same(again.predict(np.load(tmp_path / "magnitudes.npy", mmap_mode="r")), expected)
+
+
+def test_swapped_arguments_and_classes_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="takes a model and a path, but path is a FourierMagnitude: they are swapped"):
+        save_model(tmp_path / "model.skpr", FourierMagnitude())
+    with pytest.raises(TypeError, match="FourierMagnitude is a class, not a model; give a fitted instance"):
+        save_model(FourierMagnitude, tmp_path / "model.skpr")

@@ -16,11 +16,10 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_batch, check_lit, inspect_batch
+from .._arrays import check_batch, check_lit, check_non_negative, inspect_batch
 from .._base import RestoredEstimator
-from .._facts import facts_of
 from .._lazy import LazyBatch, is_on_disk
-from .._validation import check_choice, warn_user
+from .._validation import check_choice, short, warn_user
 from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
 from ..metrics import squared_correlation
 from ..neural import PhaseRetrievalRegressor
@@ -141,7 +140,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         self._check_parts()
         given = self._plain_parameters()
         fit_params = self._routed(method, fit_params)
-        X, y, magnitudes = checked_pair(X, y, type(self).__name__)
+        X, y, magnitudes = checked_pair(X, y, type(self).__name__, regressor)
         before = dict(vars(self))
         try:
             self._learn_shapes(regressor, magnitudes, y, continues)
@@ -279,21 +278,23 @@ def check_part(name, value, methods, valid):
         raise TypeError(f"{name}={value.__name__} is a class; give an instance, {name}={value.__name__}(...)")
     missing = [method for method in methods if not hasattr(value, method)]
     if missing:
-        shown = " ".join(repr(value).split())
-        raise TypeError(f"{name}={shown} has no method {', '.join(missing)}; give {valid}")
+        raise TypeError(f"{name}={short(value)} has no method {', '.join(missing)}; give {valid}")
 
 
-def checked_pair(X, y, whom):
+def checked_pair(X, y, whom, regressor):
     """Features for a regressor, checked objects, and the features as a batch that shapes can be read from."""
     if y is None:
         raise ValueError(f"{whom} requires y to be passed, but the target y is None")
     features, magnitudes = as_features(X)
-    y, facts = inspect_batch(y, name="y")
+    y, facts = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != tuple(magnitudes.shape[1:]))
     if len(magnitudes) != len(y):
         raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(magnitudes), len(y)]}")
     check_lit("y", y, facts)
     if not isinstance(magnitudes, LazyBatch):
-        check_lit("X", magnitudes, facts_of(magnitudes))
+        facts = inspect_batch(magnitudes, ensure_all_finite="allow-nan", warn=False)[1]
+        check_lit("X", magnitudes, facts)
+        if is_direct(regressor) and get_tags(regressor).input_tags.positive_only:
+            check_non_negative(facts, type(regressor).__name__)
     check_not_swapped(magnitudes, y)
     return features, y.detach() if isinstance(y, torch.Tensor) else y, magnitudes
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._lazy import LazyBatch, some_of
 from .._tensors import along_samples, energy, map_chunks, to_tensor
+from .._validation import short
 from ..iterative import IterativePhaseRetrieval
 from ..measurement import Grid, fits
 from ._around import AroundRegressor, as_features, check_part, is_direct, told
@@ -113,7 +114,7 @@ class RefinedRegressor(AroundRegressor):
         if isinstance(self.refiner, str):
             if self.refiner != "auto":
                 raise ValueError(
-                    f"refiner={self.refiner!r} is not valid; give an estimator with retrieve, 'auto' or None"
+                    f"refiner={short(self.refiner)} is not valid; give an estimator with retrieve, 'auto' or None"
                 )
         elif self.refiner is not None:
             check_part("refiner", self.refiner, ("fit", "retrieve"), "an IterativePhaseRetrieval, 'auto' or None")

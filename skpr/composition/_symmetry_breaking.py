@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._tensors import along_samples, inner, space_axes, to_tensor, unit
+from .._validation import short
 from ..canonicalization import SymmetryCanonicalizer
 from ._around import AroundRegressor, as_features, changed_parameters, check_part, is_clone_of, parts_of
 
@@ -135,7 +136,7 @@ class SymmetryBreakingRegressor(AroundRegressor):
         transformer = self._given_transformer()
         if isinstance(transformer, str):
             if transformer != "passthrough":
-                raise ValueError(f"transformer={transformer!r} is not valid; give a transformer or 'passthrough'")
+                raise ValueError(f"transformer={short(transformer)} is not valid; give a transformer or 'passthrough'")
         else:
             check_part("transformer", transformer, ("fit", "transform"), "a transformer or 'passthrough'")
 

@@ -12,7 +12,7 @@ import torch
 from sklearn.utils import check_random_state
 
 from .._tensors import space_axes, unit_scale
-from .._validation import check_count, check_flag, check_number
+from .._validation import check_count, check_flag, check_number, short
 from ..measurement import blur, coherence_transfer, covariance_of_widths
 from ._step import DetectorStep, is_number, is_range, lowest_and_highest, one_an_axis, seeded_generator
 
@@ -55,7 +55,9 @@ class PartialCoherence(DetectorStep):
     def _check_parameters(self, shape):
         widths = one_an_axis(self.width, len(shape))
         if len(widths) != len(shape) or not all(is_number(w, at_least=0) for w in widths):
-            raise ValueError(f"width={self.width!r} is not valid; give Fourier pixels >= 0, or one such number an axis")
+            raise ValueError(
+                f"width={short(self.width)} is not valid; give Fourier pixels >= 0, or one such number an axis"
+            )
 
 
 class PhotonNoise(DetectorStep):
@@ -104,8 +106,8 @@ class PhotonNoise(DetectorStep):
     def _check_parameters(self, shape):
         if self.n_photons is not None and not is_range(self.n_photons, above=0, at_most=_MOST):
             raise ValueError(
-                f"n_photons={self.n_photons!r} is not valid; give a number > 0, a pair (lowest, highest) or None; at "
-                f"most {_MOST:g}"
+                f"n_photons={short(self.n_photons)} is not valid; give a number > 0, a pair (lowest, highest) or None; "
+                f"at most {_MOST:g}"
             )
 
 

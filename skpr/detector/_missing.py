@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._validation import check_choice, check_count, check_flag, check_number
+from .._validation import check_choice, check_count, check_flag, check_number, short
 from ._step import DetectorStep, is_range, lowest_and_highest, seeded_generator
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class BeamStop(DetectorStep):
     def _check_parameters(self, shape):
         if not is_range(self.size, Integral, at_least=0):
             raise ValueError(
-                f"size={self.size!r} is not valid; give an integer >= 0 or a pair (smallest, largest) of them"
+                f"size={short(self.size)} is not valid; give an integer >= 0 or a pair (smallest, largest) of them"
             )
         check_count("offset", self.offset, low=0)
         check_choice("shape", self.shape, ("square", "disk"))
@@ -82,7 +82,7 @@ class BeamStop(DetectorStep):
         largest = torch.tensor([lowest_and_highest(self.size)[1]])
         seen = self._act(torch.ones(1, *shape), largest, torch.zeros(1, len(shape), dtype=torch.int64))
         if math.prod(shape) > 1 and seen.isnan().all():
-            raise ValueError(f"size={self.size!r} is not valid; it hides every pixel of patterns of shape {shape}")
+            raise ValueError(f"size={short(self.size)} is not valid; it hides every pixel of patterns of shape {shape}")
 
 
 class MissingPixels(DetectorStep):

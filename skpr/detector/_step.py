@@ -16,6 +16,7 @@ from .._arrays import inspect_fitted_magnitudes
 from .._base import BatchTransformer
 from .._layout import is_nested
 from .._lazy import LazyBatch, map_batch
+from .._tensors import usual_device
 from ..measurement import check_centring
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class DetectorStep(BatchTransformer):
             For a parameter that is not valid, or negative or infinite magnitudes.
         """
         X = self._checked(X, reset=True)
-        self._check_parameters(self.fourier_shape_)
+        with usual_device():
+            self._check_parameters(self.fourier_shape_)
         check_random_state(getattr(self, "random_state", None))
         return self
 
@@ -76,7 +78,8 @@ class DetectorStep(BatchTransformer):
             For magnitudes that plainly have zero frequency elsewhere than the step takes it to be.
         """
         check_is_fitted(self)
-        self._check_parameters(self.fourier_shape_)
+        with usual_device():
+            self._check_parameters(self.fourier_shape_)
         if self._draws_pixels and isinstance(X, np.memmap):
             X = np.asarray(X)
         X = self._checked(X, reset=False)

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Any
 
 from .._tensors import unit_scale
-from .._validation import check_shape
+from .._validation import check_shape, short
 from ._step import DetectorStep
 
 
@@ -80,7 +80,9 @@ class Binning(DetectorStep):
     def _check_parameters(self, shape):
         factors = check_shape("factor", self.factor, len(shape))
         if any(blocks_of(m, f)[1] < 1 for m, f in zip(shape, factors, strict=True)):
-            raise ValueError(f"factor={self.factor!r} is not valid; it leaves no block of patterns of shape {shape}")
+            raise ValueError(
+                f"factor={short(self.factor)} is not valid; it leaves no block of patterns of shape {shape}"
+            )
 
 
 def blocks_of(size, factor):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from .._arrays import check_batch, check_non_negative, check_some_measured
-from .._validation import check_boundary, check_flag, check_number
+from .._arrays import check_batch, check_non_negative, check_some_measured, inspect_batch
+from .._layout import warn_of_layout
+from .._validation import check_boundary, check_flag, check_number, short
 from ..measurement import Grid, boundary_of
 from ..metrics import fourier_error, phase_retrieval_transfer_function, relative_error
 from ..symmetry import register
@@ -132,11 +133,12 @@ def combine_reconstructions(
     """
     if hasattr(objects, "starts"):
         raise TypeError("objects is a Retrieval; pass the starts of one pattern, such as retrieval.starts[0]")
-    objects = _as_array(check_batch(objects, name="objects"))
+    objects = _as_array(inspect_batch(objects, name="objects", warn=False)[0])
     min_correlation = check_number("min_correlation", min_correlation, 0, 1)
     subpixel, centered = check_flag("subpixel", subpixel), check_flag("centered", centered)
     if magnitudes is not None:
         magnitudes = _one_pattern(magnitudes, objects, centered)
+    warn_of_layout(objects)
     if boundary is None:
         boundary = "zero" if magnitudes is None else boundary_of(objects.shape[1:], magnitudes.shape)
     boundary = check_boundary(boundary, objects.ndim - 1)
@@ -214,8 +216,8 @@ def _finished_and_best(objects, errors, boundary):
     valid = errors.dtype.kind in "iuf" and errors.shape == (len(objects),)
     if not valid or (errors < 0).any() or not np.isfinite(errors).any():
         raise ValueError(
-            f"errors={errors!r} do not fit {len(objects)} reconstructions; give one Fourier error for each, NaN for a "
-            "run that did not finish, such as retrieval.start_errors[0]"
+            f"errors={short(errors)} do not fit {len(objects)} reconstructions; give one Fourier error for each, NaN "
+            "for a run that did not finish, such as retrieval.start_errors[0]"
         )
     return ~np.isnan(errors), int(np.nanargmin(errors))
 

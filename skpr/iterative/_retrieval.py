@@ -11,10 +11,10 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_batch, check_some_measured, inspect_fitted_magnitudes, is_complex
+from .._arrays import check_batch, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
 from .._base import RestoredEstimator
 from .._progress import IterationLine
-from .._tensors import along_samples, chunks_of, resolve_device, to_tensor
+from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
 from .._validation import warn_user
 from ..measurement import (
     Measurement,
@@ -182,7 +182,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         """
         X = self._checked(X, reset=True)
         if y is not None:
-            y = check_batch(y, name="y")
+            y = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != X.shape[1:])[0]
             check_consistent_length(X, y)
         resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         check_parameters(self)
@@ -286,7 +286,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         noise = self._noise()
         line = IterationLine(self.verbose, len(slices), sum(n for _, n, _ in schedule))
         try:
-            with torch.no_grad():
+            with torch.no_grad(), usual_device():
                 for part in slices:
                     self._retrieve_chunk(X, init, support, part, schedule, noise, results, line)
         except KeyboardInterrupt:

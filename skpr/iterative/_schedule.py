@@ -2,7 +2,7 @@
 
 from numbers import Real
 
-from .._validation import check_choice, check_count
+from .._validation import check_choice, check_count, short
 from ._algorithms import ALGORITHMS, BETAS
 
 
@@ -35,7 +35,7 @@ def resolve_schedule(algorithm, n_iter, beta, bounded=False):
         return [(name, length, _feedback(name, None, beta)) for name, length in stages if length]
     valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"
     if not isinstance(algorithm, list | tuple) or not len(algorithm):
-        raise ValueError(f"algorithm={algorithm!r} is not valid; give {valid}")
+        raise ValueError(f"algorithm={short(algorithm)} is not valid; give {valid}")
     stages = []
     for stage in algorithm:
         if not isinstance(stage, list | tuple) or len(stage) not in (2, 3):
@@ -51,5 +51,5 @@ def _feedback(name, own, general):
     beta = general if own is None else own
     beta = BETAS[name] if beta is None else beta
     if not isinstance(beta, Real) or not 0 < beta <= 1:
-        raise ValueError(f"beta={beta!r} is not valid; give a number with 0 < beta <= 1")
+        raise ValueError(f"beta={short(beta)} is not valid; give a number with 0 < beta <= 1")
     return beta

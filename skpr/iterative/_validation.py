@@ -8,7 +8,7 @@ import torch
 
 from .._arrays import is_non_negative
 from .._tensors import resolve_device
-from .._validation import check_choice, check_count
+from .._validation import check_choice, check_count, short
 from ..measurement import KINDS, fits
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
@@ -19,7 +19,7 @@ COHERENCES = "full", "gaussian"
 def check_parameters(estimator):
     """Refuse parameters that are not valid whatever the data."""
     if not isinstance(estimator.centered, bool | np.bool_):
-        raise ValueError(f"centered={estimator.centered!r} is not valid; choose True or False")
+        raise ValueError(f"centered={short(estimator.centered)} is not valid; choose True or False")
     if isinstance(estimator.support, str):
         check_choice("support", estimator.support, SUPPORTS)
     check_choice("start", estimator.start, STARTS)
@@ -28,13 +28,15 @@ def check_parameters(estimator):
     check_count("shrinkwrap_interval", estimator.shrinkwrap_interval)
     poisson = isinstance(estimator.tol, str) and estimator.tol == "poisson"
     if not poisson and not (isinstance(estimator.tol, Real) and 0 <= estimator.tol < math.inf):
-        raise ValueError(f"tol={estimator.tol!r} is not valid; give a Fourier error >= 0 or 'poisson'")
+        raise ValueError(f"tol={short(estimator.tol)} is not valid; give a Fourier error >= 0 or 'poisson'")
     if estimator.threshold is not None and not (isinstance(estimator.threshold, Real) and 0 < estimator.threshold < 1):
-        raise ValueError(f"threshold={estimator.threshold!r} is not valid; give a fraction between 0 and 1, or None")
+        raise ValueError(
+            f"threshold={short(estimator.threshold)} is not valid; give a fraction between 0 and 1, or None"
+        )
     sigma = estimator.shrinkwrap_sigma
     valid = isinstance(sigma, list | tuple) and len(sigma) == 2
     if not valid or not all(isinstance(s, Real) and 0 < s < math.inf for s in sigma):
-        raise ValueError(f"shrinkwrap_sigma={sigma!r} is not valid; give two widths in pixels, (first, last)")
+        raise ValueError(f"shrinkwrap_sigma={short(sigma)} is not valid; give two widths in pixels, (first, last)")
     resolve_device(estimator.device)
 
 
@@ -45,13 +47,14 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
     else:
         shape = object_shape
         shape = (shape,) * len(fourier_shape) if isinstance(shape, Number) else tuple(shape)
-        if of_y is not None and shape != of_y:
-            raise ValueError(f"object_shape={object_shape!r} is not the shape of the objects in y, {of_y}")
     if not fits(shape, fourier_shape):
+        given = shape if object_shape is None else object_shape
         raise ValueError(
-            f"object_shape={shape!r} does not fit magnitudes of shape {fourier_shape}; give one integer per axis, "
+            f"object_shape={short(given)} does not fit magnitudes of shape {fourier_shape}; give one integer per axis, "
             "each at most the magnitudes'"
         )
+    if of_y is not None and shape != of_y:
+        raise ValueError(f"object_shape={short(object_shape)} is not the shape of the objects in y, {of_y}")
     return tuple(int(n) for n in shape)
 
 
@@ -72,8 +75,8 @@ def resolved_kind(constraints, y):
     )
     if not valid:
         raise ValueError(
-            f"constraints={constraints!r} is not valid; choose 'auto', 'non_negative', 'real', 'complex' or a pair "
-            "(lower, upper) of bounds"
+            f"constraints={short(constraints)} is not valid; choose 'auto', 'non_negative', 'real', 'complex' or a "
+            "pair (lower, upper) of bounds"
         )
     return "complex" if of_y == "complex" else "real"
 

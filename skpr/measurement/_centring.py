@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from .._arrays import as_batch
+from .._lazy import LazyBatch
 from .._tensors import along_samples, to_tensor
 from .._validation import warn_user
 from ._transform import mirrored
@@ -98,7 +100,7 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True):
     if sample.numel() < LEAST_PIXELS:
         return
     found = neighbour_correlations(sample, centered)
-    wrong = [axis for axis, value in enumerate(found) if magnitudes.shape[axis + 1] > 2 and value < ANTICORRELATION]
+    wrong = [axis for axis, value in enumerate(found) if sample.shape[axis + 1] > 2 and value < ANTICORRELATION]
     if not wrong:
         return
     place, other = ("in the middle", "at index 0") if centered else ("at index 0", "in the middle")
@@ -108,7 +110,7 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True):
     warn_user(
         f"magnitudes passed to {whom} look as if they had zero frequency {other} along axis "
         f"{', '.join(str(axis + 1) for axis in wrong)}, but {said}: pass "
-        f"{instead}{way}(X, axes={tuple(range(1, magnitudes.ndim))})"
+        f"{instead}{way}(X, axes={tuple(range(1, sample.ndim))})"
     )
 
 
@@ -293,6 +295,8 @@ def are_plainly_magnitudes(batch):
 
 def _looked_at(magnitudes):
     """Some of the patterns, as a tensor."""
+    if not isinstance(magnitudes, np.ndarray | torch.Tensor | LazyBatch):
+        magnitudes = as_batch(magnitudes, name="magnitudes")
     n_patterns = min(MAX_LOOKED_AT, max(MIN_LOOKED_AT, VALUES_LOOKED_AT // math.prod(magnitudes.shape[1:])))
     if len(magnitudes) <= n_patterns and isinstance(magnitudes, np.ndarray | torch.Tensor):
         return to_tensor(magnitudes).detach()

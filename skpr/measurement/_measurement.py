@@ -7,7 +7,7 @@ import torch
 from .._tensors import along_samples
 from ._grid import Grid
 from ._kernel import Coherence
-from ._projections import EXPONENTS, project_amplitude, project_non_negative, project_support, with_magnitudes
+from ._projections import exponents_of, project_amplitude, project_non_negative, project_support, with_magnitudes
 from ._transform import mirrored
 
 KINDS = "non_negative", "real", "complex"
@@ -222,7 +222,7 @@ def _sums(values):
 def _near_one(magnitudes):
     """Magnitudes divided by a power of two, where squares need it, that brings their largest near 1; its exponents."""
     peaks = magnitudes.nan_to_num(0.0).flatten(1).amax(dim=1)
-    exponents = torch.frexp(peaks).exponent.clamp(-EXPONENTS, EXPONENTS)
+    exponents = exponents_of(peaks)
     if bool((exponents.abs() <= HARMLESS).all()):
         return magnitudes, torch.zeros_like(exponents)
     return torch.ldexp(magnitudes, -along_samples(exponents, magnitudes)), exponents

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .._layout import is_nested
-from .._tensors import to_tensor
+from .._tensors import to_tensor, usual_device
 from .._validation import warn_user
 from ._grid import Grid, fits
 from ._transform import to_centred
@@ -21,6 +21,7 @@ UNALIKE = 0.1, 0.995  # correlation of the patterns of different objects, outsid
 LEFT_BY_ROOT = 0.6  # of what the correlation with |F y| lacks to 1, where square roots correlate so much better
 LEAST_CORRELATION = 0.7  # of the roots
 LEAST_COUNT = 100  # the largest whole number of what are counts
+ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
 ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
 
 
@@ -58,7 +59,11 @@ def check_pairing(magnitudes, objects, whom):
     """
     if is_nested(2):  # the estimator around this one has looked
         return
-    patterns = _looked_at_pairs(magnitudes, objects)
+    with usual_device():
+        _check_pairs(_looked_at_pairs(magnitudes, objects), whom)
+
+
+def _check_pairs(patterns, whom):
     if patterns is None:
         return
     found = _correlation(*patterns)
@@ -98,7 +103,11 @@ def check_not_intensities(magnitudes, whom, objects=None):
     """
     if is_nested(2):
         return
-    patterns = None if objects is None else _looked_at_pairs(magnitudes, objects)
+    with usual_device():
+        _check_intensities(magnitudes, whom, None if objects is None else _looked_at_pairs(magnitudes, objects))
+
+
+def _check_intensities(magnitudes, whom, patterns):
     if patterns is not None:
         _warned_of_roots(patterns, _correlation(*patterns), whom)
         return
@@ -141,8 +150,9 @@ def _looked_at_pairs(magnitudes, objects):
 def _largest_count(values):
     """The largest of whole numbers, if it is large enough for counts; else 0."""
     known = values.nan_to_num(0.0)
-    largest = float(known.max())
-    return largest if largest > LEAST_COUNT and bool((known == known.round()).all()) else 0.0
+    largest, smallest = float(known.max()), float(torch.where(known > 0, known, torch.inf).min())
+    are_whole = largest > LEAST_COUNT and smallest < ALWAYS_WHOLE and bool((known == known.round()).all())
+    return largest if are_whole else 0.0
 
 
 def _warned_of_roots(patterns, found, whom):

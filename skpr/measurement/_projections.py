@@ -10,7 +10,7 @@ from .._tensors import along_samples
 from ._containers import takes_arrays
 from ._transform import from_spectrum, to_spectrum
 
-EXPONENTS = 120  # of two: a float32 is scaled by no more, so that the scale itself is one
+EXPONENTS = {torch.float32: 120, torch.float64: 1000}  # of two: scaled by no more, the scale itself is a number
 
 
 @takes_arrays
@@ -43,9 +43,15 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
         unmeasured = magnitudes.isnan()
         magnitudes = magnitudes.nan_to_num(0.0)
     # a power of two loses no digit, and squares of what is left neither overflow nor vanish
-    exponents = torch.frexp(estimate.detach().abs().flatten(1).amax(dim=1)).exponent.clamp(-EXPONENTS, EXPONENTS)
+    exponents = exponents_of(estimate.detach().abs().flatten(1).amax(dim=1))
     unit = along_samples(torch.ldexp(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate)
     return with_magnitudes(estimate / unit, magnitudes / unit, unmeasured) * unit
+
+
+def exponents_of(peaks):
+    """Exponents of powers of two near some numbers, no larger than their inverse can be."""
+    most = EXPONENTS[peaks.dtype]
+    return torch.frexp(peaks).exponent.clamp(-most, most)
 
 
 def with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .._typing import Batch
 
 SSIM_WINDOW = 7  # pixels; scikit-image's default
+HIGHEST_PSNR = 120.0  # dB: an error of a millionth of the range, about the rounding of single precision
 TOO_SMALL = 2.0  # span of the truth in data ranges: more contradicts the range
 TOO_LARGE = 0.02  # less, and both measures say that everything is alike
 
@@ -35,7 +36,7 @@ def orbit_psnr(
     sample_weight: Any = None,
     **symmetries: Any,
 ) -> Any:
-    r"""Peak signal-to-noise ratio after registration, `10 log10(data_range^2 / MSE)` in dB.
+    r"""Peak signal-to-noise ratio after registration, `10 log10(data_range^2 / MSE)` in dB, at most 120.
 
     Parameters
     ----------
@@ -71,8 +72,9 @@ def orbit_psnr(
     weights = check_averaging(multioutput, sample_weight, len(truth))
     _check_span(truth, data_range)
     squares, exponents = scaled_squared_errors(truth, prediction, **symmetries)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # an infinite one would win every search
         values = 20 * np.log10(data_range) - 10 * np.log10(squares) - 20 * np.log10(2) * exponents
+    values = np.minimum(values, HIGHEST_PSNR)
     return averaged(values, multioutput, weights)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from .._arrays import check_batch
 from .._tensors import along_samples, space_axes
-from .._validation import check_choice
+from .._validation import check_choice, short
 
 
 def checked_pair(y_true, y_pred, names=("y_true", "y_pred")):
@@ -43,7 +43,7 @@ def check_averaging(multioutput, sample_weight, n_samples):
         return None
     weights = as_numpy(sample_weight) if isinstance(sample_weight, torch.Tensor) else np.asarray(sample_weight)
     if weights.dtype.kind not in "biuf":
-        raise ValueError(f"sample_weight={sample_weight!r} is not valid; give one number >= 0 per sample")
+        raise ValueError(f"sample_weight={short(sample_weight)} is not valid; give one number >= 0 per sample")
     weights = weights.astype(float)
     if weights.shape != (n_samples,):
         raise ValueError(f"sample_weight has shape {weights.shape}; give one number per sample, shape ({n_samples},)")

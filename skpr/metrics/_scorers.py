@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from .._arrays import sample_shape_of
 from .._lazy import LazyBatch, is_on_disk
-from .._validation import check_boundary, check_choice
+from .._validation import check_boundary, check_choice, short
 from ..measurement import boundary_of
 from ._errors import orbit_mean_squared_error, relative_error
 from ._images import orbit_psnr, orbit_ssim
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .._typing import Batch
 
 SCORED = 4096  # samples from disk that are predicted and scored at once
-HIGHEST_PSNR = 120.0  # dB: an error of a millionth of the range, about the rounding of single precision
 INNER = "best_estimator_", "regressor_", "estimator_"  # fitted estimators inside searches and meta-estimators
 
 
@@ -101,8 +100,8 @@ class OrbitScorer:
 
     Notes
     -----
-    A score is always finite. A perfect prediction has an infinite PSNR; `orbit_psnr` therefore counts as 120 dB at
-    most, an error of a millionth of the data range, and leaves out objects that are zero everywhere, unless all are.
+    A score is always finite. That of `orbit_psnr`, at most 120 dB, leaves out objects that are zero everywhere, unless
+    all are.
     Predictions with NaN or infinity, those of a network that diverged, raise a `ValueError`, and a search ranks such a
     candidate last. Each scorer of a dict predicts by itself.
 
@@ -124,7 +123,9 @@ class OrbitScorer:
         **parameters: Any,
     ) -> None:
         if not callable(metric):
-            raise TypeError(f"metric={metric!r} is not callable; give relative_error or another metric of skpr.metrics")
+            raise TypeError(
+                f"metric={short(metric)} is not callable; give relative_error or another metric of skpr.metrics"
+            )
         if not (isinstance(boundary, str) and boundary == "auto"):
             check_boundary(boundary)
         check_choice("symmetries", symmetries, ("auto", "fourier", "phase"))
@@ -169,7 +170,7 @@ class OrbitScorer:
     def __repr__(self):
         given = {"greater_is_better": True, "boundary": "auto", "symmetries": "auto"}
         own = {name: getattr(self, name) for name, default in given.items() if getattr(self, name) != default}
-        shown = "".join(f", {name}={value!r}" for name, value in {**own, **self.parameters}.items())
+        shown = "".join(f", {name}={short(value)}" for name, value in {**own, **self.parameters}.items())
         return f"OrbitScorer({getattr(self.metric, '__name__', self.metric)}{shown})"
 
     def set_score_request(self, *, sample_weight: Any = True) -> OrbitScorer:
@@ -323,12 +324,12 @@ def _values(metric, estimator, X, y, parameters):
 
 
 def _bounded(values, weights, y):
-    """PSNR that may decide a search: none is infinite, and none is that of an object that is zero everywhere."""
+    """PSNR that may decide a search: none is that of an object that is zero everywhere."""
     lit = np.array([bool(np.any(_as_array(one))) for one in y])
     weights = np.ones(len(values)) if weights is None else weights
     if (weights * lit).any():
         weights = weights * lit
-    return np.minimum(values, HIGHEST_PSNR), weights
+    return values, weights
 
 
 def _as_array(sample):

@@ -14,6 +14,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from .._files import read_sealed, remove_stale, write_sealed
 from .._progress import inside_search, logger
+from .._validation import short
 from ..exceptions import ModelFileError
 from ._generators import generator_states, numpy_state, set_generator_states, set_numpy_state
 from ._identity import NotComparable, fit_identity
@@ -204,7 +205,7 @@ class TrainingCheckpoint(Callback):
         try:
             write_sealed(self.path_, "checkpoint", content.getvalue(), replace=present is not None)
         except FileExistsError:  # since a moment ago
-            raise ValueError(f"checkpoint={self.path_!r} was taken by another training: {_ANOTHER}") from None
+            raise ValueError(f"checkpoint={short(self.path_)} was taken by another training: {_ANOTHER}") from None
         self.signature_ = _signature(self.path_)
         self.claimed_ = self.n_done_ == 0 and present is None
         logger.debug("wrote %s after %d epochs", self.path_, self.n_done_)
@@ -213,19 +214,19 @@ class TrainingCheckpoint(Callback):
 def check_checkpoint_path(path):
     """Refuse what cannot be the name of a file."""
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise TypeError(f"checkpoint={path!r} is not valid; give a path or None")
+        raise TypeError(f"checkpoint={short(path)} is not valid; give a path or None")
     path = os.fspath(path)
     try:
         place = Path(os.path.realpath(path))
         is_folder, is_file, is_there = place.is_dir(), place.is_file(), place.exists()
     except (OSError, ValueError) as error:  # too long, or with a null character
-        raise ValueError(f"checkpoint={path!r} is not the name of a file: {error}") from error
+        raise ValueError(f"checkpoint={short(path)} is not the name of a file: {error}") from error
     if is_folder or not path:
-        raise ValueError(f"checkpoint={path!r} is a folder; give the name of a file in it")
+        raise ValueError(f"checkpoint={short(path)} is a folder; give the name of a file in it")
     if is_there and not is_file:
-        raise ValueError(f"checkpoint={path!r} is no file that can be replaced")
+        raise ValueError(f"checkpoint={short(path)} is no file that can be replaced")
     if not place.parent.is_dir():
-        raise ValueError(f"checkpoint={path!r} is in a folder that does not exist")
+        raise ValueError(f"checkpoint={short(path)} is in a folder that does not exist")
 
 
 def read_checkpoint(path, identity):

@@ -23,11 +23,11 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
         """
         if not anew:
             self.check_unchanged()
-        X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
-        if self.symmetries_ == "fourier":
-            centered = self.centered if anew else self.at_fit("centered")
-            check_centring(X, centered, type(self).__name__)
         with usual_torch(resolve_device(self.device)):
+            X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
+            if self.symmetries_ == "fourier":
+                centered = self.centered if anew else self.at_fit("centered")
+                check_centring(X, centered, type(self).__name__)
             seed = drawn_seed_of_all(self.random_state)
             with kept_generators(), self._running(fit_params, sample_weight=weights):
                 if resumable and anew:

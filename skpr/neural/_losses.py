@@ -22,6 +22,7 @@ class MeanSquaredError(torch.nn.Module):
 
     def forward(self, prediction, target, sample_weight=None):
         """Loss of objects (n_samples, *object_shape), weights (n_samples,)."""
+        _check_pair(self, prediction, target)
         return _averaged(_square(prediction - target), sample_weight)
 
 
@@ -39,6 +40,7 @@ class RelativeSquaredError(torch.nn.Module):
 
     def forward(self, prediction, target, sample_weight=None):
         """Loss of objects (n_samples, *object_shape), weights (n_samples,)."""
+        _check_pair(self, prediction, target)
         scale = unit_scale(target)  # squares of any unit
         squares = _square((prediction - target) * scale).flatten(1).sum(dim=1)
         return _averaged(squares / _norms(target * scale), sample_weight)
@@ -74,6 +76,7 @@ class OrbitLoss(torch.nn.Module):
 
     def forward(self, prediction, target, sample_weight=None):
         """Loss of objects (n_samples, *object_shape), weights (n_samples,)."""
+        _check_pair(self, prediction, target)
         scale = unit_scale(target)
         target, prediction = target * scale, prediction * scale
         # the targets move, not the predictions: the gradient then is that of a plain squared error
@@ -121,6 +124,18 @@ def _averaged(values, sample_weight):
     if sample_weight is None:
         return values.mean()
     return (values.reshape(len(values), -1).mean(dim=1) * sample_weight).mean()
+
+
+def _check_pair(loss, prediction, target):
+    """Refuse what is no pair of batches of tensors: shapes that differ would be broadcast."""
+    if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)):
+        given = " and ".join(type(batch).__name__ for batch in (prediction, target))
+        raise TypeError(f"{type(loss).__name__} compares tensors, but was given {given}; pass torch.as_tensor(...)")
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"{type(loss).__name__} compares batches of one shape, but the prediction has {tuple(prediction.shape)} "
+            f"and the target {tuple(target.shape)}"
+        )
 
 
 def _square(x):

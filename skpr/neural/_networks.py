@@ -14,6 +14,7 @@ from numbers import Integral, Real
 import torch
 from torch import nn
 
+from .._validation import short
 from ..iterative import hybrid_input_output
 from ..measurement import Measurement, mirrored, to_fft_order
 
@@ -189,11 +190,13 @@ class UNet(nn.Module):
         counts = {"n_stages": (n_stages, 0), "width": (width, 1), "n_projections": (n_projections or 0, 0)}
         for name, (value, lowest) in counts.items():
             if not (isinstance(value, Integral) and value >= lowest):
-                raise ValueError(f"module__{name}={value!r} is not valid; give an integer >= {lowest}")
+                raise ValueError(f"module__{name}={short(value)} is not valid; give an integer >= {lowest}")
         if not (isinstance(stage_share, Real) and 0 < stage_share <= 1):
-            raise ValueError(f"module__stage_share={stage_share!r} is not valid; give a number above 0, up to 1")
+            raise ValueError(f"module__stage_share={short(stage_share)} is not valid; give a number above 0, up to 1")
         if not (isinstance(stage_dropout, Real) and 0 <= stage_dropout < 1):
-            raise ValueError(f"module__stage_dropout={stage_dropout!r} is not valid; give a number from 0, below 1")
+            raise ValueError(
+                f"module__stage_dropout={short(stage_dropout)} is not valid; give a number from 0, below 1"
+            )
         self.object_shape = tuple(object_shape)
         if n_projections is None:
             n_projections = 20 if tuple(fourier_shape) != self.object_shape else 0

@@ -6,7 +6,7 @@ import torch
 from skorch import NeuralNetRegressor
 
 from .._tensors import resolve_device
-from .._validation import warn_user
+from .._validation import short, warn_user
 
 
 class SkorchRegressor(NeuralNetRegressor):
@@ -42,7 +42,7 @@ class SkorchRegressor(NeuralNetRegressor):
             return choices[value]
         if not isinstance(value, torch.nn.Module) and (isinstance(value, str) or not callable(value)):
             valid = ", ".join(repr(choice) for choice in choices)
-            raise ValueError(f"{name}={value!r} is not valid; choose {valid} or a torch.nn.Module class")
+            raise ValueError(f"{name}={short(value)} is not valid; choose {valid} or a torch.nn.Module class")
         return value
 
     def _get_param_names(self):

@@ -74,6 +74,10 @@ class BatchSteps(SkorchRegressor):
         device = self.network_device
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, training))
 
+    def uses_bfloat16(self):
+        """Whether the network is trained in bfloat16."""
+        return self._uses_bfloat16(self.network_device, training=True)
+
     def _uses_bfloat16(self, device, training):
         if not self.mixed_precision:
             return False

@@ -108,10 +108,11 @@ class Divergence(Callback):
         if self.told_:
             return
         self.told_ = True
+        kind = "" if training else "validation "
+        way = "mixed_precision=False, as bfloat16 is less exact, or " if net.uses_bfloat16() else ""
         warnings.warn(
-            f"the training diverges: its {'' if training else 'validation '}loss is {loss} in epoch "
-            f"{len(net.history)}, batch {len(batches)}; set a smaller lr than {net.lr:g}, or a smaller "
-            "callbacks__gradient_clipping__gradient_clip_value",
+            f"the training diverges: its {kind}loss is {loss} in epoch {len(net.history)}, batch {len(batches)}; set "
+            f"{way}a smaller lr than {net.lr:g}, or a smaller callbacks__gradient_clipping__gradient_clip_value",
             UserWarning,
             stacklevel=2,
         )

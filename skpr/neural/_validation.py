@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from .._arrays import check_lit, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_non_negative
 from .._tensors import resolve_device
-from .._validation import check_choice, check_count, check_flag, check_number, warn_user
+from .._validation import check_choice, check_count, check_flag, check_number, short, warn_user
 from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
 from ._loading import BatchDataset, unpacked
 from ._losses import CRITERIA, MeanSquaredError
@@ -53,7 +53,7 @@ def check_pairs(net, X, y, *, reset):
     if y is None:
         raise ValueError(f"{type(net).__name__} requires y to be passed, but the target y is None")
     X = check_magnitudes(net, X, reset=reset)
-    y, facts = inspect_batch(y, name="y")
+    y, facts = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != tuple(X.shape[1:]))
     y = y.detach() if isinstance(y, torch.Tensor) else y
     if len(X) != len(y):
         raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
@@ -119,9 +119,9 @@ def check_unit_of_squares(net, facts):
     if not large and not 0 < facts.largest < LEAST_SQUARED:
         return
     message = (
-        f"criterion={net.criterion!r} squares values of y in their own unit, and the largest is {facts.largest:.2g}, "
-        f"too {'large' if large else 'small'} to be trained on; give y in a unit in which it is about 1, or "
-        "criterion='relative'"
+        f"criterion={short(net.criterion)} squares values of y in their own unit, and the largest is "
+        f"{facts.largest:.2g}, too {'large' if large else 'small'} to be trained on; give y in a unit in which it is "
+        "about 1, or criterion='relative'"
     )
     if large:
         raise ValueError(message)
@@ -159,7 +159,7 @@ def check_sample_weight(net, sample_weight, n_samples):
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise ValueError("sample_weight is not valid; give finite weights >= 0, not all of them zero")
     if not (isinstance(net.dataset, type) and issubclass(net.dataset, BatchDataset)):
-        raise ValueError(f"sample_weight cannot be given with dataset={net.dataset!r}; leave dataset as it is")
+        raise ValueError(f"sample_weight cannot be given with dataset={short(net.dataset)}; leave dataset as it is")
     return weights
 
 
@@ -200,7 +200,8 @@ def check_parameters(net):
     for name in ("augmenter", "detector"):
         step = getattr(net, name)
         if step is not None and (isinstance(step, type) or not hasattr(step, "transform")):
-            raise TypeError(f"{name}={step!r} is not a transformer; give an instance of one, or None")
+            raise TypeError(f"{name}={short(step)} is not a transformer; give an instance of one, or None")
+    check_callbacks(net.callbacks)
     check_choice("magnitude_scaling", net.magnitude_scaling, tuple(SCALINGS))
     check_choice("symmetries", net.symmetries, SYMMETRIES)
     for name in ("max_epochs", "n_iter_no_change"):
@@ -209,6 +210,21 @@ def check_parameters(net):
         check_flag(name, getattr(net, name))
     check_number("validation_fraction", net.validation_fraction, 0, 1, closed="neither")
     resolve_device(net.device)
+
+
+def check_callbacks(callbacks):
+    """Refuse what is no list of callbacks, or of names and callbacks."""
+    if callbacks is None or (isinstance(callbacks, str) and callbacks == "disable"):
+        return
+    if not isinstance(callbacks, list | tuple):
+        raise TypeError(f"callbacks={short(callbacks)} is not a list; give [callback, ...] or [(name, callback), ...]")
+    for one in callbacks:
+        callback = one[1] if isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) else one
+        if not hasattr(callback, "on_train_begin"):
+            raise TypeError(
+                f"callbacks holds {short(one)}, which is not a callback; give objects such as "
+                "skorch.callbacks.EpochScoring(...), or pairs (name, callback)"
+            )
 
 
 def check_prediction_parameters(net):

@@ -31,7 +31,7 @@ from scipy.special import bdtrc
 from .._arrays import check_batch
 from .._lazy import LazyBatch, map_batch, some_of
 from .._tensors import along_samples, map_chunks, space_axes, to_tensor
-from .._validation import check_boundary, warn_user
+from .._validation import check_boundary, short, warn_user
 from .core import content_boxes
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def check_background(background):
     valid = isinstance(background, Real) and not isinstance(background, bool | np.bool_)
     if not (valid and 0 <= background < 1 / _CUT):
         raise ValueError(
-            f"background={background!r} is not valid; give 'auto' or a fraction of the maximum from 0 to below "
+            f"background={short(background)} is not valid; give 'auto' or a fraction of the maximum from 0 to below "
             f"{1 / _CUT:g} (four times as much is cut)"
         )
 

@@ -405,8 +405,8 @@ def test_the_first_start_does_not_depend_on_how_many_follow(crystals):
         ({"start": "typo"}, "start='typo' is not valid"),
         ({"tol": "Poisson"}, "tol='Poisson' is not valid"),
         ({"n_starts": 0}, "n_starts=0 is not valid; give an integer >= 1"),
-        ({"constraints": "complex"}, "constraints='complex' are read by fit.*call fit again"),
-        ({"object_shape": 8}, "object_shape=8 and .*call fit again"),
+        ({"constraints": "complex"}, "constraints='complex' was set after fit, which saw 'auto' .*call fit again"),
+        ({"object_shape": 8}, "object_shape=8 was set after fit, .*call fit again"),
     ],
 )
 def test_parameters_set_after_fit_are_checked(crystals, later, message):

@@ -168,11 +168,21 @@ DIVERGES = {"optimizer": torch.optim.SGD, "optimizer__weight_decay": 0, "lr": 1e
 
 def test_a_training_that_diverges_says_so_and_ends():
     net = PhaseRetrievalRegressor(**SMALL | DIVERGES)
-    with pytest.warns(UserWarning, match=r"diverges: its loss is .* set a smaller lr than 1e\+30, or a smaller .*clip"):
+    with pytest.warns(UserWarning, match=r"diverges: its loss is .* a smaller lr than 1e\+30, or a smaller .*clip"):
         net.fit(X, X[:, :4])
     assert len(net.history) < 9
     with pytest.raises(ValueError, match="predicts NaN or infinity for 40 of 40 samples: its training has diverged"):
         net.predict(X)
+
+
+def test_a_training_that_diverges_in_bfloat16_names_the_way_out(monkeypatch):
+    monkeypatch.setattr(PhaseRetrievalRegressor, "_uses_bfloat16", lambda net, device, training: net.mixed_precision)
+    for mixed_precision, message in (
+        (True, "set mixed_precision=False, .* or a smaller lr"),
+        (False, "set a smaller lr"),
+    ):
+        with pytest.warns(UserWarning, match=message):
+            PhaseRetrievalRegressor(**SMALL | DIVERGES, mixed_precision=mixed_precision).fit(X, X[:, :4])
 
 
 def test_a_training_that_diverges_in_its_last_step_does_not_predict():

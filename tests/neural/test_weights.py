@@ -26,7 +26,7 @@ def pairs():
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 def test_a_new_network_predicts_what_the_saved_one_did(module, dtype, tmp_path):
     objects = random_objects((8, 7), dtype, n_samples=24)
-    magnitudes = BeamStop(3).fit_transform(FourierMagnitude(centered=False).fit_transform(objects))
+    magnitudes = BeamStop(3, centered=False).fit_transform(FourierMagnitude(centered=False).fit_transform(objects))
     parameters = SMALL | {"magnitude_scaling": "log", "centered": False, "symmetries": "phase"}
     net = PhaseRetrievalRegressor(module, **parameters).fit(magnitudes, objects)
     net.save_params(f_params=tmp_path / "weights.pt", f_optimizer=tmp_path / "optimizer.pt")
