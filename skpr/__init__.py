@@ -31,4 +31,6 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-settle(*(f"skpr.{name}" for name in ("canonicalization", "composition", "detector", "iterative", "neural")))
+settle(
+    *(f"skpr.{name}" for name in ("augmentation", "canonicalization", "composition", "detector", "iterative", "neural"))
+)

@@ -18,10 +18,10 @@ CLOSED = "both", "left", "right", "neither"
 
 
 def short(value):
-    """Text for a value in a message: `repr`, but for arrays, whose values nobody wants to read."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and tuple(value.shape):
-        return f"<{type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}>"
+    """Text for a value in a message: `repr`, but for long arrays, whose values nobody wants to read."""
     text = " ".join(repr(value).split())
+    if len(text) > LONGEST and hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"<{type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}>"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn import get_config
-from sklearn.base import MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -293,8 +293,10 @@ def checked_pair(X, y, whom, regressor):
     if not isinstance(magnitudes, LazyBatch):
         facts = inspect_batch(magnitudes, ensure_all_finite="allow-nan", warn=False)[1]
         check_lit("X", magnitudes, facts)
-        if is_direct(regressor) and get_tags(regressor).input_tags.positive_only:
-            check_non_negative(facts, type(regressor).__name__)
+        *_, innermost = parts_of(regressor)
+        takes_magnitudes = isinstance(innermost, BaseEstimator) and get_tags(innermost).input_tags.positive_only
+        if takes_magnitudes and is_direct(regressor):
+            check_non_negative(facts, type(innermost).__name__)
     check_not_swapped(magnitudes, y)
     return features, y.detach() if isinstance(y, torch.Tensor) else y, magnitudes
 

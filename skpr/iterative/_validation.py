@@ -48,7 +48,7 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
         shape = object_shape
         shape = (shape,) * len(fourier_shape) if isinstance(shape, Number) else tuple(shape)
     if not fits(shape, fourier_shape):
-        given = shape if object_shape is None else object_shape
+        given = object_shape if isinstance(object_shape, np.ndarray) else shape
         raise ValueError(
             f"object_shape={short(given)} does not fit magnitudes of shape {fourier_shape}; give one integer per axis, "
             "each at most the magnitudes'"

@@ -103,7 +103,8 @@ class OrbitScorer:
     A score is always finite. That of `orbit_psnr`, at most 120 dB, leaves out objects that are zero everywhere, unless
     all are.
     Predictions with NaN or infinity, those of a network that diverged, raise a `ValueError`, and a search ranks such a
-    candidate last. Each scorer of a dict predicts by itself.
+    candidate last. Each scorer of a dict predicts by itself. Scikit-learn's own scorers, such as "r2", know nothing of
+    the symmetries, and refuse images ("Found array with dim 3").
 
     Examples
     --------

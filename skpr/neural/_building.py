@@ -64,7 +64,7 @@ class NetworkBuilder(SkorchRegressor):
     def at_fit(self, name):
         """Value of a parameter when the network was built.
 
-        One that was set later is for the next `fit`.
+        One that was set later is refused, or is for the next `fit`.
         """
         return vars(self).get(f"{name}_", getattr(self, name))
 

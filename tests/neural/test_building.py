@@ -66,10 +66,14 @@ def test_optimizers_that_know_no_weight_decay_go_without_its_default(pairs):
         PhaseRetrievalRegressor(flat(), optimizer=torch.optim.LBFGS, optimizer__weight_decay=0.1, **SMALL).fit(*pairs)
 
 
-def test_parameters_set_after_fit_are_for_the_next_one(pairs, tmp_path):
+def test_parameters_set_after_fit_ask_for_a_new_one(pairs):
     net = PhaseRetrievalRegressor(module__hidden_width=8, tuning_steps=2, **SMALL).fit(*pairs)
     expected = net.predict(pairs[0])
     net.set_params(centered=False, magnitude_scaling="log", symmetries="phase")
+    for call in (lambda: net.predict(pairs[0]), lambda: net.partial_fit(*pairs)):
+        with pytest.raises(ValueError, match="centered=False was set after fit, which saw True"):
+            call()
+    net.set_params(centered=True, magnitude_scaling="sqrt")
     np.testing.assert_array_equal(net.predict(pairs[0]), expected)
     np.testing.assert_array_equal(net.partial_fit(*pairs).module_.scaling, "sqrt")
     assert (net.centered_, net.magnitude_scaling_, net.symmetries_) == (True, "sqrt", "fourier")

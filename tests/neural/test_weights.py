@@ -89,6 +89,7 @@ def test_weights_of_another_network_are_refused(parameters, message, fitted, pai
         other.load_params(f_params=tmp_path / "weights.pt")
 
 
+@pytest.mark.filterwarnings("ignore:X and y passed to")
 def test_weights_of_other_shapes_are_refused(pairs, tmp_path):
     PhaseRetrievalRegressor(**SMALL).fit(*pairs).save_params(f_params=tmp_path / "weights.pt")
     other = PhaseRetrievalRegressor(**SMALL).fit(pairs[0], np.ascontiguousarray(pairs[1].transpose(0, 2, 1))[:, :, :7])
