@@ -4,9 +4,8 @@ import math
 from numbers import Number, Real
 
 import numpy as np
-import torch
 
-from .._arrays import is_non_negative
+from .._arrays import is_complex, is_non_negative
 from .._tensors import resolve_device
 from .._validation import check_choice, check_count, short
 from ..measurement import KINDS, fits
@@ -62,8 +61,7 @@ def resolved_kind(constraints, y):
     """The kind of object: as given, or that of the objects `y`."""
     of_y = "non_negative"
     if y is not None:
-        complex_y = y.is_complex() if isinstance(y, torch.Tensor) else np.iscomplexobj(y)
-        of_y = "complex" if complex_y else "non_negative" if is_non_negative(y) else "real"
+        of_y = "complex" if is_complex(y) else "non_negative" if is_non_negative(y) else "real"
     if isinstance(constraints, str):
         check_choice("constraints", constraints, ("auto", *KINDS))
         return of_y if constraints == "auto" else constraints

@@ -6,7 +6,14 @@ import numpy as np
 import torch
 from sklearn.exceptions import NotFittedError
 
-from .._arrays import check_lit, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_non_negative
+from .._arrays import (
+    check_lit,
+    check_some_measured,
+    inspect_batch,
+    inspect_fitted_magnitudes,
+    is_complex,
+    is_non_negative,
+)
 from .._tensors import resolve_device
 from .._validation import check_choice, check_count, check_flag, check_number, short, warn_user
 from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
@@ -60,20 +67,20 @@ def check_pairs(net, X, y, *, reset):
     check_range("y", facts)
     check_unit_of_squares(net, facts)
     check_objects_fit(X.shape[1:], y.shape[1:])
-    shape, is_complex = tuple(y.shape[1:]), _is_complex(y)
+    shape, complex_y = tuple(y.shape[1:]), is_complex(y)
     if reset:
         check_lit("y", y, facts)
-        net.object_shape_, net.is_complex_ = shape, is_complex
-        net.is_non_negative_ = not is_complex and is_non_negative(facts)
+        net.object_shape_, net.is_complex_ = shape, complex_y
+        net.is_non_negative_ = not complex_y and is_non_negative(facts)
         net.boundary_ = boundary_of(shape, net.fourier_shape_)
         net.symmetries_ = symmetries_of(X, y) if net.symmetries == "auto" else net.symmetries
         check_not_swapped(X, y)
         if net.symmetries_ == "fourier":
             check_pairing(X, y, type(net).__name__)
         return X, y
-    if (shape, is_complex) != (net.object_shape_, net.is_complex_):
+    if (shape, complex_y) != (net.object_shape_, net.is_complex_):
         raise ValueError(
-            f"y has {'complex' if is_complex else 'real'} objects of shape {shape}, but the network was built for "
+            f"y has {'complex' if complex_y else 'real'} objects of shape {shape}, but the network was built for "
             f"{'complex' if net.is_complex_ else 'real'} ones of shape {net.object_shape_}"
         )
     if net.is_non_negative_ and not is_non_negative(facts):
@@ -237,7 +244,3 @@ def check_prediction_parameters(net):
 
 def _short(value):
     return repr(value) if isinstance(value, str | None | Number) else f"an instance of {type(value).__name__}"
-
-
-def _is_complex(batch):
-    return batch.is_complex() if isinstance(batch, torch.Tensor) else batch.dtype.kind == "c"
