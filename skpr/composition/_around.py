@@ -209,15 +209,19 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return process_routing(self, method, **fit_params).regressor[method]
 
     def _plain_parameters(self):
-        """Parameters of the parts that are numbers, text or None."""
+        """Parameters, those of the parts included: numbers, text and None, and the types of all others."""
         parameters = self.get_params().items()
-        return {name: value for name, value in parameters if "__" in name and isinstance(value, PLAIN)}
+        return {name: value if isinstance(value, PLAIN) else type(value).__name__ for name, value in parameters}
 
     def _warn_of_changes(self):
-        """Warn of parameters of the parts that were set after `fit`, whose clones do not have them."""
+        """Warn of parameters that were set after `fit`, and that the fitted clones of the parts do not have."""
         before = vars(self).get("_at_fit", {})
         now = self._plain_parameters() if before else {}
-        changed = [f"{name}={now[name]!r}" for name in now if name in before and now[name] != before[name]]
+        changed = [
+            f"{name}={short(getattr(self, name, now[name]))}"
+            for name in now
+            if now[name] != before.get(name, now[name])
+        ]
         if changed:
             warn_user(
                 f"{', '.join(changed[:3])} {'was' if len(changed) == 1 else 'were'} set after fit, and "
