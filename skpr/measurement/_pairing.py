@@ -14,6 +14,7 @@ from ._transform import to_centred
 N_LOOKED_AT, LEAST_PAIRS = 16, 6  # pairs, at even distances; fewer prove nothing
 LEAST_PIXELS = 32  # of a pattern
 LARGEST = 1 << 22  # Fourier pixels that a check may cost
+TRANSFORMED = 1 << 15  # of them, or one pattern, that are transformed back
 LEAST_GAIN = 0.25  # of pairs over non-pairs, relative to what the objects' own likeness promises
 LEAST_POWER = 0.15  # standard deviation of that gain among random pairings: with more, nothing can be said
 SAME_FAMILY = 0.96  # correlation of the mean patterns: less, and X is no magnitude on this grid (cropped, standardised)
@@ -67,6 +68,8 @@ def _check_pairs(patterns, whom):
     if patterns is None:
         return
     found = _correlation(*patterns)
+    if float(found.diagonal().mean()) > UNALIKE[1]:  # nothing is nearer
+        return
     if not _warned_of_roots(patterns, found, whom) and _are_mispaired(found, *patterns):
         warn_user(
             f"X and y passed to {whom} are plainly no pairs: the patterns in X are not the magnitudes of the objects in"
@@ -115,7 +118,7 @@ def _check_intensities(magnitudes, whom, patterns):
     largest = _largest_count(values)
     if largest:
         _warn_of_intensities(whom, f"they are whole numbers up to {largest:.0f}, as photon counts are")
-    elif not values.isnan().any() and _transform_autocorrelations(values):
+    elif not values.isnan().any() and _transform_autocorrelations(values[: max(1, TRANSFORMED // values[0].numel())]):
         _warn_of_intensities(whom, "their inverse transform ends within the grid, as an autocorrelation does")
 
 
@@ -200,18 +203,18 @@ def _transform_autocorrelations(intensities):
     sizes = intensities.shape[1:]
     if min(sizes) < 8 or any(m % 2 for m in sizes):
         return False
-    peaks = _peaks(intensities)
-    axes = tuple(range(1, intensities.ndim))
-    once, twice = (torch.fft.ifftn((intensities / peaks) ** n, dim=axes).abs().square() for n in (1, 2))
-    lags = torch.meshgrid(*[torch.fft.fftfreq(m).abs() for m in sizes], indexing="ij")
-    farthest = torch.stack(lags).amax(dim=0).to(once.device)
-    ends, beyond = (farthest == 0.5).to(once), ((farthest > 0.25) & (farthest < 0.5)).to(once)
+    relative = intensities / _peaks(intensities)
+    lags = [torch.fft.fftfreq(m).abs() for m in sizes[:-1]] + [torch.fft.rfftfreq(sizes[-1])]
+    farthest = torch.stack(torch.meshgrid(*lags, indexing="ij")).amax(dim=0).to(intensities.device)
+    end, beyond = _shares(relative, farthest == 0.5, (farthest > 0.25) & (farthest < 0.5))
+    return end < ENDED * beyond and end < ENDED * _shares(relative.square(), farthest == 0.5)[0]
 
-    def share(values, where):
-        return float((values * where).sum() / values.sum().clamp_min(1e-300) / where.sum())
 
-    end = share(once, ends)
-    return end < ENDED * min(share(once, beyond), share(twice, ends))
+def _shares(patterns, *places):
+    """Mean square of the transforms of patterns at some places each, relative to all."""
+    powers = torch.fft.rfftn(patterns, dim=tuple(range(1, patterns.ndim))).abs().square().sum(dim=0)
+    total = powers.sum().clamp_min(1e-300)
+    return [float(powers[where].mean() / total) for where in places]
 
 
 def _rows(n_samples, n_pixels):
