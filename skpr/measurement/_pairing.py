@@ -16,6 +16,7 @@ LEAST_PIXELS = 32  # of a pattern
 LARGEST = 1 << 22  # Fourier pixels that a check may cost
 TRANSFORMED = 1 << 15  # of them, or one pattern, that are transformed back
 LEAST_GAIN = 0.25  # of pairs over non-pairs, relative to what the objects' own likeness promises
+CHANCE = 3.0  # standard deviations of it that chance explains
 LEAST_POWER = 0.15  # standard deviation of that gain among random pairings: with more, nothing can be said
 SAME_FAMILY = 0.96  # correlation of the mean patterns: less, and X is no magnitude on this grid (cropped, standardised)
 UNALIKE = 0.1, 0.995  # correlation of the patterns of different objects, outside of which nothing can be said
@@ -182,7 +183,7 @@ def _are_mispaired(found, measured, computed, known, is_count):
     apart = found - found.mean(dim=0) - found.mean(dim=1, keepdim=True) + found.mean()
     deviation = float(apart.std()) / math.sqrt(len(own))  # of the mean of a random pairing
     gain = float(own.mean()) - by_chance
-    return deviation < LEAST_POWER * promised and gain < LEAST_GAIN * promised
+    return deviation < LEAST_POWER * promised and gain < min(LEAST_GAIN * promised, CHANCE * deviation)
 
 
 def _correlation(first, second, known, *_):

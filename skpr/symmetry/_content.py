@@ -240,7 +240,8 @@ def content_of(x, level, boundary):
     modulus = x.detach().abs()
     bright, peak = _brightness(modulus, boundary)
     kept = bright > along_samples(_CUT * level * peak, x)
-    weights = torch.where(kept, modulus / along_samples(_over(peak), x), 0.0).square()
+    # a hot pixel weighs no more than what is beside it
+    weights = torch.where(kept, bright / along_samples(_over(peak), x), 0.0).square()
     left_out = min(max(level / 2, _LEAST_LEFT_OUT), _MOST_LEFT_OUT)
     for axis, wraps in zip(space_axes(x), boundary, strict=True):
         if wraps == "zero":
