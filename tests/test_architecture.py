@@ -19,7 +19,7 @@ FLOORS = [
     "augmentation canonicalization coherence detector fourier gaussian metrics",
     "iterative",
     "neural",
-    "composition datasets display persistence",
+    "composition datasets display files persistence",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 MODULES = [path.relative_to(ROOT.parent) for path in sorted(ROOT.rglob("*.py"))]

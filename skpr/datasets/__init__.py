@@ -1,9 +1,8 @@
 """Objects to train and test on: bundled, fetched and simulated; measured patterns read, reconstructions written."""
 
+from ..files import read_diffraction, read_reconstruction, write_reconstruction
 from ._base import data_folder
 from ._cells import load_cells
-from ._cxi import read_reconstruction, write_reconstruction
-from ._diffraction import read_diffraction
 from ._digits import load_digit_objects
 from ._fashion_mnist import fetch_fashion_mnist, read_idx_images
 from ._simulated import make_cells, make_crystals

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Real
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,17 @@ from sklearn.utils import Bunch
 
 from .._arrays import check_batch
 from .._files import written_whole
-from ._hdf5 import CXI_DETECTOR, LIGHT, PLANCK, import_h5py, opened_hdf5
+from ._geometry import Geometry, check_geometry
+from ._hdf5 import import_h5py, opened_hdf5
+from ._instrument import read_geometry
 
 if TYPE_CHECKING:
     from .._typing import Batch, FilePath
 
 CXI_VERSION = 150
+INSTRUMENT = "entry_1/instrument_1"
+DETECTOR = f"{INSTRUMENT}/detector_1"
+MEASURED = "diffraction", "reciprocal"  # spaces of patterns
 
 
 def write_reconstruction(
@@ -28,6 +34,7 @@ def write_reconstruction(
     wavelength: float | None = None,
     distance: float | None = None,
     pixel_size: tuple[float, float] | None = None,
+    geometry: Geometry | None = None,
 ) -> None:
     r"""Write reconstructions as CXI, one `image_i` each (Maia, 2012).
 
@@ -47,9 +54,14 @@ def write_reconstruction(
         In metres.
     pixel_size : (float, float), optional
         Size of a detector pixel along height and width, in metres.
+    geometry : Geometry, optional
+        Wavelength, distance, pixel size and angles together, as :func:`read_diffraction` returns them. Those that are
+        given one by one come first.
 
     Raises
     ------
+    TypeError
+        For a path that is none.
     ValueError
         For an ending other than .cxi, objects that are no batch or hold NaN, or shapes that do not fit.
     OSError
@@ -66,7 +78,7 @@ def write_reconstruction(
     array([[1.+0.j, 0.+2.j]])
     """
     h5py = import_h5py()
-    path = Path(path)
+    path = _checked_path(path, objects)
     if path.suffix.lower() != ".cxi":
         raise ValueError(f"path={str(path)!r} does not end in .cxi")
     check_batch(objects, name="objects")
@@ -80,7 +92,7 @@ def write_reconstruction(
         magnitudes = _as_numpy(magnitudes)
         if len(magnitudes) != len(objects):
             raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
-    geometry = _checked_geometry(wavelength, distance, pixel_size)
+    geometry = check_geometry(wavelength, distance, pixel_size, geometry)
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         _write(file, objects, supports, magnitudes, geometry)
         file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/image_1/data")
@@ -97,14 +109,14 @@ def read_reconstruction(path: FilePath) -> Bunch:
     -------
     Bunch
         `data`: objects, of shape (n_samples, \*object_shape). `supports`, `magnitudes`, `wavelength`, `distance`,
-        `pixel_size`: None where not written.
+        `pixel_size`: None where not written. `geometry`: the last three and the angles, with their sources.
 
     Raises
     ------
     OSError
         If the file is missing or damaged.
     ValueError
-        If it holds no reconstructions.
+        If it holds no reconstructions, or those of different shapes.
 
     Examples
     --------
@@ -119,21 +131,55 @@ def read_reconstruction(path: FilePath) -> Bunch:
     if not path.is_file():
         raise OSError(f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a file")
     with opened_hdf5(path) as file:
-        n_images = 0
-        while f"entry_1/image_{n_images + 1}/data" in file:
-            n_images += 1
-        if n_images == 0:
-            raise ValueError(f"{path} holds no reconstructions: there is no entry_1/image_1/data")
-        images = [file[f"entry_1/image_{number}"] for number in range(1, n_images + 1)]
-        sizes = [file[name][()] if name in file else None for name in _geometry_names()]
+        images = _images(file, path)
+        geometry = _with_origins(file, read_geometry(file, "entry_1/image_1/data"))
         return Bunch(
             data=np.stack([image["data"][()] for image in images]),
             supports=_stacked(images, "support", bool),
             magnitudes=_stacked(images, "magnitudes", None),
-            wavelength=sizes[0],
-            distance=sizes[1],
-            pixel_size=None if sizes[2] is None else (sizes[2], sizes[3]),
+            wavelength=geometry.wavelength,
+            distance=geometry.distance,
+            pixel_size=geometry.pixel_size,
+            geometry=geometry,
         )
+
+
+def _checked_path(path, objects):
+    if not isinstance(path, str | os.PathLike):
+        way = ", in this order: the two are swapped" if isinstance(objects, str | os.PathLike) else ""
+        raise TypeError(
+            f"path={type(path).__name__} is no name of a file; give write_reconstruction(path, objects){way}"
+        )
+    return Path(path)
+
+
+def _images(file, path):
+    """Groups of the reconstructions in a file."""
+    images = []
+    while f"entry_1/image_{len(images) + 1}/data" in file:
+        images.append(file[f"entry_1/image_{len(images) + 1}"])
+    if not images:
+        raise ValueError(f"{path} holds no reconstructions: there is no entry_1/image_1/data")
+    for image in images:
+        space = image["data_space"].asstr()[()] if "data_space" in image else "real"
+        if space in MEASURED:
+            raise ValueError(
+                f"{path} holds no reconstructions: {image.name.strip('/')} is a pattern in {space} space; "
+                "read_diffraction reads it"
+            )
+    shapes = {image["data"].shape for image in images}
+    if len(shapes) > 1:
+        raise ValueError(f"{path} holds reconstructions of different shapes: {', '.join(map(str, sorted(shapes)))}")
+    return images
+
+
+def _with_origins(file, geometry):
+    """Geometry with the sources that were written beside its values."""
+    origins = {}
+    for name, source in geometry.sources.items():
+        item = file.get(source)
+        origins[name] = str(item.attrs["source"]) if item is not None and "source" in item.attrs else source
+    return replace(geometry, sources=origins)
 
 
 def _write(file, objects, supports, magnitudes, geometry):
@@ -152,31 +198,29 @@ def _write(file, objects, supports, magnitudes, geometry):
             image["support"] = supports[number - 1].astype(np.uint8)
         if magnitudes is not None:
             image["magnitudes"] = magnitudes[number - 1]
-    for name, value in zip(_geometry_names(), geometry, strict=True):
+    _write_geometry(file, geometry)
+
+
+def _write_geometry(file, geometry):
+    """Lengths where CXI has them, in metres; angles as rotations, which NeXus has and CXI does not."""
+    rows, columns = geometry.pixel_size or (None, None)
+    values = {
+        f"{INSTRUMENT}/source_1/energy": (geometry.energy, "J", "wavelength"),
+        f"{INSTRUMENT}/source_1/wavelength": (geometry.wavelength, "m", "wavelength"),
+        f"{DETECTOR}/distance": (geometry.distance, "m", "distance"),
+        f"{DETECTOR}/y_pixel_size": (rows, "m", "pixel_size"),
+        f"{DETECTOR}/x_pixel_size": (columns, "m", "pixel_size"),
+    }
+    for name, angle in geometry.angles.items():
+        values[f"{INSTRUMENT}/diffractometer_1/{name}"] = angle, "rad", name
+    for path, (value, unit, quantity) in values.items():
         if value is not None:
-            file[name] = value
-    if geometry[0] is not None:
-        file["entry_1/instrument_1/source_1/energy"] = PLANCK * LIGHT / geometry[0]
-
-
-def _geometry_names():
-    return (
-        "entry_1/instrument_1/source_1/wavelength",
-        f"{CXI_DETECTOR}/distance",
-        f"{CXI_DETECTOR}/y_pixel_size",
-        f"{CXI_DETECTOR}/x_pixel_size",
-    )
-
-
-def _checked_geometry(wavelength, distance, pixel_size):
-    sizes = (None, None) if pixel_size is None else tuple(pixel_size) if np.ndim(pixel_size) == 1 else ()
-    if len(sizes) != 2:
-        raise ValueError(f"pixel_size={pixel_size!r} is not valid; give a pair in metres")
-    geometry = (wavelength, distance, *sizes)
-    for name, value in zip(("wavelength", "distance", "pixel_size", "pixel_size"), geometry, strict=True):
-        if value is not None and not (isinstance(value, Real) and value > 0):
-            raise ValueError(f"{name}={value!r} is not valid; give metres > 0")
-    return tuple(None if value is None else float(value) for value in geometry)
+            file[path] = value
+            file[path].attrs["units"] = unit
+            if unit == "rad":
+                file[path].attrs["transformation_type"] = "rotation"
+            if quantity in geometry.sources:
+                file[path].attrs["source"] = geometry.sources[quantity]
 
 
 def _stacked(images, name, dtype):

@@ -4,12 +4,12 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 import tifffile
 
-from skpr.datasets import read_diffraction
-from skpr.datasets._corrections import beam_center, corrected, cut_around, summed, window_shape
+from skpr.files import read_diffraction
 
 CXI_DETECTOR = "entry_1/instrument_1/detector_1"
 
@@ -92,46 +92,7 @@ def test_a_name_in_a_file_of_one_array_is_refused(tmp_path, counts):
         read_diffraction(saved(tmp_path, "a.npy", counts), "frames")
 
 
-def test_corrections_come_in_order(counts):
-    dark, flat, mask = np.full((20, 24), 2.0), np.ones((20, 24)), np.zeros((20, 24), dtype=bool)
-    flat[8, 13], flat[0, 0], mask[5, 5] = 2.0, 0.0, True
-    frames = counts.astype(float)
-    frames[0, 1, 1], frames[1, 2, 2], frames[2, 3, 3] = -1, np.inf, 1e5
-    intensities = corrected(frames, dark=dark, flat=flat, mask=mask, saturation=9e4, threshold=3)
-    for index in ((0, 1, 1), (1, 2, 2), (2, 3, 3), (0, 0, 0), (1, 5, 5)):
-        assert np.isnan(intensities[index])
-    np.testing.assert_allclose(intensities[:, 8, 13], (counts[:, 8, 13] - 2) / 2)
-    expected = counts[0, 10:] - 2.0
-    np.testing.assert_allclose(intensities[0, 10:], np.where(expected >= 3, expected, 0))
-
-
-def test_exposures_with_gaps_add_up_as_if_without():
-    frames = np.stack([np.full((4, 4), 10.0), np.full((4, 4), 30.0)])
-    frames[0, 0, 0] = frames[:, 1, 1] = np.nan
-    total = summed(frames)[0]
-    assert total[0, 0] == pytest.approx(40, rel=0.01)
-    assert total[2, 2] == 40
-    assert np.isnan(total[1, 1])
-
-
-def test_a_hot_pixel_is_no_beam(counts):
-    frames = counts.astype(float)
-    frames[0, 18, 2] = 1e6
-    assert beam_center(frames, "max") == pytest.approx((8, 13), abs=1)
-    assert beam_center(counts.astype(float), "mass") == (8, 13)
-
-
-@pytest.mark.parametrize("sizes", [(9, 10), (20, 24), (31, 30)])
-def test_the_centre_goes_to_the_middle_and_nothing_wraps_around(counts, sizes):
-    window = cut_around(counts.astype(float), (8, 13), sizes)
-    np.testing.assert_array_equal(window[:, sizes[0] // 2, sizes[1] // 2], counts[:, 8, 13])
-    assert np.nansum(window) <= counts.sum()
-    inside = [min(8, n // 2) + min(20 - 8, n - n // 2) for n in sizes[:1]]
-    assert (~np.isnan(window[0])).any(axis=1).sum() == inside[0]
-
-
 def test_a_quick_window_is_on_the_detector(tmp_path, counts):
-    assert window_shape((20, 24), (8, 13), "fast") == (16, 20)
     assert not np.isnan(read_diffraction(saved(tmp_path, "a.npy", counts), center=(8, 13), crop="fast").data).any()
 
 
@@ -139,8 +100,11 @@ def test_a_quick_window_is_on_the_detector(tmp_path, counts):
     ("options", "message"),
     [
         ({"frames": "stack"}, "frames='stack' is not valid; choose 'patterns', 'volume' or 'sum'"),
-        ({"center": "middle"}, "center='middle' is not valid; choose 'max', 'mass' or None"),
-        ({"center": (3, 99)}, r"center=\(3, 99\) is not valid; choose 'max', 'mass', None or one index inside"),
+        ({"center": "middle"}, "center='middle' is not valid; choose 'friedel', 'max', 'mass' or None"),
+        (
+            {"center": (3, 99)},
+            r"center=\(3, 99\) is not valid; choose 'friedel', 'max', 'mass', None or one index",
+        ),
         ({"crop": 0}, "crop=0 is not valid"),
         ({"crop": "quick"}, "crop='quick' is not valid"),
         ({"binning": 0}, "factor=0 is not valid"),
@@ -177,7 +141,7 @@ def damaged(counts, folder):
         "line.npy": counts[0, 0],
         "complex.npy": counts * 1j,
         "nothing.npy": counts[:0],
-        "five_axes.npy": counts[None, None],
+        "five_axes.npy": np.ones((2, 2, 3, 20, 24)),
         "unmeasured.npy": np.full((4, 4), np.nan),
         "negative.npy": -counts - 1,
         "words.npy": np.array([["a", "b"]]),
@@ -223,28 +187,34 @@ def test_missing_files_and_folders_are_named(tmp_path):
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal")
-def test_the_measured_rocking_curve_becomes_the_prepared_volume():
+def test_the_measured_rocking_curve_becomes_the_prepared_volume_from_files_of_every_kind(tmp_path):
     folder = Path(os.environ["SKPR_DATA"]) / "bragg-cdi"
-    flat = tifffile.imread(folder / "whitefield.tif")[:256, :256]
-    found = read_diffraction(
-        folder / "S0054_rocking.npz", frames="volume", flat=flat, threshold=2, center=(99, 126, 127), crop=128
-    )
+    frames = np.load(folder / "S0054_rocking.npz")["frames"]
+    for number, frame in enumerate(frames):
+        tifffile.imwrite(tmp_path / f"S0054_{number}.tif", frame)
+    with h5py.File(tmp_path / "S0054.nxs", "w") as file:
+        file.attrs["default"] = "entry"
+        file.create_group("entry").attrs.update(NX_class="NXentry", default="plot")
+        file.create_group("entry/plot").attrs.update(NX_class="NXdata", signal="counts")
+        file["entry/plot/counts"] = frames
+    with h5py.File(tmp_path / "S0054_master.h5", "w") as file:
+        for number, part in enumerate(np.array_split(frames.astype("u4"), 3), start=1):
+            with h5py.File(tmp_path / f"S0054_data_{number:06d}.h5", "w") as linked:
+                filters = hdf5plugin.Bitshuffle(cname="lz4")
+                linked.create_dataset("entry/data/data", data=part, chunks=(1, 256, 256), **filters)
+            link = h5py.ExternalLink(f"S0054_data_{number:06d}.h5", "/entry/data/data")
+            file[f"entry/data/data_{number:06d}"] = link
+        file["entry/instrument/detector/detectorSpecific/pixel_mask"] = np.zeros((256, 256), "u4")
+    options = {"frames": "volume", "flat": folder / "whitefield.tif", "roi": (0, 0), "threshold": 2}
+    options |= {"center": (99, 126, 127), "crop": 128}
+    found = read_diffraction(folder / "S0054_rocking.npz", **options).data[0]
+    for name in ("S0054_*.tif", "S0054.nxs", "S0054_master.h5"):
+        np.testing.assert_array_equal(read_diffraction(str(tmp_path / name), **options).data[0], found)
     prepared = np.load(folder / "bcdi_S0054_128.npz")["volume"]
-    measured = ~np.isnan(found.data[0])
-    same = np.isclose((found.data[0] ** 2)[measured], prepared[measured], rtol=1e-4)
+    measured = ~np.isnan(found)
+    same = np.isclose((found**2)[measured], prepared[measured], rtol=1e-4)
     assert (~same).sum() < 30  # a pixel or two that the prepared volume takes for dead
     assert measured.mean() > 0.999
-
-
-@pytest.mark.parametrize("size", [7, 8, 9, 64, 100])
-def test_the_fast_window_is_the_largest_on_the_detector(size):
-    for center in range(size):
-        (found,) = window_shape((size,), (center,), "fast")
-        fits = [n for n in range(1, size + 1) if center >= n // 2 and center - n // 2 + n <= size]
-        fast = [n for n in fits if n in (1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 15, 16, 18, 20, 24, 25, 27, 30, 32, 36, 40)]
-        assert found >= max(fast)
-        assert found in fits
-    assert window_shape((64, 100), (32, 50), "fast") == (64, 100)
 
 
 @pytest.mark.parametrize(
@@ -258,12 +228,6 @@ def test_the_fast_window_is_the_largest_on_the_detector(size):
 def test_a_window_that_is_none_is_refused(tmp_path, parameters, message):
     with pytest.raises(ValueError, match=message):
         read_diffraction(saved(tmp_path, "a.npy", np.zeros((8, 8))), **parameters)
-
-
-def test_a_frame_that_measured_nothing_does_not_count_as_an_exposure():
-    frames = np.ones((3, 4, 4))
-    frames[2] = np.nan
-    np.testing.assert_array_equal(summed(frames), np.full((1, 4, 4), 2.0))
 
 
 @pytest.mark.parametrize("name", ["entry/data/data", "/entry/data/data", "hard", "elsewhere"])
@@ -290,7 +254,7 @@ def test_what_a_cxi_file_says_oddly_does_not_hide_its_data(tmp_path, counts):
         file["entry_1/instrument_1/source_1/energy"] = "8 keV"
         file["entry_1/data_1/data"] = h5py.SoftLink("/nothing")
     found = read_diffraction(path)
-    assert np.isnan(found.data[:, 0, :3]).tolist() == [[True, True, False]] * 3
+    assert np.isnan(found.data[:, 0, :3]).tolist() == [[True, False, False], [False, True, False], [False] * 3]
     assert found.distance is None
     assert found.wavelength is None
 

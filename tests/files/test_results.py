@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 
-from skpr.datasets import _cxi, read_diffraction, read_reconstruction, write_reconstruction
+from skpr.files import Geometry, _results, read_diffraction, read_reconstruction, write_reconstruction
 from tests.conftest import DTYPES, SHAPES, random_objects
 
 
@@ -52,13 +52,13 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path, monkeypatch, failu
     path = tmp_path / "found.cxi"
     write_reconstruction(path, np.ones((1, 4)))
     before = path.read_bytes()
-    write = _cxi._write
+    write = _results._write
 
     def fails(*arguments):
         write(*arguments)
         raise failure
 
-    monkeypatch.setattr(_cxi, "_write", fails)
+    monkeypatch.setattr(_results, "_write", fails)
     with pytest.raises(type(failure)):
         write_reconstruction(path, np.zeros((1, 4)))
     assert path.read_bytes() == before
@@ -120,3 +120,60 @@ def test_a_geometry_that_is_none_is_refused(tmp_path, geometry):
     ((name, value),) = geometry.items()
     with pytest.raises(ValueError, match=f"{name}={value!r} is not valid; give"):
         write_reconstruction(tmp_path / "a.cxi", np.ones((1, 4, 4)), **geometry)
+
+
+def test_the_whole_geometry_goes_into_the_file_and_comes_back(tmp_path):
+    angles = {"eta": (0.1, 0.1234567890123456), "delta": 0.5}
+    geometry = Geometry(
+        1.3776e-10, 0.635, (55e-6, 50e-6), angles, {"wavelength": "entry/beam/energy", "eta": "motor_pos"}
+    )
+    write_reconstruction(tmp_path / "a.cxi", np.ones((2, 4, 4)), geometry=geometry, distance=0.7)
+    found = read_reconstruction(tmp_path / "a.cxi").geometry
+    assert (found.wavelength, found.distance, found.pixel_size) == (1.3776e-10, 0.7, (55e-6, 50e-6))
+    assert found.angles == angles
+    assert (found.sources["wavelength"], found.sources["eta"], found.sources["distance"]) == (
+        *("entry/beam/energy", "motor_pos"),
+        "given",
+    )
+    with h5py.File(tmp_path / "a.cxi") as file:
+        assert file["entry_1/instrument_1/detector_1/distance"].attrs["units"] == "m"
+
+
+def test_the_geometry_of_a_measurement_is_that_of_its_reconstruction(tmp_path):
+    with h5py.File(tmp_path / "data.cxi", "w") as file:
+        file["entry_1/instrument_1/detector_1/data"] = np.ones((1, 16, 16))
+        file["entry_1/instrument_1/detector_1/distance"] = 500.0
+        file["entry_1/instrument_1/detector_1/distance"].attrs["units"] = "mm"
+        file["entry_1/instrument_1/source_1/energy"] = 9000.0
+        file["entry_1/instrument_1/source_1/energy"].attrs["units"] = "eV"
+    measured = read_diffraction(tmp_path / "data.cxi")
+    write_reconstruction(tmp_path / "a.cxi", np.ones((1, 4, 4)), geometry=measured.geometry)
+    found = read_reconstruction(tmp_path / "a.cxi")
+    assert (found.wavelength, found.distance, found.pixel_size) == (measured.wavelength, 0.5, None)
+    assert found.geometry.sources == measured.geometry.sources
+
+
+def test_swapped_arguments_are_told_in_one_sentence(tmp_path):
+    with pytest.raises(
+        TypeError, match=r"give write_reconstruction\(path, objects\), in this order: the two are swapped"
+    ):
+        write_reconstruction(np.ones((1, 4, 4)), tmp_path / "a.cxi")
+    with pytest.raises(TypeError, match="path=int is no name of a file"):
+        write_reconstruction(3, np.ones((1, 4, 4)))
+
+
+@pytest.mark.parametrize("space", ["diffraction", "reciprocal"])
+def test_a_pattern_that_is_called_an_image_is_no_reconstruction(tmp_path, space):
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        file["entry_1/image_1/data"] = np.ones((4, 32, 32))
+        file["entry_1/image_1/data_space"] = space
+    with pytest.raises(ValueError, match=f"image_1 is a pattern in {space} space; read_diffraction reads it"):
+        read_reconstruction(tmp_path / "a.cxi")
+
+
+def test_reconstructions_of_different_shapes_are_no_batch(tmp_path):
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        file["entry_1/image_1/data"] = np.ones((4, 4))
+        file["entry_1/image_2/data"] = np.ones((4, 5))
+    with pytest.raises(ValueError, match=r"reconstructions of different shapes: \(4, 4\), \(4, 5\)"):
+        read_reconstruction(tmp_path / "a.cxi")

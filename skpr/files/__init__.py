@@ -1,0 +1,16 @@
+"""Detector files read, and reconstructions written as CXI."""
+
+from ._center import friedel_center
+from ._diffraction import read_diffraction
+from ._geometry import Geometry, momentum_step, object_pixel_size
+from ._results import read_reconstruction, write_reconstruction
+
+__all__ = [
+    "Geometry",
+    "friedel_center",
+    "momentum_step",
+    "object_pixel_size",
+    "read_diffraction",
+    "read_reconstruction",
+    "write_reconstruction",
+]

@@ -1,0 +1,208 @@
+"""Masks, dark frames, flat fields and limits that an HDF5 file holds."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._validation import warn_user
+from ._hdf5 import DatasetFrames, hdf5_trouble, identity
+from ._meant import names_of
+
+MASKS = "mask", "pixel_mask"
+DARKS = "data_dark", "dark", "dark_frames", "darkfield", "dark_field", "dark_current"
+FLATS = "flatfield", "flat_field", "flat", "data_white", "white", "white_field", "whitefield"
+APPLIED = "flatfield_applied", "flatfield_correction_applied", "flat_field_applied"
+# by CXI: invalid, saturated, hot, dead, shadowed, to be ignored, bad, out of resolution, missing, noisy; the bits
+# beyond these, and that of the peak mask, say what a pixel saw or was corrected for
+CXI_BAD_BITS = 0x7FF & ~0x20
+EVERY_BIT = ~0
+DETECTOR_CLASSES = "NXdetector", b"NXdetector"
+
+
+class Beside(NamedTuple):
+    """Arrays beside the frames of a file, None where there is none."""
+
+    mask: Any = None  # a stack of one frame, or of as many as there are of the data
+    bad_bits: int = EVERY_BIT
+    gaps: Any = None  # pixels that nothing was written to
+    dark: Any = None
+    flat: Any = None
+    flat_multiplies: bool = False
+    highest: float | None = None  # readings above are not to be trusted
+    flagged: float | None = None  # readings from here on are flags
+    notes: tuple[str, ...] = ()
+
+
+def beside(file, path, parts, found, shape):
+    """Find the arrays that belong to the frames of an open file.
+
+    They are in the group of the frames, or in that of the only detector of the same entry.
+
+    Parameters
+    ----------
+    file : h5py.File
+    path : Path
+    parts : list of Found
+        The frames.
+    found : list of Found
+        Every data set of the file.
+    shape : tuple of int
+        Number of frames, height, width.
+    """
+    with hdf5_trouble(path):
+        near, far = _homes(file, parts, found)
+        is_cxi = "cxi_version" in file or any(one.name.startswith("entry_1/") for one in found)
+        notes = []
+        mask = _nearest(near, far, MASKS, path, shape, notes)
+        flat, multiplies = _flat(near, far, path, shape, notes)
+        return Beside(
+            mask=mask,
+            bad_bits=CXI_BAD_BITS if is_cxi else EVERY_BIT,
+            gaps=uncovered(parts, shape),
+            dark=_nearest(near, far, DARKS, path, shape, notes),
+            flat=flat,
+            flat_multiplies=multiplies,
+            highest=_number([*near, *far], ("saturation_value",)),
+            flagged=_flag(_number([*near, *far], ("bit_depth_image",)), parts),
+            notes=tuple(notes),
+        )
+
+
+def _homes(file, parts, found):
+    """Groups of the frames, and detectors of the entry if they are in none."""
+    groups = [parts[0].dataset.parent]
+    groups += [file[name or "/"] for name in dict.fromkeys(one.parent for one in names_of(found, parts[:1]))]
+    entry = parts[0].name.split("/")[0]
+    if entry.startswith("entry_") and isinstance(file.get(f"{entry}/data_1"), type(groups[0])):
+        groups.append(file[f"{entry}/data_1"])  # by CXI, beside the data of the first detector
+    near = _once(_with_specific(groups))
+    if any(_is_detector(group) for group in near):
+        return near, []
+    entry = f"{parts[0].name.split('/')[0]}/" if "/" in parts[0].name else ""
+    names = dict.fromkeys(one.parent for one in found if not one.missing and one.parent.startswith(entry))
+    return near, _once(_with_specific([file[name] for name in names if name and _is_detector(file[name])]))
+
+
+def _is_detector(group):
+    return "detector" in group.name.rpartition("/")[2].lower() or group.attrs.get("NX_class") in DETECTOR_CLASSES
+
+
+def _with_specific(groups):
+    """Groups, each with the one in which Eiger detectors keep their masks."""
+    import h5py
+
+    for group in groups:
+        yield group
+        inner = group.get("detectorSpecific")
+        if isinstance(inner, h5py.Group):
+            yield inner
+
+
+def _once(groups):
+    return list({identity(group): group for group in groups}.values())
+
+
+def _nearest(near, far, names, path, shape, notes):
+    """Nearest planes of given names that belong to the frames."""
+    for _, item in _arrays(near, names):
+        return DatasetFrames(item, path, _words(item, path))
+    fitting = {identity(item): item for _, item in _arrays(far, names) if _fits(item, shape)}
+    if len(fitting) > 1:
+        listed = ", ".join(repr(item.name.strip("/")) for item in fitting.values())
+        notes.append(f"{path} holds several planes that fit the frames, of which none is used; name one of {listed}")
+    if len(fitting) != 1:
+        return None
+    (item,) = fitting.values()
+    return DatasetFrames(item, path, _words(item, path))
+
+
+def _arrays(groups, names):
+    import h5py
+
+    for group in groups:
+        for name in names:
+            item = group.get(name)
+            if isinstance(item, h5py.Dataset) and item.ndim >= 2 and item.dtype.kind in "uifb":
+                yield group, item
+
+
+def _fits(item, shape):
+    return tuple(item.shape[-2:]) == tuple(shape[1:])
+
+
+def _words(item, path):
+    name = item.name.strip("/")
+    return f"the {name.rpartition('/')[2]} {name!r} in {path}"
+
+
+def uncovered(parts, shape):
+    """Pixels of virtual data sets that no source fills; None if all are filled."""
+    if not any(part.dataset.is_virtual for part in parts):
+        return None
+    gaps = np.zeros(shape[1:], dtype=bool)
+    for dataset in (part.dataset for part in parts):
+        if dataset.is_virtual and _fits(dataset, shape):
+            filled = np.zeros(shape[1:], dtype=bool)
+            for source in dataset.virtual_sources():
+                try:
+                    first, last = source.vspace.get_select_bounds()
+                except (ValueError, RuntimeError):
+                    return None
+                filled[tuple(slice(int(a), int(b) + 1) for a, b in zip(first[-2:], last[-2:], strict=True))] = True
+            gaps |= ~filled
+    return gaps if gaps.any() else None
+
+
+def _flat(near, far, path, shape, notes):
+    """Flat field that the file declares as not yet applied."""
+    flat = _nearest(near, far, FLATS, path, shape, notes)
+    applied = _number([*near, *far], APPLIED)
+    if flat is None or tuple(flat.shape[1:]) != tuple(shape[1:]):
+        return None, False
+    if applied == 0:
+        return flat, "detectorSpecific" in flat.name  # Eiger detectors multiply by theirs
+    values = flat.frame(0)
+    values = values[np.isfinite(values)]
+    if applied is None and values.size and values.min() < values.max():
+        notes.append(
+            f"{flat.name} is not used: the file does not say whether the readings are corrected by it; flat= with its "
+            "name divides by it, flat=False says that it is not wanted"
+        )
+    return None, False
+
+
+def _number(homes, names):
+    import h5py
+
+    for group in homes:
+        for name in names:
+            item = group.get(name)
+            if isinstance(item, h5py.Dataset) and item.dtype.kind in "uifb" and item.size == 1:
+                value = float(np.ravel(item[()])[0])
+                if np.isfinite(value):
+                    return value
+    return None
+
+
+def _flag(bits, parts):
+    """Largest value of the detector's bit depth, if the file's is deeper."""
+    dtype = parts[0].dataset.dtype
+    if bits is None or dtype.kind not in "ui" or not 8 < bits < 8 * dtype.itemsize:
+        return None
+    return float(2 ** int(bits) - 1)
+
+
+def plane_is_bad(values, bad_bits=EVERY_BIT):
+    """Bad pixels of a mask in a file."""
+    values = np.asarray(values)
+    if values.dtype.kind == "f":  # bits that some program wrote as floats; what is none is bad
+        values = np.where(np.isfinite(values), values, 1)
+    return (values.astype(np.int64) & bad_bits) != 0
+
+
+def say(notes):
+    """Warn about planes that were found and not used."""
+    for note in dict.fromkeys(notes):
+        warn_user(note)

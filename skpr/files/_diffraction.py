@@ -1,0 +1,336 @@
+"""Measured diffraction patterns from files of detectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from .._validation import check_choice, check_flag, warn_user
+from ..detector import Binning
+from ._assemble import Recipe, assembled
+from ._beside import say
+from ._corrections import NEGATIVE
+from ._geometry import Geometry
+from ._hdf5 import hdf5_trouble
+from ._header import geometry_of_headers
+from ._instrument import read_geometry
+from ._numpy import Npz
+from ._planes import check_marks, check_roi
+from ._readings import Readings, check_counts
+from ._resample import onto_pixel
+from ._sources import Series, gap_in
+
+if TYPE_CHECKING:
+    from .._typing import FilePath
+
+FRAMES = "patterns", "volume", "sum"
+CONTENTS = "auto", "counts", "magnitudes"
+OFF = 0.25  # pixels between zero frequency and the nearest pixel that matter
+AMPLITUDES = "magnitude", "amplitude", "modulus"
+MANY_NEGATIVE = 0.01  # of the readings: more are read-out noise
+MOST = 0.5  # of the pixels: a mask that hides more, and most of the counts, is likely one of good pixels
+
+
+def read_diffraction(
+    path: FilePath | list[FilePath] | np.ndarray,
+    dataset: Any = None,
+    *,
+    frames: Any = "patterns",
+    select: Any = None,
+    mask: Any = None,
+    mask_marks: Any = "unmeasured",
+    detector: Any = None,
+    dark: Any = None,
+    flat: Any = None,
+    roi: Any = None,
+    saturation: Any = None,
+    negative: Any = "unmeasured",
+    hot_pixels: Any = None,
+    monitor: Any = None,
+    threshold: Any = None,
+    content: Any = "auto",
+    centered: Any = "auto",
+    center: Any = None,
+    resample: Any = None,
+    crop: Any = None,
+    binning: Any = 1,
+    verbose: Any = "auto",
+) -> Bunch:
+    r"""Read measured counts and return magnitudes, ready for retrieval.
+
+    The format is recognized by the content of the file, not by its name: HDF5 (NeXus, CXI, masters of Eiger detectors;
+    linked files, virtual data sets and compression included), TIFF, NumPy's npy and npz, and all formats that fabio
+    reads, among them EDF, CBF and MAR. Frames are read one at a time, and only the window that is asked for. The sum or
+    a window of a stack larger than memory therefore needs little memory.
+
+    Corrections are applied in this order: unmeasured readings are marked; dark frames are subtracted; the flat field
+    and the monitor are divided out; frames are combined; counts below the threshold are set to zero; hot pixels are
+    marked; the centre of the beam is moved to the middle; the pattern is cropped and binned. Unmeasured pixels are NaN.
+
+    **Data set.** In an HDF5 file, the first of these rules that applies finds the frames:
+
+    1. The name that `dataset` gives.
+    2. The declaration of the file: the data of the detector or an image in diffraction space (CXI; Maia, 2012), or the
+       attributes `default` and `signal` (NeXus).
+    3. The usual names: `data`, or `data_000001` and all that follow it in the same group.
+    4. The only array of frames in the file.
+
+    Arrays named after a mask, a flat field, dark frames, a table, positions and the like are never taken unless
+    `dataset` names them. If no rule applies, an error lists the candidates.
+
+    **Unmeasured readings** are those that are not finite or negative; the largest value of an integer type of 16 bits
+    or more, which marks gaps and overflows (in 16 bits it counts if `saturation` is larger); saturated readings; pixels
+    of the file's mask, of `mask`, of the gaps of `detector`, and of a virtual data set that no source fills; pixels
+    whose flat field is below 5 % of its median; and hot pixels.
+
+    Parameters
+    ----------
+    path : path-like, list of path-like or ndarray
+        One file; several files, as a list or a pattern such as "scan/\*.tif", each holding one frame or a stack; or
+        readings in memory. Several files are read in the natural order of their names: frame_9 before frame_10.
+    dataset : str or list of str, optional
+        Name of the array in an HDF5 or npz file, or names of several whose frames follow each other.
+    frames : {"patterns", "volume", "sum"}, default="patterns"
+        Meaning of a stack of frames: one pattern each; planes of one three-dimensional pattern, a rocking curve; or
+        exposures of one pattern, to be summed.
+    select : slice or list of int, optional
+        Frames to read; all by default.
+    mask : array-like of shape (height, width) or (n_frames, height, width), path-like, str or False, optional
+        Unmeasured pixels in addition to the file's own mask: an array, a file, or a name in the file of the data. A
+        name replaces the file's own mask; False ignores it.
+    mask_marks : {"unmeasured", "measured"}, default="unmeasured"
+        Meaning of nonzero values in `mask`. The file's own mask follows NeXus and CXI, where they are unmeasured.
+    detector : str, optional
+        Name of a detector in pyFAI's list, such as "Pilatus 1M", whose gaps are unmeasured.
+    dark : array-like of shape (height, width) or (n_darks, height, width), path-like, str or False, optional
+        Counts without beam; several frames are averaged. By default the file's own dark frames; False for none.
+    flat : array-like of shape (height, width) or (n_flats, height, width), path-like, str or False, optional
+        Sensitivity in any unit: counts are divided by its ratio to the median. By default the file's own flat field if
+        the file says that it has not been applied yet; False for none.
+    roi : (int, int), optional
+        Row and column, on the whole chip, of the first pixel of the frames. Masks, dark frames and flat fields of the
+        whole chip are cut accordingly.
+    saturation : float, optional
+        Readings of this value and above are unmeasured.
+    negative : {"unmeasured", "zero", "keep"}, default="unmeasured"
+        Treatment of negative readings: as flags of unmeasured pixels; as zero; or as read-out noise around zero, which
+        enters sums and bins unchanged. Intensities that are negative at the end give magnitude zero. Values that become
+        negative by subtracting dark frames always enter sums unchanged.
+    hot_pixels : {"auto"}, optional
+        "auto" finds isolated pixels that are much brighter than their neighbours and their Friedel mates, and marks
+        them as unmeasured.
+    monitor : array-like of shape (n_frames,) or str, optional
+        Beam intensity in each frame, in any unit, or its name in the file. Frames are divided by its ratio to the mean.
+    threshold : float, optional
+        Corrected counts below this value are background and set to zero; with `frames="sum"`, counts of the sum.
+    content : {"auto", "counts", "magnitudes"}, default="auto"
+        Kind of values in the file. No square root is taken of magnitudes. "auto" means counts unless the file says
+        otherwise.
+    centered : {"auto", True, False}, default="auto"
+        Whether the pattern lies as the detector saw it. False is for FFT order, with zero frequency at index 0. "auto"
+        means True unless the file says otherwise.
+    center : {"max", "mass", "friedel"} or tuple of float, optional
+        Zero frequency: the brightest spot, the centre of mass, the centre of symmetry under inversion, or its index
+        along each axis of a pattern. It is moved to index `m // 2`; pixels beyond the detector are NaN. The middle of
+        the frame by default.
+    resample : bool, optional
+        Whether to move patterns by the remainder of a centre between pixels, so that zero frequency lies on a pixel. By
+        default they are not moved, and a warning says so where it matters.
+    crop : int, tuple of int or "fast", optional
+        Size of the window around the centre, along all axes or along each; "fast" is the largest window on the detector
+        with a fast transform. The size of the frame by default.
+    binning : int or tuple of int, default=1
+        Pixels per block along all axes or along each, summed as by :class:`skpr.detector.Binning`.
+    verbose : bool or "auto", default="auto"
+        Whether to show progress; "auto" shows it on a terminal.
+
+    Returns
+    -------
+    Bunch
+        `data`: magnitudes, float32 or float64 of shape (n_patterns, \*fourier_shape), NaN where unmeasured, zero
+        frequency in the middle. `center`: index of zero frequency in the selected frames; `subpixel`: remainder in
+        pixels, for which objects carry a phase ramp; `confidence`: confidence in a centre by symmetry, from 0 to 1,
+        None for other rules. `wavelength`, `distance`, in metres, and `pixel_size`, a pair in metres after binning:
+        None if the file does not say. `geometry`: these and the angles of the diffractometer, in radians, with their
+        sources. `files`, `dataset` and `frames`: names of the files and data sets, numbers of the frames. `planes`:
+        mask, dark frames and flat field of the file that were applied, by their names. `unmeasured`: number of
+        unmeasured readings by reason. `hot_pixels`: bool array of shape (height, width), True for hot pixels; None if
+        `hot_pixels` is None. `DESCR`: a description.
+
+    Raises
+    ------
+    OSError
+        If a file is missing, truncated, damaged or in use by another process, or refers to missing files.
+    ValueError
+        For an invalid parameter, an unknown format, data that are no frames, or several candidates for the data set.
+    MemoryError
+        If the patterns are larger than the free memory.
+    ImportError
+        If a library that the format needs is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If a mask hides most of the counts, many readings are negative, bytes reach the end of their range, numbered
+        files or parts leave one out, zero frequency lies between pixels, or something in the file is not used.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(folder + "/counts.npy", np.arange(16).reshape(4, 4))
+    ...     read_diffraction(folder + "/counts.npy", crop=2).data ** 2
+    array([[[ 5.,  6.],
+            [ 9., 10.]]])
+    """
+    check_choice("frames", frames, FRAMES)
+    check_choice("negative", negative, NEGATIVE)
+    check_choice("hot_pixels", hot_pixels, ("auto", None))
+    check_choice("content", content, CONTENTS)
+    check_marks(mask_marks)
+    if centered != "auto":
+        check_flag("centered", centered)
+    check_flag("resample", resample, optional=True)
+    check_counts("saturation", saturation)
+    check_counts("threshold", threshold)
+    options = {
+        "mask": mask,
+        "mask_marks": mask_marks,
+        "detector": detector,
+        "dark": dark,
+        "flat": flat,
+        "roi": check_roi(roi),
+        "saturation": saturation,
+        "negative": negative,
+        "monitor": monitor,
+        "content": content,
+        "centered": centered,
+    }
+    ordered = any(one is not None for one in (select, monitor)) or np.ndim(mask) == 3
+    with Series(path, dataset, ordered) as series:
+        name = series.first_name if len(series.paths) == 1 else f"{len(series.paths)} files with {series.first_name}"
+        if frames == "volume" and series.shape[0] < 2:
+            raise ValueError(f"frames='volume' needs a stack of frames; {name} holds one of shape {series.shape[1:]}")
+        readings = Readings(series, select, options, frames == "volume", verbose)
+        if center is not None and not readings.centered:
+            raise ValueError(
+                f"center={center!r} is not valid for patterns in FFT order, with zero frequency at index 0; give None"
+            )
+        _check_content(series, content)
+        _check_numbers(series, dataset, frames)
+        recipe = Recipe(frames, center, crop, threshold, hot_pixels, negative == "keep" and binning != 1, name)
+        found = assembled(readings, recipe)
+        geometry = _geometry(series).of_frames(readings.selected, series.shape[0])
+    _tell(readings, name, negative)
+    intensities, subpixel = _on_pixel(found, resample)
+    hot, unmeasured = None, {reason: n for reason, n in readings.tally.reasons.items() if n}
+    if found.hot is not None:
+        unmeasured |= {"hot": int(np.count_nonzero(found.hot))}
+        hot = np.zeros(series.shape[1:], dtype=bool)
+        hot[found.region] = found.hot
+    magnitudes = _binned(intensities, binning)
+    if binning != 1:
+        geometry = geometry.binned((binning,) * 2 if not isinstance(binning, list | tuple) else tuple(binning)[-2:])
+    return Bunch(
+        data=magnitudes,
+        center=found.center.pixel,
+        subpixel=subpixel,
+        confidence=found.center.confidence,
+        wavelength=geometry.wavelength,
+        distance=geometry.distance,
+        pixel_size=geometry.pixel_size,
+        geometry=geometry,
+        files=[str(one) for one in series.paths if not isinstance(one, np.ndarray)],
+        dataset=series.names,
+        frames=readings.selected,
+        planes=readings.used,
+        unmeasured=unmeasured,
+        hot_pixels=hot,
+        DESCR=f"{len(magnitudes)} diffraction patterns of shape {magnitudes.shape[1:]} from {_short(series)}",
+    )
+
+
+def _short(series):
+    first = series.first_name
+    name = first.name if isinstance(first, Path) else first
+    return name if len(series.paths) == 1 else f"{len(series.paths)} files, {name} and following"
+
+
+def _check_content(series, content):
+    """Warn of magnitudes that are about to be rooted."""
+    last = series.names[0].rpartition("/")[2].lower() if series.names else ""
+    if content == "auto" and series.content == "counts" and any(word in last for word in AMPLITUDES):
+        warn_user(
+            f"{series.names[0]!r} in {series.first_name} is read as counts, whose square roots are taken; "
+            "content='magnitudes' says that they are magnitudes already, content='counts' that they are not"
+        )
+
+
+def _check_numbers(series, dataset, frames):
+    """Warn of frames that are likely missing: between files of a rocking curve, between parts of a master."""
+    gaps = [gap_in([path.name for path in series.paths if isinstance(path, Path)])] if frames == "volume" else []
+    gaps += [gap_in(series.names)] if dataset is None else []
+    for gap in filter(None, gaps):
+        warn_user(f"frames may be missing between {gap}: other names follow each other by smaller numbers")
+
+
+def _on_pixel(found, resample):
+    """Intensities moved onto a pixel if wanted, and the remainder."""
+    subpixel = found.center.subpixel
+    if resample and any(subpixel):
+        return onto_pixel(found.intensities, subpixel), (0.0,) * len(subpixel)
+    if resample is None and max(map(abs, subpixel)) > OFF:
+        warn_user(
+            f"zero frequency lies {subpixel} pixels from pixel {found.center.pixel}: retrieved objects carry a phase "
+            "ramp, which non-negative ones cannot have; resample=True moves the pattern, resample=False leaves it"
+        )
+    return found.intensities, subpixel
+
+
+def _binned(intensities, binning):
+    """Magnitudes of blocks of pixels, negative intensities included."""
+    if binning == 1:
+        return np.sqrt(intensities, out=intensities)
+    blocks = Binning(binning).fit(np.sqrt(np.abs(intensities[:1])))
+    if not (intensities < 0).any():
+        return blocks.transform(np.sqrt(intensities, out=intensities))
+    above = blocks.transform(np.sqrt(np.where(intensities < 0, 0, intensities)))
+    below = blocks.transform(np.sqrt(np.where(intensities > 0, 0, -intensities)))
+    return np.sqrt(np.maximum(above**2 - below**2, 0))
+
+
+def _tell(readings, name, negative):
+    """Warn of what is likely not meant."""
+    say(readings.notes)
+    n_read = max(readings.n_read, 1)
+    n_negative = readings.tally.reasons.get("negative", 0)
+    if negative == "unmeasured" and n_negative > MANY_NEGATIVE * n_read and readings.has_noise:
+        warn_user(
+            f"{n_negative / n_read:.0%} of the readings of {name} are negative and taken for unmeasured; "
+            "negative='keep' takes them for noise about zero, negative='zero' for zero"
+        )
+    n_masked = readings.tally.reasons.get("masked", 0)
+    if n_masked > MOST * n_read and readings.tally.hidden > readings.tally.seen:
+        warn_user(
+            f"masks hide {n_masked / n_read:.0%} of the pixels of {name}, and most of its counts; if a mask marks the "
+            "good pixels, give it (or its name in the file) as mask= with mask_marks='measured'"
+        )
+    if readings.at_end and readings.options["saturation"] is None:
+        warn_user(
+            f"{readings.at_end} readings of {name} are 255, the largest number of a byte, and may be saturated; "
+            "saturation=255 leaves them out"
+        )
+
+
+def _geometry(series):
+    """Geometry that the first of the files says, with the angles of all headers."""
+    source = series.source(0)
+    if isinstance(source.file, Npz) or (source.file is None and not source.header):
+        return Geometry()
+    if source.file is None:
+        return geometry_of_headers(series.headers)
+    with hdf5_trouble(source.path):
+        return read_geometry(source.file, source.names[0])

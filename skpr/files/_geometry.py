@@ -1,0 +1,161 @@
+"""Geometry of an experiment: wavelength, distance, pixel size and angles, in SI units, with their sources."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .._validation import check_number
+from ._units import QUANTITIES, si
+
+LIGHT = 299792458.0  # m/s
+PLANCK = 6.62607015e-34  # J s
+
+ANGLES = {
+    *("alpha", "beta", "chi", "delta", "eta", "gamma", "kappa", "mu", "nu", "omega", "phi", "psi", "theta"),
+    *("tth", "two_theta", "twotheta", "detector_2theta", "rocking_angle", "del", "gam"),
+    *("start_angle", "start_phi", "start_omega"),
+}  # of diffractometers
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Geometry of an experiment, in SI units; None where not known.
+
+    Parameters
+    ----------
+    wavelength : float, optional
+        In metres.
+    distance : float, optional
+        From the object to the detector, in metres.
+    pixel_size : (float, float), optional
+        Size of a detector pixel along height and width, in metres.
+    angles : dict of str to float or tuple of float
+        Angles of the diffractometer by name, in radians; several where they differ from frame to frame.
+    sources : dict of str to str
+        Origin of each quantity: the name of the data set or the key of the header.
+
+    Examples
+    --------
+    >>> geometry = Geometry(wavelength=1.3776e-10, distance=1.5, pixel_size=(75e-6, 75e-6))
+    >>> round(geometry.energy / 1.602176634e-19), geometry.binned((2, 2)).pixel_size
+    (9000, (0.00015, 0.00015))
+    """
+
+    wavelength: float | None = None
+    distance: float | None = None
+    pixel_size: tuple[float, float] | None = None
+    angles: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def energy(self) -> float | None:
+        """Energy of a photon, in joules."""
+        return None if self.wavelength is None else PLANCK * LIGHT / self.wavelength
+
+    def binned(self, factors: tuple[int, int]) -> Geometry:
+        """Return the geometry of a detector whose pixels are blocks of so many pixels along height and width."""
+        if self.pixel_size is None:
+            return self
+        return replace(self, pixel_size=tuple(size * n for size, n in zip(self.pixel_size, factors, strict=True)))
+
+    def of_frames(self, numbers: Any, n_frames: int) -> Geometry:
+        """Return the geometry of some of the frames: angles that differ from frame to frame are picked by number."""
+        angles = {
+            name: tuple(angle[number] for number in numbers) if np.size(angle) == n_frames > 1 else angle
+            for name, angle in self.angles.items()
+        }
+        angles = {
+            name: angle[0] if np.ndim(angle) and len(set(angle)) == 1 else angle for name, angle in angles.items()
+        }
+        return replace(self, angles=angles)
+
+
+def check_geometry(wavelength=None, distance=None, pixel_size=None, geometry=None):
+    """Return the geometry that parameters say, those given one by one before those of `geometry`.
+
+    Raises
+    ------
+    ValueError
+        For a length that is not positive, or a `geometry` that is none.
+    """
+    if geometry is None:
+        geometry = Geometry()
+    if not isinstance(geometry, Geometry):
+        raise ValueError(
+            f"geometry={geometry!r} is not valid; give the geometry that read_diffraction returns, or wavelength, "
+            "distance and pixel_size in metres"
+        )
+    given = {"wavelength": wavelength, "distance": distance, "pixel_size": pixel_size}
+    given = {name: value for name, value in given.items() if value is not None}
+    values = {name: getattr(geometry, name) for name in ("wavelength", "distance", "pixel_size")} | given
+    sizes = values["pixel_size"]
+    if sizes is not None and (np.ndim(sizes) != 1 or len(sizes) != 2):
+        raise ValueError(f"pixel_size={sizes!r} is not valid; give a pair in metres")
+    for name in ("wavelength", "distance"):
+        values[name] = _length(name, values[name])
+    values["pixel_size"] = None if sizes is None else tuple(_length("pixel_size", size) for size in sizes)
+    return replace(geometry, **values, sources=geometry.sources | dict.fromkeys(given, "given"))
+
+
+def _length(name, value):
+    value = check_number(name, value, 0, closed="neither", optional=True, noun="metres")
+    _, lowest, highest = QUANTITIES[name.replace("_", " ")]
+    if value is not None and not lowest <= value <= highest:
+        raise ValueError(f"{name}={value!r} is not plausible; give metres, from {lowest:g} to {highest:g}")
+    return value
+
+
+def object_pixel_size(geometry, shape):
+    r"""Size of a pixel of an object that is retrieved from patterns, `wavelength distance / (m pixel_size)`.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    shape : tuple of int
+        `fourier_shape`, `m` pixels along each axis.
+
+    Returns
+    -------
+    tuple of float or None
+        In metres along each axis. None where not known: the axis of a rocking curve, whose step depends on the
+        diffractometer, and every axis where the geometry is incomplete.
+
+    Examples
+    --------
+    >>> geometry = Geometry(wavelength=1e-10, distance=2.0, pixel_size=(50e-6, 50e-6))
+    >>> object_pixel_size(geometry, (256, 200))
+    (1.5625e-08, 2e-08)
+    """
+    known = None not in (geometry.wavelength, geometry.distance, geometry.pixel_size)
+    if not known or len(shape) < 2:
+        return (None,) * len(shape)
+    reach = geometry.wavelength * geometry.distance
+    return (None,) * (len(shape) - 2) + tuple(
+        reach / (m * size) for m, size in zip(shape[-2:], geometry.pixel_size, strict=True)
+    )
+
+
+def momentum_step(geometry):
+    """Change of momentum transfer from pixel to pixel, `2 pi pixel_size / (wavelength distance)`.
+
+    Returns
+    -------
+    (float, float) or None
+        In radians per metre along height and width, near zero frequency.
+    """
+    if None in (geometry.wavelength, geometry.distance, geometry.pixel_size):
+        return None
+    return tuple(2 * math.pi * size / (geometry.wavelength * geometry.distance) for size in geometry.pixel_size)
+
+
+def radians(values, unit):
+    """Angles in radians, one where all are equal; None where the unit is not known. Without a unit they are degrees."""
+    step = si(1.0, unit, "angle") if unit else math.pi / 180
+    if step is None:
+        return None
+    angles = tuple(float(value) if step == 1 else float(f"{value * step:.15g}") for value in values)
+    return angles[0] if len(set(angles)) == 1 else angles

@@ -1,0 +1,378 @@
+"""HDF5 files: opened, walked through along their links, and read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._frames import ArrayFrames
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MANY = 100_000  # names in a file, beyond which nobody looks
+BLOCK_BYTES = 1 << 26  # of frames that share a chunk, kept while the next ones are asked for
+PLUGIN_FILTERS = {
+    305: "LZO",
+    307: "bzip2",
+    32001: "Blosc",
+    32004: "LZ4",
+    32008: "Bitshuffle",
+    32013: "ZFP",
+    32015: "Zstandard",
+    32017: "SZ",
+    32018: "FCIDECOMP",
+    32024: "SZ3",
+    32026: "Blosc2",
+    32028: "SPERR",
+}
+
+
+def import_h5py():
+    """Import the optional dependency, and the filters of hdf5plugin."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError("reading and writing HDF5 and CXI needs h5py: pip install 'skpr[io]'") from error
+    with contextlib.suppress(ImportError):
+        import hdf5plugin  # noqa: F401  importing registers its filters
+    return h5py
+
+
+def is_hdf5(path):
+    """Whether a file has the signature of HDF5, possibly after a user block."""
+    size, place = os.path.getsize(path), 0
+    with open(path, "rb") as file:
+        while place + len(SIGNATURE) <= size:
+            file.seek(place)
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+            place = max(512, 2 * place)
+    return False
+
+
+def open_hdf5(path):
+    """Open an HDF5 file for reading, also one whose writer allows readers.
+
+    Raises
+    ------
+    OSError
+        If another process is writing it, or it is truncated or damaged.
+    """
+    h5py = import_h5py()
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        trouble = error
+    text = str(trouble)
+    if "already open for write" in text or "consistency flags" in text:
+        with contextlib.suppress(OSError):
+            return h5py.File(path, "r", libver="latest", swmr=True)
+        raise OSError(
+            f"{path} is in use by another process that writes it, or was left open by one that ended (h5clear -s, a "
+            "program of HDF5, closes it then)"
+        ) from trouble
+    if "unable to lock file" in text:
+        if _errno(text) in (errno.EAGAIN, errno.EACCES, None):
+            raise OSError(
+                f"{path} is in use by another process, which may be writing it; read it when that has closed it, or "
+                "set the environment variable HDF5_USE_FILE_LOCKING=FALSE to read what is on the disk by now"
+            ) from trouble
+        with contextlib.suppress(OSError):  # a file system that knows no locks
+            return h5py.File(path, "r", locking=False)
+    raise _unreadable(path, trouble) from trouble
+
+
+@contextlib.contextmanager
+def hdf5_trouble(path):
+    """Turn errors of the library into one `OSError`."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, AttributeError, TypeError, UnicodeError) as error:
+        if isinstance(error, OSError) and "HDF5" not in str(error) and _is_ours(error):
+            raise
+        raise _unreadable(path, error) from error
+
+
+@contextlib.contextmanager
+def opened_hdf5(path):
+    """An HDF5 file open for reading within."""
+    with hdf5_trouble(path), contextlib.closing(open_hdf5(path)) as file:
+        yield file
+
+
+def _unreadable(path, error):
+    text = str(error)
+    if isinstance(error, PermissionError):
+        return OSError(f"{path} cannot be read: permission denied")
+    if "truncated file" in text:
+        return OSError(
+            f"{path} cannot be read as HDF5: it is truncated, {os.path.getsize(path)} bytes are there ({text})"
+        )
+    return OSError(f"{path} cannot be read as HDF5: {text}; the file may be damaged or incomplete")
+
+
+def _is_ours(error):
+    return error.errno is None and not str(error).startswith(("Unable", "Can't", "[Errno"))
+
+
+def _errno(text):
+    found = re.search(r"errno = (\d+)", text)
+    return int(found[1]) if found else None
+
+
+class Found(NamedTuple):
+    """A name in a file, and facts about the data set that it leads to.
+
+    The data set itself is opened when it is asked for: a master may link more files than may be open at once.
+    """
+
+    name: str
+    root: Any = None
+    shape: tuple | None = None
+    kind: str = ""  # of the type, as NumPy's; empty for types of HDF5 that NumPy has not
+    identity: tuple = ()
+    missing: str = ""
+    external: bool = False
+
+    @classmethod
+    def of(cls, name, root, dataset):
+        """Facts about a data set."""
+        try:
+            kind = dataset.dtype.kind
+        except TypeError:
+            kind = ""
+        return cls(name, root, dataset.shape, kind, identity(dataset))
+
+    @property
+    def dataset(self):
+        """The data set, open."""
+        return self.root[self.name]
+
+    @property
+    def parent(self):
+        """Name of the group."""
+        return self.name.rpartition("/")[0]
+
+    @property
+    def last(self):
+        """Name within the group."""
+        return self.name.rpartition("/")[2]
+
+
+def identity(item):
+    """Place of an object, the same for all names and links that lead to it."""
+    import h5py
+
+    return item.file.filename, h5py.h5o.get_info(item.id).addr
+
+
+def walk(group, name="", root=None, above=(), found=None):
+    """Names of all data sets in a group, along links of every kind.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    name : str
+        Name of the group from the root.
+    root : h5py.Group, optional
+        Group that names begin from; the group itself if not given.
+
+    Returns
+    -------
+    list of Found
+        Links that lead nowhere among them.
+    """
+    import h5py
+
+    found = [] if found is None else found
+    root = group if root is None else root
+    above = (*above, identity(group))
+    for key in sorted(group, key=natural):
+        if len(found) >= MANY:
+            break
+        path = f"{name}/{key}" if name else key
+        try:
+            item = group[key]
+        except (KeyError, OSError) as error:
+            outside = isinstance(group.get(key, getlink=True), h5py.ExternalLink)
+            found.append(Found(path, missing=_target(group, key, error), external=outside))
+            continue
+        if isinstance(item, h5py.Dataset):
+            found.append(Found.of(path, root, item))
+        elif isinstance(item, h5py.Group) and identity(item) not in above:
+            walk(item, path, root, above, found)
+    return found
+
+
+def _target(group, key, error):
+    """Words for the place that a link leads to."""
+    import h5py
+
+    link = group.get(key, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        folder = Path(group.file.filename).parent
+        file = folder / link.filename
+        if not file.exists():
+            return f"{link.filename} ({link.path}), which is not there"
+        if "lock" in str(error):
+            return f"{link.filename} ({link.path}), which is in use by another process"
+        return f"{link.path} in {link.filename}, which cannot be read: {_plain(error)}"
+    if isinstance(link, h5py.SoftLink):
+        return f"{link.path}, which is not there"
+    return f"something that cannot be read: {_plain(error)}"
+
+
+def _plain(error):
+    return str(error).strip("'\"")
+
+
+def natural(name):
+    """Key to sort names by, in which 10 comes after 9."""
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", str(name))]
+
+
+class DatasetFrames(ArrayFrames):
+    """Frames of an HDF5 dataset, whose sources, filters and files are there.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+    path : Path
+        File, for messages.
+    name : str, optional
+        Words for the data set in messages; the file if not given.
+    found : Found, optional
+        Way to open the data set again after it was let go.
+    """
+
+    def __init__(self, dataset, path, name=None, found=None):
+        super().__init__(dataset, name or path)
+        check_complete(dataset, path)
+        self.path, self.found, self.block = path, found, None
+        axis = self.axes[0]
+        self.step = 1
+        if axis is not None and dataset.chunks:
+            frame_bytes = max(self.shape[1] * self.shape[2] * self.dtype.itemsize, 1)
+            self.step = max(1, min(dataset.chunks[axis], BLOCK_BYTES // frame_bytes))
+
+    def frame(self, number, rows=slice(None), columns=slice(None)):
+        """Readings of one frame, or of a window of it."""
+        with hdf5_trouble(self.path):
+            if self.array is None:
+                self.array = self.found.dataset
+            if self.step == 1:
+                return super().frame(number, rows, columns)
+            first = number - number % self.step
+            key = first, rows.indices(self.shape[1]), columns.indices(self.shape[2])
+            if self.block is None or self.block[0] != key:  # frames of a chunk are decompressed together, and once
+                values = self.array[self._index(slice(first, first + self.step), rows, columns)]
+                self.block = key, np.asarray(values)
+            return self.block[1][number - first]
+
+    def rest(self):
+        """Let the data set go, and with it the file that it is linked from."""
+        if self.found is not None:
+            self.array = self.block = None
+
+
+def check_complete(dataset, path, name=None):
+    """Refuse a data set that HDF5 would fill with zeros or cannot decompress.
+
+    Raises
+    ------
+    OSError
+        If a virtual data set's source or an external file is missing, or holds less than is announced.
+    ImportError
+        If the data are compressed by a filter that is not installed.
+    """
+    name = (name or dataset.name).strip("/")
+    _check_filters(dataset, path, name)
+    folder = Path(dataset.file.filename).parent
+    for file, offset, size in dataset.external or ():
+        place = folder / os.fsdecode(file)
+        if not place.exists():
+            raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which is not there")
+        if size < 1 << 62 and place.stat().st_size < offset + size:
+            raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which is truncated")
+    if dataset.is_virtual:
+        _check_sources(dataset, path, name, folder)
+
+
+def _check_sources(dataset, path, name, folder):
+    """Open every source of a virtual data set, and theirs."""
+    import h5py
+
+    checked = set()
+    for source in dataset.virtual_sources():
+        files = [source.file_name]
+        if "%b" in source.file_name or "%b" in source.dset_name:
+            files = [source.file_name.replace("%b", "0")]  # as many as there are; the first must be
+        for file in files:
+            key = file, source.dset_name
+            n_wanted = _last_index(source.src_space)
+            if (*key, n_wanted) in checked:
+                continue
+            checked.add((*key, n_wanted))
+            words = f"{path} puts {name!r} together from {source.dset_name} in {file}"
+            if file == ".":
+                _check_source(dataset.file, source, n_wanted, path, words)
+                continue
+            place = _source_place(folder, file)
+            if place is None:
+                raise OSError(f"{words}, which is not there")
+            try:
+                with h5py.File(place, "r") as opened:
+                    _check_source(opened, source, n_wanted, path, words)
+            except OSError as error:
+                if _is_ours(error):
+                    raise
+                state = "in use by another process" if "lock" in str(error) else f"not readable: {error}"
+                raise OSError(f"{words}, which is {state}") from error
+
+
+def _source_place(folder, file):
+    """Path of a source, searched as HDF5 does; None if there is no such file."""
+    prefix = os.environ.get("HDF5_VDS_PREFIX", "").replace("${ORIGIN}", str(folder))
+    places = [Path(file)] if os.path.isabs(file) else [Path(prefix or ".") / file, folder / file]
+    places.append(folder / Path(file).name)
+    return next((place for place in places if place.exists()), None)
+
+
+def _check_source(file, source, n_wanted, path, words):
+    import h5py
+
+    held = file.get(source.dset_name.replace("%b", "0"))
+    if not isinstance(held, h5py.Dataset):
+        raise OSError(f"{words}, which holds no such data set")
+    whole = source.src_space.get_select_type() == h5py.h5s.SEL_ALL
+    too_small = whole and held.size < source.vspace.get_select_npoints()
+    if too_small or any(has < wants for has, wants in zip(held.shape, n_wanted, strict=False)):
+        raise OSError(f"{words}, which holds only {held.shape} of it")
+    check_complete(held, path, source.dset_name)
+
+
+def _last_index(space):
+    """Size along each axis that a selection needs; empty if it has no end."""
+    try:
+        return tuple(int(n) + 1 for n in space.get_select_bounds()[1])
+    except (ValueError, RuntimeError, OverflowError):
+        return ()
+
+
+def _check_filters(dataset, path, name):
+    import h5py
+
+    plist = dataset.id.get_create_plist()
+    for number in range(plist.get_nfilters()):
+        code, _, _, label = plist.get_filter(number)
+        if not h5py.h5z.filter_avail(code):
+            label = PLUGIN_FILTERS.get(code, os.fsdecode(label or b"") or "of no known name")
+            raise ImportError(
+                f"{path} holds {name!r} compressed by filter {code} ({label}), which is not installed; hdf5plugin has "
+                "those of detectors: pip install 'skpr[io]'"
+            )

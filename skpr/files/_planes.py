@@ -1,0 +1,174 @@
+"""Planes of the detector: masks, dark frames, flat fields and gaps."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+
+from .._validation import check_choice
+from ._beside import plane_is_bad
+from ._frames import ArrayFrames
+from ._sources import open_source
+
+MARKS = "unmeasured", "measured"
+
+
+def check_roi(roi):
+    """Check the first row and column of the frames on the whole chip."""
+    if roi is None:
+        return None
+    valid = isinstance(roi, list | tuple) and len(roi) == 2
+    if not valid or not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 0 for n in roi):
+        raise ValueError(f"roi={roi!r} is not valid; give the row and column of the frames' first pixel on the chip")
+    return tuple(int(n) for n in roi)
+
+
+def given_frames(name, given, source):
+    """Frames of an argument: an array, a file, or a name in the data's file.
+
+    Returns
+    -------
+    Frames or None
+    """
+    if given is None or given is False:
+        return None
+    if isinstance(given, str | os.PathLike):
+        found = source.lookup(os.fspath(given))
+        if found is not None:
+            return found
+        if not Path(given).exists():
+            raise ValueError(
+                f"{name}={os.fspath(given)!r} is neither a file nor a name in {source.path}; give an array, a file or "
+                "a name"
+            )
+        with closing(open_source(Path(given))) as other:
+            frames = other.frames
+            values = [frames.frame(number) for number in range(frames.shape[0])]
+        return ArrayFrames(np.stack(values), name)
+    values = np.asarray(given)
+    if values.ndim not in (2, 3) or 0 in values.shape or values.dtype.kind not in "uifb":
+        raise ValueError(f"{name} has shape {values.shape} and type {values.dtype}; give real numbers, one a pixel")
+    return _Plain(values, name)
+
+
+class _Plain:
+    """An array given as it is: of two axes or three."""
+
+    def __init__(self, values, name):
+        self.values, self.name = values if values.ndim == 3 else values[None], name
+        self.shape, self.dtype = self.values.shape, values.dtype
+
+    def frame(self, number, rows=slice(None), columns=slice(None)):
+        """One plane, or a window of it."""
+        return self.values[number, rows, columns]
+
+    def mean(self):
+        """Mean of all planes."""
+        return self.values.mean(axis=0, dtype=float) if len(self.values) > 1 else self.values[0]
+
+
+def window_on_chip(frames, detector, roi, name):
+    """Rows and columns of a plane that the frames cover."""
+    shape = tuple(frames.shape[1:])
+    if roi is not None and shape != tuple(detector):
+        ends = [first + n for first, n in zip(roi, detector, strict=True)]
+        if all(end <= size for end, size in zip(ends, shape, strict=True)):
+            return tuple(slice(first, end) for first, end in zip(roi, ends, strict=True))
+        raise ValueError(
+            f"roi={roi!r} is not valid; frames of shape {tuple(detector)} from there leave {name} of {shape}"
+        )
+    if shape != tuple(detector):
+        larger = all(a >= b for a, b in zip(shape, detector, strict=True))
+        region = "; for frames of a region of the chip, roi= says where they begin" if larger else ""
+        raise ValueError(
+            f"{name} has shape {shape}; give one value a pixel of the frames, of shape {tuple(detector)}{region}"
+        )
+    return slice(None), slice(None)
+
+
+def mean_plane(frames, detector, roi, name):
+    """Mean of planes, cut to the frames; None for None."""
+    if frames is None:
+        return None
+    rows, columns = window_on_chip(frames, detector, roi, name)
+    plane = np.asarray(frames.mean())[rows, columns]
+    if not np.isfinite(plane).any():
+        raise ValueError(f"{name} holds no finite value")
+    return plane
+
+
+class Masks:
+    """Bad pixels of every frame: one plane for all frames, or one for each.
+
+    Parameters
+    ----------
+    frames : Frames
+        One plane, or as many as there are frames.
+    detector : tuple of int
+        Height and width of the frames.
+    counts : tuple of int
+        Numbers of planes that are valid beside one: of all frames, or of those selected.
+    """
+
+    def __init__(self, frames, detector, roi, counts, *, marks=None, bad_bits=None, name="mask"):
+        self.frames, self.marks, self.bad_bits = frames, marks, bad_bits
+        self.window = window_on_chip(frames, detector, roi, name)
+        self.n_planes = frames.shape[0]
+        if self.n_planes > 1 and self.n_planes not in counts:
+            raise ValueError(
+                f"{name} has shape {tuple(frames.shape)}; give one plane, or one for each of {counts[0]} frames"
+            )
+        self.plane = self._bad(0) if self.n_planes == 1 else None
+
+    def of(self, number, selected=None):
+        """Bad pixels of the frame of a number."""
+        if self.plane is not None:
+            return self.plane
+        return self._bad(number if selected is None else selected)
+
+    def _bad(self, number):
+        values = np.asarray(self.frames.frame(number, *self.window))
+        if self.marks is None:
+            return plane_is_bad(values, self.bad_bits)
+        if values.dtype.kind == "f":
+            marked = np.where(np.isfinite(values), values, self.marks == "unmeasured") != 0
+        else:
+            marked = values != 0
+        return ~marked if self.marks == "measured" else marked
+
+
+def detector_gaps(detector, shape, roi):
+    """Pixels of a known detector that measure nothing, by pyFAI's list.
+
+    Parameters
+    ----------
+    detector : str
+        Name, "Pilatus 1M" for instance.
+    shape : tuple of int
+        Height and width of the frames.
+    """
+    if not isinstance(detector, str):
+        raise ValueError(f"detector={detector!r} is not valid; give a name, 'Pilatus 1M' for instance, or None")
+    try:
+        from pyFAI.detectors import detector_factory
+    except ImportError as error:
+        raise ImportError("gaps of known detectors come from pyFAI: pip install pyFAI") from error
+    try:
+        known = detector_factory(detector)
+    except Exception as error:
+        raise ValueError(f"detector={detector!r} is not in pyFAI's list of detectors") from error
+    gaps = known.mask
+    if gaps is None:
+        return np.zeros(shape, dtype=bool)
+    frames = _Plain(np.asarray(gaps).astype(bool), f"detector {detector!r}")
+    rows, columns = window_on_chip(frames, shape, roi, f"detector {detector!r}")
+    return frames.frame(0, rows, columns)
+
+
+def check_marks(marks):
+    """Refuse an unknown meaning of masks."""
+    return check_choice("mask_marks", marks, MARKS)

@@ -1,0 +1,209 @@
+"""Frames of files with all corrections applied, read one at a time."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+
+from .._progress import progress_bar, shows_progress
+from ._corrections import Corrections, Tally, corrected, relative_sensitivity, working_type
+from ._planes import Masks, detector_gaps, given_frames, mean_plane
+
+
+class Readings:
+    """Corrected frames of a series of files, in the order of the pattern.
+
+    Parameters
+    ----------
+    series : Series
+    select : slice, sequence of int or None
+    options : dict
+        `mask`, `mask_marks`, `dark`, `flat`, `roi`, `detector`, `saturation`, `negative`, `monitor`, `content`,
+        `centered`, as :func:`read_diffraction` takes them.
+    shifted_frames : bool
+        Whether frames are planes along an axis of the pattern, which then comes in FFT order, too.
+    verbose : bool or "auto"
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Number of selected frames, height, width.
+    dtype : numpy.dtype
+        Floating-point type of intensities.
+    tally : Tally
+        Account of the last pass.
+    used : dict
+        Planes of the file that were applied, by what they are: words that name them.
+    """
+
+    def __init__(self, series, select, options, shifted_frames=False, verbose="auto"):
+        self.series, self.verbose = series, verbose
+        n_frames = series.shape[0]
+        self.selected = chosen_frames(select, n_frames)
+        self.shape = (len(self.selected), *series.shape[1:])
+        self.dtype = working_type(series.dtype)
+        self.content = options["content"] if options["content"] != "auto" else series.content
+        self.centered = options["centered"] if options["centered"] != "auto" else series.centered
+        order = np.arange(len(self.selected))
+        self.order = order if self.centered or not shifted_frames else np.fft.fftshift(order)
+        self.options, self.tally, self.notes = options, Tally(), []
+        self.at_end, self.n_read, self.has_noise, self.used = 0, 0, False, {}
+        self.planes_of, self.planes, self.file_masks = None, Corrections(), None
+        source = series.source(0)
+        self._take(source)
+        self.factors = monitor_factors(options["monitor"], self.selected, n_frames, source)
+
+    def _take(self, source):
+        """Planes of what the user gave, once."""
+        options, detector, roi = self.options, self.series.shape[1:], self.options["roi"]
+        counts = self.series.shape[0], len(self.selected)
+        mask = given_frames("mask", options["mask"], source)
+        self.mask = mask and Masks(mask, detector, roi, counts, marks=options["mask_marks"])
+        self.dark = mean_plane(given_frames("dark", options["dark"], source), detector, roi, "dark")
+        self.flat = mean_plane(given_frames("flat", options["flat"], source), detector, roi, "flat")
+        self.gaps = None
+        if options["detector"] is not None:
+            self.gaps = detector_gaps(options["detector"], detector, roi)
+        if self.content == "magnitudes" and (self.dark is not None or self.flat is not None):
+            raise ValueError("content='magnitudes' leaves nothing for dark and flat to correct: they are of counts")
+
+    def corrections(self, source, number, selected):
+        """Everything that applies to a frame of an open file."""
+        if self.planes_of is not source:
+            self.planes_of, self.planes, self.file_masks = source, self._of_file(source), self._masks_of_file(source)
+        mask = self.gaps if source.beside.gaps is None else _either(self.gaps, source.beside.gaps)
+        if self.file_masks is not None:
+            mask = _either(mask, self.file_masks.of(number))
+        if self.mask is not None:
+            own = selected if self.mask.n_planes == len(self.selected) else int(self.selected[selected])
+            mask = _either(mask, self.mask.of(own))
+        return self.planes._replace(mask=mask)
+
+    def _of_file(self, source):
+        options, detector, roi, beside = self.options, self.series.shape[1:], self.options["roi"], source.beside
+        dark, flat = self.dark, self.flat
+        if dark is None and options["dark"] is None and beside.dark is not None and self.content == "counts":
+            dark = mean_plane(beside.dark, detector, roi, beside.dark.name)
+            self.used["dark"] = beside.dark.name
+        if flat is None and options["flat"] is None:
+            self.notes += [note for note in beside.notes if note not in self.notes]
+            if beside.flat is not None:
+                flat = mean_plane(beside.flat, detector, roi, beside.flat.name)
+                self.used["flat"] = beside.flat.name
+                if beside.flat_multiplies:
+                    flat = np.divide(1.0, flat, out=np.zeros(flat.shape), where=flat > 0)
+        limits = [n for n in (options["saturation"], beside.flagged) if n is not None]
+        return Corrections(
+            dark=dark,
+            sensitivity=None if flat is None else relative_sensitivity(flat, self.dtype),
+            saturation=min(limits) if limits else None,
+            highest=beside.highest if beside.highest and beside.highest > 0 else None,
+            negative=options["negative"],
+            content=self.content,
+        )
+
+    def _masks_of_file(self, source):
+        mask = source.beside.mask
+        given = self.options["mask"]
+        is_named = isinstance(given, str) and source.lookup(given) is not None  # it takes the place of what was found
+        if mask is None or given is False or is_named:
+            return None
+        self.used["mask"] = mask.name
+        counts = (source.frames.shape[0],)
+        return Masks(
+            mask, self.series.shape[1:], self.options["roi"], counts, bad_bits=source.beside.bad_bits, name=mask.name
+        )
+
+    def frame(self, position, rows=slice(None), columns=slice(None)):
+        """Intensities of the window of one frame, NaN where unmeasured."""
+        selected = int(self.order[position])
+        source, number = self.series.locate(int(self.selected[selected]))
+        corrections = self.corrections(source, number, selected)
+        read = (rows, columns) if self.centered else (slice(None), slice(None))
+        raw = source.frames.frame(number, *read)
+        self.n_read += raw.size
+        self.has_noise |= raw.dtype.kind == "f"
+        if raw.dtype == np.uint8:
+            self.at_end += int(np.count_nonzero(raw == 255))
+        values = corrected(raw, corrections.cut(*read), self.dtype, self.tally)
+        if self.factors is not None:
+            values = values / self.dtype.type(self.factors[selected])
+        return values if self.centered else np.fft.fftshift(values)[rows, columns]
+
+    def frames(self, rows=slice(None), columns=slice(None), positions=None):
+        """Iterate over windows of frames, with progress."""
+        positions = range(len(self.selected)) if positions is None else positions
+        self.tally = Tally()
+        self.at_end = self.n_read = 0
+        bar = progress_bar(len(positions), "reading frames", shows_progress(self.verbose), unit="frame")
+        try:
+            for position in positions:
+                yield self.frame(position, rows, columns)
+                bar.update()
+        finally:
+            bar.close()
+
+
+def _either(mask, other):
+    return other if mask is None else mask | other
+
+
+def chosen_frames(select, n_frames):
+    """Numbers of the frames that are read.
+
+    Examples
+    --------
+    >>> chosen_frames(slice(None, None, 2), 5)
+    array([0, 2, 4])
+    """
+    numbers = np.arange(n_frames)
+    if select is None:
+        return numbers
+    if isinstance(select, slice):
+        chosen = numbers[select]
+    else:
+        wanted = np.asarray(select)
+        is_mask = wanted.dtype == bool and wanted.shape == (n_frames,)
+        if not is_mask and not (
+            wanted.ndim == 1 and wanted.dtype.kind in "iu" and (abs(wanted + 0.5) < n_frames).all()
+        ):
+            raise ValueError(
+                f"select={select!r} is not valid; give a slice or a list of frames from 0 to {n_frames - 1}, or None"
+            )
+        chosen = numbers[wanted]
+    if len(chosen) == 0:
+        raise ValueError(f"select={select!r} is not valid; it leaves none of {n_frames} frames")
+    return chosen
+
+
+def monitor_factors(monitor, selected, n_frames, source):
+    """Beam intensity in each selected frame, relative to the mean."""
+    if monitor is None:
+        return None
+    values = monitor
+    if isinstance(monitor, str):
+        values = source.values(monitor)
+        if values is None:
+            raise ValueError(f"monitor={monitor!r} is no name in {source.path}; give one number for each frame")
+    values = np.squeeze(np.asarray(values))
+    values = values[None] if values.ndim == 0 else values
+    if values.ndim != 1 or values.dtype.kind not in "uif" or len(values) not in (n_frames, len(selected)):
+        raise ValueError(
+            f"monitor has shape {values.shape}; give one number for each of {n_frames} frames, the beam's intensity"
+        )
+    values = values[selected] if len(values) == n_frames else values
+    values = values.astype(float)
+    if not (np.isfinite(values) & (values > 0)).all():
+        first = int(np.argmin(np.isfinite(values) & (values > 0)))
+        raise ValueError(
+            f"monitor={float(values[first])} in frame {first} is not valid; give intensities > 0, and "
+            "leave frames without beam out by select="
+        )
+    return values / values.mean()
+
+
+def check_counts(name, value):
+    """Refuse anything but a positive number of counts or None."""
+    if value is not None and not (isinstance(value, Real) and not isinstance(value, bool) and value > 0):
+        raise ValueError(f"{name}={value!r} is not valid; give counts > 0 or None")

@@ -1,0 +1,121 @@
+"""Physical quantities with the units that files give them."""
+
+import math
+import re
+from functools import cache
+
+from .._validation import warn_user
+
+METRES = "m"
+JOULES = "J"
+RADIANS = "rad"
+# unit and plausible range of each quantity
+QUANTITIES = {
+    "wavelength": (METRES, 1e-13, 1e-2),
+    "energy": (JOULES, 1e-23, 1e-12),
+    "distance": (METRES, 1e-6, 200.0),
+    "pixel size": (METRES, 1e-9, 0.02),
+    "angle": (RADIANS, -20 * math.pi, 20 * math.pi),
+}
+SPELLINGS = {  # that pint has not, or takes for something else: A is an ampere there
+    METRES: {"a": "angstrom", "å": "angstrom", "ang": "angstrom", "angstroms": "angstrom"},
+    JOULES: {"ev": "eV", "kev": "keV", "j": "J"},
+    RADIANS: {"degs": "degree"},
+}
+LONGEST = 40  # letters of a unit
+
+
+def si(value, unit, quantity):
+    """Convert a value to SI units: metres, joules, radians.
+
+    Parameters
+    ----------
+    value : float
+    unit : str, bytes or None
+        In any spelling that pint knows. None is SI.
+    quantity : {"wavelength", "energy", "distance", "pixel size", "angle"}
+
+    Returns
+    -------
+    float or None
+        None for a value that is no finite number.
+
+    Raises
+    ------
+    ImportError
+        If the unit is not SI, and pint is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If the unit is not known, or the value implausible in it: then the result is None, too.
+
+    Examples
+    --------
+    >>> si(75, "um", "pixel size"), si(1.5, "A", "wavelength"), si(2.0, None, "distance")
+    (7.5e-05, 1.5e-10, 2.0)
+    """
+    target, lowest, highest = QUANTITIES[quantity]
+    if isinstance(unit, bytes):
+        unit = unit.decode(errors="replace")
+    unit = unit.strip() if isinstance(unit, str) else None
+    if not math.isfinite(value):
+        return None
+    factor = 1.0 if not unit or unit == target else factor_of(unit, target)
+    if factor is None:
+        warn_user(f"the unit {unit[:LONGEST]!r} of the {quantity} {value:g} is not known; the {quantity} is left out")
+        return None
+    converted = float(value) if factor == 1 else _rounded(value * factor)
+    if not lowest <= converted <= highest:
+        given = f"{value:g} {unit}" if unit else f"{value:g}, without a unit and so in {target},"
+        warn_user(
+            f"the {quantity} {given} is not plausible ({lowest:.2g} to {highest:.2g} {target} are); it is left out"
+        )
+        return None
+    return converted
+
+
+def factor_of(unit, target):
+    """Value of a unit in SI; None where it is not known or of another dimension."""
+    if len(unit) > LONGEST:
+        return None
+    try:
+        import pint
+    except ImportError as error:
+        raise ImportError(f"reading the unit {unit!r} needs pint: pip install 'skpr[io]'") from error
+    plain = unit.rstrip(".").replace("μ", "µ")
+    folded = plain.casefold().replace("μ", "µ")
+    spelling = SPELLINGS[target].get(folded)
+    for candidate in [spelling] if spelling else [plain, folded]:
+        try:
+            return float(_registry().Quantity(1.0, candidate).to(target).magnitude)
+        except (pint.PintError, AttributeError, TypeError, ValueError, ArithmeticError, SyntaxError, AssertionError):
+            continue
+        except Exception as error:  # the tokenizer's, whose classes differ between versions of Python
+            if type(error).__module__ not in ("tokenize", "_tokenize"):
+                raise
+    return None
+
+
+def with_unit(text):
+    """Number at the beginning of a text and the unit behind it, None where there is none.
+
+    Examples
+    --------
+    >>> with_unit("172e-6 m x 172e-6 m"), with_unit("0.2_m"), with_unit("twelve")
+    ((0.000172, 'm'), (0.2, 'm'), None)
+    """
+    found = re.match(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[\s_]*([A-Za-zµμÅ°]+)?", str(text))
+    return (float(found[1]), found[2]) if found else None
+
+
+def _rounded(value):
+    """A value without what its conversion left in the last digits."""
+    return float(f"{value:.15g}")
+
+
+@cache
+def _registry():
+    import pint
+
+    return pint.UnitRegistry()

@@ -1,0 +1,174 @@
+import os
+import subprocess
+import sys
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+
+from skpr.files import _hdf5, read_diffraction
+
+STACK = np.arange(4 * 8 * 8, dtype="u4").reshape(4, 8, 8)
+
+WRITER = """
+import sys, h5py, numpy as np
+file = h5py.File(sys.argv[1], "w", libver=sys.argv[2] if sys.argv[2] != "none" else None)
+file["data"] = np.ones((4, 64, 64), "u4")
+if sys.argv[3] == "swmr":
+    file.swmr_mode = True
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def virtual(path, sources, n_frames=1, target=slice(None)):
+    """A virtual data set of sources with so many frames each."""
+    layout = h5py.VirtualLayout((n_frames * len(sources), 8, 8), "u4")
+    height = len(range(*target.indices(8)))
+    for number, name in enumerate(sources):
+        layout[number * n_frames : (number + 1) * n_frames, target] = h5py.VirtualSource(
+            name, "data", (n_frames, height, 8)
+        )
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("entry/data/data", layout, fillvalue=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="locks of other systems")
+@pytest.mark.parametrize(("version", "mode"), [("none", "alone"), ("latest", "alone"), ("latest", "swmr")])
+def test_a_file_in_use_is_told_from_a_damaged_one(tmp_path, version, mode):
+    path = tmp_path / "a.h5"
+    command = [sys.executable, "-c", WRITER, str(path), version, mode]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        if mode == "swmr":
+            assert read_diffraction(path).data.shape == (4, 64, 64)
+        else:
+            with pytest.raises(OSError, match="is in use by another process") as caught:
+                read_diffraction(path)
+            assert "damaged" not in str(caught.value)
+        writer.stdin.close()
+        writer.wait()
+    assert read_diffraction(path).data.shape == (4, 64, 64)
+
+
+def test_a_filter_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("entry/data", data=STACK, **hdf5plugin.Bitshuffle())
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: code != 32008)
+    message = r"'entry/data' compressed by filter 32008 \(Bitshuffle\), which is not installed; hdf5plugin has"
+    with pytest.raises(ImportError, match=message):
+        read_diffraction(tmp_path / "a.h5")
+
+
+@pytest.mark.slow
+def test_filters_are_registered_by_reading(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=STACK, **hdf5plugin.LZ4())
+    code = "import sys; from skpr.files import read_diffraction; print(read_diffraction(sys.argv[1]).data.shape)"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.h5"], capture_output=True, text=True, check=True)
+    assert done.stdout == "(4, 8, 8)\n"
+
+
+def test_a_virtual_data_set_without_a_source_is_refused(tmp_path):
+    for name in ("a.h5", "b.h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["data"] = STACK[:1]
+    virtual(tmp_path / "inner.h5", ["a.h5", "b.h5"])
+    with h5py.File(tmp_path / "inner.h5", "a") as file:
+        file["data"] = file["entry/data/data"]
+    virtual(tmp_path / "v.h5", ["inner.h5"], 2)
+    np.testing.assert_allclose(read_diffraction(tmp_path / "v.h5").data ** 2, STACK[[0, 0]], rtol=1e-6)
+    os.remove(tmp_path / "b.h5")  # two levels down
+    with pytest.raises(OSError, match=r"puts 'data' together from data in b\.h5, which is not there"):
+        read_diffraction(tmp_path / "v.h5")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"data": STACK[:1]}, r"which holds only \(1, 8, 8\) of it"),
+        ({"other": STACK}, "which holds no such data set"),
+        (None, "which is not readable"),
+    ],
+)
+def test_a_virtual_data_set_with_less_than_announced_is_refused(tmp_path, content, reason):
+    if content is None:
+        (tmp_path / "a.h5").write_bytes(b"no HDF5")
+    else:
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.update(content)
+    virtual(tmp_path / "v.h5", ["a.h5"], 2)
+    with pytest.raises(OSError, match=reason):
+        read_diffraction(tmp_path / "v.h5")
+
+
+def test_what_no_source_fills_is_a_gap(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = STACK[:2, :5]
+    virtual(tmp_path / "v.h5", ["a.h5"], 2, slice(2, 7))
+    found = read_diffraction(tmp_path / "v.h5")
+    assert np.isnan(found.data[0]).all(axis=1).tolist() == [True, True, False, False, False, False, False, True]
+    assert found.unmeasured == {"masked": 2 * 3 * 8}
+
+
+@pytest.mark.parametrize("size", [None, 100])
+def test_external_storage_must_be_whole(tmp_path, size):
+    raw = tmp_path / "a.raw"
+    raw.write_bytes(STACK.tobytes())
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", STACK.shape, STACK.dtype, external=[(str(raw), 0, STACK.nbytes)])
+    raw.unlink() if size is None else raw.write_bytes(raw.read_bytes()[:size])
+    with pytest.raises(OSError, match=r"a\.raw, which is (not there|truncated)"):
+        read_diffraction(tmp_path / "a.h5")
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a/b/data"] = STACK
+        file["a/b/up"] = h5py.SoftLink("/a")
+        file["a/same"] = file["a/b"]
+        file["gone"] = h5py.ExternalLink("gone.h5", "/x")
+        names = {one.name: one for one in _hdf5.walk(file)}
+    assert set(names) == {"a/b/data", "a/same/data", "gone"}
+    assert names["gone"].missing == "gone.h5 (/x), which is not there"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="limits of other systems")
+def test_a_master_may_link_more_files_than_may_be_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    with h5py.File(tmp_path / "master.h5", "w") as file:
+        for number in range(40):
+            with h5py.File(tmp_path / f"{number}.h5", "w") as linked:
+                linked["data"] = STACK[:1] + number
+            file[f"entry/data/data_{number:06d}"] = h5py.ExternalLink(f"{number}.h5", "/data")
+    n_open, (soft, hard) = len(os.listdir("/proc/self/fd")), resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 20, hard))
+    try:
+        found = read_diffraction(tmp_path / "master.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    np.testing.assert_allclose(found.data[:, 0, 0] ** 2, np.arange(40), rtol=1e-6)
+
+
+def test_frames_that_share_a_chunk_are_decompressed_once(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", data=STACK, chunks=(3, 8, 8), compression="gzip")
+        frames = _hdf5.DatasetFrames(file["data"], tmp_path / "a.h5")
+        for number in range(4):
+            np.testing.assert_array_equal(frames.frame(number, slice(2, 5), slice(1, 8)), STACK[number, 2:5, 1:])
+        assert frames.step == 3
+
+
+def test_a_truncated_file_says_so(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["data"] = STACK
+    path.write_bytes(path.read_bytes()[:2500])
+    with pytest.raises(OSError, match=r"a\.h5 cannot be read as HDF5: it is truncated, 2500 bytes are there"):
+        read_diffraction(path)
+
+
+def test_numbers_in_names_are_in_their_own_order():
+    assert sorted(["f10", "f9", "f1_2", "e"], key=_hdf5.natural) == ["e", "f1_2", "f9", "f10"]
