@@ -3,6 +3,10 @@
 import numpy as np
 import torch
 
+from ..files import momentum_step, object_pixel_size
+
+NANOMETRE = 1e-9
+
 
 def new_axes(n_rows=1, n_columns=1, **figure):
     """Axes of a new figure, as an array of shape (n_rows, n_columns)."""
@@ -32,3 +36,31 @@ def with_grey_gaps(name):
 
     colours = matplotlib.colormaps[name] if isinstance(name, str) else name
     return colours.with_extremes(bad="0.6")
+
+
+def scales(geometry, fourier_shape):
+    """Steps of pictures in physical units along height and width, None where not known.
+
+    Returns
+    -------
+    momentum : (float, float) or None
+        Per pixel of a pattern, in 1/nm.
+    size : (float, float) or None
+        Side of a pixel of an object, in nm.
+    """
+    if geometry is None or len(fourier_shape) < 2:
+        return None, None
+    momentum, size = momentum_step(geometry), object_pixel_size(geometry, fourier_shape)[-2:]
+    if momentum is None:
+        return None, None
+    return tuple(step * NANOMETRE for step in momentum), tuple(step / NANOMETRE for step in size)
+
+
+def extent_of(shape, step, centered):
+    """Edges of a picture, as `imshow` takes them; zero at the pixel `m // 2` if centred, otherwise at the corner."""
+    edges = []
+    for size, one in zip(shape, step, strict=True):
+        first = -(size // 2) - 0.5 if centered else 0.0
+        edges.append((first * one, (first + size) * one))
+    (top, bottom), (left, right) = edges
+    return left, right, bottom, top

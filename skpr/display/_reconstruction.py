@@ -11,10 +11,11 @@ from .._validation import check_boundary, check_count
 from ..measurement import boundary_of
 from ..metrics import fitted_symmetries, relative_error, seen_by_regressor
 from ..symmetry import register
-from ._pictures import as_array, as_picture, new_axes, with_grey_gaps
+from ._pictures import as_array, as_picture, extent_of, new_axes, scales, with_grey_gaps
 
 if TYPE_CHECKING:
     from .._typing import Batch
+    from ..files import Geometry
 
 
 class ReconstructionDisplay:
@@ -135,7 +136,9 @@ class ReconstructionDisplay:
         registered, _ = register(predictions, truths, phase=True, **symmetries)
         return cls(magnitudes, truths, registered, errors).plot(**plot_params)
 
-    def plot(self, *, axes: Any = None, cmap: Any = "inferno") -> ReconstructionDisplay:
+    def plot(
+        self, *, axes: Any = None, cmap: Any = "inferno", geometry: Geometry | None = None
+    ) -> ReconstructionDisplay:
         """Draw the rows.
 
         Parameters
@@ -144,6 +147,9 @@ class ReconstructionDisplay:
             Axes to draw on; a new figure if not given.
         cmap : str or matplotlib colour map
             Colour map of magnitudes and objects.
+        geometry : Geometry, optional
+            Geometry that :func:`skpr.files.read_diffraction` returns. Axes of magnitudes then show the momentum
+            transfer `q` in 1/nm near zero frequency, in the middle, and those of objects nm.
 
         Returns
         -------
@@ -157,6 +163,7 @@ class ReconstructionDisplay:
             raise ValueError(f"axes has shape {axes.shape}; {n_rows} rows need axes of shape ({n_rows}, 4)")
         axes = axes.reshape(n_rows, 4)
         colours = with_grey_gaps(cmap)
+        momentum, size = scales(geometry, self.magnitudes.shape[1:])
         titles = "log magnitude", "truth", "reconstruction", "difference"
         for column, title in enumerate(titles):
             axes[0, column].set_title(title, fontsize=10)
@@ -164,15 +171,22 @@ class ReconstructionDisplay:
             truth, found = as_picture(self.truths[row]), as_picture(self.reconstructions[row])
             top = float(np.abs(truth).max()) or 1.0
             bottom = min(float(truth.min()), 0.0)
-            axes[row, 0].imshow(_logarithm(as_picture(self.magnitudes[row])), cmap=colours)
-            axes[row, 1].imshow(truth, cmap=colours, vmin=bottom, vmax=top)
-            axes[row, 2].imshow(found, cmap=colours, vmin=bottom, vmax=top)
-            axes[row, 3].imshow(found - truth, cmap="RdBu_r", vmin=-top, vmax=top)
+            magnitude = _logarithm(as_picture(self.magnitudes[row]))
+            frame = None if size is None else extent_of(truth.shape, size, False)
+            reciprocal = None if momentum is None else extent_of(magnitude.shape, momentum, True)
+            axes[row, 0].imshow(magnitude, cmap=colours, extent=reciprocal)
+            axes[row, 1].imshow(truth, cmap=colours, vmin=bottom, vmax=top, extent=frame)
+            axes[row, 2].imshow(found, cmap=colours, vmin=bottom, vmax=top, extent=frame)
+            axes[row, 3].imshow(found - truth, cmap="RdBu_r", vmin=-top, vmax=top, extent=frame)
             axes[row, 3].set_ylabel(f"error {error:.3f}", fontsize=9)
             axes[row, 3].yaxis.set_label_position("right")
-        for ax in axes.flat:
+        for ax in axes.flat if momentum is None else axes[:, 3]:
             ax.set_xticks([])
             ax.set_yticks([])
+        if momentum is not None:
+            axes[-1, 0].set_xlabel("q [1/nm]")
+            axes[-1, 1].set_xlabel("nm")
+            axes[-1, 2].set_xlabel("nm")
         self.axes_, self.figure_ = axes, axes[0, 0].figure
         return self
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from .._validation import check_number
 from ..iterative import combine_reconstructions
 from ..metrics import fourier_ring_correlation, half_period_resolution
-from ._pictures import new_axes
+from ._pictures import NANOMETRE, new_axes
+
+SQUARE = 0.01  # relative difference of the sides of a pixel
 
 
 class ResolutionDisplay:
@@ -115,31 +118,55 @@ class ResolutionDisplay:
         curve = fourier_ring_correlation(first, second, boundary=boundary)
         return cls(*curve, name, resolution=half_period_resolution(*curve)).plot(**plot_params)
 
-    def plot(self, *, ax: Any = None) -> ResolutionDisplay:
+    def plot(self, *, ax: Any = None, pixel_size: Any = None) -> ResolutionDisplay:
         """Draw the curve, its threshold and its floor.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
             Axes to draw on; a new figure if not given.
+        pixel_size : float or sequence of float, optional
+            Size of the object's pixels in metres, the same along all axes that are known, as
+            :func:`skpr.files.object_pixel_size` returns it. Frequencies are then in cycles per nm.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If pixels are not square: a ring is then no frequency in cycles per nm.
         """
+        unit, step = _unit_of(pixel_size)
         if ax is None:
             ax = new_axes(figsize=(6, 4))[0, 0]
-        (line,) = ax.plot(self.frequencies, self.values, label=self.name)
+        frequencies = self.frequencies / step
+        (line,) = ax.plot(frequencies, self.values, label=self.name)
         label = "1/e" if self.name == "PRTF" else "half bit"
-        ax.plot(self.frequencies, self.threshold, "--", color=line.get_color(), alpha=0.6, label=label)
+        ax.plot(frequencies, self.threshold, "--", color=line.get_color(), alpha=0.6, label=label)
         if self.floor is not None:
-            ax.plot(self.frequencies, self.floor, ":", color="0.5", label="floor: chance")
-        ax.set_xlabel("frequency [cycles / pixel]")
+            ax.plot(frequencies, self.floor, ":", color="0.5", label="floor: chance")
+        ax.set_xlabel(f"frequency [cycles / {unit}]")
         ax.set_ylabel(self.name)
         ax.set_ylim(min(0.0, *np.nan_to_num(self.values)), 1.1)
         if self.resolution is not None:
             known = np.isfinite(self.resolution)
-            ax.set_title(f"half period {self.resolution:.2f} pixels" if known else "no resolution", fontsize=10)
+            title = f"half period {self.resolution * step:.2f} {'pixels' if unit == 'pixel' else unit}"
+            ax.set_title(title if known else "no resolution", fontsize=10)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _unit_of(pixel_size):
+    """Unit of lengths, and how many of them a pixel is."""
+    if pixel_size is None:
+        return "pixel", 1.0
+    sizes = [pixel_size] if np.ndim(pixel_size) == 0 else [one for one in pixel_size if one is not None]
+    sizes = [check_number("pixel_size", one, 0, closed="neither", noun="metres") for one in sizes]
+    if not sizes:
+        return "pixel", 1.0
+    if max(sizes) > (1 + SQUARE) * min(sizes):
+        raise ValueError(f"pixel_size={pixel_size!r} is not valid; rings need square pixels, crop to make them so")
+    return "nm", sizes[0] / NANOMETRE

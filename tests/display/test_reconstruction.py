@@ -6,6 +6,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval, ReconstructionDisplay, make_phase_retriever
+from skpr.files import Geometry, object_pixel_size
 from tests.conftest import random_members, random_objects
 
 
@@ -126,3 +127,38 @@ def test_what_cannot_be_shown_is_refused_and_opens_no_figure(call, message):
     with pytest.raises(ValueError, match=message):
         call(x, FourierMagnitude().fit_transform(x))
     assert not plt.get_fignums()
+
+
+def test_axes_are_in_physical_units_where_the_geometry_is_known():
+    """The pattern reaches to half a period of the object's pixel on either side of zero frequency."""
+    geometry = Geometry(wavelength=1e-10, distance=2.0, pixel_size=(50e-6, 100e-6))
+    truth = random_objects((10, 12), "float32", n_samples=2)
+    magnitudes = FourierMagnitude().fit_transform(truth)
+    display = ReconstructionDisplay.from_predictions(truth, truth, magnitudes, geometry=geometry)
+    height, width = (1e9 * size for size in object_pixel_size(geometry, (20, 24)))
+    pattern, shown = (display.axes_[0, column].images[0].get_extent() for column in (0, 2))
+    np.testing.assert_allclose(shown, (0, 12 * width, 10 * height, 0))
+    np.testing.assert_allclose(pattern[1] - pattern[0], 2 * np.pi / width)
+    np.testing.assert_allclose(pattern[2] - pattern[3], 2 * np.pi / height)
+    np.testing.assert_allclose(pattern[0] + pattern[1], -2 * np.pi / (24 * width))  # zero is in the middle of a pixel
+    assert [ax.get_xlabel() for ax in display.axes_[-1]] == ["q [1/nm]", "nm", "nm", ""]
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("geometry", [None, Geometry(wavelength=1e-10)])
+def test_axes_have_no_numbers_where_it_is_not(geometry):
+    truth = random_objects((10, 12), "float32", n_samples=1)
+    display = ReconstructionDisplay.from_predictions(
+        truth, truth, FourierMagnitude().fit_transform(truth), geometry=geometry
+    )
+    assert not any(len(ax.get_xticks()) or ax.get_xlabel() for ax in display.axes_.flat)
+
+
+def test_slices_of_a_rocking_curve_have_the_scales_of_the_detector():
+    geometry = Geometry(wavelength=1e-10, distance=2.0, pixel_size=(50e-6, 50e-6))
+    truth = random_objects((6, 7, 8), "float32", n_samples=1)
+    display = ReconstructionDisplay.from_predictions(
+        truth, truth, FourierMagnitude().fit_transform(truth), geometry=geometry
+    )
+    _, height, width = object_pixel_size(geometry, (12, 14, 16))
+    np.testing.assert_allclose(display.axes_[0, 1].images[0].get_extent(), (0, 8e9 * width, 7e9 * height, 0))

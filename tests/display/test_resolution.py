@@ -64,3 +64,21 @@ def test_a_forgotten_index_opens_no_figure():
     with pytest.raises(ValueError, match=r"such as magnitudes\[0\]"):
         ResolutionDisplay.from_reconstructions(pattern[None], runs)
     assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("pixel_size", [2e-8, (None, 2e-8, 2e-8)])
+def test_the_resolution_is_in_nanometres_where_pixels_have_a_size(pixel_size):
+    frequencies = np.linspace(0, 0.5, 6)
+    display = ResolutionDisplay(frequencies, 1 - frequencies, np.full(6, 0.5), "FRC", resolution=1.5)
+    display.plot(pixel_size=pixel_size)
+    np.testing.assert_allclose(display.ax_.lines[0].get_xdata(), frequencies / 20)
+    assert display.ax_.get_xlabel() == "frequency [cycles / nm]"
+    assert display.ax_.get_title() == "half period 30.00 nm"
+
+
+def test_rings_over_oblong_pixels_have_no_frequency_in_nanometres():
+    display = ResolutionDisplay(np.zeros(3), np.ones(3), np.ones(3), "FRC", resolution=1.5)
+    with pytest.raises(ValueError, match="rings need square pixels"):
+        display.plot(pixel_size=(1e-8, 2e-8))
+    assert not plt.get_fignums()
+    assert display.plot(pixel_size=(None, None)).ax_.get_title() == "half period 1.50 pixels"
