@@ -32,8 +32,9 @@ from skpr import (
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
 )
-from skpr.datasets import data_folder, make_crystals, read_diffraction
+from skpr.datasets import data_folder, make_crystals
 from skpr.detector import Cropping, MissingPixels, PartialCoherence, PhotonNoise
+from skpr.files import read_diffraction
 from skpr.iterative import combine_reconstructions
 from skpr.metrics import fourier_error
 
@@ -56,11 +57,15 @@ n, half = arguments.size, arguments.size // 2
 
 folder = data_folder() / "bragg-cdi"
 if (folder / "S0054_rocking.npz").exists():
-    import tifffile  # of the extra `io`
-
-    whitefield = tifffile.imread(folder / "whitefield.tif")[:256, :256]  # the region that the frames show
+    # the flat field is of the whole chip, whose first 256 rows and columns the frames show
     pattern = read_diffraction(
-        folder / "S0054_rocking.npz", frames="volume", flat=whitefield, threshold=2, center="max", crop=n
+        folder / "S0054_rocking.npz",
+        frames="volume",
+        flat=folder / "whitefield.tif",
+        roi=(0, 0),
+        threshold=2,
+        center="max",
+        crop=n,
     ).data
     source = "measured"
 else:

@@ -187,6 +187,15 @@ def test_larger_than_memory_benchmark(tmp_path):
         assert "limit: " in printed
 
 
+def test_stack_larger_than_memory_benchmark(tmp_path):
+    printed = run("benchmarks/stack_larger_than_memory.py", "--folder", tmp_path, "--gigabytes", 1).splitlines()[1:]
+    assert len(printed) == 3
+    for line in printed:
+        imported, most = map(float, line.split()[-2:])
+        assert most - imported < 0.2  # of one gigabyte
+    assert not list(tmp_path.iterdir())
+
+
 def test_endurance_benchmark():
     pytest.importorskip("skops")
     printed = run("benchmarks/endurance.py", "--predictions", 20000, "--inputs", 300, "--files", 30)

@@ -1,0 +1,70 @@
+"""The sum, in a window of 256 x 256 pixels, of a stack of frames that is larger than memory.
+
+Writes sparse files of ``--gigabytes`` to ``--folder`` (NumPy's and HDF5, the latter in one piece and in chunks), reads
+them by `read_diffraction(frames="sum", crop=256)`, each in a process of its own, and prints time and the most memory
+that the process has used, next to what importing the package alone takes.
+
+    python examples/benchmarks/stack_larger_than_memory.py --folder /scratch
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+SHAPE = (4362, 4148)  # a detector of 18 million pixels
+LAYOUTS = "npy", "hdf5", "hdf5 in chunks"
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--folder", type=Path, required=True)
+parser.add_argument("--gigabytes", type=float, default=20.0)
+parser.add_argument("--verbose", action="store_true", help="show progress")
+parser.add_argument("--read", help=argparse.SUPPRESS)  # the process that reads
+arguments = parser.parse_args()
+
+
+def write(path, layout):
+    """A sparse file whose first and last frames hold a few counts in the middle."""
+    n_frames = max(2, round(arguments.gigabytes * 1e9 / (4 * np.prod(SHAPE))))
+    middle = tuple(slice(n // 2, n // 2 + 4) for n in SHAPE)
+    if layout == "npy":
+        stack = np.lib.format.open_memmap(path, "w+", np.uint32, (n_frames, *SHAPE))
+        stack[(0, *middle)] = stack[(-1, *middle)] = 50
+        return
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        chunks = (1, 512, 512) if layout == "hdf5 in chunks" else None
+        stack = file.create_dataset("entry/data/data", (n_frames, *SHAPE), np.uint32, chunks=chunks)
+        stack[(0, *middle)] = stack[(n_frames - 1, *middle)] = 50
+
+
+def peak_gigabytes():
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if arguments.read:
+    from skpr.files import read_diffraction
+
+    before, began = peak_gigabytes(), time.perf_counter()
+    total = read_diffraction(arguments.read, frames="sum", crop=256, verbose=arguments.verbose).data[0] ** 2
+    assert total.shape == (256, 256)
+    assert np.isclose(total.sum(), 2 * 16 * 50)
+    print(f"{time.perf_counter() - began:8.1f} {before:16.2f} {peak_gigabytes():10.2f}")
+else:
+    print(f"{'layout':16}{'size [GB]':>10}{'read in [s]':>12}{'imported [GB]':>15}{'most [GB]':>11}")
+    for layout in LAYOUTS:
+        path = arguments.folder / f"stack.{'npy' if layout == 'npy' else 'h5'}"
+        try:
+            write(path, layout)
+            command = [sys.executable, __file__, "--folder", str(arguments.folder), "--read", str(path)]
+            command += ["--verbose"] * arguments.verbose
+            found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            print(f"{layout:16}{path.stat().st_size / 1e9:10.1f}    {found}", end="", flush=True)
+        finally:
+            path.unlink(missing_ok=True)
