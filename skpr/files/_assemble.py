@@ -147,7 +147,7 @@ def _hot(total, recipe):
     """Find the hot pixels of a sum of frames and set them to NaN."""
     if recipe.hot_pixels is None:
         return None
-    hot = hot_pixels(total)
+    hot = hot_pixels(np.maximum(total, 0))  # noise about zero is no light
     n_hot = int(np.count_nonzero(hot))
     total[hot] = np.nan
     if n_hot > MANY_HOT * hot.size:

@@ -48,7 +48,7 @@ def read_diffraction(
     roi: Any = None,
     saturation: Any = None,
     negative: Any = "unmeasured",
-    hot_pixels: Any = None,
+    hot_pixels: Any = "auto",
     monitor: Any = None,
     threshold: Any = None,
     content: Any = "auto",
@@ -119,9 +119,9 @@ def read_diffraction(
         Treatment of negative readings: as flags of unmeasured pixels; as zero; or as read-out noise around zero, which
         enters sums and bins unchanged. Intensities that are negative at the end give magnitude zero. Values that become
         negative by subtracting dark frames always enter sums unchanged.
-    hot_pixels : {"auto"}, optional
-        "auto" finds isolated pixels that are much brighter than their neighbours and their Friedel mates, and marks
-        them as unmeasured.
+    hot_pixels : {"auto", None}, default="auto"
+        "auto" finds isolated pixels that are much brighter than their neighbours and their Friedel mates, marks them as
+        unmeasured and counts them; None keeps them.
     monitor : array-like of shape (n_frames,) or str, optional
         Beam intensity in each frame, in any unit, or its name in the file. Frames are divided by its ratio to the mean.
     threshold : float, optional
@@ -226,9 +226,9 @@ def read_diffraction(
         geometry = _geometry(series).of_frames(readings.selected, series.shape[0])
     _tell(readings, name, negative)
     intensities, subpixel = _on_pixel(found, resample)
-    hot, unmeasured = None, {reason: n for reason, n in readings.tally.reasons.items() if n}
+    hot, reasons = None, dict(readings.tally.reasons)
     if found.hot is not None:
-        unmeasured |= {"hot": int(np.count_nonzero(found.hot))}
+        reasons["hot"] = int(np.count_nonzero(found.hot))
         hot = np.zeros(series.shape[1:], dtype=bool)
         hot[found.region] = found.hot
     magnitudes = _binned(intensities, binning)
@@ -247,7 +247,7 @@ def read_diffraction(
         dataset=series.names,
         frames=readings.selected,
         planes=readings.used,
-        unmeasured=unmeasured,
+        unmeasured={reason: n for reason, n in reasons.items() if n},
         hot_pixels=hot,
         DESCR=f"{len(magnitudes)} diffraction patterns of shape {magnitudes.shape[1:]} from {_short(series)}",
     )
