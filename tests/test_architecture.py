@@ -5,6 +5,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from itertools import zip_longest
 from pathlib import Path
 
@@ -177,3 +179,10 @@ def test_modules_say_what_is_public_and_have_it(module):
     assert there.__doc__
     assert list(there.__all__) == sorted(there.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
     assert all(hasattr(there, name) for name in there.__all__)
+
+
+def test_importing_the_package_imports_no_reader_and_no_extra():
+    extras = "fabio", "h5py", "hdf5plugin", "matplotlib", "pint", "silx", "tifffile", "zarr", "skops", "dask", "pooch"
+    script = f"import sys, skpr; print([name for name in ('skpr.files', *{extras}) if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT.parent, check=True)
+    assert done.stdout.strip() == "[]"

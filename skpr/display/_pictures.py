@@ -3,8 +3,6 @@
 import numpy as np
 import torch
 
-from ..files import momentum_step, object_pixel_size
-
 NANOMETRE = 1e-9
 
 
@@ -50,6 +48,8 @@ def scales(geometry, fourier_shape):
     """
     if geometry is None or len(fourier_shape) < 2:
         return None, None
+    from ..files import momentum_step, object_pixel_size  # readers are for those who read
+
     momentum, size = momentum_step(geometry), object_pixel_size(geometry, fourier_shape)[-2:]
     if momentum is None:
         return None, None
