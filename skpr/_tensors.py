@@ -96,7 +96,7 @@ def usual_device():
 
     Functions of arrays compute there, and those of tensors say where.
     """
-    elsewhere = torch.get_default_device().type != "cpu"
+    elsewhere = torch.empty(0).device.type != "cpu"  # torch.get_default_device forgets, in older versions, None
     return torch.device("cpu") if elsewhere else contextlib.nullcontext()
 
 
@@ -188,7 +188,7 @@ def unit_scale(x):
     peaks = parts.abs().amax(dim=space_axes(parts))
     exponents = torch.frexp(peaks).exponent
     most = 126 if peaks.dtype == torch.float32 else 1022
-    return along_samples(torch.ldexp(torch.ones_like(peaks), -exponents.clamp(-most, most)), x)
+    return along_samples(times_power_of_two(torch.ones_like(peaks), -exponents.clamp(-most, most)), x)
 
 
 def real_parts(x):
@@ -211,3 +211,11 @@ def unit(values):
 
 def along_samples(values, x):
     return values.view([len(values)] + [1] * (x.ndim - 1))
+
+
+def times_power_of_two(values, exponents):
+    """Values times two to the power of integers, in the precision of the values: no digit is lost.
+
+    `torch.ldexp` computes powers of integers in the default precision, whatever that of the values is.
+    """
+    return torch.ldexp(values, exponents.to(values.dtype))

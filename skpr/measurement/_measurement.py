@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .._tensors import along_samples
+from .._tensors import along_samples, times_power_of_two
 from ._grid import Grid
 from ._kernel import Coherence
 from ._projections import exponents_of, project_amplitude, project_non_negative, project_support, with_magnitudes
@@ -84,7 +84,7 @@ class Measurement:
         self.magnitudes = (magnitudes / along_samples(unit, magnitudes)).contiguous()
         if self.spread is not None:
             self.spread = self.spread / along_samples(unit, magnitudes)
-        self.scale = torch.ldexp(unit, exponents)
+        self.scale = times_power_of_two(unit, exponents)
         squares = self.magnitudes.square()
         self.norms = _sums(self.weights * squares).sqrt().to(magnitudes.dtype)
         self.pair_norms = _sums((self.weights if self.n_measured is None else self.n_measured) * squares)
@@ -225,7 +225,7 @@ def _near_one(magnitudes):
     exponents = exponents_of(peaks)
     if bool((exponents.abs() <= HARMLESS).all()):
         return magnitudes, torch.zeros_like(exponents)
-    return torch.ldexp(magnitudes, -along_samples(exponents, magnitudes)), exponents
+    return times_power_of_two(magnitudes, -along_samples(exponents, magnitudes)), exponents
 
 
 def _friedel_mean(magnitudes):

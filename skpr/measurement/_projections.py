@@ -6,7 +6,7 @@ Each returns the nearest array, in the Euclidean sense, that satisfies one const
 
 import torch
 
-from .._tensors import along_samples
+from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
 from ._transform import from_spectrum, to_spectrum
 
@@ -44,7 +44,7 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
         magnitudes = magnitudes.nan_to_num(0.0)
     # a power of two loses no digit, and squares of what is left neither overflow nor vanish
     exponents = exponents_of(estimate.detach().abs().flatten(1).amax(dim=1))
-    unit = along_samples(torch.ldexp(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate)
+    unit = along_samples(times_power_of_two(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate)
     return with_magnitudes(estimate / unit, magnitudes / unit, unmeasured) * unit
 
 

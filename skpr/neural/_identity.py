@@ -37,6 +37,7 @@ _FREE = (
 _QUIET_MODULES = logging.__name__, scoring.__name__
 _QUIET = "epoch_timer", "train_loss", "valid_loss", "in_step", "progress", "checkpoint"  # of the default ones
 _LENGTH = 2000  # of a text; a longer one ends in its digest
+_LIBRARIES = {"site-packages", "dist-packages"}
 
 
 class NotComparable(TypeError):
@@ -335,8 +336,13 @@ def _is_installed(module):
     if root in sys.stdlib_module_names or root == __name__.split(".")[0]:
         return True
     file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None:
+        return False
+    path = os.path.realpath(file)
+    if _LIBRARIES & set(path.split(os.sep)):  # of this environment, of the system beneath it, or of the user
+        return True
     libraries = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
-    return file is not None and any(os.path.realpath(file).startswith(os.path.realpath(part)) for part in libraries)
+    return any(path.startswith(os.path.realpath(part)) for part in libraries)
 
 
 def _short(text):

@@ -93,7 +93,7 @@ def usual_torch(device):
     Training needs gradients where the caller wants none, and its own precision where the caller has another.
     """
     kinds = {"cpu", torch.device(device).type}
-    elsewhere = torch.get_default_device().type != "cpu"
+    elsewhere = torch.empty(0).device.type != "cpu"
     unusual = elsewhere or torch.is_inference_mode_enabled() or any(map(torch.is_autocast_enabled, kinds))
     if torch.is_grad_enabled() and not unusual:
         yield
