@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._validation import check_choice, check_count, check_flag, check_number, short
+from .._validation import check_choice, check_count, check_flag, check_number, short, warn_user
 from ._step import DetectorStep, is_range, lowest_and_highest, seeded_generator
 
 if TYPE_CHECKING:
-    from .._typing import Seed
+    from .._typing import Batch, Seed, Self
+
+MOST_HIDDEN = 0.9  # of the pixels: a mask that hides more is likely one of the measured ones
 
 
 class BeamStop(DetectorStep):
@@ -110,6 +112,38 @@ class MissingPixels(DetectorStep):
         self.mask = mask
         self.fraction = fraction
         self.random_state = random_state
+
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
+        r"""Check the parameters and learn the shape.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For a parameter that is not valid, or negative or infinite magnitudes.
+
+        Warns
+        -----
+        UserWarning
+            For a mask that hides more than nine tenths of the pixels.
+        """
+        super().fit(X)
+        hidden = 0.0 if self.mask is None else _checked_mask(self.mask, self.fourier_shape_).mean()
+        if hidden > MOST_HIDDEN:
+            warn_user(
+                f"mask hides {hidden:.0%} of the pixels: True marks what is unmeasured; give ~mask if it marks what is "
+                "measured"
+            )
+        return self
 
     def _drawn(self, X):
         generator = seeded_generator(check_random_state(self.random_state), X)

@@ -16,11 +16,15 @@ from .._arrays import inspect_fitted_magnitudes
 from .._base import BatchTransformer
 from .._layout import is_nested
 from .._lazy import LazyBatch, map_batch
-from .._tensors import usual_device
+from .._tensors import to_tensor, usual_device
+from .._validation import warn_user
 from ..measurement import check_centring
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
+
+
+LOOKED_AT = 64  # patterns
 
 
 class DetectorStep(BatchTransformer):
@@ -93,7 +97,23 @@ class DetectorStep(BatchTransformer):
             check_centring(X, getattr(self, "centered", True), name, is_parameter=is_parameter)
         # of a copy: what a LazyBatch is to be read with must not change with this step's parameters
         action, draws = copy.copy(self)._drawn(X)
-        return map_batch(action, X, *draws)
+        made = map_batch(action, X, *draws)
+        if not isinstance(made, LazyBatch) and tuple(made.shape) == tuple(X.shape) and not is_nested():
+            self._check_something_left(to_tensor(X[:LOOKED_AT]), to_tensor(made[:LOOKED_AT]))
+        return made
+
+    def _check_something_left(self, given, made):
+        """Warn of patterns of which a step in another unit leaves nothing."""
+        given, made = given.detach().flatten(1), made.detach().flatten(1)
+        lit = (given > 0).any(dim=1)
+        gone = lit & ~(made > 0).any(dim=1)
+        if len(lit) > 1 and lit.any() and (gone == lit).all():
+            left = "unmeasured" if made[gone].isnan().all() else "zero or unmeasured"
+            largest = float(given[gone].nan_to_num(0.0).amax())
+            warn_user(
+                f"{type(self).__name__} leaves nothing of the patterns: every pixel is {left} afterwards, and the "
+                f"largest magnitude was {largest:.3g}; squares of magnitudes are counts to it"
+            )
 
     def _drawn(self, X):
         """The action on a chunk of tensors, and what was drawn for each sample, cut along with the samples."""

@@ -30,7 +30,7 @@ from ._loop import Shrinkwrap, run_schedule
 from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
-from ._validation import check_parameters, given_support, resolved_kind, resolved_object_shape
+from ._validation import check_parameters, given_support, resolved_kind, resolved_object_shape, warn_of_units
 
 if TYPE_CHECKING:
     from .._typing import Batch, Seed, Self
@@ -271,6 +271,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         as_tensor = isinstance(given, torch.Tensor)
         check_centring(X, self.centered, type(self).__name__)
         check_not_intensities(X, type(self).__name__)
+        warn_of_units(X, self)
         schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         n_starts, n_samples = self.n_starts, len(X)
         if init is not None:
@@ -415,7 +416,14 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             raise ValueError(
                 f"init has shape {init.shape}; give one object a sample, of shape {(n_samples, *self.object_shape_)}"
             )
-        return init if self.constraints_ == "complex" else init.real
+        init = init if self.constraints_ == "complex" else init.real
+        dark = ~init.reshape(n_samples, -1).any(axis=1)
+        if dark.any():
+            warn_user(
+                f"init is zero everywhere in {dark.sum()} of {n_samples} samples, from which iterations do not "
+                "move: leave init out for random starts"
+            )
+        return init
 
     def _since_fitted(self):
         return {

@@ -7,12 +7,15 @@ import numpy as np
 
 from .._arrays import is_complex, is_non_negative
 from .._tensors import resolve_device
-from .._validation import check_choice, check_count, short
+from .._validation import check_choice, check_count, short, warn_user
 from ..measurement import KINDS, fits
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
 COHERENCES = "full", "gaussian"
+UNITS_LOOKED_AT = 8  # patterns
+FRACTION = 0.01  # of a count, by which squares are no counts
+BEYOND = 1.1  # times the amplitude that bounds allow: noise adds a little
 
 
 def check_parameters(estimator):
@@ -21,6 +24,11 @@ def check_parameters(estimator):
         raise ValueError(f"centered={short(estimator.centered)} is not valid; choose True or False")
     if isinstance(estimator.support, str):
         check_choice("support", estimator.support, SUPPORTS)
+    if not isinstance(estimator.start, str):
+        raise ValueError(
+            f"start={short(estimator.start)} is not valid; choose 'random' or 'autocorrelation', and give objects to "
+            "start from as retrieve(X, init=...)"
+        )
     check_choice("start", estimator.start, STARTS)
     check_choice("coherence", estimator.coherence, COHERENCES)
     check_count("n_starts", estimator.n_starts)
@@ -34,8 +42,10 @@ def check_parameters(estimator):
         )
     sigma = estimator.shrinkwrap_sigma
     valid = isinstance(sigma, list | tuple) and len(sigma) == 2
-    if not valid or not all(isinstance(s, Real) and 0 < s < math.inf for s in sigma):
-        raise ValueError(f"shrinkwrap_sigma={short(sigma)} is not valid; give two widths in pixels, (first, last)")
+    if not valid or not all(isinstance(s, Real) and 0 < s < math.inf for s in sigma) or sigma[0] < sigma[1]:
+        raise ValueError(
+            f"shrinkwrap_sigma={short(sigma)} is not valid; give two widths in pixels, (first, last), first >= last"
+        )
     resolve_device(estimator.device)
 
 
@@ -93,7 +103,46 @@ def given_support(support, object_shape, n_samples=None):
             f"support has shape {given}; give one of shape {object_shape} for all samples, "
             f"or one a sample, or choose {', '.join(map(repr, SUPPORTS))}"
         )
+    if support.dtype.kind not in "biuf":
+        raise ValueError(f"support is {support.dtype}; give one bool a pixel, True where the object may be")
+    values = np.unique(support)
+    if len(values[values != 0]) > 1 or np.isnan(values).any():  # 0 and 255 mark a mask, too
+        raise ValueError(
+            f"support holds {short(values[values != 0][0])} and other values; give one bool a pixel, True where the "
+            "object may be, such as objects > threshold"
+        )
     support = support.astype(bool)
     if not support.reshape(len(support), -1).any(axis=1).all():
         raise ValueError("support is empty: no pixel is True, so no object fits")
     return support
+
+
+def warn_of_units(X, estimator):
+    """Warn of magnitudes in a unit that parameters contradict: bounds of the amplitude, and noise of counts.
+
+    Parameters
+    ----------
+    X : ndarray or LazyBatch of shape (n_samples, *fourier_shape)
+    estimator : IterativePhaseRetrieval
+    """
+    if isinstance(estimator.tol, Real) and isinstance(estimator.constraints, str):
+        return
+    some = np.asarray(X[:UNITS_LOOKED_AT], dtype=np.float64)
+    peak = np.nanmax(some)
+    if isinstance(estimator.tol, str) and 0 < peak <= 1:
+        squares = np.square(some[~np.isnan(some)])
+        if ((squares > FRACTION) & (squares < 1 - FRACTION)).any():
+            warn_user(
+                f"tol='poisson' takes squares of magnitudes for counts, and the largest is {peak**2:.2g}: give square "
+                "roots of counts, or tol as a Fourier error"
+            )
+    if not isinstance(estimator.constraints, str) and peak > 0:
+        means = np.nansum(np.square(some / peak), axis=tuple(range(1, some.ndim))) / math.prod(X.shape[1:])
+        needed = float(peak) * math.sqrt(means.max() / math.prod(estimator.object_shape_))  # by Parseval's theorem
+        most = max(abs(bound) for bound in estimator.constraints)
+        if needed > BEYOND * most:
+            warn_user(
+                f"constraints={short(estimator.constraints)} allow no object of shape {estimator.object_shape_} "
+                f"that is as bright as the magnitudes, whose root mean square is at least {needed:.3g}: bounds are in "
+                "the unit of the objects"
+            )

@@ -186,6 +186,11 @@ def computed_magnitudes(grid, objects, exponents, covariances=None):
 
 
 def _checked_coherence(coherence, grid, n_samples):
+    if isinstance(coherence, str):
+        raise ValueError(
+            f"coherence={coherence!r} is not valid; give the covariances of the kernels that a retrieval found, its "
+            "attribute coherence"
+        )
     covariances = np.asarray(as_numpy(coherence), dtype=float)
     n_axes = len(grid.fourier_shape)
     if covariances.shape != (n_samples, n_axes, n_axes):

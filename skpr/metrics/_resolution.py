@@ -12,7 +12,7 @@ from .._arrays import check_batch, check_non_negative
 from .._counts import counts_of
 from .._rings import ring_sums
 from .._tensors import chunks_of, to_tensor
-from .._validation import check_boundary, check_flag, check_number, warn_user
+from .._validation import check_boundary, check_flag, check_number, short, warn_user
 from ..measurement import Grid
 from ..symmetry import register
 from ._input import as_numpy, at_unit_peak, checked_pair, wide
@@ -225,6 +225,11 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
     >>> half_period_resolution([0.0, 0.125, 0.25, 0.375, 0.5], [1.0, 1.0, 0.9, 0.3, 0.2], 0.5)
     1.33...
     """
+    if isinstance(threshold, str):
+        raise ValueError(
+            f"threshold={threshold!r} is not valid; give a number or one for each ring, such as the half-bit threshold "
+            "that fourier_ring_correlation returns"
+        )
     frequencies, values = np.asarray(frequencies, dtype=float), np.asarray(values, dtype=float)
     threshold = np.asarray(threshold, dtype=float)
     if values.ndim != 1 or frequencies.shape != values.shape or threshold.shape not in ((), values.shape):
@@ -232,6 +237,12 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
             f"frequencies, values and threshold have shapes {frequencies.shape}, {values.shape} and {threshold.shape}; "
             "give one of each per ring, or one threshold for all"
         )
+    if not (np.diff(frequencies) > 0).all():
+        raise ValueError(
+            "frequencies must rise from ring to ring; give frequencies, values and threshold in this order"
+        )
+    if not (threshold[~np.isnan(threshold)] <= 1).any():
+        raise ValueError(f"threshold={short(threshold.tolist())} is not valid; curves end at 1, half of that is 0.5")
     says = ~np.isnan(values)
     says[:1] = False
     failed = np.flatnonzero(says & ~(values >= threshold))

@@ -127,6 +127,12 @@ class OrbitScorer:
             raise TypeError(
                 f"metric={short(metric)} is not callable; give relative_error or another metric of skpr.metrics"
             )
+        accepted = inspect.signature(metric).parameters
+        if "boundary" not in accepted and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+            raise TypeError(
+                f"metric={short(metric)} knows nothing of symmetries: it has no parameter boundary; give "
+                "relative_error or another metric of skpr.metrics"
+            )
         if not (isinstance(boundary, str) and boundary == "auto"):
             check_boundary(boundary)
         check_choice("symmetries", symmetries, ("auto", "fourier", "phase"))

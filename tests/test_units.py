@@ -1,0 +1,76 @@
+"""Values in another unit, masks the wrong way round and arguments in another order are told."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+
+from skpr import FourierMagnitude, IterativePhaseRetrieval
+from skpr.datasets import load_digit_objects
+from skpr.detector import MissingPixels, Quantization, Saturation
+from skpr.metrics import OrbitScorer, half_period_resolution, r_factor
+
+Y = load_digit_objects().data[:24]
+X = FourierMagnitude().fit_transform(Y)
+
+
+def test_bounds_in_another_unit_than_the_magnitudes_are_warned_of():
+    with pytest.warns(UserWarning, match="bounds are in the unit of the objects"):
+        IterativePhaseRetrieval(n_iter=2, constraints=(0, 1)).fit(255 * X).retrieve(255 * X)
+    IterativePhaseRetrieval(n_iter=2, constraints=(0, 1)).fit(X).retrieve(X)
+
+
+def test_magnitudes_at_unit_maximum_are_no_roots_of_counts():
+    relative = X / X.max()
+    with pytest.warns(UserWarning, match="the largest is .*: give square roots of counts"):
+        IterativePhaseRetrieval(n_iter=2, tol="poisson").fit(relative).retrieve(relative)
+
+
+def test_starts_of_zeros_are_warned_of():
+    retriever = IterativePhaseRetrieval(n_iter=2).fit(X, Y)
+    with pytest.warns(UserWarning, match="init is zero everywhere in 1 of"):
+        retriever.retrieve(X, init=np.concatenate([0 * Y[:1], Y[1:]]))
+
+
+def test_objects_to_start_from_are_told_their_place():
+    with pytest.raises(ValueError, match=r"retrieve\(X, init=\.\.\.\)"):
+        IterativePhaseRetrieval(start=Y).fit(X)
+
+
+@pytest.mark.parametrize("fill", [np.nan, "a", 0.5])
+def test_supports_are_masks(fill):
+    support = np.full(Y.shape[1:], fill)
+    if fill == 0.5:
+        support[0, 0] = 0.7
+    with pytest.raises(ValueError, match="give one bool a pixel, True where the object may be"):
+        IterativePhaseRetrieval(support=support).fit(X).predict(X)
+
+
+def test_a_mask_of_measured_pixels_is_told_from_one_of_missing_ones():
+    mask = np.zeros(X.shape[1:], bool)
+    mask[3:5, 3:5] = True
+    with pytest.warns(UserWarning, match="give ~mask if it marks what is measured"):
+        MissingPixels(~mask).fit(X)
+    MissingPixels(mask).fit(X)
+
+
+def test_a_detector_that_leaves_nothing_says_so():
+    with pytest.warns(UserWarning, match="every pixel is unmeasured afterwards"):
+        Saturation(1e-9).fit_transform(X)
+    with pytest.warns(UserWarning, match="squares of magnitudes are counts to it"):
+        Quantization().fit_transform(X / X.max() / 2)
+
+
+def test_curves_thresholds_and_metrics_that_are_none_are_refused():
+    curve = [0.0, 0.25, 0.5], [1.0, 0.9, 0.2]
+    with pytest.raises(ValueError, match="threshold='half-bit' is not valid"):
+        half_period_resolution(*curve, "half-bit")
+    with pytest.raises(ValueError, match="threshold=50.0 is not valid"):
+        half_period_resolution(*curve, 50)
+    with pytest.raises(ValueError, match="must rise from ring to ring"):
+        half_period_resolution(*curve[::-1], 0.5)
+    with pytest.raises(ValueError, match="coherence='gaussian' is not valid"):
+        r_factor(X, Y, coherence="gaussian")
+    with pytest.raises(TypeError, match="knows nothing of symmetries"):
+        OrbitScorer(r2_score)
+    with pytest.raises(ValueError, match="first >= last"):
+        IterativePhaseRetrieval(shrinkwrap_sigma=(1.5, 3.0)).fit(X)
