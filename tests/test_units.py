@@ -6,8 +6,8 @@ from sklearn.metrics import r2_score
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval
 from skpr.datasets import load_digit_objects
-from skpr.detector import MissingPixels, Quantization, Saturation
-from skpr.metrics import OrbitScorer, half_period_resolution, r_factor
+from skpr.detector import MissingPixels, PhotonNoise, Quantization, Saturation
+from skpr.metrics import OrbitScorer, half_period_resolution, phase_retrieval_transfer_function, r_factor
 
 Y = load_digit_objects().data[:24]
 X = FourierMagnitude().fit_transform(Y)
@@ -74,3 +74,11 @@ def test_curves_thresholds_and_metrics_that_are_none_are_refused():
         OrbitScorer(r2_score)
     with pytest.raises(ValueError, match="first >= last"):
         IterativePhaseRetrieval(shrinkwrap_sigma=(1.5, 3.0)).fit(X)
+
+
+def test_a_transfer_function_of_intensities_is_warned_of():
+    with pytest.warns(UserWarning, match=r"pass np\.sqrt\(magnitudes\)"):
+        phase_retrieval_transfer_function(X[0] ** 2, Y[:1].repeat(3, axis=0))
+    for photons in (20, 1e3, None):
+        noisy = PhotonNoise(photons, random_state=0).fit_transform(100 * X[:1])[0]
+        phase_retrieval_transfer_function(noisy, Y[:1].repeat(3, axis=0))

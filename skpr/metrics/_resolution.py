@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .._typing import Batch, Boundary
 
 SMALLEST_IMAGE, FEWEST_SLICES = 8, 4
+MARGIN, LIKENESS = 0.05, 0.99  # cosines: noise and partial coherence stay within
 UNRELATED, RELATED = 0.7, 0.5  # mean squared step between neighbours, relative to that between any two slices
 
 
@@ -62,6 +63,11 @@ def phase_retrieval_transfer_function(
     ValueError
         For shapes that do not fit, or more than one pattern.
 
+    Warns
+    -----
+    UserWarning
+        For what is plainly intensities.
+
     Examples
     --------
     >>> import numpy as np
@@ -76,6 +82,7 @@ def phase_retrieval_transfer_function(
     measured = np.where(known, np.ldexp(pattern, -int(np.frexp(np.nanmax(pattern))[1])), 0.0)
     frequencies, light = ring_sums(measured, centered)
     moduli, coherent = (np.where(known, values, 0.0) for values in _moduli(objects, grid))
+    _warn_of_intensities(measured, moduli)
     overlap = (measured * moduli).sum()
     unit = (measured**2).sum() / overlap if overlap > 0 else 1.0
     below = np.maximum(light, unit * ring_sums(moduli, centered)[1])
@@ -87,6 +94,21 @@ def phase_retrieval_transfer_function(
         per_pixel = ring_sums(np.where(known, counts, 0.0), centered)[1] / np.maximum(n_pixels, 1)
         dark |= per_pixel * grid.n_pixels / math.prod(grid.object_shape) < min_count
     return frequencies, np.where(dark, np.nan, above / np.where(dark, 1.0, below))
+
+
+def _warn_of_intensities(measured, moduli):
+    """Warn where the square roots of a pattern are plainly nearer to what the reconstructions have than the pattern."""
+    as_given, root = (_cosine(moduli, values) for values in (measured, np.sqrt(measured)))
+    if root > max(as_given + MARGIN, LIKENESS):
+        warn_user(
+            "the square roots of magnitudes are nearer to the moduli of the reconstructions' spectra than they are "
+            "themselves: if they are intensities, pass np.sqrt(magnitudes)"
+        )
+
+
+def _cosine(first, second):
+    norms = math.sqrt((first**2).sum() * (second**2).sum())
+    return (first * second).sum() / norms if norms > 0 else 0.0
 
 
 def checked_pattern(magnitudes, objects, centered):
