@@ -77,11 +77,13 @@ def written_whole(path, *, replace=True):
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give the name of a file")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {target.parent}")
     temporary = target.with_name(f".skpr-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))  # less the process's mask
     except OSError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
+        raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
     try:
         yield os.fspath(temporary)
         with open(temporary, "rb+") as file:

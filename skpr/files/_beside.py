@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._validation import warn_user
 from ._hdf5 import DatasetFrames, hdf5_trouble, identity
-from ._meant import names_of
+from ._meant import DARKS, FLATS, MASKS, names_of
 
-MASKS = "mask", "pixel_mask"
-DARKS = "data_dark", "dark", "dark_frames", "darkfield", "dark_field", "dark_current"
-FLATS = "flatfield", "flat_field", "flat", "data_white", "white", "white_field", "whitefield"
 APPLIED = "flatfield_applied", "flatfield_correction_applied", "flat_field_applied"
 # by CXI: invalid, saturated, hot, dead, shadowed, to be ignored, bad, out of resolution, missing, noisy; the bits
 # beyond these, and that of the peak mask, say what a pixel saw or was corrected for
 CXI_BAD_BITS = 0x7FF & ~0x20
 EVERY_BIT = ~0
+LIMITS = "saturation_value", "bit_depth_image"
+NO_CAMERA = re.compile("diode|monitor|chamber|counter|scaler|keithley|fluo|xrf")
 DETECTOR_CLASSES = "NXdetector", b"NXdetector"
 
 
@@ -52,9 +52,9 @@ def beside(file, path, parts, found, shape):
         Number of frames, height, width.
     """
     with hdf5_trouble(path):
-        near, far = _homes(file, parts, found)
+        near, far, others = _homes(file, parts, found)
         is_cxi = "cxi_version" in file or any(one.name.startswith("entry_1/") for one in found)
-        notes = []
+        notes = _unused(others, path, shape, parts)
         mask = _nearest(near, far, MASKS, path, shape, notes)
         flat, multiplies = _flat(near, far, path, shape, notes)
         return Beside(
@@ -64,14 +64,14 @@ def beside(file, path, parts, found, shape):
             dark=_nearest(near, far, DARKS, path, shape, notes),
             flat=flat,
             flat_multiplies=multiplies,
-            highest=_number([*near, *far], ("saturation_value",)),
-            flagged=_flag(_number([*near, *far], ("bit_depth_image",)), parts),
+            highest=_number([*near, *far], LIMITS[:1]),
+            flagged=_flag(_number([*near, *far], LIMITS[1:]), parts),
             notes=tuple(notes),
         )
 
 
 def _homes(file, parts, found):
-    """Groups of the frames, and detectors of the entry if they are in none."""
+    """Groups of the frames; the detector of the entry if they are in none; detectors among which no one can tell."""
     groups = [parts[0].dataset.parent]
     groups += [file[name or "/"] for name in dict.fromkeys(one.parent for one in names_of(found, parts[:1]))]
     entry = parts[0].name.split("/")[0]
@@ -79,10 +79,42 @@ def _homes(file, parts, found):
         groups.append(file[f"{entry}/data_1"])  # by CXI, beside the data of the first detector
     near = _once(_with_specific(groups))
     if any(_is_detector(group) for group in near):
-        return near, []
+        return near, [], []
     entry = f"{parts[0].name.split('/')[0]}/" if "/" in parts[0].name else ""
     names = dict.fromkeys(one.parent for one in found if not one.missing and one.parent.startswith(entry))
-    return near, _once(_with_specific([file[name] for name in names if name and _is_detector(file[name])]))
+    inner = tuple(f"{name}/" for name in names if name and _is_detector(file[name]))
+    detectors = [file[name[:-1]] for name in inner if not name[:-1].startswith(tuple(set(inner) - {name}))]
+    detectors = [group for group in _once(detectors) if _may_have_seen(group, parts[0].shape)]
+    numbered = re.fullmatch(r"(.*/)?data_(\d+)/data", parts[0].name)
+    if len(detectors) > 1 and numbered:  # CXI numbers detectors as their data
+        own = [group for group in detectors if group.name.endswith(f"/detector_{numbered[2]}")]
+        detectors = own if len(own) == 1 else detectors
+    detectors, others = (detectors, []) if len(detectors) < 2 else ([], detectors)
+    return near, _once(_with_specific(detectors)), _once(_with_specific(others))
+
+
+def _may_have_seen(group, shape):
+    """Whether a detector may be that of frames: no point detector, and none whose own data are of another shape."""
+    import h5py
+
+    if NO_CAMERA.search(group.name.rpartition("/")[2].lower()):
+        return False
+    own = [group.get(name, getlink=False) for name in ("data", "value") if name in group]
+    own = [item for item in own if isinstance(item, h5py.Dataset) and item.shape is not None]
+    return not own or any(_fits(item, shape) for item in own)
+
+
+def _unused(others, path, shape, parts):
+    """Words for what several detectors hold that none of them is known to hold for the frames."""
+    limits = [f"{group.name}/{name}".strip("/") for group in others for name in LIMITS if name in group]
+    planes = [item.name.strip("/") for _, item in _arrays(others, (*MASKS, *DARKS, *FLATS)) if _fits(item, shape)]
+    if not planes and not limits:
+        return []
+    listed = ", ".join(map(repr, [*planes, *limits]))
+    return [
+        f"{path} holds several detectors, and {parts[0].name!r} in none of them, of which none is used; mask=, dark=, "
+        f"flat= and saturation= take what belongs to the frames: {listed}"
+    ]
 
 
 def _is_detector(group):

@@ -13,11 +13,6 @@ from ..detector import Binning
 from ._assemble import Recipe, assembled
 from ._beside import say
 from ._corrections import NEGATIVE
-from ._geometry import Geometry
-from ._hdf5 import hdf5_trouble
-from ._header import geometry_of_headers
-from ._instrument import read_geometry
-from ._numpy import Npz
 from ._planes import check_marks, check_roi
 from ._readings import Readings, check_counts
 from ._resample import onto_pixel
@@ -90,7 +85,8 @@ def read_diffraction(
     ----------
     path : path-like, list of path-like or ndarray
         One file; several files, as a list or a pattern such as "scan/\*.tif", each holding one frame or a stack; or
-        readings in memory. Several files are read in the natural order of their names: frame_9 before frame_10.
+        readings in memory. A list is read in its order; files of a pattern in the order of the numbers in their names:
+        frame_9 before frame_10, angle_-1 before angle_0.5.
     dataset : str or list of str, optional
         Name of the array in an HDF5 or npz file, or names of several whose frames follow each other.
     frames : {"patterns", "volume", "sum"}, default="patterns"
@@ -209,8 +205,7 @@ def read_diffraction(
         "content": content,
         "centered": centered,
     }
-    ordered = any(one is not None for one in (select, monitor)) or np.ndim(mask) == 3
-    with Series(path, dataset, ordered) as series:
+    with Series(path, dataset, select, frames == "volume") as series:
         name = series.first_name if len(series.paths) == 1 else f"{len(series.paths)} files with {series.first_name}"
         if frames == "volume" and series.shape[0] < 2:
             raise ValueError(f"frames='volume' needs a stack of frames; {name} holds one of shape {series.shape[1:]}")
@@ -223,7 +218,7 @@ def read_diffraction(
         _check_numbers(series, dataset, frames)
         recipe = Recipe(frames, center, crop, threshold, hot_pixels, negative == "keep" and binning != 1, name)
         found = assembled(readings, recipe)
-        geometry = _geometry(series).of_frames(readings.selected, series.shape[0])
+        geometry = series.geometry().of_frames(readings.selected, series.shape[0])
     _tell(readings, name, negative)
     intensities, subpixel = _on_pixel(found, resample)
     hot, reasons = None, dict(readings.tally.reasons)
@@ -305,6 +300,9 @@ def _binned(intensities, binning):
 def _tell(readings, name, negative):
     """Warn of what is likely not meant."""
     say(readings.notes)
+    planes = [readings.options[one] for one in ("mask", "dark", "flat", "detector")]
+    if readings.options["roi"] is not None and not readings.used and all(one is None or one is False for one in planes):
+        warn_user(f"roi={readings.options['roi']!r} changes nothing: there is no mask, dark frame or flat field to cut")
     n_read = max(readings.n_read, 1)
     n_negative = readings.tally.reasons.get("negative", 0)
     if negative == "unmeasured" and n_negative > MANY_NEGATIVE * n_read and readings.has_noise:
@@ -323,14 +321,3 @@ def _tell(readings, name, negative):
             f"{readings.at_end} readings of {name} are 255, the largest number of a byte, and may be saturated; "
             "saturation=255 leaves them out"
         )
-
-
-def _geometry(series):
-    """Geometry that the first of the files says, with the angles of all headers."""
-    source = series.source(0)
-    if isinstance(source.file, Npz) or (source.file is None and not source.header):
-        return Geometry()
-    if source.file is None:
-        return geometry_of_headers(series.headers)
-    with hdf5_trouble(source.path):
-        return read_geometry(source.file, source.names[0])

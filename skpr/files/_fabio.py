@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import io
 import zlib
 
 from ._frames import ArrayFrames, Frames, check_real, stack_axes
@@ -100,7 +101,7 @@ def _check_header(fabio, path):
 def fabio_trouble(path):
     """Turn errors that fabio raises, or only logs, into one `OSError`."""
     try:
-        with errors_logged("fabio") as errors:
+        with errors_logged("fabio") as errors, contextlib.redirect_stdout(io.StringIO()):  # some readers print
             yield
     except ImportError as error:
         raise ImportError(f"{path} is of a format that fabio reads by another library: {error}") from error

@@ -43,6 +43,8 @@ class ArrayFrames(Frames):
     """
 
     def __init__(self, array, name):
+        if array.shape is None:
+            raise ValueError(f"{name} holds no values: it is of HDF5's empty kind")
         self.array, self.name, self.dtype = array, name, check_real(array.dtype, name)
         self.n_axes = len(array.shape)
         self.axes = stack_axes(array.shape, name)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import check_number
+from .._validation import check_number, warn_user
 from ._units import QUANTITIES, si
 
 LIGHT = 299792458.0  # m/s
 PLANCK = 6.62607015e-34  # J s
+SAME = 1e-3  # of a length that files say: more is another one
 
 ANGLES = {
     *("alpha", "beta", "chi", "delta", "eta", "gamma", "kappa", "mu", "nu", "omega", "phi", "psi", "theta"),
@@ -72,6 +73,68 @@ class Geometry:
             name: angle[0] if np.ndim(angle) and len(set(angle)) == 1 else angle for name, angle in angles.items()
         }
         return replace(self, angles=angles)
+
+    def first_frames(self, n_frames: int) -> Geometry:
+        """Return the geometry without the angles of later frames."""
+        angles = {name: angle[:n_frames] if np.ndim(angle) else angle for name, angle in self.angles.items()}
+        return replace(self, angles=angles)
+
+
+def geometry_of_series(geometries, counts, names):
+    """Geometry of frames in several files: that of the first, with the angles of each frame.
+
+    Parameters
+    ----------
+    geometries : list of Geometry
+    counts : list of int
+        Number of frames in each file.
+    names : list
+        Files, for messages.
+
+    Returns
+    -------
+    Geometry
+        Angles that some file does not say are left out.
+
+    Warns
+    -----
+    UserWarning
+        If the files say different lengths.
+
+    Examples
+    --------
+    >>> files = [Geometry(angles={"phi": 0.0, "chi": 1.5}), Geometry(angles={"phi": (0.1, 0.2), "chi": 1.5})]
+    >>> geometry_of_series(files, [1, 2], ["a.h5", "b.h5"]).angles
+    {'phi': (0.0, 0.1, 0.2), 'chi': 1.5}
+    """
+    first = geometries[0]
+    if len(geometries) == 1:
+        return first
+    for quantity in ("wavelength", "distance", "pixel_size"):
+        said = getattr(first, quantity)
+        for geometry, name in zip(geometries[1:], names[1:], strict=True):
+            other = getattr(geometry, quantity)
+            if None not in (said, other) and not np.allclose(said, other, rtol=SAME, atol=0):
+                warn_user(
+                    f"{quantity} differs between the files: {said!r} m in {names[0]}, {other!r} m in {name}; that of "
+                    "the first is returned"
+                )
+                break
+    angles = {}
+    for name in first.angles:
+        parts = [geometry.angles.get(name) for geometry in geometries]
+        values = [_repeated(part, count) for part, count in zip(parts, counts, strict=True)]
+        if None not in values:
+            joined = tuple(value for part in values for value in part)
+            angles[name] = joined[0] if len(set(joined)) == 1 else joined
+    return replace(first, angles=angles)
+
+
+def _repeated(angle, count):
+    """An angle for each frame of a file; None where it is not known."""
+    if angle is None or np.ndim(angle) == 0:
+        return angle if angle is None else (angle,) * count
+    return tuple(angle) if len(angle) == count else None
 
 
 def check_geometry(wavelength=None, distance=None, pixel_size=None, geometry=None):

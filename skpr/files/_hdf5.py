@@ -101,7 +101,7 @@ def hdf5_trouble(path):
 @contextlib.contextmanager
 def opened_hdf5(path):
     """An HDF5 file open for reading within."""
-    with hdf5_trouble(path), contextlib.closing(open_hdf5(path)) as file:
+    with contextlib.closing(open_hdf5(path)) as file, hdf5_trouble(path):
         yield file
 
 
@@ -198,6 +198,8 @@ def walk(group, name="", root=None, above=(), found=None):
         path = f"{name}/{key}" if name else key
         try:
             item = group[key]
+        except RuntimeError:  # links that lead to each other, and to nothing else
+            continue
         except (KeyError, OSError) as error:
             outside = isinstance(group.get(key, getlink=True), h5py.ExternalLink)
             found.append(Found(path, missing=_target(group, key, error), external=outside))
@@ -253,6 +255,7 @@ class DatasetFrames(ArrayFrames):
     def __init__(self, dataset, path, name=None, found=None):
         super().__init__(dataset, name or path)
         check_complete(dataset, path)
+        self.array = dataset = beside_its_file(dataset)
         self.path, self.found, self.block = path, found, None
         axis = self.axes[0]
         self.step = 1
@@ -264,7 +267,7 @@ class DatasetFrames(ArrayFrames):
         """Readings of one frame, or of a window of it."""
         with hdf5_trouble(self.path):
             if self.array is None:
-                self.array = self.found.dataset
+                self.array = beside_its_file(self.found.dataset)
             if self.step == 1:
                 return super().frame(number, rows, columns)
             first = number - number % self.step
@@ -278,6 +281,23 @@ class DatasetFrames(ArrayFrames):
         """Let the data set go, and with it the file that it is linked from."""
         if self.found is not None:
             self.array = self.block = None
+
+
+def beside_its_file(dataset):
+    """A data set, whose external files are looked for beside its own file and not in the working directory.
+
+    It is opened again for that, and the given one is closed.
+    """
+    folder = Path(dataset.file.filename).parent
+    if not dataset.external or not all((folder / os.fsdecode(file)).exists() for file, _, _ in dataset.external):
+        return dataset
+    import h5py
+
+    file, name = dataset.file.id, dataset.name.encode()
+    dataset.id.close()
+    access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+    access.set_efile_prefix(b"${ORIGIN}")
+    return h5py.Dataset(h5py.h5d.open(file, name, access))
 
 
 def check_complete(dataset, path, name=None):
@@ -294,7 +314,7 @@ def check_complete(dataset, path, name=None):
     _check_filters(dataset, path, name)
     folder = Path(dataset.file.filename).parent
     for file, offset, size in dataset.external or ():
-        place = folder / os.fsdecode(file)
+        place = _external_place(folder, os.fsdecode(file))
         if not place.exists():
             raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which is not there")
         if size < 1 << 62 and place.stat().st_size < offset + size:
@@ -343,17 +363,30 @@ def _source_place(folder, file):
     return next((place for place in places if place.exists()), None)
 
 
+def _external_place(folder, file):
+    """Path of a file of raw values: beside the file that names it, or where HDF5 looks, in the working directory."""
+    prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
+    return folder / file if (folder / file).exists() else Path(prefix) / file
+
+
 def _check_source(file, source, n_wanted, path, words):
     import h5py
 
     held = file.get(source.dset_name.replace("%b", "0"))
     if not isinstance(held, h5py.Dataset):
         raise OSError(f"{words}, which holds no such data set")
-    whole = source.src_space.get_select_type() == h5py.h5s.SEL_ALL
-    too_small = whole and held.size < source.vspace.get_select_npoints()
+    too_small = source.src_space.get_select_type() == h5py.h5s.SEL_ALL and held.size < _n_points(source.vspace)
     if too_small or any(has < wants for has, wants in zip(held.shape, n_wanted, strict=False)):
         raise OSError(f"{words}, which holds only {held.shape} of it")
     check_complete(held, path, source.dset_name)
+
+
+def _n_points(space):
+    """Number of points of a selection; of one block of a selection without end."""
+    try:
+        return space.get_select_npoints()
+    except (ValueError, RuntimeError):
+        return int(np.prod(space.get_regular_hyperslab()[3], dtype=object))
 
 
 def _last_index(space):

@@ -1,7 +1,5 @@
 """Geometry that the header of an image says: EDF, CBF and TIFF of Pilatus, MAR, ADSC."""
 
-from dataclasses import replace
-
 from ._geometry import ANGLES, LIGHT, PLANCK, Geometry, radians
 from ._units import si, with_unit
 
@@ -31,37 +29,6 @@ PIXEL_KEYS = (
     (("pixel_size", "pixel_size"), ("size1", "byte_order"), "mm"),
     (("pixel_size", "pixel_size"), None),
 )
-
-
-def geometry_of_headers(headers):
-    """Geometry that the headers of several images say: that of the first, with the angles of each.
-
-    Parameters
-    ----------
-    headers : list of mapping of str to str
-
-    Returns
-    -------
-    Geometry
-        Angles that some header does not say are left out.
-
-    Examples
-    --------
-    >>> headers = [{"Phi": "0 deg", "Chi": "90 deg"}, {"Phi": "180 deg", "Chi": "90 deg"}]
-    >>> found = geometry_of_headers(headers).angles
-    >>> len(found["phi"]), round(found["chi"], 3)
-    (2, 1.571)
-    """
-    first = geometry_of_header(headers[0])
-    if len(headers) == 1 or not first.angles:
-        return first
-    others = [_angles_of_header(_entries(header), {}) for header in headers[1:]]
-    angles = {}
-    for name, angle in first.angles.items():
-        values = [angle, *(other.get(name) for other in others)]
-        if None not in values:
-            angles[name] = angle if len(set(values)) == 1 else tuple(values)
-    return replace(first, angles=angles)
 
 
 def geometry_of_header(header):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from typing import Any, NamedTuple
 
+from .._validation import warn_user
 from ._hdf5 import Found, hdf5_trouble, natural, walk
 
 SMALLEST = 4  # pixels along an axis of a frame; matrices of orientation have three
 CXI_DATA = r"entry_\d+/(instrument_\d+/detector_\d+|data_\d+)/data"
 CXI_IMAGE = r"entry_\d+/image_\d+/data"
 NUMBERED = r"data(_?\d+)?"
+MASKS = "mask", "pixel_mask"
+DARKS = "data_dark", "dark", "dark_frames", "darkfield", "dark_field", "dark_current"
+FLATS = "flatfield", "flat_field", "flat", "data_white", "white", "white_field", "whitefield"
+PLANES = {"mask": MASKS, "dark": DARKS, "flat": FLATS}
 # what is beside the data: by a part of its name, and by a word of a group's
 NO_DATA = re.compile(
     "mask|flat|dark|white|background|table|position|translation|pixel_size|unit_cell|matrix|orient|gain|bias|pedestal|"
@@ -27,9 +34,10 @@ class Meant(NamedTuple):
     content: str = "counts"
     centered: bool = True
     everything: list[Found] = []
+    lacking: str = ""  # words for the first of further parts that leads nowhere
 
 
-def meant(file, path, dataset: Any = None):
+def meant(file, path, dataset: Any = None, plane: Any = None):
     """Data sets that hold the frames of an open HDF5 file.
 
     1. The names that are given: data sets, or groups that hold them.
@@ -38,7 +46,8 @@ def meant(file, path, dataset: Any = None):
     3. `data`, or `data_000001` and all that follow, of one group.
     4. The only data set that could be frames.
 
-    What is named after a mask, a flat field, dark frames, a table, positions and so on is taken only by its own name.
+    What is named after a mask, a flat field, dark frames, a table, positions and so on is taken only by its own name,
+    or where `plane`, "mask", "dark" or "flat", says that it is wanted.
 
     Raises
     ------
@@ -54,11 +63,23 @@ def meant(file, path, dataset: Any = None):
             parts = [part for name in _names(dataset) for part in _named(file, path, name, found)]
             return images.described(parts, found)
         left = [one for one in found if not images.is_reconstruction(one)]
+        if plane is not None:
+            parts = _of_plane(file, path, left, plane)
+            if parts:
+                return Meant(parts, everything=found)
         for rule in (_of_cxi, _of_nexus, _of_names, _the_only_one):
             parts = rule(file, left)
             if parts:
-                _check_there(path, parts)
-                return images.described(parts, found)
+                there = list(itertools.takewhile(lambda one: not one.missing, parts))
+                if not there:
+                    _check_there(path, parts)
+                _warn_of_map(path, there, left)
+                described = images.described(there, found)
+                return (
+                    described._replace(lacking=_lacking(path, parts[len(there)]))
+                    if len(there) < len(parts)
+                    else described
+                )
     if images.reconstructions:
         raise ValueError(f"{path} holds reconstructions, which are no counts; read_reconstruction reads them")
     raise ValueError(_which(path, left))
@@ -76,7 +97,10 @@ def _named(file, path, name, found):
     plain = name.strip("/")
     exact = [one for one in found if one.name == plain]
     if not exact and plain:
-        item = file.get(plain)  # through a link to a group that was walked under another name
+        try:
+            item = file.get(plain)  # through a link to a group that was walked under another name
+        except RuntimeError as error:
+            raise OSError(f"{path}: {name!r} is a link that leads back to itself") from error
         if hasattr(item, "shape"):
             exact = [Found.of(plain, file, item)]
         elif item is not None:
@@ -95,7 +119,41 @@ def _named(file, path, name, found):
 def _check_there(path, parts):
     for part in parts:
         if part.missing:
-            raise OSError(f"{path}: {part.name!r} leads to {part.missing}")
+            raise OSError(_lacking(path, part))
+
+
+def _lacking(path, part):
+    return f"{path}: {part.name!r} leads to {part.missing}"
+
+
+def _of_plane(file, path, found, plane):
+    """The only array named after a mask, dark frames or a flat field; nothing if there are none, or several."""
+    named = [one for one in found if one.last.lower() in PLANES[plane] and could_be_frames(one, named=True)]
+    named = _once(named)
+    if len(named) != 1:
+        return []
+    frames = [one for rule in (_of_cxi, _of_nexus, _of_names) for one in rule(file, found) if not one.missing]
+    if plane != "mask" and frames:
+        warn_user(
+            f"{plane}= reads {named[0].name!r} of {path}, not {frames[0].name!r}; give the array to have another one"
+        )
+    return named
+
+
+def _warn_of_map(path, parts, found):
+    """Warn of one number a frame, arranged as the scan was, that a file declares its default."""
+    shape = tuple(n for part in parts for n in part.shape if n > 1) if len(parts) == 1 else ()
+    if len(shape) != 2:
+        return
+    for one in found:
+        if could_be_frames(one) and one.identity != parts[0].identity:
+            longer = [n for n in one.shape if n > 1]
+            if len(longer) > 2 and (tuple(longer[-2:]) != shape or math.prod(longer[:-2]) == math.prod(shape)):
+                warn_user(
+                    f"{parts[0].name!r} {parts[0].shape} of {path} is read as one pattern, but may be a map of a scan: "
+                    f"{one.name!r} {one.shape} holds a stack of frames; dataset= names the one that is meant"
+                )
+                return
 
 
 def _which(path, found):
@@ -275,7 +333,7 @@ class _Images:
 
     @staticmethod
     def _is_pattern(group):
-        return _value(group, "data_space").lower() in ("diffraction", "reciprocal", "fourier")
+        return small_text(group, "data_space").lower() in ("diffraction", "reciprocal", "fourier")
 
     def is_reconstruction(self, one):
         """Whether a name leads to a part of a reconstruction."""
@@ -288,11 +346,11 @@ class _Images:
         if home is None or home in self.reconstructions:
             return Meant(parts, everything=found)
         group = self.groups[home]
-        content = "magnitudes" if "amplitude" in _value(group, "data_type").lower() else "counts"
-        return Meant(parts, content, _value(group, "is_fft_shifted") not in ("1", "1.0", "True"), found)
+        content = "magnitudes" if "amplitude" in small_text(group, "data_type").lower() else "counts"
+        return Meant(parts, content, small_text(group, "is_fft_shifted") not in ("1", "1.0", "True"), found)
 
 
-def _value(group, name):
+def small_text(group, name):
     """Text of a small data set, empty where there is none."""
     import h5py
 

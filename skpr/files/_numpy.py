@@ -10,10 +10,15 @@ import zlib
 
 import numpy as np
 
-from ._frames import ArrayFrames, Frames, JoinedFrames, RawFrames
+from .._validation import warn_user
+from ._frames import ArrayFrames, Frames, JoinedFrames, RawFrames, stack_axes
+from ._meant import PLANES, is_beside
 from ._memory import check_fits
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+FEW = 5  # names in a message
+NUMBERS = "save an array of numbers, all frames of one shape"
 
 
 class NotNamedError(ValueError):
@@ -22,6 +27,10 @@ class NotNamedError(ValueError):
 
 def npy_frames(path):
     """Frames of an npy file, which are read where they lie."""
+    with numpy_trouble(path), open(path, "rb") as file:
+        holds_objects = _header(file)[2].hasobject
+    if holds_objects:
+        raise OSError(f"{path} cannot be read as NumPy data: it holds Python objects; {NUMBERS}")
     with numpy_trouble(path):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         place, dtype, shape = array.offset, array.dtype, array.shape
@@ -42,21 +51,61 @@ class Npz:
             with numpy_trouble(path):
                 self.archive = np.load(self.stream, allow_pickle=False)
                 self.names = list(self.archive.files)
+                arrays = [name for name in self.archive.zip.namelist() if name.endswith(".npy")]
+            if self.names and not arrays:
+                listed = ", ".join(map(repr, self.names[:FEW]))
+                raise OSError(f"{path} cannot be read as NumPy data: it is an archive of {listed}, and of no array")
         except BaseException:
             self.stream.close()
             raise
 
-    def meant(self, dataset):
-        """Frames of the array, or arrays, that are meant, and their names."""
+    def meant(self, dataset, plane=None):
+        """Frames of the array, or arrays, that are meant, and their names.
+
+        Without a name it is the only array; that of a plane's name if a plane is wanted; `data`; or the only array of
+        frames that is not named after something else.
+        """
         names = [dataset] if isinstance(dataset, str) else dataset
         if names is None:
-            if len(self.names) != 1:
-                raise NotNamedError(
-                    f"{self.path} holds {len(self.names)} arrays; say which is the data set: {self._listed()}"
-                )
-            names = self.names
+            names = [self._chosen(plane)]
+        if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+            raise NotNamedError(f"dataset={dataset!r} is not valid; give the name of an array or a list of names")
         parts = [self.frames(name) for name in names]
         return (parts[0] if len(parts) == 1 else JoinedFrames(parts)), list(names)
+
+    def _chosen(self, plane):
+        if not self.names:
+            raise NotNamedError(f"{self.path} holds no array")
+        if len(self.names) == 1:
+            return self.names[0]
+        pictures = [name for name in self.names if self._could_be_frames(name)]
+        ways = [lambda name: name.lower() in PLANES[plane]] if plane else []
+        ways += [lambda name: name.lower() == "data", lambda name: not is_beside(name)]
+        for way in ways:
+            found = [name for name in pictures if way(name)]
+            if len(found) == 1:
+                others = [name for name in self.names if name != found[0]]
+                if plane is None:
+                    warn_user(
+                        f"{found[0]!r} is read of {self.path}; what else it holds is not used: {self._listed(others)}"
+                    )
+                return found[0]
+        ways = (
+            "name one of them, or a list, as dataset=" if plane is None else f"give the one that is meant as {plane}="
+        )
+        raise NotNamedError(f"{self.path} holds {len(self.names)} arrays; {ways}: {self._listed()}")
+
+    def _could_be_frames(self, name):
+        with contextlib.suppress(Exception):
+            shape, _, dtype = self._header(name)
+            return dtype.kind in "uifb" and bool(stack_axes(shape, name))
+        return False
+
+    def _header(self, name):
+        """Shape, order and type of an array, without its values."""
+        stream, _ = _opened(self.archive, name)
+        with contextlib.closing(stream):
+            return _header(stream)
 
     def frames(self, name):
         """Frames of one array."""
@@ -74,8 +123,25 @@ class Npz:
         self.archive.close()
         self.stream.close()
 
-    def _listed(self):
-        return ", ".join(map(repr, self.names)) or "none"
+    def _listed(self, names=None):
+        return ", ".join(self._words(name) for name in (self.names if names is None else names)) or "none"
+
+    def _words(self, name):
+        with contextlib.suppress(Exception):
+            return f"{name!r} {self._header(name)[0]}"
+        return repr(name)
+
+
+def _opened(archive, name):
+    """Stream of a member of an archive, and its name there."""
+    member = name if name in archive.zip.namelist() else f"{name}.npy"
+    return archive.zip.open(member), member
+
+
+def _header(stream):
+    """Shape, order and type of an array, by the header at the beginning of a stream."""
+    version = np.lib.format.read_magic(stream)
+    return HEADERS.get(version, HEADERS[2, 0])(stream)
 
 
 class MemberFrames(Frames):
@@ -84,16 +150,17 @@ class MemberFrames(Frames):
     def __init__(self, archive, name, path):
         self.path, self.name, self.stream, self.whole = path, path, None, None
         with numpy_trouble(path):
-            member = name if name in archive.zip.namelist() else f"{name}.npy"
-            self.stream = archive.zip.open(member)
-            version = np.lib.format.read_magic(self.stream)
-            shape, fortran, self.dtype = HEADERS.get(version, HEADERS[2, 0])(self.stream)
+            self.stream, member = _opened(archive, name)
+            shape, fortran, self.dtype = _header(self.stream)
+        if self.dtype.hasobject:
+            self.close()
+            raise OSError(f"{path} cannot be read as NumPy data: {name!r} holds Python objects; {NUMBERS}")
         self.offset = self.stream.tell()
         size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
-        if not self.dtype.hasobject and size > archive.zip.getinfo(member).file_size - self.offset:
+        if size > archive.zip.getinfo(member).file_size - self.offset:
             self.close()
             raise OSError(f"{path} cannot be read as NumPy data: {name!r} is truncated, or its header is damaged")
-        if fortran or self.dtype.hasobject or len(shape) < 2:
+        if fortran or len(shape) < 2:
             self.close()
             check_fits(path, shape, self.dtype.itemsize, "it is not stored frame by frame")
             with numpy_trouble(path):

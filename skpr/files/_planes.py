@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from .._validation import check_choice
-from ._beside import plane_is_bad
+from ._beside import EVERY_BIT, plane_is_bad
 from ._frames import ArrayFrames
+from ._meant import MASKS
 from ._sources import open_source
 
 MARKS = "unmeasured", "measured"
@@ -25,6 +26,19 @@ def check_roi(roi):
     if not valid or not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 0 for n in roi):
         raise ValueError(f"roi={roi!r} is not valid; give the row and column of the frames' first pixel on the chip")
     return tuple(int(n) for n in roi)
+
+
+def is_named(given, source):
+    """Whether an argument is a name in the file of the data."""
+    return isinstance(given, str | os.PathLike) and source.lookup(os.fspath(given)) is not None
+
+
+def marks_of(given, marks, source):
+    """Meaning of the values of a mask, for :class:`Masks`: in a CXI file, the mask's own bits, also by its name."""
+    is_own = isinstance(given, str) and given.rpartition("/")[2] in MASKS and is_named(given, source)
+    if is_own and marks == "unmeasured" and source.beside.bad_bits != EVERY_BIT:
+        return {"bad_bits": source.beside.bad_bits}
+    return {"marks": marks}
 
 
 def given_frames(name, given, source):
@@ -45,14 +59,28 @@ def given_frames(name, given, source):
                 f"{name}={os.fspath(given)!r} is neither a file nor a name in {source.path}; give an array, a file or "
                 "a name"
             )
-        with closing(open_source(Path(given))) as other:
+        with closing(open_source(Path(given), plane=name)) as other:
             frames = other.frames
             values = [frames.frame(number) for number in range(frames.shape[0])]
         return ArrayFrames(np.stack(values), name)
-    values = np.asarray(given)
+    values = as_array(name, given, "one number a pixel, all rows of one length")
     if values.ndim not in (2, 3) or 0 in values.shape or values.dtype.kind not in "uifb":
         raise ValueError(f"{name} has shape {values.shape} and type {values.dtype}; give real numbers, one a pixel")
     return _Plain(values, name)
+
+
+def as_array(name, given, wanted):
+    """Array of what a user gave.
+
+    Raises
+    ------
+    ValueError
+        If lists in it are of different lengths.
+    """
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise ValueError(f"{name} holds lists of different lengths; give {wanted}") from error
 
 
 class _Plain:

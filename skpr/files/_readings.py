@@ -8,7 +8,7 @@ import numpy as np
 
 from .._progress import progress_bar, shows_progress
 from ._corrections import Corrections, Tally, corrected, relative_sensitivity, working_type
-from ._planes import Masks, detector_gaps, given_frames, mean_plane
+from ._planes import Masks, as_array, detector_gaps, given_frames, is_named, marks_of, mean_plane
 
 
 class Readings:
@@ -43,23 +43,31 @@ class Readings:
         self.selected = chosen_frames(select, n_frames)
         self.shape = (len(self.selected), *series.shape[1:])
         self.dtype = working_type(series.dtype)
-        self.content = options["content"] if options["content"] != "auto" else series.content
-        self.centered = options["centered"] if options["centered"] != "auto" else series.centered
+        self.content = options["content"] if options["content"] != "auto" else series.agreed("content")
+        self.centered = options["centered"] if options["centered"] != "auto" else series.agreed("centered")
         order = np.arange(len(self.selected))
         self.order = order if self.centered or not shifted_frames else np.fft.fftshift(order)
         self.options, self.tally, self.notes = options, Tally(), []
         self.at_end, self.n_read, self.has_noise, self.used = 0, 0, False, {}
         self.planes_of, self.planes, self.file_masks = None, Corrections(), None
         source = series.source(0)
+        planes = {name: options[name] for name in ("mask", "dark", "flat")}
+        self.by_file = {name for name, one in planes.items() if len(series.paths) > 1 and is_named(one, source)}
         self._take(source)
-        self.factors = monitor_factors(options["monitor"], self.selected, n_frames, source)
+        for number in range(len(series.paths) if self.by_file else 0):  # every file must have what is named
+            for name in self.by_file:
+                given_frames(name, options[name], series.source(number))
+        self.factors = monitor_factors(options["monitor"], self.selected, n_frames, series)
 
     def _take(self, source):
-        """Planes of what the user gave, once."""
+        """Planes of what the user gave, once; those that are named in each of several files, for each."""
+        self.taken_from = source
         options, detector, roi = self.options, self.series.shape[1:], self.options["roi"]
-        counts = self.series.shape[0], len(self.selected)
+        counts = (source.frames.shape[0],) if "mask" in self.by_file else (self.series.shape[0], len(self.selected))
         mask = given_frames("mask", options["mask"], source)
-        self.mask = mask and Masks(mask, detector, roi, counts, marks=options["mask_marks"])
+        self.mask = mask and Masks(
+            mask, detector, roi, counts, **marks_of(options["mask"], options["mask_marks"], source)
+        )
         self.dark = mean_plane(given_frames("dark", options["dark"], source), detector, roi, "dark")
         self.flat = mean_plane(given_frames("flat", options["flat"], source), detector, roi, "flat")
         self.gaps = None
@@ -70,6 +78,8 @@ class Readings:
 
     def corrections(self, source, number, selected):
         """Everything that applies to a frame of an open file."""
+        if self.by_file and self.taken_from is not source:
+            self._take(source)
         if self.planes_of is not source:
             self.planes_of, self.planes, self.file_masks = source, self._of_file(source), self._masks_of_file(source)
         mask = self.gaps if source.beside.gaps is None else _either(self.gaps, source.beside.gaps)
@@ -77,7 +87,7 @@ class Readings:
             mask = _either(mask, self.file_masks.of(number))
         if self.mask is not None:
             own = selected if self.mask.n_planes == len(self.selected) else int(self.selected[selected])
-            mask = _either(mask, self.mask.of(own))
+            mask = _either(mask, self.mask.of(number if "mask" in self.by_file else own))
         return self.planes._replace(mask=mask)
 
     def _of_file(self, source):
@@ -106,8 +116,7 @@ class Readings:
     def _masks_of_file(self, source):
         mask = source.beside.mask
         given = self.options["mask"]
-        is_named = isinstance(given, str) and source.lookup(given) is not None  # it takes the place of what was found
-        if mask is None or given is False or is_named:
+        if mask is None or given is False or is_named(given, source):  # a name takes the place of what was found
             return None
         self.used["mask"] = mask.name
         counts = (source.frames.shape[0],)
@@ -177,16 +186,16 @@ def chosen_frames(select, n_frames):
     return chosen
 
 
-def monitor_factors(monitor, selected, n_frames, source):
+def monitor_factors(monitor, selected, n_frames, series):
     """Beam intensity in each selected frame, relative to the mean."""
     if monitor is None:
         return None
     values = monitor
     if isinstance(monitor, str):
-        values = source.values(monitor)
+        values = series.values(monitor)
         if values is None:
-            raise ValueError(f"monitor={monitor!r} is no name in {source.path}; give one number for each frame")
-    values = np.squeeze(np.asarray(values))
+            raise ValueError(f"monitor={monitor!r} is no name in {series.first_name}; give one number for each frame")
+    values = np.squeeze(as_array("monitor", values, "one number for each frame"))
     values = values[None] if values.ndim == 0 else values
     if values.ndim != 1 or values.dtype.kind not in "uif" or len(values) not in (n_frames, len(selected)):
         raise ValueError(

@@ -13,8 +13,9 @@ from sklearn.utils import Bunch
 from .._arrays import check_batch
 from .._files import written_whole
 from ._geometry import Geometry, check_geometry
-from ._hdf5 import import_h5py, opened_hdf5
+from ._hdf5 import import_h5py, is_hdf5, opened_hdf5
 from ._instrument import read_geometry
+from ._meant import small_text
 
 if TYPE_CHECKING:
     from .._typing import Batch, FilePath
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CXI_VERSION = 150
 INSTRUMENT = "entry_1/instrument_1"
 DETECTOR = f"{INSTRUMENT}/detector_1"
+OWN_NAME = "own_name"  # attribute of an angle whose name cannot be one in a file
 MEASURED = "diffraction", "reciprocal"  # spaces of patterns
 
 
@@ -84,7 +86,10 @@ def write_reconstruction(
     check_batch(objects, name="objects")
     objects = _as_numpy(objects)
     if supports is not None:
-        supports = _as_numpy(supports).astype(bool)
+        supports = _as_numpy(supports)
+        if supports.dtype.kind not in "buif" or not np.isfinite(supports).all():
+            raise ValueError("supports hold values that are neither inside nor outside; give bool, or finite numbers")
+        supports = supports.astype(bool)
         if supports.shape != objects.shape:
             raise ValueError(f"supports have shape {supports.shape}; give one bool a pixel, of shape {objects.shape}")
     if magnitudes is not None:
@@ -130,6 +135,9 @@ def read_reconstruction(path: FilePath) -> Bunch:
     path = Path(path)
     if not path.is_file():
         raise OSError(f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a file")
+    if not is_hdf5(path):
+        with open(path, "rb") as file:
+            raise OSError(f"{path} cannot be read as HDF5, which CXI is: it begins with {file.read(8)!r}")
     with opened_hdf5(path) as file:
         images = _images(file, path)
         geometry = _with_origins(file, read_geometry(file, "entry_1/image_1/data"))
@@ -161,7 +169,7 @@ def _images(file, path):
     if not images:
         raise ValueError(f"{path} holds no reconstructions: there is no entry_1/image_1/data")
     for image in images:
-        space = image["data_space"].asstr()[()] if "data_space" in image else "real"
+        space = small_text(image, "data_space").lower() or "real"
         if space in MEASURED:
             raise ValueError(
                 f"{path} holds no reconstructions: {image.name.strip('/')} is a pattern in {space} space; "
@@ -175,11 +183,15 @@ def _images(file, path):
 
 def _with_origins(file, geometry):
     """Geometry with the sources that were written beside its values."""
-    origins = {}
+    angles, origins = dict(geometry.angles), {}
     for name, source in geometry.sources.items():
         item = file.get(source)
-        origins[name] = str(item.attrs["source"]) if item is not None and "source" in item.attrs else source
-    return replace(geometry, sources=origins)
+        attributes = {} if item is None else item.attrs
+        own = str(attributes.get(OWN_NAME, name))
+        if name in angles:
+            angles[own] = angles.pop(name)
+        origins[own] = str(attributes.get("source", source))
+    return replace(geometry, angles=angles, sources=origins)
 
 
 def _write(file, objects, supports, magnitudes, geometry):
@@ -212,15 +224,23 @@ def _write_geometry(file, geometry):
         f"{DETECTOR}/x_pixel_size": (columns, "m", "pixel_size"),
     }
     for name, angle in geometry.angles.items():
-        values[f"{INSTRUMENT}/diffractometer_1/{name}"] = angle, "rad", name
+        values[f"{INSTRUMENT}/diffractometer_1/{_safe(name)}"] = angle, "rad", name
     for path, (value, unit, quantity) in values.items():
         if value is not None:
             file[path] = value
             file[path].attrs["units"] = unit
             if unit == "rad":
                 file[path].attrs["transformation_type"] = "rotation"
+                if not path.endswith(f"/{quantity}") or "/" in quantity:
+                    file[path].attrs[OWN_NAME] = quantity
             if quantity in geometry.sources:
                 file[path].attrs["source"] = geometry.sources[quantity]
+
+
+def _safe(name):
+    """Name in a file for any name: strokes divide groups there, and points are groups."""
+    name = name.replace("%", "%25").replace("/", "%2F")
+    return name if name.strip(".") else "%2E" * len(name) or "%"
 
 
 def _stacked(images, name, dtype):

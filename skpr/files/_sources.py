@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import glob
+import gzip
 import os
 import re
+import zlib
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,10 @@ from .._validation import warn_user
 from ._beside import Beside, beside
 from ._fabio import NEEDED, PICTURES, FabioFrames, import_fabio
 from ._frames import ArrayFrames, Frames, JoinedFrames
-from ._hdf5 import DatasetFrames, hdf5_trouble, is_hdf5, natural, open_hdf5
+from ._geometry import Geometry, geometry_of_series
+from ._hdf5 import DatasetFrames, beside_its_file, hdf5_trouble, is_hdf5, open_hdf5
+from ._header import geometry_of_header
+from ._instrument import read_geometry
 from ._meant import meant
 from ._numpy import Npz, npy_frames
 from ._tiff import tiff_frames
@@ -28,7 +35,10 @@ FORMATS = {**dict.fromkeys(HDF5_ENDINGS, "HDF5"), **dict.fromkeys(TIFF_ENDINGS, 
 FORMATS.update(dict.fromkeys(NUMPY_ENDINGS, "NumPy data"))
 TIFF_SIGNATURES = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 WEAK = 3  # bytes at the beginning that say little
-DETECTOR_ENDINGS = ".edf", ".cbf", ".mccd", ".mar3450", ".mar2300", ".img", ".sfrm", ".edf.gz", ".cbf.gz", ".edf.bz2"
+COMPRESSED = {".gz": (b"\x1f\x8b", gzip.open), ".bz2": (b"BZh", bz2.open)}
+HEAD = 18  # bytes that tell a format
+GREY_PICTURES = b"P2", b"P5"  # portable grey maps
+DETECTOR_ENDINGS = ".edf", ".cbf", ".mccd", ".mar3450", ".mar2300", ".img", ".sfrm"
 
 
 @dataclass
@@ -44,6 +54,7 @@ class Source:
     file: Any = None  # HDF5 file or npz archive
     parts: list = field(default_factory=list)
     header: dict = field(default_factory=dict)
+    lacking: str = ""  # words for frames that come after these and cannot be read
 
     def close(self):
         """Close everything."""
@@ -69,11 +80,27 @@ class Source:
             return None
         with hdf5_trouble(self.path):
             item = self.file.get(name)
-            return np.asarray(item[()]) if hasattr(item, "shape") else None
+            return np.asarray(beside_its_file(item)[()]) if hasattr(item, "shape") else None
+
+    def geometry(self):
+        """Geometry that the file says."""
+        if isinstance(self.file, Npz) or (self.file is None and not self.header):
+            return Geometry()
+        if self.file is None:
+            return geometry_of_header(self.header)
+        with hdf5_trouble(self.path):
+            return read_geometry(self.file, self.names[0])
 
 
-def open_source(path, dataset=None):
+def open_source(path, dataset=None, plane=None):
     """Open one file, or take an array in memory.
+
+    Parameters
+    ----------
+    path : Path or ndarray
+    dataset : str or list of str, optional
+    plane : {"mask", "dark", "flat"}, optional
+        Arrays of such names are meant, where the file has them.
 
     Raises
     ------
@@ -91,6 +118,8 @@ def open_source(path, dataset=None):
     if dataset is not None and kind not in ("HDF5", "npz"):
         raise ValueError(f"dataset={dataset!r} names nothing in {path}: a {path.suffix} file holds one array")
     readers = {"HDF5": _hdf5, "npz": _npz, "npy": _npy, "TIFF": _tiff, "fabio": _fabio, "perhaps fabio": _perhaps}
+    if kind in ("HDF5", "npz"):
+        return readers[kind](path, dataset, plane)
     return readers[kind](path, dataset)
 
 
@@ -113,7 +142,7 @@ def _check_there(path):
 def _kind(path):
     """Format of a file by its content."""
     with open(path, "rb") as file:
-        head = file.read(18)
+        head = file.read(HEAD)
     if is_hdf5(path):
         return "HDF5"
     if head.startswith(b"\x93NUMPY"):
@@ -122,7 +151,9 @@ def _kind(path):
         return "npz"
     if head.startswith(TIFF_SIGNATURES):
         return "TIFF"
-    ending = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() in (".gz", ".bz2") else path.suffix.lower()
+    ending = path.suffix.lower()
+    if ending in COMPRESSED and head.startswith(COMPRESSED[ending][0]):
+        return _kind_inside(path, head, ending)
     if ending in FORMATS:
         raise OSError(
             f"{path} cannot be read as {FORMATS[ending]}: it begins with {head[:8]!r}, as no such file does; it may be "
@@ -132,6 +163,24 @@ def _kind(path):
     if known:
         return known
     raise _unknown(path, head)
+
+
+def _kind_inside(path, head, ending):
+    """Format of a compressed file, by what is compressed."""
+    inner = Path(path.stem).suffix.lower()
+    try:
+        with COMPRESSED[ending][1](path, "rb") as file:
+            inside = file.read(HEAD)
+    except (OSError, EOFError, zlib.error) as error:
+        raise OSError(f"{path} cannot be decompressed: {error}; it may be damaged or incomplete") from error
+    if inside.startswith((b"\x89HDF\r\n", b"PK\x03\x04")):
+        raise ValueError(
+            f"{path} is a compressed {'HDF5' if inside[1:4] == b'HDF' else 'npz'} file; decompress it first"
+        )
+    known = _fabio_knows(path, inside, inner)
+    if not known:
+        raise _unknown(path, head)
+    return known
 
 
 def _unknown(path, head):
@@ -145,6 +194,7 @@ def _unknown(path, head):
 def _fabio_knows(path, head, ending):
     """Kind of a file that fabio may read: `fabio`, `perhaps fabio` or empty."""
     likely = ending in DETECTOR_ENDINGS or head.startswith((b"\n{", b"\r\n{", b"{\n", b"{\r\n", b"###CBF"))
+    likely = likely or (ending in (".pgm", ".pnm") and head.startswith(GREY_PICTURES))
     try:
         import_fabio()
     except ImportError as error:
@@ -161,10 +211,10 @@ def _fabio_knows(path, head, ending):
     return "perhaps fabio" if kinds else ""
 
 
-def _hdf5(path, dataset):
+def _hdf5(path, dataset, plane=None):
     file = open_hdf5(path)
     try:
-        chosen = meant(file, path, dataset)
+        chosen = meant(file, path, dataset, plane)
         with hdf5_trouble(path):
             parts = []
             for part in chosen.parts:
@@ -180,6 +230,7 @@ def _hdf5(path, dataset):
             chosen.centered,
             file,
             chosen.parts,
+            lacking=chosen.lacking,
         )
     except BaseException:
         with contextlib.suppress(Exception):
@@ -187,10 +238,10 @@ def _hdf5(path, dataset):
         raise
 
 
-def _npz(path, dataset):
+def _npz(path, dataset, plane=None):
     archive = Npz(path)
     try:
-        frames, names = archive.meant(dataset)
+        frames, names = archive.meant(dataset, plane)
         return Source(path, frames, names, file=archive)
     except BaseException:
         archive.close()
@@ -229,7 +280,7 @@ def _perhaps(path, dataset):
         return _fabio(path, dataset)
     except OSError as error:
         with open(path, "rb") as file:
-            raise _unknown(path, file.read(18)) from error
+            raise _unknown(path, file.read(HEAD)) from error
 
 
 class Series:
@@ -241,18 +292,20 @@ class Series:
         A name with `*`, `?` or `[` that no file has is a pattern.
     dataset : str or list of str, optional
         Names in each file.
-    ordered : bool
-        Whether something else comes in the order of the frames.
+    select : slice or list of int, optional
+        Frames that are going to be read.
+    is_volume : bool
+        Whether the frames are planes of one pattern.
     """
 
-    def __init__(self, path, dataset=None, ordered=False):
-        self.paths, self.dataset = file_names(path, ordered), dataset
+    def __init__(self, path, dataset=None, select=None, is_volume=False):
+        self.paths, self.dataset = file_names(path, is_volume), dataset
         self.current, self.number = None, None
-        counts, self.headers = [], []
+        self.counts, self.geometries, self.said = [], [], {"content": {}, "centered": {}}
         try:
             for number in range(len(self.paths)):
                 source = self.source(number)
-                if not counts:
+                if not self.counts:
                     self.shape, self.content, self.centered = source.frames.shape, source.content, source.centered
                     self.names, self.dtype, self.first_name = source.names, source.frames.dtype, source.path
                 elif source.frames.shape[1:] != self.shape[1:]:
@@ -262,13 +315,56 @@ class Series:
                     )
                 if source.frames.dtype.itemsize > self.dtype.itemsize:
                     self.dtype = source.frames.dtype
-                counts.append(source.frames.shape[0])
-                self.headers.append(source.header)
+                self.counts.append(source.frames.shape[0])
+                self.geometries.append(source.geometry())
+                for name, values in self.said.items():
+                    values.setdefault(getattr(source, name), source.path)
+                if source.lacking and number < len(self.paths) - 1:
+                    raise OSError(source.lacking)
+            self.ends = np.cumsum(self.counts)
+            self.shape = (int(self.ends[-1]), *self.shape[1:])
+            self.lacking = source.lacking
+            if self.lacking and not _ends_before(select, self.shape[0]):
+                raise OSError(f"{self.lacking}; select= reads the {self.shape[0]} frames before")
         except BaseException:
             self.close()
             raise
-        self.ends = np.cumsum(counts)
-        self.shape = (int(self.ends[-1]), *self.shape[1:])
+
+    def agreed(self, name):
+        """The `content` or `centered` that all files say.
+
+        Raises
+        ------
+        ValueError
+            If they say different things.
+        """
+        if len(self.said[name]) > 1:
+            words = ", ".join(f"{value!r} by {path}" for value, path in self.said[name].items())
+            raise ValueError(f"the files are of different kinds: {name} is {words}; read them apart, or give {name}=")
+        return getattr(self, name)
+
+    def geometry(self):
+        """Geometry that the files say, with the angles of every frame."""
+        found = geometry_of_series(self.geometries, self.counts, self.paths)
+        return found.first_frames(self.shape[0]) if self.lacking else found
+
+    def values(self, name):
+        """Numbers by their name in each file, one after the other; None if the first has none of that name."""
+        found = self.source(0).values(name)
+        if found is None or len(self.paths) == 1:
+            return found
+        joined = []
+        for number, count in enumerate(self.counts):
+            source = self.source(number)
+            values = source.values(name)
+            if values is None or np.size(values) not in (1, count):
+                held = "nothing" if values is None else f"an array of shape {np.shape(values)}"
+                raise ValueError(
+                    f"{source.path} holds {held} under the name {name!r}; every file must hold one number for each of "
+                    f"its {count} frames"
+                )
+            joined.append(np.broadcast_to(np.ravel(values), count))
+        return np.concatenate(joined)
 
     def source(self, number):
         """One of the files, open; the one before is closed."""
@@ -298,6 +394,15 @@ class Series:
         self.close()
 
 
+def _ends_before(select, n_frames):
+    """Whether frames to be read are surely among the first."""
+    if isinstance(select, slice):
+        ends = select.start or 0, select.stop
+        return all(isinstance(n, int) and 0 <= n <= n_frames for n in ends) and (select.step or 1) > 0
+    wanted = np.asarray(select)
+    return wanted.ndim == 1 and wanted.dtype.kind in "iu" and bool(((wanted >= 0) & (wanted < n_frames)).all())
+
+
 def gap_in(names):
     """Words for the place where numbered names leave one out; empty if none is missing.
 
@@ -308,38 +413,99 @@ def gap_in(names):
     >>> gap_in(["f_10.tif", "f_20.tif", "f_30.tif"]), gap_in(["a.tif", "b.tif", "c.tif"])
     ('', '')
     """
-    parts = [re.split(r"(\d+)", str(name)) for name in names]
+    names = [str(name) for name in names]
+    number = _number_in(names)
+    names = sorted(dict.fromkeys(names), key=lambda name: _key(name, number))
+    parts = [number.split(name) for name in names]
     if len(parts) < 3 or len({len(part) for part in parts}) > 1:
         return ""
     places = [i for i in range(len(parts[0])) if len({part[i] for part in parts}) > 1]
     if len(places) != 1 or places[0] % 2 == 0:  # nothing but one number differs
         return ""
-    numbers = [int(part[places[0]]) for part in parts]
+    numbers = [_decimal(part[places[0]]) for part in parts]
     steps = [b - a for a, b in zip(numbers[:-1], numbers[1:], strict=True)]
     first = next((i for i, step in enumerate(steps) if step > min(steps)), None)
     return "" if first is None else f"{names[first]} and {names[first + 1]}"
 
 
-def file_names(path, ordered=False):
-    """Files of a name, a pattern or a list, in natural order."""
+def in_order(names):
+    """Names in the order of the numbers in them.
+
+    A sign belongs to a number unless it joins it to a letter or another number; a point or comma, unless the names
+    number parts and their parts, as 1.9 and 1.10 do.
+
+    Examples
+    --------
+    >>> in_order(["th_0", "th_-1", "th_-2", "th_10"]), in_order(["f-10", "f-2"])
+    (['th_-2', 'th_-1', 'th_0', 'th_10'], ['f-2', 'f-10'])
+    >>> in_order(["a_1.0", "a_0.5", "a_0.25"]), in_order(["s1.10", "s1.9"])
+    (['a_0.25', 'a_0.5', 'a_1.0'], ['s1.9', 's1.10'])
+    """
+    number = _number_in([str(name) for name in names])
+    return sorted(names, key=lambda name: _key(str(name), number))
+
+
+def _key(name, number):
+    return [
+        (1, _decimal(part), "") if place % 2 else (0, Decimal(0), part) for place, part in enumerate(number.split(name))
+    ]
+
+
+def _decimal(text):
+    return Decimal(text.replace(",", "."))
+
+
+def _number_in(names):
+    """Regular expression of a number as names write them."""
+    joined = {re.sub(r"\d+", "#", name) for name in names}
+    with_signs = {re.sub(r"[-+]?\d+", "#", name) for name in names}
+    before = r"\d" if len(with_signs) < len(joined) else r"[^\W_]"  # some names have a sign where others have none
+    fractions = [part for name in names for part in re.findall(r"\d[.,](\d+)", name)]
+    are_parts = any(re.search(r"\d[.,]\d+[.,]\d", name) for name in names) or (
+        len(set(map(len, fractions))) > 1 and any(len(part) > 1 and part.endswith("0") for part in fractions)
+    )
+    fraction = "" if are_parts else r"(?:[.,]\d+)?(?:e[-+]\d+)?"
+    return re.compile(rf"((?:(?<!{before})[-+])?\d+{fraction})", re.ASCII)
+
+
+def file_names(path, is_volume=False):
+    """Files of a name, a list as it is given, or a pattern in the order of numbers."""
     if isinstance(path, np.ndarray):
         return [path]
     if isinstance(path, list | tuple):
-        if not path or not all(isinstance(one, str | os.PathLike) for one in path):
-            raise ValueError(f"path={path!r} is not valid; give a file, a pattern, a list of files or an array")
-        given = [Path(one) for one in path]
-        found = sorted(given, key=natural)
-        if ordered and found != given != sorted(given):
-            warn_user(
-                "files are read in the natural order of their names, which is not that of the list: what is given "
-                "frame by frame must be in that order, too"
-            )
-        return found
+        return _of_list(path, is_volume)
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path={type(path).__name__} is not valid; give a file, a pattern, a list of files or an array")
     if glob.has_magic(os.fspath(path)) and not Path(path).exists():
-        found = sorted(map(Path, glob.glob(os.fspath(path))), key=natural)
+        pattern = _pattern(os.fspath(path))
+        folder, name = os.path.split(pattern)
+        found = glob.glob(pattern) or glob.glob(os.path.join(folder, name.replace("[", "[[]")))
+        found = in_order([Path(one) for one in found])
         if not found:
             raise OSError(f"no file is called like {os.fspath(path)!r}")
         return found
     return [Path(path)]
+
+
+def _of_list(path, is_volume):
+    if not path or not all(isinstance(one, str | os.PathLike) for one in path):
+        if path and all(hasattr(one, "shape") for one in path):
+            raise ValueError(f"path is a list of {len(path)} arrays; give one array, np.stack(path)")
+        kinds = ", ".join(dict.fromkeys(type(one).__name__ for one in path))
+        words = f"a {type(path).__name__} of {kinds}" if path else repr(path)
+        raise ValueError(f"path={words} is not valid; give a file, a pattern, a list of files or an array")
+    given = [Path(one) for one in path]
+    if is_volume and given != in_order(given):
+        warn_user(
+            f"the planes of the volume follow each other as the list of files does, {given[0].name}, {given[1].name} "
+            "and so on, which is not the order of the numbers in their names"
+        )
+    return given
+
+
+def _pattern(path):
+    """A pattern in which brackets in the names of folders that exist stand for themselves."""
+    folder, name = os.path.split(path)
+    if not folder or folder == path:
+        return path
+    return os.path.join(glob.escape(folder) if os.path.isdir(folder) else _pattern(folder), name)

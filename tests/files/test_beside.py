@@ -77,7 +77,9 @@ def test_masks_of_other_detectors_and_entries_are_not_used(write):
     path = write("b.h5", "entry/instrument/detector_1/data", **own)
     assert not np.isnan(read_diffraction(path).data).any()
     two = {f"entry__instrument__detector_{number}__pixel_mask": bad for number in (1, 2)}
-    with pytest.warns(UserWarning, match="holds several planes that fit the frames, of which none is used"):
+    with pytest.warns(
+        UserWarning, match="holds several detectors, and 'entry/data/data' in none of them, of which none is used"
+    ):
         read_diffraction(write(**two))
 
 

@@ -81,9 +81,9 @@ def test_the_data_set_is_named_where_there_are_several(tmp_path, counts):
     path = tmp_path / "a.npz"
     np.savez(path, first=counts, second=counts + 1)
     np.testing.assert_array_equal(read_diffraction(path, "second").data, np.sqrt((counts + 1).astype(np.float32)))
-    with pytest.raises(ValueError, match="holds 2 arrays; say which is the data set: 'first', 'second'"):
+    with pytest.raises(ValueError, match=r"holds 2 arrays; name one of them, .* 'first' \(.*\), 'second' \("):
         read_diffraction(path)
-    with pytest.raises(ValueError, match="dataset='third' is not in .*; there are 'first', 'second'"):
+    with pytest.raises(ValueError, match="dataset='third' is not in .*; there are 'first' .*, 'second'"):
         read_diffraction(path, "third")
 
 

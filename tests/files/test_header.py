@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from skpr.files import read_diffraction
-from skpr.files._header import geometry_of_header, geometry_of_headers
+from skpr.files._header import geometry_of_header
 
 PILATUS = """# Detector: PILATUS 1M, S/N 10-0120
 # Pixel_size 172e-6 m x 173e-6 m
@@ -79,4 +79,3 @@ def test_every_file_of_a_rocking_curve_has_its_own_angle(tmp_path):
     assert some.geometry.angles["eta"] == pytest.approx(np.deg2rad([0.3, 0.5]))
     assert found.geometry.angles["phi"] == pytest.approx(np.deg2rad(2))
     assert found.distance == 1.5
-    assert geometry_of_headers([{"Phi": "1"}, {}]).angles == {}

@@ -346,7 +346,7 @@ def test_one_frame_a_file_is_a_stack_in_natural_order(tmp_path, ending):
                 file["entry/data/data"] = frame
         else:
             {".tif": tifffile.imwrite, ".npy": np.save, ".npz": np.savez}[ending](path, frame)
-    for given in (str(tmp_path / f"scan_*{ending}"), paths, sorted(paths)):
+    for given in (str(tmp_path / f"scan_*{ending}"), paths):
         found = read_diffraction(given, frames="volume")
         np.testing.assert_allclose(found.data[0], np.sqrt(COUNTS), rtol=1e-6)
         assert found.files == [str(path) for path in paths]
