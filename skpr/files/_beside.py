@@ -80,11 +80,8 @@ def _homes(file, parts, found):
     near = _once(_with_specific(groups))
     if any(_is_detector(group) for group in near):
         return near, [], []
-    entry = f"{parts[0].name.split('/')[0]}/" if "/" in parts[0].name else ""
-    names = dict.fromkeys(one.parent for one in found if not one.missing and one.parent.startswith(entry))
-    inner = tuple(f"{name}/" for name in names if name and _is_detector(file[name]))
-    detectors = [file[name[:-1]] for name in inner if not name[:-1].startswith(tuple(set(inner) - {name}))]
-    detectors = [group for group in _once(detectors) if _may_have_seen(group, parts[0].shape)]
+    entry = parts[0].name.split("/")[0] if "/" in parts[0].name else ""
+    detectors = [group for group in _detectors(file, entry, found) if _may_have_seen(group, parts[0].shape)]
     numbered = re.fullmatch(r"(.*/)?data_(\d+)/data", parts[0].name)
     if len(detectors) > 1 and numbered:  # CXI numbers detectors as their data
         own = [group for group in detectors if group.name.endswith(f"/detector_{numbered[2]}")]
@@ -93,15 +90,44 @@ def _homes(file, parts, found):
     return near, _once(_with_specific(detectors)), _once(_with_specific(others))
 
 
-def _may_have_seen(group, shape):
-    """Whether a detector may be that of frames: no point detector, and none whose own data are of another shape."""
+def _detectors(file, entry, found):
+    """Detectors of an entry, each once, without the groups in them and around them."""
     import h5py
 
-    if NO_CAMERA.search(group.name.rpartition("/")[2].lower()):
-        return False
-    own = [group.get(name, getlink=False) for name in ("data", "value") if name in group]
-    own = [item for item in own if isinstance(item, h5py.Dataset) and item.shape is not None]
-    return not own or any(_fits(item, shape) for item in own)
+    start = file[entry] if entry else file
+    names = {
+        one.parent for one in found if not one.missing and f"{one.parent}/".startswith(f"{entry}/" if entry else "")
+    }
+    start.visititems(
+        lambda name, item: names.add(f"{entry}/{name}".strip("/")) if isinstance(item, h5py.Group) else None
+    )
+    groups = {name: file[name] for name in sorted(filter(None, names))}
+    groups = {name: group for name, group in groups.items() if _is_detector(group)}
+    classed = [name for name, group in groups.items() if group.attrs.get("NX_class") in DETECTOR_CLASSES]
+    around = [name for name in groups if name not in classed and any(one.startswith(f"{name}/") for one in classed)]
+    groups = {name: group for name, group in groups.items() if name not in around}
+    return _once([group for name, group in groups.items() if not any(name.startswith(f"{one}/") for one in groups)])
+
+
+def _may_have_seen(group, shape):
+    """Whether a detector may be that of frames: no point detector, and none whose own data are of another shape."""
+    own = _own_data(group)
+    return not is_point_detector(group) and (not own or any(_fits(item, shape) for item in own))
+
+
+def is_point_detector(group):
+    """Whether a detector sees one number at a time, by its name or its data."""
+    own = _own_data(group)
+    return bool(NO_CAMERA.search(group.name.rpartition("/")[2].lower())) or (
+        bool(own) and all(sum(n > 1 for n in item.shape) < 2 for item in own)
+    )
+
+
+def _own_data(group):
+    import h5py
+
+    own = [group.get(name) for name in ("data", "value")]
+    return [item for item in own if isinstance(item, h5py.Dataset) and item.shape is not None]
 
 
 def _unused(others, path, shape, parts):

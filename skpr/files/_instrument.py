@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._validation import warn_user
+from ._beside import is_point_detector
 from ._geometry import ANGLES, LIGHT, PLANCK, Geometry, radians
 from ._units import si
 
@@ -124,6 +125,7 @@ def _detectors(groups, file, name):
             found.setdefault(alias, groups[alias])
     detectors = {path: group for path, group in groups.items() if _is(path, group, ("detector", "NXdetector"))}
     detectors = {path: group for path, group in detectors.items() if not path.lower().endswith("specific")}
+    detectors = {path: group for path, group in detectors.items() if not is_point_detector(group)}
     own = {path: group for path, group in detectors.items() if frames is not None and _holds(group, frames)}
     found |= own or (detectors if len(detectors) == 1 else {})
     if not own and len(detectors) > 1 and frames is not None:  # CXI numbers detectors as their data

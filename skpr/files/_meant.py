@@ -67,7 +67,7 @@ def meant(file, path, dataset: Any = None, plane: Any = None):
             parts = _of_plane(file, path, left, plane)
             if parts:
                 return Meant(parts, everything=found)
-        for rule in (_of_cxi, _of_nexus, _of_names, _the_only_one):
+        for rule in RULES:
             parts = rule(file, left)
             if parts:
                 there = list(itertools.takewhile(lambda one: not one.missing, parts))
@@ -128,11 +128,18 @@ def _lacking(path, part):
 
 def _of_plane(file, path, found, plane):
     """The only array named after a mask, dark frames or a flat field; nothing if there are none, or several."""
-    named = [one for one in found if one.last.lower() in PLANES[plane] and could_be_frames(one, named=True)]
-    named = _once(named)
+    named = _once([one for one in found if one.last.lower() in PLANES[plane] and could_be_frames(one, named=True)])
+    frames = [one for rule in RULES for one in rule(file, found) if not one.missing]
+    if not named and not frames:  # under another name, but not that of another kind of planes
+        others = {name for kind, names in PLANES.items() if kind != plane for name in names}
+        named = _once([one for one in found if one.last.lower() not in others and could_be_frames(one, named=True)])
+        if len(named) != 1:
+            listed = ", ".join(f"{one.name!r} {one.shape}" for one in _once(found) if could_be_frames(one, named=True))
+            raise ValueError(
+                f"{path} holds no array that is clearly {plane}=; give the array itself: {listed or 'none'}"
+            )
     if len(named) != 1:
         return []
-    frames = [one for rule in (_of_cxi, _of_nexus, _of_names) for one in rule(file, found) if not one.missing]
     if plane != "mask" and frames:
         warn_user(
             f"{plane}= reads {named[0].name!r} of {path}, not {frames[0].name!r}; give the array to have another one"
@@ -314,6 +321,9 @@ def _whole(stack):
 def _the_only_one(file, found):
     candidates = _once([one for one in found if could_be_frames(one)])
     return candidates if len(candidates) == 1 else []
+
+
+RULES = _of_cxi, _of_nexus, _of_names, _the_only_one
 
 
 # --- images by CXI

@@ -60,6 +60,8 @@ def given_frames(name, given, source):
                 "a name"
             )
         with closing(open_source(Path(given), plane=name)) as other:
+            if other.lacking:
+                raise OSError(other.lacking)
             frames = other.frames
             values = [frames.frame(number) for number in range(frames.shape[0])]
         return ArrayFrames(np.stack(values), name)

@@ -172,7 +172,7 @@ def chosen_frames(select, n_frames):
     if isinstance(select, slice):
         chosen = numbers[select]
     else:
-        wanted = np.asarray(select)
+        wanted = as_array("select", select, "the numbers of frames")
         is_mask = wanted.dtype == bool and wanted.shape == (n_frames,)
         if not is_mask and not (
             wanted.ndim == 1 and wanted.dtype.kind in "iu" and (abs(wanted + 0.5) < n_frames).all()
