@@ -63,6 +63,11 @@ def test_a_link_stays_one(tmp_path):
     assert read_sealed(tmp_path / "there" / "b", "model") == b"x"
 
 
+def test_a_folder_that_is_missing_is_named_and_not_the_temporary_file(tmp_path):
+    with pytest.raises(OSError, match=r"x cannot be written: there is no folder .*gone$"):
+        _files.write_sealed(tmp_path / "gone" / "x", "model", b"")
+
+
 def test_a_folder_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder; give the name of a file"):
         write_sealed(tmp_path, "model", b"x")

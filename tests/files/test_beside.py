@@ -139,3 +139,46 @@ def test_a_flag_of_sixteen_bits_is_one_in_a_deeper_type(write):
 
 def test_masks_that_are_floats_are_bits_too():
     assert plane_is_bad(np.array([0.0, 1.0, np.nan, 2.0]), 1).tolist() == [False, True, True, False]
+
+
+def nexus_detectors(path, *names):
+    with h5py.File(path, "a") as file:
+        for name in names:
+            file.require_group(f"entry/instrument/{name}").attrs["NX_class"] = "NXdetector"
+    return path
+
+
+def test_nothing_of_several_detectors_is_used_where_the_frames_are_in_none(write):
+    values = {"waxs__saturation_value": 50.0, "waxs__dark": np.full((8, 9), 5.0)}
+    path = write(**{f"entry__instrument__{name}": value for name, value in values.items()})
+    with pytest.warns(UserWarning, match="several detectors, .* 'entry/instrument/waxs/dark', '.*/saturation_value'"):
+        found = read_diffraction(nexus_detectors(path, "saxs", "waxs"))
+    assert (found.unmeasured, found.planes) == ({}, {})
+    np.testing.assert_allclose(found.data**2, STACK, rtol=1e-5)
+    found = read_diffraction(path, dark="entry/instrument/waxs/dark", flat=False)
+    np.testing.assert_allclose(found.data**2, STACK - 5.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "data"), [("diode", None), ("detector_7", np.ones(3)), ("ccd", np.ones((2, 5, 5)))])
+def test_detectors_that_cannot_have_seen_the_frames_are_passed_over(write, name, data):
+    arrays = {f"entry__instrument__{name}__saturation_value": 10.0, "entry__instrument__eiger__saturation_value": 60.0}
+    arrays |= {} if data is None else {f"entry__instrument__{name}__data": data}
+    path = write(**arrays, **{"entry__data__x": 1.0})
+    found = read_diffraction(nexus_detectors(path, name, "eiger"), "entry/data/data")
+    np.testing.assert_array_equal(np.isnan(found.data), STACK > 60)
+
+
+def test_a_group_of_detectors_is_none_of_them(write):
+    path = write(entry__instrument__detectors__saxs__pixel_mask=first_row(1))
+    with h5py.File(path, "a") as file:
+        file["entry/instrument/detectors/saxs"].attrs["NX_class"] = "NXdetector"
+    assert read_diffraction(path).unmeasured == {"masked": 27}
+
+
+@pytest.mark.parametrize("name", [f"{CXI}mask", f"/{CXI}mask"])
+def test_the_mask_of_a_cxi_file_is_the_same_by_its_name(write, name):
+    mask = np.zeros((8, 9), "u4")
+    mask[0, :4] = 1, 0x20, 0x800, 0x200
+    path = write("a.cxi", f"{CXI}data", **{f"{CXI}mask".replace("/", "__"): mask}, my__mask_2=mask)
+    np.testing.assert_array_equal(read_diffraction(path, mask=name).data, read_diffraction(path).data)
+    assert read_diffraction(path, mask="my/mask_2").unmeasured == {"masked": 3 * 4}

@@ -1,3 +1,5 @@
+import bz2
+import gzip
 import sys
 
 import fabio
@@ -67,3 +69,41 @@ def test_files_of_detectors_need_fabio(written, monkeypatch):
     monkeypatch.setitem(sys.modules, "fabio", None)
     with pytest.raises(ImportError, match="needs fabio: pip install 'skpr"):
         read_diffraction(path)
+
+
+@pytest.mark.parametrize("compression", [".gz", ".bz2"])
+@pytest.mark.parametrize("ending", [".edf", ".cbf", ".tif", ".npy"])
+def test_compressed_files_are_read(tmp_path, written, capsys, ending, compression):
+    path = tmp_path / "a.npy"
+    if ending == ".npy":
+        np.save(path, FRAME)
+    else:
+        path = written(ending)
+    compressed = tmp_path / f"b{ending}{compression}"
+    opener = {".gz": gzip.open, ".bz2": bz2.open}[compression]
+    with opener(compressed, "wb") as file:
+        file.write(path.read_bytes())
+    np.testing.assert_allclose(read_diffraction(compressed).data[0] ** 2, FRAME, rtol=1e-5)
+    assert capsys.readouterr().out == ""
+    compressed.write_bytes(compressed.read_bytes()[:-20])
+    with pytest.raises(OSError, match=r"b\..* cannot be (read|decompressed)"):
+        read_diffraction(compressed)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"), (b"PK\x03\x04" + bytes(99), "npz")]
+)
+def test_compressed_files_of_arrays_are_to_be_decompressed(tmp_path, content, kind):
+    with gzip.open(tmp_path / "a.h5.gz", "wb") as file:
+        file.write(content)
+    with pytest.raises(ValueError, match=f"a.h5.gz is a compressed {kind} file; decompress it first"):
+        read_diffraction(tmp_path / "a.h5.gz")
+    with gzip.open(tmp_path / "a.txt.gz", "wb") as file:
+        file.write(b"Notes of the beam time")
+    with pytest.raises(ValueError, match="none of the formats that can be read"):
+        read_diffraction(tmp_path / "a.txt.gz")
+
+
+def test_grey_maps_are_read(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5\n18 16\n255\n" + FRAME.astype("u1").tobytes())
+    np.testing.assert_allclose(read_diffraction(tmp_path / "a.pgm").data[0] ** 2, FRAME, rtol=1e-5)

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
+import h5py
 import numpy as np
 import pytest
 
-from skpr.files import Geometry, momentum_step, object_pixel_size
-from skpr.files._geometry import check_geometry, radians
+from skpr.files import Geometry, momentum_step, object_pixel_size, read_diffraction
+from skpr.files._geometry import check_geometry, geometry_of_series, radians
 
 WHOLE = Geometry(1.5e-10, 2.0, (5e-5, 6e-5), {"eta": 0.1}, {"wavelength": "header"})
 
@@ -64,3 +67,31 @@ def test_angles_without_a_unit_are_degrees_and_those_in_radians_stay_as_they_are
     assert radians([180.0], None) == pytest.approx(np.pi)
     assert radians([0.1, 0.2], "rad") == (0.1, 0.2)
     assert radians([90.0, 90.0], "deg") == pytest.approx(np.pi / 2)
+
+
+def test_every_file_says_the_angles_of_its_frames(tmp_path):
+    for number in range(3):
+        with h5py.File(tmp_path / f"s_{number}.h5", "w") as file:
+            file["data"] = np.full((2, 8, 8), 4.0)
+            for name, value in (("phi", number), ("eta", [2.0 * number, 2.0 * number + 1]), ("chi", 5.0)):
+                file[f"entry/{name}"] = value
+                file[f"entry/{name}"].attrs["units"] = "rad"
+    found = read_diffraction(str(tmp_path / "s_*.h5")).geometry.angles
+    assert found == {"phi": (0, 0, 1, 1, 2, 2), "eta": (0, 1, 2, 3, 4, 5), "chi": 5}
+    assert read_diffraction(str(tmp_path / "s_*.h5"), select=[1, 4]).geometry.angles["eta"] == (1, 4)
+
+
+@pytest.mark.parametrize("quantity", ["wavelength", "distance", "pixel_size"])
+def test_lengths_that_differ_between_files_are_said(quantity):
+    other = {"wavelength": 2e-10, "distance": 3.0, "pixel_size": (5e-5, 7e-5)}[quantity]
+    files = [WHOLE, WHOLE, replace(WHOLE, **{quantity: other})]
+    with pytest.warns(
+        UserWarning, match=f"{quantity} differs between the files: .* in a.h5, .* in c.h5; that of the first"
+    ):
+        assert geometry_of_series(files, [1, 1, 1], ["a.h5", "b.h5", "c.h5"]) == WHOLE
+
+
+def test_angles_that_a_file_does_not_say_are_left_out():
+    files = [Geometry(angles={"phi": 0.1}), Geometry(), Geometry(angles={"phi": (0.1, 0.2)})]
+    assert geometry_of_series(files[:2], [1, 1], ["a", "b"]).angles == {}
+    assert geometry_of_series(files[::2], [1, 3], ["a", "c"]).angles == {}

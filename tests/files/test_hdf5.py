@@ -22,6 +22,46 @@ sys.stdin.read()
 """
 
 
+def test_a_numbered_family_of_sources_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in (0, 1):
+        with h5py.File(f"block-{number}.h5", "w") as file:
+            file["data"] = STACK + number
+    space = h5py.h5s.create_simple(STACK.shape, (h5py.h5s.UNLIMITED, 8, 8))
+    space.select_hyperslab((0, 0, 0), (h5py.h5s.UNLIMITED, 1, 1), (4, 1, 1), STACK.shape)
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_virtual(space, b"block-%b.h5", b"data", h5py.h5s.create_simple(STACK.shape))
+    with h5py.File("a.h5", "w") as file:
+        whole = h5py.h5s.create_simple(STACK.shape, (h5py.h5s.UNLIMITED, 8, 8))
+        h5py.h5d.create(file.id, b"data", h5py.h5t.NATIVE_UINT32, whole, properties)
+    np.testing.assert_allclose(read_diffraction("a.h5").data ** 2, np.concatenate([STACK, STACK + 1.0]), rtol=1e-5)
+    with h5py.File("block-0.h5", "w") as file:
+        file["data"] = STACK[:1]
+    with pytest.raises(OSError, match="data in block-%b.h5|data in block-0.h5, which holds only"):
+        read_diffraction("a.h5")
+
+
+def test_raw_values_beside_the_file_are_found_from_any_folder(tmp_path, monkeypatch):
+    STACK.tofile(tmp_path / "raw.bin")
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("a.h5", "w") as file:
+        for name, shape in (("entry/data", STACK.shape), ("bg", (8, 8))):
+            file.create_dataset(name, shape, "u4", external=[("raw.bin", 0, int(np.prod(shape)) * 4)])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (STACK + 7).tofile("raw.bin")
+    np.testing.assert_allclose(read_diffraction(tmp_path / "a.h5", "entry/data").data ** 2, STACK, rtol=1e-5)
+    found = read_diffraction(tmp_path / "a.h5", "entry/data", dark="bg", negative="keep")
+    np.testing.assert_allclose(found.data**2, STACK - STACK[0].astype(float), rtol=1e-5)
+
+
+def test_a_data_set_without_values_is_no_damage(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = h5py.Empty("f4")
+    with pytest.raises(ValueError, match="'data' in .* holds no values: it is of HDF5's empty kind"):
+        read_diffraction(tmp_path / "a.h5", "data")
+
+
 def virtual(path, sources, n_frames=1, target=slice(None)):
     """A virtual data set of sources with so many frames each."""
     layout = h5py.VirtualLayout((n_frames * len(sources), 8, 8), "u4")

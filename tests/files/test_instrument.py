@@ -149,3 +149,12 @@ def test_a_translation_beside_the_detector_is_its_distance(file):
     )
     put(file, "entry/sample/transformations/sam_z", 1.0, "mm", transformation_type="translation", vector=[0, 0, 1])
     assert read_geometry(file, "entry/instrument/detector/data").distance == 0.2893
+
+
+def test_point_detectors_say_no_distance(file):
+    cxi(file)
+    file["entry_1/copy"] = np.ones((1, 8, 8))
+    for name in ("detector_2", "detector_diode"):
+        put(file, f"entry_1/instrument_1/{name}/distance", 7.0, "m")
+    file["entry_1/instrument_1/detector_2/data"] = np.ones(5)
+    assert read_geometry(file, "entry_1/copy").distance == 1.5

@@ -60,3 +60,53 @@ def test_an_archive_of_something_else_is_no_data(tmp_path):
         archive.writestr("readme.txt", "no array")
     with pytest.raises(OSError, match="cannot be read as NumPy data"):
         read_diffraction(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    "others", [{"energy": 9.0}, {"positions": np.ones((3, 2))}, {"mask": np.eye(16, 18), "t": [1]}]
+)
+@pytest.mark.parametrize("name", ["data", "Data", "frames"])
+def test_the_stack_is_found_among_other_arrays(tmp_path, name, others):
+    np.savez(tmp_path / "a.npz", **others, **{name: STACK})
+    with pytest.warns(
+        UserWarning, match=rf"'{name}' is read of .*; what else it holds is not used: '{[*others][0]}' \("
+    ):
+        found = read_diffraction(tmp_path / "a.npz")
+    np.testing.assert_allclose(found.data**2, STACK, rtol=1e-5)
+    assert found.dataset == [name]
+
+
+def test_several_stacks_are_listed_with_their_shapes(tmp_path):
+    np.savez(tmp_path / "a.npz", x=STACK, y=STACK[0], e=9.0)
+    with pytest.raises(ValueError, match=r"3 arrays; name one .*: 'x' \(3, 16, 18\), 'y' \(16, 18\), 'e' \(\)"):
+        read_diffraction(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("dataset", [3, [], ["x", 3], b"x"])
+def test_what_is_no_name_of_an_array_is_refused(tmp_path, dataset):
+    np.savez(tmp_path / "a.npz", x=STACK)
+    with pytest.raises(ValueError, match="dataset=.* is not valid; give the name of an array or a list of names"):
+        read_diffraction(tmp_path / "a.npz", dataset)
+
+
+def test_planes_are_found_by_their_names(tmp_path):
+    dark, bad = np.full((16, 18), 2.0), np.eye(16, 18)
+    np.savez(tmp_path / "cal.npz", dark=dark, flat=np.ones((16, 18)), mask=bad)
+    np.savez(tmp_path / "bad.npz", data=STACK, mask=bad)
+    found = read_diffraction(STACK, dark=tmp_path / "cal.npz", mask=tmp_path / "bad.npz")
+    np.testing.assert_array_equal(found.data, read_diffraction(STACK, dark=dark, mask=bad).data)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "text.zip"])
+def test_files_of_something_else_are_not_called_damaged(tmp_path, name):
+    objects = np.array([STACK, None], dtype=object)
+    if name == "text.zip":
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("readme.txt", "no array")
+    else:
+        {"a.npy": np.save, "a.npz": np.savez}[name](tmp_path / name, objects)
+    with pytest.raises(
+        OSError, match="holds Python objects; save an array|an archive of 'readme.txt', and of no"
+    ) as caught:
+        read_diffraction(tmp_path / name)
+    assert "damaged" not in str(caught.value)

@@ -1,6 +1,7 @@
 import sys
 import types
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -114,3 +115,44 @@ def test_gaps_of_real_detectors_fit_their_frames():
     pytest.importorskip("pyFAI")
     found = read_diffraction(np.ones((1043, 981), "i4"), detector="Pilatus 1M")
     assert 0.05 < np.isnan(found.data).mean() < 0.1
+
+
+@pytest.mark.parametrize("name", ["mask", "dark", "flat", "monitor", "select"])
+def test_lists_of_different_lengths_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} holds lists of different lengths; give "):
+        read_diffraction(STACK, **{name: [[1, 2], [3]]})
+
+
+def test_planes_are_taken_from_each_file_by_their_name(tmp_path):
+    masks = np.zeros((2, 3, 8, 9), "u1")
+    masks[0, 1, 0], masks[1, 2, 1] = 1, 1
+    for number, mask in enumerate(masks):
+        with h5py.File(tmp_path / f"s_{number}.h5", "w") as file:
+            file["data"], file["bg"], file["bad"], file["all"] = STACK, np.full((8, 9), 5.0 * number), mask, mask.max(0)
+            file["sensitivity"] = np.linspace(1, 1 + number, 9) * np.ones((8, 1))
+    files, both = str(tmp_path / "s_*.h5"), np.concatenate([STACK, STACK])
+    for select in (None, [0, 3, 1, 4, 2, 5], [5]):
+        chosen = slice(None) if select is None else select
+        found = read_diffraction(files, mask="bad", select=select).data
+        np.testing.assert_array_equal(np.isnan(found), masks.reshape(both.shape)[chosen] > 0)
+        found = read_diffraction(files, dark="bg", select=select).data
+        np.testing.assert_allclose(found**2, (both - np.repeat([0.0, 5.0], 3)[:, None, None])[chosen], rtol=1e-5)
+    assert np.isnan(read_diffraction(files, mask="all").data).sum(axis=(1, 2)).tolist() == [9] * 6
+    np.testing.assert_allclose(
+        read_diffraction(files, flat="sensitivity").data[3:, :, 4] ** 2, STACK[:, :, 4], rtol=1e-5
+    )
+
+
+def test_a_plane_that_one_of_the_files_lacks_is_refused_before_anything_is_read(tmp_path):
+    for number in range(2):
+        with h5py.File(tmp_path / f"s_{number}.h5", "w") as file:
+            file["data"] = STACK
+            if number == 0:
+                file["bg"] = np.ones((8, 9))
+    with pytest.raises(ValueError, match=r"dark='bg' is neither a file nor a name in .*s_1\.h5"):
+        read_diffraction(str(tmp_path / "s_*.h5"), dark="bg", select=[0])
+
+
+def test_a_region_with_nothing_to_cut_is_said():
+    with pytest.warns(UserWarning, match=r"roi=\(1000000000, 0\) changes nothing: there is no mask"):
+        read_diffraction(STACK, roi=(10**9, 0))

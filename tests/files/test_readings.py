@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 
@@ -21,6 +22,23 @@ def test_frames_are_selected_like_those_of_an_array(select, expected):
     found = read_diffraction(STACK, select=select)
     np.testing.assert_allclose(found.data**2, STACK[expected])
     assert found.frames.tolist() == expected
+
+
+def test_a_monitor_is_taken_from_each_file_by_its_name(tmp_path):
+    for number, values in enumerate(([1.0, 2, 3, 4], [4.0, 3, 2, 1])):
+        with h5py.File(tmp_path / f"s_{number}.h5", "w") as file:
+            file["data"], file["mon"], file["current"] = STACK, values, 1.0 + number
+    files = str(tmp_path / "s_*.h5")
+    found = read_diffraction(files, monitor="mon", select=[4, 5, 6, 7]).data
+    np.testing.assert_allclose(found**2, STACK / (np.array([4, 3, 2, 1]) / 2.5)[:, None, None])
+    found = read_diffraction(files, monitor="current").data
+    np.testing.assert_allclose(found[[0, 4]] ** 2, STACK[0] * np.array([1.5, 0.75])[:, None, None])
+    with h5py.File(tmp_path / "s_1.h5", "a") as file:
+        del file["mon"]
+    with pytest.raises(
+        ValueError, match=r"s_1\.h5 holds nothing under the name 'mon'; every file must hold one number"
+    ):
+        read_diffraction(files, monitor="mon")
 
 
 @pytest.mark.parametrize("select", [[4], [-5], [0.5], "first", [[0]], slice(4, None), [True, False]])

@@ -177,3 +177,36 @@ def test_reconstructions_of_different_shapes_are_no_batch(tmp_path):
         file["entry_1/image_2/data"] = np.ones((4, 5))
     with pytest.raises(ValueError, match=r"reconstructions of different shapes: \(4, 4\), \(4, 5\)"):
         read_reconstruction(tmp_path / "a.cxi")
+
+
+def test_any_name_of_an_angle_comes_back(tmp_path):
+    angles = {"phi": 0.1, "stage/top": 0.2, "..": 0.3, "": 0.4, "50%/2F": (0.1, 0.2), "50%": 0.6}
+    geometry = Geometry(angles=angles, sources={"stage/top": "motors/1", "phi": "motors/2"})
+    write_reconstruction(tmp_path / "a.cxi", np.ones((2, 4, 4)), geometry=geometry)
+    found = read_reconstruction(tmp_path / "a.cxi").geometry
+    assert found.angles == angles
+    assert (found.sources["stage/top"], found.sources["phi"]) == ("motors/1", "motors/2")
+
+
+@pytest.mark.parametrize("supports", [np.full((2, 4, 4), np.nan), np.full((2, 4, 4), "in"), np.ones((2, 4, 4)) * 1j])
+def test_supports_that_say_nothing_are_refused(tmp_path, supports):
+    with pytest.raises(ValueError, match="supports hold values that are neither inside nor outside"):
+        write_reconstruction(tmp_path / "a.cxi", np.ones((2, 4, 4)), supports=supports)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"a\.cxi cannot be written: there is no folder .*gone$"):
+        write_reconstruction(tmp_path / "gone" / "a.cxi", np.ones((2, 4, 4)))
+
+
+def test_files_of_another_kind_are_not_called_damaged(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((2, 4, 4)))
+    with pytest.raises(
+        OSError, match=r"a\.npy cannot be read as HDF5, which CXI is: it begins with b'\\x93NUMPY"
+    ) as caught:
+        read_reconstruction(tmp_path / "a.npy")
+    assert str(caught.value).count("cannot be read") == 1
+    with h5py.File(tmp_path / "a.cxi", "w") as file:
+        file["entry_1/image_1/data"], file["entry_1/image_1/data_space"] = np.ones((4, 4)), 3
+    assert read_reconstruction(tmp_path / "a.cxi").data.shape == (1, 4, 4)

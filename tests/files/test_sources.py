@@ -148,3 +148,23 @@ def test_a_number_that_is_left_out_is_warned_of(tmp_path):
 def test_paths_that_are_none_are_refused(path, error, message):
     with pytest.raises(error, match=message):
         read_diffraction(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "option"),
+    [("is_fft_shifted", (0, 1), {"centered": True}), ("data_type", ("intensity", "amplitude"), {"content": "counts"})],
+)
+def test_files_of_different_kinds_are_not_read_alike(tmp_path, name, values, option):
+    for number, value in enumerate(values):
+        with h5py.File(tmp_path / f"c_{number}.cxi", "w") as file:
+            image = file.create_group("entry_1/image_1")
+            image["data"], image["data_space"], image[name] = STACK[0], "diffraction", value
+    files = str(tmp_path / "c_*.cxi")
+    with pytest.raises(ValueError, match=rf"of different kinds: {[*option][0]} is .* by .*c_0\.cxi, .* by .*c_1\.cxi"):
+        read_diffraction(files)
+    assert len(read_diffraction(files, **option).data) == 2
+
+
+def test_a_list_of_arrays_is_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"^path is a list of 2 arrays; give one array, np\.stack\(path\)$"):
+        read_diffraction([STACK[0], STACK[1]])
