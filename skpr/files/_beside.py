@@ -86,7 +86,8 @@ def _homes(file, parts, found):
     if len(detectors) > 1 and numbered:  # CXI numbers detectors as their data
         own = [group for group in detectors if group.name.endswith(f"/detector_{numbered[2]}")]
         detectors = own if len(own) == 1 else detectors
-    detectors, others = (detectors, []) if len(detectors) < 2 else ([], detectors)
+    is_clear = len(detectors) < 2 and not any(_holds_others(group, parts[0]) for group in detectors)
+    detectors, others = (detectors, []) if is_clear else ([], detectors)
     return near, _once(_with_specific(detectors)), _once(_with_specific(others))
 
 
@@ -115,6 +116,13 @@ def _may_have_seen(group, shape):
     return not is_point_detector(group) and (not own or any(_fits(item, shape) for item in own))
 
 
+def _holds_others(group, part):
+    """Whether a detector holds frames of its own that are not those of a data set, nor a copy of them."""
+    own = [item for item in _own_data(group) if item.shape == part.shape and identity(item) != part.identity]
+    first = (0,) * (len(part.shape) - 2)
+    return bool(own) and not any(np.array_equal(item[first], part.dataset[first]) for item in own)
+
+
 def is_point_detector(group):
     """Whether a detector sees one number at a time, by its name or its data."""
     own = _own_data(group)
@@ -138,8 +146,8 @@ def _unused(others, path, shape, parts):
         return []
     listed = ", ".join(map(repr, [*planes, *limits]))
     return [
-        f"{path} holds several detectors, and {parts[0].name!r} in none of them, of which none is used; mask=, dark=, "
-        f"flat= and saturation= take what belongs to the frames: {listed}"
+        f"{path} holds {parts[0].name!r} in none of its detectors, and nothing of theirs is used; mask=, dark=, flat= "
+        f"and saturation= take what belongs to the frames: {listed}"
     ]
 
 

@@ -78,7 +78,7 @@ def test_masks_of_other_detectors_and_entries_are_not_used(write):
     assert not np.isnan(read_diffraction(path).data).any()
     two = {f"entry__instrument__detector_{number}__pixel_mask": bad for number in (1, 2)}
     with pytest.warns(
-        UserWarning, match="holds several detectors, and 'entry/data/data' in none of them, of which none is used"
+        UserWarning, match="holds 'entry/data/data' in none of its detectors, and nothing of theirs is used"
     ):
         read_diffraction(write(**two))
 
@@ -151,7 +151,9 @@ def nexus_detectors(path, *names):
 def test_nothing_of_several_detectors_is_used_where_the_frames_are_in_none(write):
     values = {"waxs__saturation_value": 50.0, "waxs__dark": np.full((8, 9), 5.0)}
     path = write(**{f"entry__instrument__{name}": value for name, value in values.items()})
-    with pytest.warns(UserWarning, match="several detectors, .* 'entry/instrument/waxs/dark', '.*/saturation_value'"):
+    with pytest.warns(
+        UserWarning, match="in none of its detectors, .* 'entry/instrument/waxs/dark', '.*/saturation_value'"
+    ):
         found = read_diffraction(nexus_detectors(path, "saxs", "waxs"))
     assert (found.unmeasured, found.planes) == ({}, {})
     np.testing.assert_allclose(found.data**2, STACK, rtol=1e-5)
@@ -166,6 +168,17 @@ def test_detectors_that_cannot_have_seen_the_frames_are_passed_over(write, name,
     path = write(**arrays, **{"entry__data__x": 1.0})
     found = read_diffraction(nexus_detectors(path, name, "eiger"), "entry/data/data")
     np.testing.assert_array_equal(np.isnan(found.data), STACK > 60)
+
+
+@pytest.mark.parametrize("is_copy", [True, False])
+def test_a_detector_with_frames_of_its_own_is_another_one_unless_they_are_the_same(write, is_copy):
+    arrays = {"data": STACK if is_copy else STACK + 1, "pixel_mask": first_row(1)}
+    path = write(**{f"entry__instrument__detector__{name}": values for name, values in arrays.items()})
+    if is_copy:
+        assert read_diffraction(path, "entry/data/data").unmeasured == {"masked": 27}
+        return
+    with pytest.warns(UserWarning, match="in none of its detectors, .* 'entry/instrument/detector/pixel_mask'"):
+        assert read_diffraction(path, "entry/data/data").unmeasured == {}
 
 
 def test_a_group_of_detectors_is_none_of_them(write):
