@@ -289,7 +289,9 @@ def beside_its_file(dataset):
     It is opened again for that, and the given one is closed.
     """
     folder = Path(dataset.file.filename).parent
-    if not dataset.external or not all((folder / os.fsdecode(file)).exists() for file, _, _ in dataset.external):
+    if not dataset.external or not all(
+        _is_whole(folder / os.fsdecode(file), *part) for file, *part in dataset.external
+    ):
         return dataset
     import h5py
 
@@ -314,10 +316,10 @@ def check_complete(dataset, path, name=None):
     _check_filters(dataset, path, name)
     folder = Path(dataset.file.filename).parent
     for file, offset, size in dataset.external or ():
-        place = _external_place(folder, os.fsdecode(file))
+        place = _external_place(folder, os.fsdecode(file), offset, size)
         if not place.exists():
             raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which is not there")
-        if size < 1 << 62 and place.stat().st_size < offset + size:
+        if not _is_whole(place, offset, size):
             raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which is truncated")
     if dataset.is_virtual:
         _check_sources(dataset, path, name, folder)
@@ -363,10 +365,15 @@ def _source_place(folder, file):
     return next((place for place in places if place.exists()), None)
 
 
-def _external_place(folder, file):
-    """Path of a file of raw values: beside the file that names it, or where HDF5 looks, in the working directory."""
+def _external_place(folder, file, offset, size):
+    """Path of a file of raw values: beside the file that names it, else where HDF5 looks, in the working directory."""
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
-    return folder / file if (folder / file).exists() else Path(prefix) / file
+    return folder / file if _is_whole(folder / file, offset, size) else Path(prefix) / file
+
+
+def _is_whole(place, offset, size):
+    """Whether there is a file that holds so many bytes from a place on; for no end, whether there is one."""
+    return place.exists() and (size >= 1 << 62 or place.stat().st_size >= offset + size)
 
 
 def _check_source(file, source, n_wanted, path, words):

@@ -53,6 +53,8 @@ def test_raw_values_beside_the_file_are_found_from_any_folder(tmp_path, monkeypa
     np.testing.assert_allclose(read_diffraction(tmp_path / "a.h5", "entry/data").data ** 2, STACK, rtol=1e-5)
     found = read_diffraction(tmp_path / "a.h5", "entry/data", dark="bg", negative="keep")
     np.testing.assert_allclose(found.data**2, STACK - STACK[0].astype(float), rtol=1e-5)
+    (tmp_path / "raw.bin").write_bytes(b"")
+    np.testing.assert_allclose(read_diffraction(tmp_path / "a.h5", "entry/data").data ** 2, STACK + 7.0, rtol=1e-5)
 
 
 def test_a_data_set_without_values_is_no_damage(tmp_path):
