@@ -3,11 +3,13 @@
 from ._center import friedel_center
 from ._diffraction import read_diffraction
 from ._geometry import Geometry, momentum_step, object_pixel_size
+from ._hot import hot_pixels
 from ._results import read_reconstruction, write_reconstruction
 
 __all__ = [
     "Geometry",
     "friedel_center",
+    "hot_pixels",
     "momentum_step",
     "object_pixel_size",
     "read_diffraction",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import warn_user
-from ._hdf5 import DatasetFrames, hdf5_trouble, identity
+from ._hdf5 import DatasetFrames, hdf5_trouble, identity, uncovered
 from ._meant import DARKS, FLATS, MASKS, names_of
 
 APPLIED = "flatfield_applied", "flatfield_correction_applied", "flat_field_applied"
@@ -26,7 +26,7 @@ class Beside(NamedTuple):
 
     mask: Any = None  # a stack of one frame, or of as many as there are of the data
     bad_bits: int = EVERY_BIT
-    gaps: Any = None  # pixels that nothing was written to
+    gaps: Any = None  # pixels that nothing was written to, by frame
     dark: Any = None
     flat: Any = None
     flat_multiplies: bool = False
@@ -201,24 +201,6 @@ def _fits(item, shape):
 def _words(item, path):
     name = item.name.strip("/")
     return f"the {name.rpartition('/')[2]} {name!r} in {path}"
-
-
-def uncovered(parts, shape):
-    """Pixels of virtual data sets that no source fills; None if all are filled."""
-    if not any(part.dataset.is_virtual for part in parts):
-        return None
-    gaps = np.zeros(shape[1:], dtype=bool)
-    for dataset in (part.dataset for part in parts):
-        if dataset.is_virtual and _fits(dataset, shape):
-            filled = np.zeros(shape[1:], dtype=bool)
-            for source in dataset.virtual_sources():
-                try:
-                    first, last = source.vspace.get_select_bounds()
-                except (ValueError, RuntimeError):
-                    return None
-                filled[tuple(slice(int(a), int(b) + 1) for a, b in zip(first[-2:], last[-2:], strict=True))] = True
-            gaps |= ~filled
-    return gaps if gaps.any() else None
 
 
 def _flat(near, far, path, shape, notes):

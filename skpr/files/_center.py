@@ -9,7 +9,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from .._validation import check_choice, warn_user
-from ._hot import hot_pixels
+from ._hot import check_counts, hot_pixels
 from ._inversion import center_of_symmetry
 
 CENTERS = "friedel", "max", "mass"
@@ -35,6 +35,11 @@ class BeamCenter(NamedTuple):
     subpixel: tuple
     confidence: float | None = None
 
+    @property
+    def index(self):
+        """Zero frequency in pixels, fractions included."""
+        return tuple(p + s for p, s in zip(self.pixel, self.subpixel, strict=True))
+
 
 def friedel_center(patterns):
     r"""Find zero frequency by the symmetry of a pattern under inversion.
@@ -47,8 +52,9 @@ def friedel_center(patterns):
 
     Parameters
     ----------
-    patterns : array-like of shape (n_patterns, \*fourier_shape)
-        Counts, NaN where unmeasured, 2 or 3 axes each; several patterns share one centre.
+    patterns : array-like of shape (n_patterns, \*fourier_shape) or (height, width)
+        Counts, NaN or infinite where unmeasured, 2 or 3 axes each; several patterns share one centre. An array of two
+        axes is one pattern; a volume needs the axis of patterns, of length one.
 
     Returns
     -------
@@ -62,6 +68,11 @@ def friedel_center(patterns):
         with 0.5 to 0.7. Strained crystals, whose objects are complex, and patterns of few photons have low values. A
         phase that is linear over the object is a shift of the pattern, whose center of symmetry goes with it.
 
+    Raises
+    ------
+    ValueError
+        For patterns that are no real numbers, of another number of axes, or without a count.
+
     Examples
     --------
     >>> import numpy as np
@@ -72,7 +83,14 @@ def friedel_center(patterns):
     >>> friedel_center(counts[:, 5:, 3:])[0]
     (27.0, 29.0)
     """
-    counts = _mean(np.asarray(patterns)).clip(min=0)
+    patterns = check_counts(patterns, "patterns")
+    patterns = patterns[None] if patterns.ndim == 2 else patterns
+    if patterns.ndim not in (3, 4) or 0 in patterns.shape:
+        raise ValueError(
+            f"patterns has shape {patterns.shape}; give (n_patterns, height, width), one pattern as (height, width), "
+            "or volumes as (n_patterns, depth, height, width)"
+        )
+    counts = _mean(patterns).clip(min=0)
     counts = counts if counts.dtype.kind == "f" else counts.astype(float)
     measured = np.isfinite(counts)
     if not np.nanmax(counts, initial=0.0) > 0:
@@ -117,7 +135,8 @@ def beam_center(patterns, center):
         return {"friedel": _by_symmetry, "max": _by_maximum, "mass": _by_mass}[center](patterns)
     valid = isinstance(center, list | tuple | np.ndarray) and len(center) == len(shape)
     if not valid or not all(
-        isinstance(c, Real) and 0 <= c < size and round(c) < size for c, size in zip(center, shape, strict=True)
+        isinstance(c, Real) and not isinstance(c, bool) and 0 <= c < size and round(c) < size
+        for c, size in zip(center, shape, strict=True)
     ):
         raise ValueError(
             f"center={center!r} is not valid; choose 'friedel', 'max', 'mass', None or one index inside {shape} for "
@@ -133,8 +152,11 @@ def window_shape(shape, center, crop):
     if isinstance(crop, str):
         check_choice("crop", crop, ("fast", None))
         return tuple(_largest_fast(c, size) for c, size in zip(center, shape, strict=True))
+    crop = crop.tolist() if isinstance(crop, np.ndarray) else crop
     sizes = tuple(crop) if isinstance(crop, list | tuple) else (crop,) * len(shape)
-    if len(sizes) != len(shape) or not all(isinstance(n, Integral) and n >= 1 for n in sizes):
+    if len(sizes) != len(shape) or not all(
+        isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in sizes
+    ):
         raise ValueError(f"crop={crop!r} is not valid; give an integer >= 1, one for each of {shape}, 'fast' or None")
     return tuple(int(n) for n in sizes)
 
@@ -199,7 +221,7 @@ def _brightest(total, unmeasured):
 
 
 def _by_mass(patterns):
-    total = np.nansum(patterns, axis=0)
+    total = np.maximum(np.nansum(patterns, axis=0), 0)  # noise below zero has no mass
     if not total.any():
         raise ValueError("center='mass' is not defined: every count is zero; choose None or an index")
     place = tuple(int(round(c)) for c in ndimage.center_of_mass(total))

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._validation import warn_user
+
 DEAD = 0.05  # of the flat field's median: pixels less sensitive than that are dead
 NEGATIVE = "unmeasured", "zero", "keep"
 REASONS = "not finite", "flagged", "negative", "saturated", "insensitive", "masked"
@@ -55,10 +57,17 @@ class Tally:
         Number of unmeasured pixels by reason, each counted for the first.
     hidden, seen : float
         Counts under masks, and beside them.
+    below, n_counted : int
+        Pixels that a dark frame made negative, and all that it left measured.
+    net : float
+        Counts that dark frames left.
+    over : ndarray of bool or None
+        Pixels of the last frame beyond the range of the detector.
     """
 
     def __init__(self):
         self.reasons, self.hidden, self.seen = {}, 0.0, 0.0
+        self.below, self.net, self.n_counted, self.over = 0, 0.0, 0, None
 
     def add(self, reason, number):
         """Count pixels."""
@@ -95,10 +104,14 @@ def corrected(frame, corrections, dtype=None, tally=None):
     dtype = dtype or working_type(frame.dtype)
     given = corrections
     bad = np.zeros(frame.shape, dtype=bool)
+    if tally is not None:
+        tally.over = None
 
     def leave_out(reason, where):
         if tally is not None:
             tally.add(reason, np.count_nonzero(where & ~bad))
+            if reason == "saturated" or (reason == "flagged" and frame.dtype.itemsize < SURE_BYTES):
+                tally.over = where if tally.over is None else tally.over | where
         np.logical_or(bad, where, out=bad)
 
     if frame.dtype.kind == "f":
@@ -125,7 +138,7 @@ def corrected(frame, corrections, dtype=None, tally=None):
         counts = counts - given.dark.astype(dtype)
         leave_out("masked", ~np.isfinite(given.dark))
     if given.sensitivity is not None:
-        dead = ~(given.sensitivity > DEAD)
+        dead = ~((given.sensitivity > DEAD) & np.isfinite(given.sensitivity))
         leave_out("insensitive", dead)
         counts = counts / np.where(dead, 1, given.sensitivity).astype(dtype)
     if given.mask is not None:
@@ -134,6 +147,10 @@ def corrected(frame, corrections, dtype=None, tally=None):
         leave_out("masked", given.mask)
         if tally is not None:
             tally.seen += float(counts[~bad].sum(dtype=float))
+    if given.dark is not None and tally is not None:
+        left = counts[~bad]
+        tally.below, tally.n_counted = tally.below + int(np.count_nonzero(left < 0)), tally.n_counted + left.size
+        tally.net += float(left.sum(dtype=float))
     counts[bad] = np.nan
     return counts
 
@@ -148,9 +165,10 @@ def _ends_in_flag(dtype, saturation):
 def relative_sensitivity(flat, dtype, name="flat"):
     """Flat field in units of its median, so that counts stay counts."""
     flat = np.asarray(flat, dtype=dtype)
-    if not (flat > 0).any():
+    sensitive = np.isfinite(flat) & (flat > 0)
+    if not sensitive.any():
         raise ValueError(f"{name} is nowhere positive: no pixel is sensitive")
-    return flat / np.median(flat[flat > 0])
+    return flat / np.median(flat[sensitive])
 
 
 def judged(intensities, threshold=None, keep=False):
@@ -171,7 +189,7 @@ def judged(intensities, threshold=None, keep=False):
     return intensities
 
 
-def summed(frames, window=()):
+def summed(frames, window=(), *, equal=False, name="the frames"):
     """Sum of exposures, unmeasured only where no frame measured.
 
     A pixel that some of the frames measured is scaled by the share of the counts that these frames hold. The share is
@@ -184,10 +202,19 @@ def summed(frames, window=()):
         frames for none. It is called once, or three times where pixels are measured in some frames and not in others.
     window : tuple of slice
         Rows and columns of the sum; everything if empty.
+    equal : bool
+        Whether exposures are known to be equal, as of frames that were divided by a monitor.
+    name : str
+        Words for the frames in the warning.
 
     Returns
     -------
     ndarray of float64, shape (height, width)
+
+    Warns
+    -----
+    UserWarning
+        If exposures are not known because no pixel with counts was measured in all frames.
 
     Examples
     --------
@@ -202,11 +229,11 @@ def summed(frames, window=()):
         known = known + measured
         n_lit, n_frames = n_lit + bool(measured.any()), n_frames + 1
     in_some = ((known > 0) & (known < n_lit)).any() or (window and 0 < n_lit < n_frames)
-    seen = _seen(frames, window) if in_some else known > 0
+    seen = _seen(frames, window, equal, name) if in_some else known > 0
     return np.where((known > 0) & (seen > 0), total / np.where(seen > 0, seen, 1), np.nan)
 
 
-def _seen(frames, window):
+def _seen(frames, window, equal, name):
     """Share of the counts in the frames that measured each pixel of a window."""
     known, n_lit = 0, 0
     for frame in frames():
@@ -219,4 +246,13 @@ def _seen(frames, window):
         exposure = max(float(frame[everywhere].sum(dtype=float)), 0.0) if measured.any() else 0.0
         measured = measured[tuple(window)]
         weighted, number, weight = weighted + exposure * measured, number + measured, weight + exposure
-    return weighted / weight if weight > 0 else number / max(n_lit, 1)
+    if equal:
+        return number / max(n_lit, 1)
+    if weight > 0:
+        return weighted / weight
+    if ((number > 0) & (number < n_lit)).any():
+        warn_user(
+            f"no pixel with counts was measured in all frames of {name}, so that their exposures cannot be compared "
+            "and are taken to be equal; monitor= gives the beam's intensity in each"
+        )
+    return number / max(n_lit, 1)

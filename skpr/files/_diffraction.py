@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from .._validation import check_choice, check_flag, warn_user
-from ..detector import Binning
+from .._validation import check_choice, check_flag, check_shape, warn_user
 from ._assemble import Recipe, assembled
 from ._beside import say
 from ._corrections import NEGATIVE
 from ._planes import check_marks, check_roi
-from ._readings import Readings, check_counts
-from ._resample import onto_pixel
+from ._readings import Readings, check_counts, check_verbose
+from ._resample import binned
 from ._sources import Series, gap_in
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ CONTENTS = "auto", "counts", "magnitudes"
 OFF = 0.25  # pixels between zero frequency and the nearest pixel that matter
 AMPLITUDES = "magnitude", "amplitude", "modulus"
 MANY_NEGATIVE = 0.01  # of the readings: more are read-out noise
+MOST_BELOW = 0.9  # of the readings: a dark frame that exceeds more, and all counts together, is none of these
+FEW = 5  # numbers of frames in a message
 MOST = 0.5  # of the pixels: a mask that hides more, and most of the counts, is likely one of good pixels
 
 
@@ -78,7 +79,7 @@ def read_diffraction(
 
     **Unmeasured readings** are those that are not finite or negative; the largest value of an integer type of 16 bits
     or more, which marks gaps and overflows (in 16 bits it counts if `saturation` is larger); saturated readings; pixels
-    of the file's mask, of `mask`, of the gaps of `detector`, and of a virtual data set that no source fills; pixels
+    of the file's mask, of `mask`, of the gaps of `detector`, and of a data set that nothing was written to; pixels
     whose flat field is below 5 % of its median; and hot pixels.
 
     Parameters
@@ -91,7 +92,8 @@ def read_diffraction(
         Name of the array in an HDF5 or npz file, or names of several whose frames follow each other.
     frames : {"patterns", "volume", "sum"}, default="patterns"
         Meaning of a stack of frames: one pattern each; planes of one three-dimensional pattern, a rocking curve; or
-        exposures of one pattern, to be summed.
+        exposures of one pattern, to be summed. Pixels that some exposures did not measure are scaled by the share of
+        the counts in the others, which is too low where the brightest are missing because they were saturated.
     select : slice or list of int, optional
         Frames to read; all by default.
     mask : array-like of shape (height, width) or (n_frames, height, width), path-like, str or False, optional
@@ -114,10 +116,11 @@ def read_diffraction(
     negative : {"unmeasured", "zero", "keep"}, default="unmeasured"
         Treatment of negative readings: as flags of unmeasured pixels; as zero; or as read-out noise around zero, which
         enters sums and bins unchanged. Intensities that are negative at the end give magnitude zero. Values that become
-        negative by subtracting dark frames always enter sums unchanged.
+        negative by subtracting dark frames always enter sums and bins unchanged.
     hot_pixels : {"auto", None}, default="auto"
         "auto" finds isolated pixels that are much brighter than their neighbours and their Friedel mates, marks them as
-        unmeasured and counts them; None keeps them.
+        unmeasured and counts them, as :func:`hot_pixels` does; None keeps them. The beam at a known centre, or in the
+        middle, is never hot.
     monitor : array-like of shape (n_frames,) or str, optional
         Beam intensity in each frame, in any unit, or its name in the file. Frames are divided by its ratio to the mean.
     threshold : float, optional
@@ -133,8 +136,9 @@ def read_diffraction(
         along each axis of a pattern. It is moved to index `m // 2`; pixels beyond the detector are NaN. The middle of
         the frame by default.
     resample : bool, optional
-        Whether to move patterns by the remainder of a centre between pixels, so that zero frequency lies on a pixel. By
-        default they are not moved, and a warning says so where it matters.
+        Whether to move patterns by the remainder of a centre between pixels, so that zero frequency lies on a pixel of
+        the binned pattern. Whole patterns are moved and then cropped. By default they are not moved, and a warning says
+        so where it matters.
     crop : int, tuple of int or "fast", optional
         Size of the window around the centre, along all axes or along each; "fast" is the largest window on the detector
         with a fast transform. The size of the frame by default.
@@ -147,14 +151,14 @@ def read_diffraction(
     -------
     Bunch
         `data`: magnitudes, float32 or float64 of shape (n_patterns, \*fourier_shape), NaN where unmeasured, zero
-        frequency in the middle. `center`: index of zero frequency in the selected frames; `subpixel`: remainder in
-        pixels, for which objects carry a phase ramp; `confidence`: confidence in a centre by symmetry, from 0 to 1,
-        None for other rules. `wavelength`, `distance`, in metres, and `pixel_size`, a pair in metres after binning:
-        None if the file does not say. `geometry`: these and the angles of the diffractometer, in radians, with their
-        sources. `files`, `dataset` and `frames`: names of the files and data sets, numbers of the frames. `planes`:
-        mask, dark frames and flat field of the file that were applied, by their names. `unmeasured`: number of
-        unmeasured readings by reason. `hot_pixels`: bool array of shape (height, width), True for hot pixels; None if
-        `hot_pixels` is None. `DESCR`: a description.
+        frequency in the middle. `center`: index of zero frequency in the selected frames; `subpixel`: zero frequency
+        less the middle of `data`, in pixels of `data`, for which objects carry a phase ramp; `confidence`: confidence
+        in a centre by symmetry, from 0 to 1, None for other rules. `wavelength`, `distance`, in metres, and
+        `pixel_size`, a pair in metres after binning: None if the file does not say. `geometry`: these and the angles of
+        the diffractometer, in radians, with their sources. `files`, `dataset` and `frames`: names of the files and data
+        sets, numbers of the frames, of a volume those inside the window. `planes`: mask, dark frames and flat field of
+        the file that were applied, by their names. `unmeasured`: number of unmeasured readings by reason. `hot_pixels`:
+        bool array of shape (height, width), True for hot pixels; None if `hot_pixels` is None. `DESCR`: a description.
 
     Raises
     ------
@@ -170,8 +174,9 @@ def read_diffraction(
     Warns
     -----
     UserWarning
-        If a mask hides most of the counts, many readings are negative, bytes reach the end of their range, numbered
-        files or parts leave one out, zero frequency lies between pixels, or something in the file is not used.
+        If a mask hides most of the counts, many readings are negative, bytes reach the end of their range, frames are
+        missing or were never written, dark frames exceed the readings, exposures of a sum are saturated or cannot be
+        compared, zero frequency lies between pixels, or something in the file is not used.
 
     Examples
     --------
@@ -192,6 +197,10 @@ def read_diffraction(
     check_flag("resample", resample, optional=True)
     check_counts("saturation", saturation)
     check_counts("threshold", threshold)
+    check_verbose(verbose)
+    n_axes = 3 if frames == "volume" else 2
+    blocks = check_shape("binning", binning.tolist() if isinstance(binning, np.ndarray) else binning, n_axes)
+    has_bins = set(blocks) != {1}
     options = {
         "mask": mask,
         "mask_marks": mask_marks,
@@ -216,23 +225,27 @@ def read_diffraction(
             )
         _check_content(series, content)
         _check_numbers(series, dataset, frames)
-        recipe = Recipe(frames, center, crop, threshold, hot_pixels, negative == "keep" and binning != 1, name)
+        keep, equal = has_bins or bool(resample), monitor is not None
+        recipe = Recipe(frames, center, crop, threshold, hot_pixels, keep, resample, blocks, equal, name)
         found = assembled(readings, recipe)
-        geometry = series.geometry().of_frames(readings.selected, series.shape[0])
+        numbers = readings.selected
+        if frames == "volume":
+            numbers = numbers[readings.order][found.region[0]]
+        geometry = series.geometry().of_frames(numbers, series.shape[0])
     _tell(readings, name, negative)
-    intensities, subpixel = _on_pixel(found, resample)
+    _tell_remainder(found, resample, has_bins)
     hot, reasons = None, dict(readings.tally.reasons)
     if found.hot is not None:
         reasons["hot"] = int(np.count_nonzero(found.hot))
         hot = np.zeros(series.shape[1:], dtype=bool)
-        hot[found.region] = found.hot
-    magnitudes = _binned(intensities, binning)
-    if binning != 1:
-        geometry = geometry.binned((binning,) * 2 if not isinstance(binning, list | tuple) else tuple(binning)[-2:])
+        hot[found.region[-2:]] = found.hot
+    magnitudes = binned(found.intensities, blocks)
+    if has_bins:
+        geometry = geometry.binned(blocks[-2:])
     return Bunch(
         data=magnitudes,
         center=found.center.pixel,
-        subpixel=subpixel,
+        subpixel=found.remainder,
         confidence=found.center.confidence,
         wavelength=geometry.wavelength,
         distance=geometry.distance,
@@ -240,7 +253,7 @@ def read_diffraction(
         geometry=geometry,
         files=[str(one) for one in series.paths if not isinstance(one, np.ndarray)],
         dataset=series.names,
-        frames=readings.selected,
+        frames=numbers,
         planes=readings.used,
         unmeasured={reason: n for reason, n in reasons.items() if n},
         hot_pixels=hot,
@@ -272,29 +285,15 @@ def _check_numbers(series, dataset, frames):
         warn_user(f"frames may be missing between {gap}: other names follow each other by smaller numbers")
 
 
-def _on_pixel(found, resample):
-    """Intensities moved onto a pixel if wanted, and the remainder."""
-    subpixel = found.center.subpixel
-    if resample and any(subpixel):
-        return onto_pixel(found.intensities, subpixel), (0.0,) * len(subpixel)
-    if resample is None and max(map(abs, subpixel)) > OFF:
+def _tell_remainder(found, resample, has_bins):
+    """Warn of zero frequency between pixels."""
+    if resample is None and max(map(abs, found.remainder)) > OFF:
+        place = "the middle of the binned pattern" if has_bins else f"pixel {found.center.pixel}"
         warn_user(
-            f"zero frequency lies {subpixel} pixels from pixel {found.center.pixel}: retrieved objects carry a phase "
+            f"zero frequency lies {found.remainder} pixels from {place}: retrieved objects carry a phase "
             "ramp, which non-negative ones cannot have; resample=True moves the pattern, resample=False leaves it"
+            + ("; blocks of an odd number of pixels have their middle on one" if has_bins else "")
         )
-    return found.intensities, subpixel
-
-
-def _binned(intensities, binning):
-    """Magnitudes of blocks of pixels, negative intensities included."""
-    if binning == 1:
-        return np.sqrt(intensities, out=intensities)
-    blocks = Binning(binning).fit(np.sqrt(np.abs(intensities[:1])))
-    if not (intensities < 0).any():
-        return blocks.transform(np.sqrt(intensities, out=intensities))
-    above = blocks.transform(np.sqrt(np.where(intensities < 0, 0, intensities)))
-    below = blocks.transform(np.sqrt(np.where(intensities > 0, 0, -intensities)))
-    return np.sqrt(np.maximum(above**2 - below**2, 0))
 
 
 def _tell(readings, name, negative):
@@ -304,6 +303,20 @@ def _tell(readings, name, negative):
     if readings.options["roi"] is not None and not readings.used and all(one is None or one is False for one in planes):
         warn_user(f"roi={readings.options['roi']!r} changes nothing: there is no mask, dark frame or flat field to cut")
     n_read = max(readings.n_read, 1)
+    if readings.never:
+        numbers = sorted(readings.never)
+        listed = ", ".join(map(str, numbers[:FEW])) + (" and more" if len(numbers) > FEW else "")
+        warn_user(
+            f"{len(numbers)} of {len(readings.selected)} frames of {name} were never written ({listed}), as after a "
+            "scan that was aborted, and are unmeasured; select= leaves them out"
+        )
+    tally = readings.tally
+    if tally.below > MOST_BELOW * tally.n_counted and tally.net < 0:
+        warn_user(
+            f"{tally.below / tally.n_counted:.0%} of the readings of {name} are below the dark frame, which holds more "
+            "counts than they do: it is of another exposure, or subtracted already; dark=False leaves the file's own "
+            "aside"
+        )
     n_negative = readings.tally.reasons.get("negative", 0)
     if negative == "unmeasured" and n_negative > MANY_NEGATIVE * n_read and readings.has_noise:
         warn_user(

@@ -1,6 +1,7 @@
 """Hot pixels: isolated outliers against their neighbours and their mates on the other side of the centre."""
 
 import itertools
+from numbers import Real
 
 import numpy as np
 
@@ -46,6 +47,11 @@ def hot_pixels(counts, center=None):
     -------
     ndarray of bool, shape fourier_shape
 
+    Raises
+    ------
+    ValueError
+        For counts that are no real numbers in 2 or 3 axes, or a centre outside of them.
+
     Examples
     --------
     >>> import numpy as np
@@ -54,7 +60,14 @@ def hot_pixels(counts, center=None):
     >>> np.argwhere(hot_pixels(counts))
     array([[5, 8]])
     """
-    counts = np.asarray(counts)
+    counts = check_counts(counts)
+    if counts.ndim not in (2, 3):
+        raise ValueError(f"counts has shape {counts.shape}; give one pattern, of 2 or 3 axes")
+    if center is not None and not (
+        np.shape(center) == (counts.ndim,)
+        and all(isinstance(c, Real) and 0 <= c < size for c, size in zip(center, counts.shape, strict=True))
+    ):
+        raise ValueError(f"center={center!r} is not valid; give one index inside {counts.shape} for each axis, or None")
     hot = np.zeros(counts.shape, dtype=bool)
     measured = np.isfinite(counts)
     lit = counts[measured & (counts > 0)]
@@ -84,8 +97,31 @@ def hot_pixels(counts, center=None):
     mates = _brightest_about(counts, 2 * np.asarray(center) - places, unit)
     known = ~np.isnan(mates)  # a mate that was not measured proves nothing
     hot[tuple(places[known].T)] = values[known] > _bound(above, mates[known])
+    return without_beam(hot, center)
+
+
+def without_beam(hot, center):
+    """Hot pixels but for those about zero frequency, where the beam is."""
     hot[tuple(slice(max(int(np.ceil(c)) - 1, 0), int(c) + 2) for c in center)] = False
     return hot
+
+
+def check_counts(counts, name="counts"):
+    """Counts as an array of real numbers, NaN where masked or not finite.
+
+    Raises
+    ------
+    ValueError
+        For anything but real numbers.
+    """
+    if isinstance(counts, np.ma.MaskedArray):
+        counts = counts.astype(np.result_type(counts.dtype, np.float32)).filled(np.nan)
+    counts = np.asarray(counts)
+    if counts.dtype.kind not in "uifb":
+        raise ValueError(f"{name} holds values of type {counts.dtype}; counts are real numbers")
+    if counts.dtype.kind == "f" and np.isinf(counts).any():
+        counts = np.where(np.isinf(counts), np.nan, counts)
+    return counts.astype(np.uint8) if counts.dtype.kind == "b" else counts
 
 
 def _asymmetry(counts, known, center, unit):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
 from .._progress import progress_bar, shows_progress
 from ._corrections import Corrections, Tally, corrected, relative_sensitivity, working_type
+from ._hdf5 import DatasetFrames, announced_frames, unwritten
 from ._planes import Masks, as_array, detector_gaps, given_frames, is_named, marks_of, mean_plane
 
 
@@ -50,6 +51,7 @@ class Readings:
         self.options, self.tally, self.notes = options, Tally(), []
         self.at_end, self.n_read, self.has_noise, self.used = 0, 0, False, {}
         self.planes_of, self.planes, self.file_masks = None, Corrections(), None
+        self.never, self.whole, self.over = set(), select is None, None
         source = series.source(0)
         planes = {name: options[name] for name in ("mask", "dark", "flat")}
         self.by_file = {name for name, one in planes.items() if len(series.paths) > 1 and is_named(one, source)}
@@ -68,8 +70,8 @@ class Readings:
         self.mask = mask and Masks(
             mask, detector, roi, counts, **marks_of(options["mask"], options["mask_marks"], source)
         )
-        self.dark = mean_plane(given_frames("dark", options["dark"], source), detector, roi, "dark")
-        self.flat = mean_plane(given_frames("flat", options["flat"], source), detector, roi, "flat")
+        self.dark = _counted_plane(given_frames("dark", options["dark"], source), detector, roi, "dark")
+        self.flat = _counted_plane(given_frames("flat", options["flat"], source), detector, roi, "flat")
         self.gaps = None
         if options["detector"] is not None:
             self.gaps = detector_gaps(options["detector"], detector, roi)
@@ -82,7 +84,11 @@ class Readings:
             self._take(source)
         if self.planes_of is not source:
             self.planes_of, self.planes, self.file_masks = source, self._of_file(source), self._masks_of_file(source)
-        mask = self.gaps if source.beside.gaps is None else _either(self.gaps, source.beside.gaps)
+        mask, gaps = self.gaps, None if source.beside.gaps is None else source.beside.gaps.of(number)
+        if gaps is not None:
+            mask = _either(mask, gaps)
+            if gaps.all():
+                self.never.add(int(self.selected[selected]))
         if self.file_masks is not None:
             mask = _either(mask, self.file_masks.of(number))
         if self.mask is not None:
@@ -93,13 +99,15 @@ class Readings:
     def _of_file(self, source):
         options, detector, roi, beside = self.options, self.series.shape[1:], self.options["roi"], source.beside
         dark, flat = self.dark, self.flat
+        if self.whole and source.parts and self.series.dataset is None:
+            self._compare_with_announced(source)
         if dark is None and options["dark"] is None and beside.dark is not None and self.content == "counts":
-            dark = mean_plane(beside.dark, detector, roi, beside.dark.name)
+            dark = _counted_plane(beside.dark, detector, roi, beside.dark.name)
             self.used["dark"] = beside.dark.name
         if flat is None and options["flat"] is None:
             self.notes += [note for note in beside.notes if note not in self.notes]
             if beside.flat is not None:
-                flat = mean_plane(beside.flat, detector, roi, beside.flat.name)
+                flat = _counted_plane(beside.flat, detector, roi, beside.flat.name)
                 self.used["flat"] = beside.flat.name
                 if beside.flat_multiplies:
                     flat = np.divide(1.0, flat, out=np.zeros(flat.shape), where=flat > 0)
@@ -112,6 +120,15 @@ class Readings:
             negative=options["negative"],
             content=self.content,
         )
+
+    def _compare_with_announced(self, source):
+        n_announced, n_there = announced_frames(source.file, source.parts), source.frames.shape[0]
+        if n_announced is not None and n_announced > n_there:
+            note = (
+                f"{source.path} announces {n_announced} frames and holds {n_there}: the scan was aborted, or files are "
+                f"missing; select=slice({n_there}) says that these are all"
+            )
+            self.notes += [note] * (note not in self.notes)
 
     def _masks_of_file(self, source):
         mask = source.beside.mask
@@ -136,9 +153,19 @@ class Readings:
         if raw.dtype == np.uint8:
             self.at_end += int(np.count_nonzero(raw == 255))
         values = corrected(raw, corrections.cut(*read), self.dtype, self.tally)
+        if self.tally.over is not None:
+            self._note_over(self.tally.over, rows, columns)
         if self.factors is not None:
             values = values / self.dtype.type(self.factors[selected])
         return values if self.centered else np.fft.fftshift(values)[rows, columns]
+
+    def _note_over(self, over, rows, columns):
+        """Mark pixels of the window that were beyond the range of the detector in some frame."""
+        over = over if self.centered else np.fft.fftshift(over)[rows, columns]
+        if self.over is not None and self.over.shape == over.shape:
+            self.over |= over
+        else:
+            self.over = over.copy()
 
     def frames(self, rows=slice(None), columns=slice(None), positions=None):
         """Iterate over windows of frames, with progress."""
@@ -152,6 +179,33 @@ class Readings:
                 bar.update()
         finally:
             bar.close()
+
+
+class _Counted:
+    """Frames of a dark frame or flat field, NaN where nothing was counted."""
+
+    def __init__(self, frames):
+        self.frames, self.shape, self.name = frames, frames.shape, frames.name
+        self.gaps = None
+        if isinstance(frames, DatasetFrames) and frames.array is not None:
+            self.gaps = unwritten(frames.array)
+
+    def mean(self):
+        """Mean of the frames that counted, in double precision; NaN where none did."""
+        total, known = 0.0, 0
+        for number in range(self.shape[0]):
+            values = corrected(self.frames.frame(number), Corrections(negative="keep"), np.float64)
+            gaps = None if self.gaps is None else self.gaps.of(number)
+            if gaps is not None:
+                values[gaps] = np.nan
+            measured = ~np.isnan(values)
+            total, known = total + np.where(measured, values, 0), known + measured
+        return np.where(known > 0, total / np.maximum(known, 1), np.nan)
+
+
+def _counted_plane(frames, detector, roi, name):
+    """Mean of dark frames or flat fields, without readings that are flags."""
+    return mean_plane(None if frames is None else _Counted(frames), detector, roi, name)
 
 
 def _either(mask, other):
@@ -206,7 +260,7 @@ def monitor_factors(monitor, selected, n_frames, series):
     if not (np.isfinite(values) & (values > 0)).all():
         first = int(np.argmin(np.isfinite(values) & (values > 0)))
         raise ValueError(
-            f"monitor={float(values[first])} in frame {first} is not valid; give intensities > 0, and "
+            f"monitor={float(values[first])} in frame {selected[first]} is not valid; give intensities > 0, and "
             "leave frames without beam out by select="
         )
     return values / values.mean()
@@ -216,3 +270,9 @@ def check_counts(name, value):
     """Refuse anything but a positive number of counts or None."""
     if value is not None and not (isinstance(value, Real) and not isinstance(value, bool) and value > 0):
         raise ValueError(f"{name}={value!r} is not valid; give counts > 0 or None")
+
+
+def check_verbose(verbose):
+    """Refuse anything but "auto" and what is true or false."""
+    if not (isinstance(verbose, Integral | np.bool_) or (isinstance(verbose, str) and verbose == "auto")):
+        raise ValueError(f"verbose={verbose!r} is not valid; choose True, False or 'auto'")

@@ -3,8 +3,10 @@
 import numpy as np
 from scipy import fft, ndimage
 
+from ..detector import Binning
 
-def onto_pixel(patterns, subpixel):
+
+def onto_pixel(patterns, subpixel, target=None, *, keep=False):
     r"""Move patterns so that zero frequency, so far beside a pixel, is on it.
 
     Intensities of an object that is sampled at least twice are band-limited: their Fourier transform, the object's
@@ -21,6 +23,10 @@ def onto_pixel(patterns, subpixel):
         Intensities; NaN where unmeasured.
     subpixel : tuple of float
         Zero frequency less `m // 2` along each axis.
+    target : tuple of float, optional
+        The same afterwards; zero by default.
+    keep : bool
+        Whether negative values stay, for sums to come.
 
     Returns
     -------
@@ -32,11 +38,12 @@ def onto_pixel(patterns, subpixel):
     >>> np.allclose(onto_pixel(pattern, (0.5,))[0], np.exp(-0.1 * (np.arange(32) - 16) ** 2), atol=1e-6)
     True
     """
-    if not any(subpixel):
+    steps = tuple(subpixel) if target is None else tuple(s - t for s, t in zip(subpixel, target, strict=True))
+    if not any(steps):
         return patterns
     shape = patterns.shape[1:]
     ramp = 1.0
-    for axis, (size, step) in enumerate(zip(shape, subpixel, strict=True)):
+    for axis, (size, step) in enumerate(zip(shape, steps, strict=True)):
         last = axis == len(shape) - 1
         frequencies = fft.rfftfreq(size) if last else fft.fftfreq(size)
         phases = np.exp(2j * np.pi * frequencies * step)
@@ -46,9 +53,43 @@ def onto_pixel(patterns, subpixel):
     moved = np.empty_like(patterns)
     for number, pattern in enumerate(patterns):
         unmeasured = np.isnan(pattern)
-        moved[number] = fft.irfftn(fft.rfftn(_filled(pattern, unmeasured, subpixel)) * ramp, shape).clip(min=0)
+        values = fft.irfftn(fft.rfftn(_filled(pattern, unmeasured, subpixel)) * ramp, shape)
+        moved[number] = values if keep else values.clip(min=0)
         moved[number][unmeasured] = np.nan
     return moved
+
+
+def middle_of_blocks(shape, factors):
+    """Middle of the block that becomes the middle of the binned pattern, less `m // 2`, in pixels along each axis.
+
+    Examples
+    --------
+    >>> middle_of_blocks((256, 255), (4, 3))
+    (1.5, 0.0)
+    """
+    middles = []
+    for size, factor in zip(shape, factors, strict=True):
+        ramp = np.sqrt(1 + np.arange(size) / size)[None]  # whose mean over a block tells its middle
+        try:
+            blocks = Binning(factor).fit_transform(ramp)[0] ** 2 / factor
+        except ValueError as error:
+            raise ValueError(
+                f"binning={tuple(factors)} is not valid; it leaves no block of patterns of shape {tuple(shape)}"
+            ) from error
+        middle = round(2 * (float(blocks[len(blocks) // 2]) - 1) * size) / 2
+        middles.append(middle - size // 2 if factor > 1 else 0.0)
+    return tuple(middles)
+
+
+def binned(intensities, factors):
+    """Magnitudes of blocks of pixels, negative intensities included."""
+    if set(factors) == {1}:
+        return np.sqrt(np.maximum(intensities, 0, out=intensities), out=intensities)
+    if not (intensities < 0).any():
+        return Binning(factors).fit_transform(np.sqrt(intensities, out=intensities))
+    above = Binning(factors).fit_transform(np.sqrt(np.where(intensities < 0, 0, intensities)))
+    below = Binning(factors).fit_transform(np.sqrt(np.where(intensities > 0, 0, -intensities)))
+    return np.sqrt(np.maximum(above**2 - below**2, 0))
 
 
 def _filled(pattern, unmeasured, subpixel):

@@ -137,3 +137,34 @@ def test_a_window_never_wraps_around():
     np.testing.assert_array_equal(window[0, 2], [3, 4, np.nan])
     assert np.isnan(window[0, :2]).all()
     assert window_shape((40, 50), (17, 26), "fast") == (32, 48)
+
+
+def test_an_array_of_two_axes_is_one_pattern(cell):
+    counts = counts_of(cell, 1e5)[0, 7:, :-9]
+    assert friedel_center(counts) == friedel_center(counts[None])
+    spoiled = counts.copy()
+    spoiled[5, 6] = np.inf
+    masked = np.ma.MaskedArray(np.where(np.isinf(spoiled), 1e9, spoiled), mask=np.isinf(spoiled))
+    for one in (spoiled, np.stack([spoiled, counts]), masked):
+        np.testing.assert_allclose(friedel_center(one)[0], (41, 48), atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (np.ones((20, 20)) * 1j, "patterns holds values of type complex128; counts are real numbers"),
+        (np.ones(20), r"patterns has shape \(20,\); give \(n_patterns, height, width\), one pattern as"),
+        (np.full((20, 20), np.inf), "every count is zero"),
+    ],
+)
+def test_what_is_no_pattern_has_no_center(patterns, message):
+    with pytest.raises(ValueError, match=message):
+        friedel_center(patterns)
+
+
+def test_sizes_and_indices_may_be_arrays_and_are_never_flags():
+    assert window_shape((40, 50), (17, 26), np.array([4, 6])) == (4, 6)
+    assert beam_center(np.ones((1, 8, 9)), np.array([3, 5])).pixel == (3, 5)
+    for crop in (True, (True, 4), np.array([4.0, 6.0])):
+        with pytest.raises(ValueError, match="crop=.* is not valid; give an integer >= 1"):
+            window_shape((40, 50), (17, 26), crop)

@@ -88,7 +88,9 @@ def test_a_frame_that_measured_nothing_does_not_count_as_an_exposure():
 
 def test_pixels_that_no_two_frames_share_have_equal_exposures():
     frames = np.array([[[4.0, np.nan]], [[np.nan, 6.0]]])
-    np.testing.assert_array_equal(summed_frames(frames), [[8.0, 12.0]])
+    with pytest.warns(UserWarning, match="measured in all frames of the frames, so that their exposures .* monitor="):
+        np.testing.assert_array_equal(summed_frames(frames), [[8.0, 12.0]])
+    np.testing.assert_array_equal(summed(lambda *window: iter(frames), equal=True), [[8.0, 12.0]])
 
 
 def test_frames_are_read_once_where_nothing_is_missing_in_some():
@@ -109,3 +111,9 @@ def test_shares_of_exposures_are_those_of_whole_frames():
     for window in ((slice(0, 3), slice(0, 3)), (slice(1, 2), slice(0, 8)), (slice(4, 8), slice(4, 8))):
         found = summed(lambda *part: (frame[part] for frame in frames), window)
         np.testing.assert_allclose(found, whole[window], rtol=1e-12)
+
+
+def test_a_flat_field_that_is_not_finite_measures_nothing():
+    flat = relative_sensitivity(np.array([[2.0, np.inf, np.nan, 2.0, 4.0]]), float)
+    values = corrected(np.full((1, 5), 6.0), Corrections(sensitivity=flat))
+    np.testing.assert_array_equal(values, [[6, np.nan, np.nan, 6, 3]])

@@ -214,3 +214,126 @@ def test_a_truncated_file_says_so(tmp_path):
 
 def test_numbers_in_names_are_in_their_own_order():
     assert sorted(["f10", "f9", "f1_2", "e"], key=_hdf5.natural) == ["e", "f1_2", "f9", "f10"]
+
+
+def test_a_source_is_looked_for_where_hdf5_does(tmp_path, monkeypatch):
+    """Of a relative path the last part alone is no place: HDF5 would fill in zeros."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = STACK
+    virtual(tmp_path / "v.h5", ["raw/a.h5"], 4)
+    with pytest.raises(OSError, match=r"from data in raw/a\.h5, which is not there"):
+        read_diffraction(tmp_path / "v.h5")
+    virtual(tmp_path / "moved.h5", ["/nowhere/raw/a.h5"], 4)
+    np.testing.assert_allclose(read_diffraction(tmp_path / "moved.h5").data ** 2, STACK, rtol=1e-6)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.h5").symlink_to(tmp_path / "moved.h5")
+    np.testing.assert_allclose(read_diffraction(tmp_path / "elsewhere" / "link.h5").data ** 2, STACK, rtol=1e-6)
+    monkeypatch.setenv("HDF5_VDS_PREFIX", str(tmp_path / "elsewhere") + os.pathsep + str(tmp_path))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    np.testing.assert_allclose(read_diffraction(tmp_path / "moved.h5").data ** 2, STACK, rtol=1e-6)
+
+
+def test_raw_values_are_looked_for_from_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.raw").write_bytes(STACK.tobytes())
+    (tmp_path / "a.raw").write_bytes(STACK.tobytes()[:100])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", STACK.shape, STACK.dtype, external=[("a.raw", 0, STACK.nbytes)])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=r"a\.raw, which is truncated"):
+        read_diffraction("a.h5")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    np.testing.assert_allclose(read_diffraction("../a.h5").data ** 2, STACK, rtol=1e-6)
+
+
+def written_where(tmp_path, fill, name="v.h5", **options):
+    """Whether each reading of a virtual data set counts as measured; `fill` maps sources into its layout."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = STACK + 1
+    layout = h5py.VirtualLayout(STACK.shape, "u4", **options)
+    fill(layout, h5py.VirtualSource("a.h5", "data", STACK.shape))
+    with h5py.File(tmp_path / name, "w") as file:
+        file.create_virtual_dataset("data", layout, fillvalue=0)
+        raw = file["data"][()]
+    found = read_diffraction(tmp_path / name, hot_pixels=None)
+    np.testing.assert_allclose(np.nan_to_num(found.data) ** 2, raw, rtol=1e-6)
+    np.testing.assert_array_equal(np.isnan(found.data), raw == 0)
+    return raw > 0
+
+
+def test_unfilled_parts_of_every_shape_are_unmeasured(tmp_path):
+    def columns(layout, source):
+        layout[:, :, ::2] = source[:, :, ::2]
+
+    def blocks(layout, source):
+        layout[:, [0, 1, 5]] = source[:, [0, 1, 5]]
+
+    def modules(layout, source):
+        layout[:, :3], layout[:2, 4:] = source[:, :3], source[1:3, 4:]
+        layout[3, 6:, 2:5] = source[0, :2, :3]
+
+    assert [written_where(tmp_path, fill).mean() for fill in (columns, blocks, modules)] == [
+        1 / 2,
+        3 / 8,
+        (4 * 24 + 2 * 32 + 6) / 256,
+    ]
+
+
+def test_frames_that_no_source_fills_are_unmeasured_and_said(tmp_path):
+    def half(layout, source):
+        layout[:2] = source[:2]
+
+    with pytest.warns(UserWarning, match=r"2 of 4 frames of .*v\.h5 were never written \(2, 3\).*; select= leaves"):
+        written_where(tmp_path, half)
+    assert not np.isnan(read_diffraction(tmp_path / "v.h5", select=[0, 1]).data).any()
+
+
+def test_sources_that_grow_fill_as_much_as_they_hold(tmp_path):
+    for name, n_frames in (("long.h5", 4), ("short.h5", 2)):
+        with h5py.File(tmp_path / name, "w") as file:
+            file.create_dataset("data", data=STACK[:n_frames, :4] + 1, maxshape=(None, 4, 8))
+    layout = h5py.VirtualLayout(STACK.shape, "u4", maxshape=(None, 8, 8))
+    for number, name in enumerate(("long.h5", "short.h5")):
+        source = h5py.VirtualSource(name, "data", (4, 4, 8), maxshape=(None, 4, 8))
+        layout[: h5py.h5s.UNLIMITED, 4 * number : 4 * number + 4] = source[: h5py.h5s.UNLIMITED]
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file.create_virtual_dataset("data", layout, fillvalue=0)
+    unmeasured = np.isnan(read_diffraction(tmp_path / "v.h5").data)
+    assert unmeasured[2:, 4:].all()
+    assert unmeasured.sum() == 2 * 4 * 8
+
+
+def test_unwritten_parts_of_sources_are_unmeasured(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("data", (4, 4, 8), "u4", chunks=(1, 2, 8))
+        data[:3], data[3, :2] = 1, 1
+    virtual(tmp_path / "inner.h5", ["a.h5"], 4, slice(2, 6))
+    with h5py.File(tmp_path / "inner.h5", "a") as file:
+        file["data"] = h5py.SoftLink("/entry/data/data")
+    virtual(tmp_path / "v.h5", ["inner.h5"], 4)
+    unmeasured = np.isnan(read_diffraction(tmp_path / "v.h5").data)
+    assert unmeasured[:, [0, 1, 6, 7]].all()
+    assert unmeasured[3, 4:].all()
+    assert unmeasured.sum() == 4 * 32 + 16
+
+
+def test_frames_of_an_aborted_scan_are_unmeasured_and_said(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", (50, 8, 8), "u4", chunks=(1, 4, 8))[:4] = STACK
+        file.create_dataset("none", (2, 8, 8), "u4")
+    with pytest.warns(UserWarning, match=r"46 of 50 frames of .*a\.h5 were never written \(4, 5, 6, 7, 8 and more\)"):
+        found = read_diffraction(tmp_path / "a.h5", "data")
+    assert np.isnan(found.data).any(axis=(1, 2)).tolist() == [False] * 4 + [True] * 46
+    with pytest.raises(ValueError, match="has no measured pixel: nothing was ever written to its frames"):
+        read_diffraction(tmp_path / "a.h5", "none")
+
+
+def test_a_master_that_announces_more_frames_than_there_are_is_doubted(tmp_path):
+    with h5py.File(tmp_path / "a_master.h5", "w") as file:
+        file["entry/data/data_000001"] = STACK
+        specific = file.create_group("entry/instrument/detector/detectorSpecific")
+        specific["nimages"], specific["ntrigger"] = 2, 3
+    with pytest.warns(UserWarning, match=r"a_master\.h5 announces 6 frames and holds 4: .*; select=slice\(4\) says"):
+        read_diffraction(tmp_path / "a_master.h5")
+    read_diffraction(tmp_path / "a_master.h5", select=slice(4))
+    read_diffraction(tmp_path / "a_master.h5", "entry/data/data_000001")

@@ -3,7 +3,7 @@ import pytest
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval
 from skpr.datasets import make_cells, make_crystals
-from skpr.files._hot import hot_pixels
+from skpr.files import hot_pixels
 from skpr.metrics import relative_error
 
 
@@ -106,3 +106,16 @@ def test_masked_they_no_longer_spoil_a_reconstruction():
         unit = np.linalg.norm(objects, axis=(1, 2), keepdims=True) / np.linalg.norm(found, axis=(1, 2), keepdims=True)
         errors[case] = np.median(relative_error(objects, found * unit, multioutput="raw_values"))
     assert errors["hot"] > 2 * errors["masked"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "center", "message"),
+    [
+        (np.ones((32, 32)) * 1j, None, "counts holds values of type complex128"),
+        (np.ones((1, 2, 32, 32)), None, r"counts has shape \(1, 2, 32, 32\); give one pattern, of 2 or 3 axes"),
+        (np.ones((32, 32)), (3, 40), r"center=\(3, 40\) is not valid; give one index inside \(32, 32\)"),
+    ],
+)
+def test_what_is_no_pattern_or_centre_is_refused(counts, center, message):
+    with pytest.raises(ValueError, match=message):
+        hot_pixels(counts, center)

@@ -136,3 +136,26 @@ def test_progress_is_shown_frame_by_frame(capsys):
     assert "reading frames: 100%" in capsys.readouterr().err
     read_diffraction(STACK)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["dark", "flat"])
+def test_flags_in_dark_frames_and_flat_fields_are_unmeasured(name):
+    plane = np.full((2, 8, 9), 3, "u2")
+    plane[:, 4, 4] = plane[0, 2, 2] = 65535
+    for given in (plane, np.where(plane == 65535, np.inf, plane)):
+        found = read_diffraction(STACK, **{name: given})
+        assert np.argwhere(np.isnan(found.data[0])).tolist() == [[4, 4]]
+        expected = STACK - 3 if name == "dark" else STACK
+        np.testing.assert_allclose((found.data**2)[:, 2, 2], expected[:, 2, 2])
+
+
+def test_a_dark_frame_that_exceeds_the_readings_is_doubted():
+    with pytest.warns(UserWarning, match="100% of the readings of the array are below the dark frame, which holds"):
+        read_diffraction(STACK, dark=np.full((8, 9), 1e9))
+    sparse = np.random.default_rng(0).poisson(0.02, (4, 64, 64))
+    read_diffraction(sparse, dark=np.full((64, 64), 0.001))  # nearly all are zero, and yet no less than expected
+
+
+def test_a_monitor_that_is_not_valid_is_said_by_the_number_of_its_frame():
+    with pytest.raises(ValueError, match="monitor=0.0 in frame 3 is not valid"):
+        read_diffraction(STACK, monitor=[1, 1, 1, 0], select=[2, 3])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from skpr.files._resample import onto_pixel
+from skpr.detector import Binning
+from skpr.files._resample import middle_of_blocks, onto_pixel
 
 
 def intensities(shape, subpixel=None, seed=0):
@@ -49,3 +50,18 @@ def test_intensities_stay_non_negative_and_the_edge_stays_finite():
     moved = onto_pixel(patterns, (0.5, 0.25))
     assert np.nanmin(moved) >= 0
     np.testing.assert_array_equal(np.isnan(moved), np.isnan(patterns))
+
+
+def test_zero_frequency_is_moved_to_any_place_and_noise_is_kept_where_wanted():
+    moved = onto_pixel(intensities((24, 30), (0.2, -0.3)), (0.2, -0.3), (-0.5, 1.5))
+    np.testing.assert_allclose(moved, intensities((24, 30), (-0.5, 1.5)), atol=1e-9 * moved.max())
+    noise = np.random.default_rng(0).normal(0, 1, (1, 20, 20))
+    np.testing.assert_allclose(onto_pixel(noise, (0.5, 0.2), keep=True).sum(), noise.sum())
+
+
+@pytest.mark.parametrize(("size", "factor"), [(256, 4), (255, 4), (250, 4), (12, 2), (13, 2), (21, 3), (9, 1)])
+def test_the_middle_of_blocks_is_where_binning_puts_it(size, factor):
+    (middle,) = middle_of_blocks((size,), (factor,))
+    step = np.exp(-((np.arange(size) - size // 2 - middle) ** 2) / 4)[None]
+    blocks = Binning(factor).fit_transform(step)[0]
+    np.testing.assert_allclose(blocks[blocks.size // 2 - 1], blocks[blocks.size // 2 + 1], rtol=1e-9)
