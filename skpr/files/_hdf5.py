@@ -326,36 +326,61 @@ def check_complete(dataset, path, name=None):
         _check_sources(dataset, path, name)
 
 
+class _Sources:
+    """Files of sources, of which the last stays open: many sources may be in one."""
+
+    def __init__(self):
+        self.place, self.file = None, None
+
+    def open(self, place):
+        """Return a file, open for reading."""
+        import h5py
+
+        if place != self.place:
+            self.close()
+            self.file = h5py.File(place, "r")
+            self.place = place
+        return self.file
+
+    def close(self):
+        """Close the last file."""
+        if self.file is not None:
+            self.file.close()
+        self.place = self.file = None
+
+
 def _check_sources(dataset, path, name):
     """Open every source of a virtual data set, and theirs."""
-    import h5py
-
     checked = set()
-    for source in dataset.virtual_sources():
-        files = [source.file_name]
-        if "%b" in source.file_name or "%b" in source.dset_name:
-            files = [source.file_name.replace("%b", "0")]  # as many as there are; the first must be
-        for file in files:
-            key = file, source.dset_name
-            n_wanted = _last_index(source.src_space)
-            if (*key, n_wanted) in checked:
-                continue
-            checked.add((*key, n_wanted))
-            words = f"{path} puts {name!r} together from {source.dset_name} in {file}"
-            if file == ".":
-                _check_source(dataset.file, source, n_wanted, path, words)
-                continue
-            place = _source_place(dataset, file)
-            if place is None:
-                raise OSError(f"{words}, which is not there")
-            try:
-                with h5py.File(place, "r") as opened:
-                    _check_source(opened, source, n_wanted, path, words)
-            except OSError as error:
-                if _is_ours(error):
-                    raise
-                state = "in use by another process" if "lock" in str(error) else f"not readable: {error}"
-                raise OSError(f"{words}, which is {state}") from error
+    with contextlib.closing(_Sources()) as sources:
+        for source in dataset.virtual_sources():
+            _check_one(dataset, source, path, name, sources, checked)
+
+
+def _check_one(dataset, source, path, name, sources, checked):
+    files = [source.file_name]
+    if "%b" in source.file_name or "%b" in source.dset_name:
+        files = [source.file_name.replace("%b", "0")]  # as many as there are; the first must be
+    for file in files:
+        key = file, source.dset_name
+        n_wanted = _last_index(source.src_space)
+        if (*key, n_wanted) in checked:
+            continue
+        checked.add((*key, n_wanted))
+        words = f"{path} puts {name!r} together from {source.dset_name} in {file}"
+        if file == ".":
+            _check_source(dataset.file, source, n_wanted, path, words)
+            continue
+        place = _source_place(dataset, file)
+        if place is None:
+            raise OSError(f"{words}, which is not there")
+        try:
+            _check_source(sources.open(place), source, n_wanted, path, words)
+        except OSError as error:
+            if _is_ours(error):
+                raise
+            state = "in use by another process" if "lock" in str(error) else f"not readable: {error}"
+            raise OSError(f"{words}, which is {state}") from error
 
 
 def _source_place(dataset, file):
@@ -561,23 +586,27 @@ def _add(groups, shape, places):
 
 def _written_by_sources(dataset):
     """Places of a virtual data set that sources fill, where those were written themselves."""
-    import h5py
-
-    groups, shape = {}, dataset.shape
-    for source in dataset.virtual_sources():
-        for number, target in _targets(source, shape):
-            names = [source.file_name, source.dset_name]
-            if number is not None:
-                names = [name.replace("%b", str(number)) for name in names]
-            if names[0] == ".":
-                _add_source(groups, shape, target, source, dataset.file.get(names[1]))
-                continue
-            place = _source_place(dataset, names[0])
-            if place is not None:  # the first of a numbered family is there: that was checked
-                with contextlib.suppress(OSError), h5py.File(place, "r") as file:
-                    _add_source(groups, shape, target, source, file.get(names[1]))
+    groups = {}
+    with contextlib.closing(_Sources()) as sources:
+        for source in dataset.virtual_sources():
+            _add_targets(groups, dataset, source, sources)
     whole = len(groups) == 1 and all(vector.all() for vector in next(iter(groups.values())))
     return None if whole else groups
+
+
+def _add_targets(groups, dataset, source, sources):
+    """Add what one source, or each of a numbered family, fills."""
+    for number, target in _targets(source, dataset.shape):
+        names = [source.file_name, source.dset_name]
+        if number is not None:
+            names = [name.replace("%b", str(number)) for name in names]
+        if names[0] == ".":
+            _add_source(groups, dataset.shape, target, source, dataset.file.get(names[1]))
+            continue
+        place = _source_place(dataset, names[0])
+        if place is not None:  # the first of a numbered family is there: that was checked
+            with contextlib.suppress(OSError):
+                _add_source(groups, dataset.shape, target, source, sources.open(place).get(names[1]))
 
 
 def _targets(source, shape):

@@ -69,6 +69,9 @@ def middle_of_blocks(shape, factors):
     """
     middles = []
     for size, factor in zip(shape, factors, strict=True):
+        if factor == 1:
+            middles.append(0.0)
+            continue
         ramp = np.sqrt(1 + np.arange(size) / size)[None]  # whose mean over a block tells its middle
         try:
             blocks = Binning(factor).fit_transform(ramp)[0] ** 2 / factor
@@ -77,7 +80,7 @@ def middle_of_blocks(shape, factors):
                 f"binning={tuple(factors)} is not valid; it leaves no block of patterns of shape {tuple(shape)}"
             ) from error
         middle = round(2 * (float(blocks[len(blocks) // 2]) - 1) * size) / 2
-        middles.append(middle - size // 2 if factor > 1 else 0.0)
+        middles.append(middle - size // 2)
     return tuple(middles)
 
 

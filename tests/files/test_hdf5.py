@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -301,6 +302,28 @@ def test_sources_that_grow_fill_as_much_as_they_hold(tmp_path):
     unmeasured = np.isnan(read_diffraction(tmp_path / "v.h5").data)
     assert unmeasured[2:, 4:].all()
     assert unmeasured.sum() == 2 * 4 * 8
+
+
+def test_a_file_that_a_family_lacks_fills_nothing(tmp_path):
+    for number in (0, 1, 3):
+        with h5py.File(tmp_path / f"a_{number}.h5", "w") as file:
+            file["data"] = np.full((2, 8, 8), number + 1, "u4")
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        space = h5py.h5s.create_simple((8, 8, 8), (h5py.h5s.UNLIMITED, 8, 8))
+        space.select_hyperslab((0, 0, 0), (h5py.h5s.UNLIMITED, 1, 1), (2, 1, 1), (2, 8, 8))
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_virtual(space, b"a_%b.h5", b"data", h5py.h5s.create_simple((2, 8, 8)))
+        whole = h5py.h5s.create_simple((8, 8, 8), (h5py.h5s.UNLIMITED, 8, 8))
+        h5py.h5d.create(file.id, b"data", h5py.h5t.STD_U32LE, whole, plist)
+    counts = np.repeat([1.0, 2, np.nan, 4], 2)
+    with h5py.File(tmp_path / "v.h5") as file:
+        n_frames = len(file["data"])
+    assert n_frames in (4, 8)  # as far as HDF5 looks behind the missing file
+    with contextlib.ExitStack() as stack:
+        if n_frames == 8:
+            stack.enter_context(pytest.warns(UserWarning, match=r"2 of 8 frames .* were never written \(4, 5\)"))
+        found = read_diffraction(tmp_path / "v.h5")
+    np.testing.assert_allclose(found.data[:, 0, 0] ** 2, counts[:n_frames], rtol=1e-6)
 
 
 def test_unwritten_parts_of_sources_are_unmeasured(tmp_path):
