@@ -3,10 +3,13 @@
 import inspect
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ._arrays import check_fitted_batch
-from ._validation import short
+from ._layout import is_nested
+from ._tensors import to_tensor
+from ._validation import short, warn_user
 
 
 class RestoredEstimator(BaseEstimator):
@@ -88,3 +91,29 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
         tags.non_deterministic = getattr(self, "random_state", 0) is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def _warn_of_targets(self, X, y):
+        """Warn where targets equal the objects: a step of a pipeline changes its input, and never its targets."""
+        if y is not None and not is_nested() and are_equal(X, y):
+            warn_user(
+                f"y passed to {type(self).__name__} equals X, of which alone it makes others: as a step of a pipeline "
+                "it leaves the targets as they are. To transform targets, give it to "
+                "SymmetryBreakingRegressor(regressor, transformer); to transform both, do so before fit"
+            )
+
+
+def are_equal(X, y):
+    """Whether two batches hold the same values; of what is on disk, some samples are compared."""
+    if X is y:
+        return True
+    if not hasattr(y, "shape") or tuple(X.shape) != tuple(y.shape):
+        return False
+    rows = np.unique(np.linspace(0, len(X) - 1, 64).astype(int))
+    try:
+        first, second = (
+            to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else np.asarray(batch[rows]))
+            for batch in (X, y)
+        )
+    except (TypeError, ValueError, KeyError, IndexError):  # no batch
+        return False
+    return bool((first.cpu() == second.cpu()).all())

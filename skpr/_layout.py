@@ -1,5 +1,6 @@
 """Layouts of batches that are valid, and most likely not what was meant."""
 
+import math
 import sys
 
 import numpy as np
@@ -10,23 +11,38 @@ from ._lazy import LazyBatch
 from ._validation import warn_user
 
 CHANNELS = 1, 3, 4  # grey, RGB, RGBA
+LEAST_ALIKE = 0.3  # correlation of the channels of one picture
 LEAST_IMAGE = 16  # pixels along a side of what is told to be an image by its values
+LEAST_VOLUME = 8
 UNLIKE = 0.45  # of the variance: rows of images differ by less from their neighbours, samples by more
 LEAST_CHANGE = 1e-4  # of the mean square: rows of an image differ by more
+EVEN_ROWS = 0.5  # least energy of a row relative to the largest; the rows of an image differ by more, pulses by less
+ONE_WAY = 0.9  # of the steps from row to row: a parameter makes the energies of signals rise or fall
+LEAST_ROUGH = 0.2  # change from row to row relative to that along rows; families of signals change less from row to row
+DARK, DIM = 1e-9, 0.05  # energy of the first and the last slice of one object, relative to the brightest
+SYMMETRIC, LEFT = 0.95, 0.25  # correlation with the mirror image, and what it lacks to 1 relative to other axes
+ASYMMETRIC = 0.01
 N_ROWS = 512
+AT_A_ROW = 0.3  # correlation of pixels of flattened images that are a row apart
+WINDOW = 65  # pixels along each axis that a comparison with the mirror image looks at
+VALUES = 1 << 22
 
 
 def warn_of_layout(*batches):
-    """Warn about an axis of channels, and about one image in place of a batch.
+    """Warn about an axis of channels, one sample in place of a batch, and axes in another order.
 
     All axes after the first are space, so (n_samples, 3, height, width) is a batch of volumes and (height, width) one
     of signals. Whoever holds images hardly ever means that. What is looked for:
 
-    - a sample axis of 1, 3 or 4 pixels before or behind two at least five times as long (and 8 or more pixels);
+    - a sample axis of 1, 3 or 4 pixels before or behind two at least five times as long (and 8 or more pixels), along
+      which the values are alike;
     - one such axis at the end, behind two that make an image of 16 pixels or more a side;
-    - an array with two axes of 16 pixels or more, one at most twice the other, whose neighbouring rows differ by less
-      than 45 % of what any two rows do. Rows of photographs and diffraction patterns do (2 to 40 %), signals in no
-      particular order do not (100 %).
+    - an array with axes of about one length, one at most twice another, that is one object: the first and the last
+      slice are dark, or neighbouring slices differ by less than 45 % of what any two do, and their energies as much as
+      those of slices of one object. Signals in no particular order differ by 100 %, and those in order of a parameter
+      have about the same energy, or one that rises or falls;
+    - patterns that are symmetric about their centre along other axes than the last: one pattern without the axis of
+      samples, samples along the last axis, or a grid of patterns.
 
     The outermost public function of the package warns, and those that it calls do not.
 
@@ -40,12 +56,48 @@ def warn_of_layout(*batches):
             warn_user(message)
 
 
+def warn_of_flattened(batch):
+    """Warn where signals look like images that were flattened, whose shape a Fourier transform needs.
+
+    Pixels a row apart resemble each other more than those half a row apart; only square images are looked for.
+
+    Warns
+    -----
+    UserWarning
+    """
+    side = math.isqrt(batch.shape[-1])
+    if batch.ndim != 2 or side < LEAST_VOLUME or side**2 != batch.shape[1] or len(batch) < 2 or is_nested():
+        return
+    if isinstance(batch, LazyBatch) or not _are_flattened(_on_host(batch[:N_ROWS]), side):
+        return
+    warn_user(
+        f"a batch of shape {tuple(batch.shape)} is taken for signals of {batch.shape[1]} pixels, but they look like "
+        f"flattened images of {side} x {side}; give these, X.reshape(-1, {side}, {side})"
+    )
+
+
+def _are_flattened(signals, side):
+    signals = _in_unit(signals)
+    if signals is None or not np.isfinite(signals).all():
+        return False
+    signals = signals - signals.mean(axis=0)
+    spectra = np.fft.fft(signals, 2 * signals.shape[1], axis=1)
+    found = np.fft.ifft((np.abs(spectra) ** 2).sum(axis=0)).real
+    if not found[0] > 0:
+        return False
+    found = found / found[0]
+    between = found[side // 3 : side - side // 3 + 1].max()
+    return bool(
+        found[side] > AT_A_ROW and found[side] > found[[side - 1, side + 1]].max() and found[side] > 2 * between
+    )
+
+
 def _message(batch):
     shape = tuple(batch.shape)
     for axis in (1, -1) if len(shape) == 4 else ():
         others = [n for a, n in enumerate(shape) if a not in (0, axis % 4)]
         channels = shape[axis]
-        if channels in CHANNELS and min(others) >= max(8, 5 * channels):
+        if channels in CHANNELS and min(others) >= max(8, 5 * channels) and _are_alike(batch, axis):
             return _channel_message(shape, axis)
     if len(shape) == 3 and shape[-1] in CHANNELS and _is_image_shape(shape[:2]):
         return (
@@ -53,10 +105,29 @@ def _message(batch):
             "one image with an axis of channels, give one channel per sample, numpy.moveaxis(X, -1, 0), or one of "
             "them, X[None, :, :, 0]"
         )
-    if len(shape) == 2 and _is_image_shape(shape) and _rows_are_neighbours(batch):
+    if isinstance(batch, LazyBatch):
+        return None
+    sample = " x ".join(map(str, shape[1:]))
+    if len(shape) == 2 and _is_image_shape(shape) and (_rows_are_neighbours(batch) or _is_one_pattern(batch)):
         return (
             f"a batch of shape {shape} is taken for {shape[0]} signals of {shape[1]} pixels, but its rows look like "
             "those of one image; if it is one sample, give X[None]"
+        )
+    if len(shape) == 3 and _is_image_shape(shape, LEAST_VOLUME) and (_is_one_volume(batch) or _is_one_pattern(batch)):
+        return (
+            f"a batch of shape {shape} is taken for {shape[0]} images of {sample} pixels, but they look like the "
+            "slices of one volume; if it is one sample, give X[None]"
+        )
+    if len(shape) > 2 and min(shape[:-1]) >= LEAST_VOLUME and _is_symmetric(batch, tuple(range(len(shape) - 1))):
+        return (
+            f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but it is symmetric as "
+            f"{shape[-1]} patterns along its last axis are; if these are the samples, give numpy.moveaxis(X, -1, 0)"
+        )
+    if len(shape) == 4 and shape[1] > 2 and min(shape[2:]) >= LEAST_VOLUME and _is_symmetric(batch, (2, 3)):
+        return (
+            f"samples of {sample} pixels are taken for volumes, because all axes after the first are space, but each "
+            f"of their slices is symmetric as a pattern of its own; if they are images of a grid of {shape[0]} x "
+            f"{shape[1]} positions, give X.reshape(-1, *X.shape[2:])"
         )
     return None
 
@@ -71,31 +142,142 @@ def _channel_message(shape, axis):
     else:
         way = f"give one channel per sample, {one}.reshape(-1, *X.shape[1:3]), or one of them, X[{first}]"
     return (
-        f"samples of {sample} pixels are taken for volumes, because all axes after the first are space; if the axis "
-        f"of {shape[axis]} holds channels, {way}"
+        f"samples of {sample} pixels are taken for volumes, because all axes after the first are space; volumes "
+        f"{shape[axis]} pixels thick may stay as they are; if the axis of {shape[axis]} holds channels, {way}"
     )
 
 
-def _is_image_shape(shape):
-    return min(shape) >= LEAST_IMAGE and max(shape) <= 2 * min(shape)
+def _is_image_shape(shape, least=LEAST_IMAGE):
+    return min(shape) >= least and max(shape) <= 2 * min(shape)
+
+
+def _are_alike(batch, axis):
+    """Whether the values along an axis of channels are those of one picture; of what is on disk nothing is read."""
+    if isinstance(batch, LazyBatch) or batch.shape[axis] == 1:
+        return True
+    some = np.abs(_on_host(batch[:4])).astype(np.float64)
+    channels = np.moveaxis(some, axis, 0).reshape(some.shape[axis], len(some), -1)
+    deviations = channels - channels.mean(axis=-1, keepdims=True)
+    norms = np.sqrt((deviations**2).sum(axis=-1))
+    products = (deviations[1:] * deviations[:-1]).sum(axis=-1)
+    known = norms[1:] * norms[:-1] > 0
+    if not known.any():
+        return True
+    return bool(np.median(products[known] / (norms[1:] * norms[:-1])[known]) > LEAST_ALIKE)
+
+
+def _on_host(batch):
+    return batch.detach().cpu().numpy() if isinstance(batch, torch.Tensor) else batch
+
+
+def _in_unit(values):
+    """Values in double precision, the largest of them 1; None for those that are all zero, or too large."""
+    with np.errstate(over="ignore", invalid="ignore"):  # of complex values
+        scale = np.nanmax(np.abs(values), initial=0)
+    if not 0 < scale < np.inf:
+        return None
+    return (values / scale).astype(np.complex128 if np.iscomplexobj(values) else np.float64)
 
 
 def _rows_are_neighbours(batch):
-    """Whether a row resembles the next one more than any other."""
-    if isinstance(batch, LazyBatch):
+    """Whether a row resembles the next one more than any other, and rows differ in energy as those of an image do."""
+    rows = _on_host(batch[:N_ROWS])
+    rows = _in_unit(rows[:, np.isfinite(rows).all(axis=0)])
+    if rows is None or rows.shape[1] < 2:
         return False
-    rows = batch[:N_ROWS]
-    rows = rows.detach().cpu().numpy() if isinstance(rows, torch.Tensor) else rows
-    rows = rows[:, np.isfinite(rows).all(axis=0)]
-    with np.errstate(over="ignore"):  # of complex values
-        scale = np.abs(rows).max(initial=0)
-    if not 0 < scale < np.inf:
-        return False
-    rows = (rows / scale).astype(np.complex128 if np.iscomplexobj(rows) else np.float64)
     variance = (np.abs(rows - rows.mean(axis=0)) ** 2).mean()
-    steps = (np.abs(np.diff(rows, axis=0)) ** 2).mean()
+    steps, along = ((np.abs(np.diff(rows, axis=axis)) ** 2).mean() for axis in (0, 1))
     alike = variance <= LEAST_CHANGE * (np.abs(rows) ** 2).mean()  # copies of one signal, but for rounding or a little
-    return bool(steps < UNLIKE * 2 * variance and not alike)
+    energies = (np.abs(rows) ** 2).mean(axis=1)
+    rising = (np.diff(energies) > 0).mean()
+    is_family = (
+        energies.min() > EVEN_ROWS * energies.max() or max(rising, 1 - rising) > ONE_WAY or steps < LEAST_ROUGH * along
+    )
+    return bool(steps < UNLIKE * 2 * variance and not alike and not is_family)
+
+
+def _is_one_volume(batch):
+    """Whether slices are those of one object: none at the ends, and resembling their neighbours in between."""
+    stride = max(1, int(np.ceil((np.prod(batch.shape) / VALUES) ** 0.5)))
+    slices = _in_unit(_on_host(batch[:, ::stride, ::stride]))
+    if slices is None or not np.isfinite(slices).all():
+        return False
+    powers = np.abs(slices) ** 2
+    profiles = [powers.mean(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
+    ends = [max(profile[0], profile[-1]) / profile.max() for profile in profiles]
+    if max(ends) < DARK:
+        return True
+    variance = (np.abs(slices - slices.mean(axis=0)) ** 2).mean()
+    steps = (np.abs(np.diff(slices, axis=0)) ** 2).mean()
+    return bool(max(ends) < DIM and steps < UNLIKE * 2 * variance)
+
+
+def _is_one_pattern(batch):
+    """Whether a batch is one pattern: symmetric along all axes together."""
+    return _is_symmetric(batch, tuple(range(batch.ndim)))
+
+
+def _is_symmetric(batch, axes):
+    """Whether a batch is symmetric about zero frequency along these axes, and plainly less so along its sample axes."""
+    if np.iscomplexobj(batch) if not isinstance(batch, torch.Tensor) else batch.is_complex():
+        return False
+    window = tuple(_middle(n) if axis in axes or axis else slice(0, WINDOW) for axis, n in enumerate(batch.shape))
+    values = _in_unit(_on_host(batch[window]))
+    if values is None or (values < 0).any():
+        return False
+    if not all(_is_peaked(values, axis) for axis in axes):
+        return False
+    own = mirror_correlation(values, tuple(range(1, batch.ndim)))
+    if own > 1 - ASYMMETRIC:
+        return False
+    found = mirror_correlation(values, axes)
+    return found > SYMMETRIC and 1 - found < LEFT * (1 - own)
+
+
+def _is_peaked(values, axis):
+    """Whether values are brightest at zero frequency along an axis, in either layout, and much less so elsewhere."""
+    n, others = values.shape[axis], tuple(a for a in range(values.ndim) if a != axis)
+    known = np.isfinite(values)
+    profile = np.where(known, values, 0.0) ** 2
+    profile = profile.sum(axis=others) / np.maximum(known.sum(axis=others), 1)
+    brightest = int(profile.argmax())
+    is_zero = min(brightest, n - brightest, abs(brightest - n // 2)) <= 1
+    return bool(is_zero and np.median(profile) < 0.5 * profile[brightest])
+
+
+def _middle(n):
+    return slice(None) if n <= WINDOW else slice(n // 2 - WINDOW // 2, n // 2 + WINDOW // 2 + 1)
+
+
+def mirror_correlation(values, axes):
+    """Correlation of values with their mirror image through zero frequency along some axes, in the better layout.
+
+    It is 1 for the pattern of real objects along all of its axes. Zero frequency is at index 0 or in the middle.
+
+    Parameters
+    ----------
+    values : ndarray
+        Real; NaN where unmeasured.
+    axes : tuple of int
+
+    Returns
+    -------
+    float
+        0 where the values are constant.
+    """
+    best = 0.0
+    for middle in (0, 1):
+        image = np.flip(values, axes)
+        turns = [1 - middle * (values.shape[axis] % 2) for axis in axes]  # even axes are mirrored alike in both layouts
+        image = np.roll(image, turns, axes)
+        both = np.isfinite(values) & np.isfinite(image)
+        first, second = values[both], image[both]
+        if not len(first):
+            continue
+        first, second = first - first.mean(), second - second.mean()
+        norm = np.linalg.norm(first) * np.linalg.norm(second)
+        best = max(best, float(first @ second / norm)) if norm > 0 else best
+    return best
 
 
 def is_nested(depth=1):

@@ -15,6 +15,11 @@ import numpy as np
 BOUNDARIES = "zero", "circular"
 LONGEST = 80  # characters of a value in a message
 CLOSED = "both", "left", "right", "neither"
+UNDOES_BREAKING = (
+    "moves objects within their orbits, which undoes symmetry breaking: magnitudes do not tell one member from "
+    "another; move objects before they are made canonical, with transformer=make_pipeline(ShiftFlipAugmenter(...), "
+    "SymmetryCanonicalizer()) of a SymmetryBreakingRegressor"
+)
 
 
 def short(value):

@@ -11,6 +11,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BatchTransformer
+from ._layout import warn_of_flattened
 from ._lazy import LazyBatch, map_batch
 from ._validation import short, warn_user
 from .measurement import (
@@ -92,7 +93,8 @@ class FourierMagnitude(BatchTransformer):
         Warns
         -----
         UserWarning
-            For an `X` that looks like magnitudes: symmetric about zero frequency, and brightest there.
+            For an `X` that looks like magnitudes: symmetric about zero frequency, and brightest there. For signals that
+            look like flattened images.
         """
         X = self._checked(X, reset=True)
         if not isinstance(self.centered, bool | np.bool_):
@@ -105,6 +107,7 @@ class FourierMagnitude(BatchTransformer):
                 "simulates is fitted on objects, as in model.fit(objects, objects); fit measured magnitudes without "
                 "this step, as in model[1:].fit(magnitudes, objects)"
             )
+        warn_of_flattened(X)
         self._fitted_on_patterns = resemble_magnitudes(X)
         if self._fitted_on_patterns:
             warn_user(

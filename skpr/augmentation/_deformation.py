@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BatchTransformer
 from .._lazy import map_batch
-from .._validation import check_number
+from .._validation import check_number, warn_user
+from ..measurement import are_plainly_magnitudes
 
 if TYPE_CHECKING:
     from .._typing import Batch, Seed, Self
@@ -88,9 +89,20 @@ class RandomDeformation(BatchTransformer):
         ------
         ValueError
             For a parameter that is not valid.
+
+        Warns
+        -----
+        UserWarning
+            For what is plainly magnitudes, and where `y` equals `X`, because only `X` is deformed.
         """
-        self._checked(X, reset=True)
+        X = self._checked(X, reset=True)
         self._check_parameters()
+        self._warn_of_targets(X, y)
+        if are_plainly_magnitudes(X):
+            warn_user(
+                "X looks like magnitudes, not like objects: every sample is exactly symmetric about its middle and "
+                "brightest there. Deform objects; deformed magnitudes belong to none"
+            )
         return self
 
     def _check_parameters(self):

@@ -111,11 +111,13 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         Warns
         -----
         UserWarning
-            If the objects fill their frame, so that no shift keeps their content inside, and for what is plainly
-            magnitudes.
+            If the objects fill their frame, so that no shift keeps their content inside, for what is plainly
+            magnitudes, and where `y` equals `X`, because only `X` is moved.
         """
         X = self._checked(X, reset=True)
         self._check_parameters()
+        if self.max_shift != 0 or self.flip_probability > 0 or self.random_phase:
+            self._warn_of_targets(X, y)
         if are_plainly_magnitudes(X):
             warn_user(
                 "X looks like magnitudes, not like objects: every sample is exactly symmetric about its middle and "

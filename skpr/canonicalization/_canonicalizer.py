@@ -167,10 +167,11 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         -----
         UserWarning
             If the objects fill their frame, so that no shift keeps their content inside; for objects that are all
-            zero, and for what is plainly magnitudes.
+            zero, for what is plainly magnitudes, and where `y` equals `X`, because only `X` is transformed.
         """
         X, facts = inspect_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
         self._check_parameters()
+        self._warn_of_targets(X, y)
         if facts.largest == 0:
             warn_user("every object in X is zero everywhere: there is no symmetry to break, and a template of zeros")
         if are_plainly_magnitudes(X):

@@ -17,7 +17,7 @@ from .._lazy import LazyBatch, some_of
 from .._tensors import along_samples, energy, map_chunks, to_tensor
 from .._validation import short
 from ..iterative import IterativePhaseRetrieval
-from ..measurement import Grid, fits
+from ..measurement import Grid, fits, symmetries_of
 from ._around import AroundRegressor, as_features, check_part, is_direct, told
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class RefinedRegressor(AroundRegressor):
         before = self.refiner_ if continues else None
         refiner = self._built_refiner(self._given_regressor())
         if not continues:
+            self._check_fourier(refiner, magnitudes, y)
             self.unit_ = 1.0 if refiner is None else learned_unit(magnitudes, y, told(refiner, "centered", True))
         self._fit_refiner(refiner, magnitudes, y)
         kinds = [getattr(one, "constraints_", None) for one in (before, self.refiner_)]
@@ -134,6 +135,17 @@ class RefinedRegressor(AroundRegressor):
                 f"constraints={kinds[1]!r}, or call fit anew"
             )
         return y
+
+    def _check_fourier(self, refiner, magnitudes, y):
+        """Refuse iterations with the Fourier transform where magnitudes are those of another measurement."""
+        if self.symmetries == "fourier" or not isinstance(refiner, IterativePhaseRetrieval):
+            return
+        if symmetries_of(magnitudes, y) == "phase":
+            raise ValueError(
+                f"refiner={short(self.refiner)} iterates with Fourier magnitudes, but those in X do not correlate with "
+                "the Fourier magnitudes of y: they are those of another measurement, or of other objects; give "
+                "refiner=None, or symmetries='fourier' if they are Fourier magnitudes after all"
+            )
 
     def _settle(self, magnitudes, y):
         # a search may have found another layout than the regressor was given with

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,17 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._tensors import along_samples, inner, space_axes, to_tensor, unit
-from .._validation import short
+from .._validation import UNDOES_BREAKING, short
 from ..canonicalization import SymmetryCanonicalizer
+from ..symmetry import orbit_distance
 from ._around import AroundRegressor, as_features, changed_parameters, check_part, is_clone_of, parts_of
 
 if TYPE_CHECKING:
     from .._typing import Batch
 
 N_COMPARED = 16  # targets, at even distances, that are transformed back
+N_COPIED, N_COPIES = 4, 6  # targets by which a step is judged, and copies of each
+APART, MOVED = 0.05, 0.3  # relative difference of copies that are others, and that of their orbits where one was moved
 GREATEST_CHANGE = 0.15  # of their magnitudes; noise that a shift cuts off at the edge of a frame changes them less
 
 CHANGES = {
@@ -155,6 +159,7 @@ class SymmetryBreakingRegressor(AroundRegressor):
             targets = self.transformer_.fit(y, None).transform(y)
         if len(targets) != len(y):
             raise ValueError(f"the transformer makes {len(targets)} targets of {len(y)} objects, not one of each")
+        check_stays_canonical(self.transformer_, y)
         self.target_shape_ = tuple(targets.shape[1:])
         self._check_inverse(y, targets)
         return targets
@@ -200,6 +205,55 @@ class SymmetryBreakingRegressor(AroundRegressor):
                     f"the transformer makes targets whose magnitudes differ from those of the objects by {change:.0%}, "
                     "with which the regressor iterates; put RefinedRegressor around SymmetryBreakingRegressor instead"
                 )
+
+
+def check_stays_canonical(transformer, y):
+    """Refuse a step behind a canonicalizer that moves objects at random within their orbits.
+
+    Such a step makes other members of the copies of one canonical object.
+
+    Raises
+    ------
+    ValueError
+    """
+    steps = list(plain_steps(transformer))
+    canonical = [number for number, step in enumerate(steps) if isinstance(step, SymmetryCanonicalizer)]
+    if not canonical or canonical[-1] == len(steps) - 1:
+        return
+    batch = picked(y, np.unique(np.linspace(0, len(y) - 1, N_COPIED).astype(int)))
+    for number, step in enumerate(copy.deepcopy(steps)):  # one that draws is not to be ahead of its draws
+        batch = step.transform(batch)
+        if number == canonical[-1]:
+            batch = (
+                batch.repeat_interleave(N_COPIES, 0) if isinstance(batch, torch.Tensor) else batch.repeat(N_COPIES, 0)
+            )
+        elif number > canonical[-1] and _are_members(batch):
+            raise ValueError(
+                f"the step {short(steps[number])} of transformer, behind the canonicalizer, {UNDOES_BREAKING}"
+            )
+
+
+def _are_members(batch):
+    """Whether copies that a step was given are now different members of their orbits."""
+    if not 2 <= batch.ndim <= 4:
+        return False
+    copies = to_tensor(batch).detach().cpu()
+    first = copies[::N_COPIES].repeat_interleave(N_COPIES, 0)
+    norms = first.flatten(1).norm(dim=1).double()
+    apart = (copies - first).flatten(1).norm(dim=1).double()
+    if not (apart > APART * norms).any():
+        return False
+    distances = [orbit_distance(copies, first, phase=True, boundary=boundary) for boundary in ("zero", "circular")]
+    return bool(((apart > APART * norms) & (torch.minimum(*distances).double() < MOVED * apart)).any())
+
+
+def plain_steps(transformer):
+    """Steps of a transformer that transform, those of pipelines inside it in their place."""
+    if isinstance(transformer, Pipeline):
+        for _, step in transformer.steps:
+            yield from plain_steps(step)
+    elif transformer is not None and not isinstance(transformer, str):
+        yield transformer
 
 
 def iterates(estimator):

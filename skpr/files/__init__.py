@@ -1,5 +1,6 @@
 """Detector files read, and reconstructions written as CXI."""
 
+from .._homes import settle
 from ._center import friedel_center
 from ._diffraction import read_diffraction
 from ._geometry import Geometry, momentum_step, object_pixel_size
@@ -16,3 +17,5 @@ __all__ = [
     "read_reconstruction",
     "write_reconstruction",
 ]
+
+settle(__name__)

@@ -30,7 +30,14 @@ from ._loop import Shrinkwrap, run_schedule
 from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
-from ._validation import check_parameters, given_support, resolved_kind, resolved_object_shape, warn_of_units
+from ._validation import (
+    check_fourier,
+    check_parameters,
+    given_support,
+    resolved_kind,
+    resolved_object_shape,
+    warn_of_units,
+)
 
 if TYPE_CHECKING:
     from .._typing import Batch, Seed, Self
@@ -198,6 +205,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         self.boundary_ = boundary_of(self.object_shape_, self.fourier_shape_)
         self.symmetries_ = "fourier"
         self._remember_parameters()
+        if y is not None:
+            check_fourier(X, y, type(self).__name__)
         check_centring(X, self.centered, type(self).__name__)
         check_not_intensities(X, type(self).__name__, y)
         if self.constraints_ != "complex":

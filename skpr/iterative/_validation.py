@@ -6,9 +6,11 @@ from numbers import Number, Real
 import numpy as np
 
 from .._arrays import is_complex, is_non_negative
-from .._tensors import resolve_device
+from .._layout import is_nested, mirror_correlation
+from .._lazy import some_of
+from .._tensors import resolve_device, to_tensor
 from .._validation import check_choice, check_count, short, warn_user
-from ..measurement import KINDS, fits
+from ..measurement import KINDS, fits, symmetries_of
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
@@ -16,6 +18,7 @@ COHERENCES = "full", "gaussian"
 UNITS_LOOKED_AT = 8  # patterns
 FRACTION = 0.01  # of a count, by which squares are no counts
 BEYOND = 1.1  # times the amplitude that bounds allow: noise adds a little
+UNRELATED = 0.2  # correlation of neighbouring or opposite pixels below which a batch holds no patterns
 
 
 def check_parameters(estimator):
@@ -47,6 +50,42 @@ def check_parameters(estimator):
             f"shrinkwrap_sigma={short(sigma)} is not valid; give two widths in pixels, (first, last), first >= last"
         )
     resolve_device(estimator.device)
+
+
+def check_fourier(X, y, whom):
+    """Refuse magnitudes that are plainly those of another measurement of `y`, such as that of a Gaussian matrix.
+
+    Fourier magnitudes correlate with those of their objects, or are symmetric, or smooth; those of a random matrix are
+    none of it. An estimator around this one has looked itself.
+
+    Raises
+    ------
+    ValueError
+    """
+    if is_nested(2) or symmetries_of(X, y) != "phase":
+        return
+    objects, values = (to_tensor(some_of(batch, 16)).detach().cpu().numpy() for batch in (y, X))
+    flat = objects.reshape(len(objects), -1)
+    if (flat == flat[:, :1]).all():  # given for its shape
+        return
+    if mirror_correlation(values, tuple(range(1, values.ndim))) < UNRELATED and _neighbours(values) < UNRELATED:
+        raise ValueError(
+            f"X passed to {whom} does not hold Fourier magnitudes of y: it neither correlates with them nor is smooth "
+            "or symmetric, as if measured with a random matrix; iterations need Fourier magnitudes. Train a "
+            "PhaseRetrievalRegressor on other ones, or give object_shape= in place of y if only its shape is meant"
+        )
+
+
+def _neighbours(values):
+    """Correlation of neighbouring pixels of patterns, the largest along any axis."""
+    found = []
+    for axis in range(1, values.ndim):
+        n = values.shape[axis]
+        pairs = np.stack([values.take(range(n - 1), axis).ravel(), values.take(range(1, n), axis).ravel()])
+        pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
+        spread = pairs.std(axis=1) if pairs.size else np.zeros(2)
+        found.append(float(np.corrcoef(pairs)[0, 1]) if (spread > 0).all() else 1.0)
+    return max(found)
 
 
 def resolved_object_shape(object_shape, fourier_shape, of_y):

@@ -8,6 +8,7 @@ import torch
 from sklearn.base import clone
 
 from .._tensors import chunks_of, energy, to_tensor
+from .._validation import UNDOES_BREAKING
 from ..fourier import FourierMagnitude
 from ..symmetry import orbit_distance
 
@@ -129,11 +130,7 @@ def _check_new(name, objects, made):
     distances = [orbit_distance(made, objects, phase=True, boundary=boundary) for boundary in ("zero", "circular")]
     of_orbits = torch.minimum(*distances).double() / objects.flatten(1).norm(dim=1).double().clamp_min(1e-300)
     if ((apart > 10 * SAME) & (of_orbits < MOVED * apart)).any():
-        raise ValueError(
-            f"augmenter={name} moves objects within their orbits, which undoes symmetry breaking: magnitudes do "
-            "not tell one member from another; move objects before they are made canonical, with "
-            "transformer=make_pipeline(ShiftFlipAugmenter(...), SymmetryCanonicalizer()) of a SymmetryBreakingRegressor"
-        )
+        raise ValueError(f"augmenter={name} {UNDOES_BREAKING}")
 
 
 def _difference(batch, expected):
