@@ -24,6 +24,7 @@ SYMMETRIC, LEFT = 0.95, 0.25  # correlation with the mirror image, and what it l
 ASYMMETRIC = 0.01
 N_ROWS = 512
 AT_A_ROW = 0.3  # correlation of pixels of flattened images that are a row apart
+PERIODIC = 0.85  # correlation two rows apart relative to that of periodic signals
 WINDOW = 65  # pixels along each axis that a comparison with the mirror image looks at
 VALUES = 1 << 22
 
@@ -65,15 +66,22 @@ def warn_of_flattened(batch):
     -----
     UserWarning
     """
+    side = side_of_flattened(batch)
+    if side and not is_nested():
+        warn_user(
+            f"a batch of shape {tuple(batch.shape)} is taken for signals of {batch.shape[1]} pixels, but they look "
+            f"like flattened images of {side} x {side}; give these, X.reshape(-1, {side}, {side})"
+        )
+
+
+def side_of_flattened(batch):
+    """Side of the square images that signals look to be flattened ones of; 0 for none."""
     side = math.isqrt(batch.shape[-1])
-    if batch.ndim != 2 or side < LEAST_VOLUME or side**2 != batch.shape[1] or len(batch) < 2 or is_nested():
-        return
-    if isinstance(batch, LazyBatch) or not _are_flattened(_on_host(batch[:N_ROWS]), side):
-        return
-    warn_user(
-        f"a batch of shape {tuple(batch.shape)} is taken for signals of {batch.shape[1]} pixels, but they look like "
-        f"flattened images of {side} x {side}; give these, X.reshape(-1, {side}, {side})"
-    )
+    if isinstance(batch, LazyBatch) or batch.ndim != 2 or len(batch) < 2:
+        return 0
+    if side < LEAST_VOLUME or side**2 != batch.shape[1]:
+        return 0
+    return side if _are_flattened(_on_host(batch[:N_ROWS]), side) else 0
 
 
 def _are_flattened(signals, side):
@@ -87,6 +95,9 @@ def _are_flattened(signals, side):
         return False
     found = found / found[0]
     between = found[side // 3 : side - side // 3 + 1].max()
+    n = signals.shape[1]
+    if found[2 * side] > PERIODIC * (n - 2 * side) / (n - side) * found[side]:  # it goes on, as a period does
+        return False
     return bool(
         found[side] > AT_A_ROW and found[side] > found[[side - 1, side + 1]].max() and found[side] > 2 * between
     )

@@ -166,6 +166,12 @@ class FourierMagnitude(BatchTransformer):
         try:
             return super()._checked(X, reset)
         except ValueError as error:
+            made = vars(self).get("fourier_shape_")
+            if not reset and made != self.object_shape_ and tuple(getattr(X, "shape", ()))[1:] == made:
+                raise ValueError(
+                    f"{error}: FourierMagnitude takes objects, and {made} is the shape of their magnitudes. If these "
+                    "are measured magnitudes, leave this step out, as in model[1:].predict(magnitudes)"
+                ) from error
             if "NaN" not in str(error):
                 raise
             raise ValueError(

@@ -20,6 +20,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
 from . import augmentation, detector, neural
 from ._files import read_sealed, write_sealed
+from ._validation import short
 from .canonicalization import Strategies, SymmetryCanonicalizer
 from .composition import PhaseRetrievalPipeline, RefinedRegressor, SymmetryBreakingRegressor
 from .exceptions import ModelFileError, VersionWarning
@@ -105,7 +106,8 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     Raises
     ------
     TypeError
-        For types that :func:`load_model` would refuse, and for what cannot be written down at all.
+        For types that :func:`load_model` would refuse, for what cannot be written down at all, and for a `trusted` that
+        is no sequence of names.
     OSError
         If the file cannot be written.
     ImportError
@@ -129,6 +131,7 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     if isinstance(model, type):
         raise TypeError(f"{model.__name__} is a class, not a model; give a fitted instance")
     skops = _import_skops()
+    _names(trusted)
     try:
         content = skops.dumps(model)
     except Exception as error:  # of many kinds
@@ -158,6 +161,8 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     ------
     ModelFileError
         For a file that is damaged, no model, of a later format, or that holds types that are not trusted.
+    TypeError
+        For a `trusted` that is no sequence of names.
     OSError
         If it is missing.
     ImportError
@@ -179,6 +184,7 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     from . import __version__
 
     skops = _import_skops()
+    _names(trusted)
     header, _, content = read_sealed(path, "model").partition(b"\n")
     try:
         version = json.loads(header)["skpr"]
@@ -208,6 +214,10 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
 
 
 def _names(trusted):
+    if not isinstance(trusted, str) and not (
+        isinstance(trusted, list | tuple | set | frozenset) and all(isinstance(name, str) for name in trusted)
+    ):
+        raise TypeError(f"trusted={short(trusted)} is not valid; give names of types, such as ['module.Class']")
     return (trusted,) if isinstance(trusted, str) else tuple(trusted)
 
 

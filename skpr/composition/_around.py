@@ -20,7 +20,7 @@ from .._arrays import check_batch, check_lit, check_non_negative, inspect_batch
 from .._base import RestoredEstimator
 from .._lazy import LazyBatch, is_on_disk
 from .._validation import check_choice, short, warn_user
-from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
+from ..measurement import boundary_of, check_not_swapped, check_orientation, check_pairing, symmetries_of
 from ..metrics import squared_correlation
 from ..neural import PhaseRetrievalRegressor
 
@@ -146,6 +146,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             self._learn_shapes(regressor, magnitudes, y, continues)
             if not continues and self.symmetries_ == "fourier":
                 check_pairing(magnitudes, y, type(self).__name__)
+                check_orientation(magnitudes, y, type(self).__name__)
             targets = self._prepared_targets(magnitudes, y, continues)
             self.regressor_ = self._trained(regressor, X, targets, method, continues, fit_params)
             self._settle(magnitudes, y)
@@ -288,7 +289,7 @@ def check_part(name, value, methods, valid):
 def checked_pair(X, y, whom, regressor):
     """Features for a regressor, checked objects, and the features as a batch that shapes can be read from."""
     if y is None:
-        raise ValueError(f"{whom} requires y to be passed, but the target y is None")
+        raise ValueError(f"{whom} requires y to be passed, but the target y is None{way_out_of(X)}")
     features, magnitudes = as_features(X)
     y, facts = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != tuple(magnitudes.shape[1:]))
     if len(magnitudes) != len(y):
@@ -303,6 +304,14 @@ def checked_pair(X, y, whom, regressor):
             check_non_negative(facts, type(innermost).__name__)
     check_not_swapped(magnitudes, y)
     return features, y.detach() if isinstance(y, torch.Tensor) else y, magnitudes
+
+
+def way_out_of(X):
+    """End of a sentence about missing targets, where these are inside a data set."""
+    if not isinstance(X, torch.utils.data.Dataset | torch.utils.data.DataLoader):
+        return ""
+    arrays = "*dataset.tensors" if isinstance(X, torch.utils.data.TensorDataset) else "X, y"
+    return f"; give arrays or tensors in place of a {type(X).__name__}, as in fit({arrays})"
 
 
 def as_features(X):

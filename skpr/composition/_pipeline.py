@@ -13,7 +13,7 @@ from .._validation import warn_user
 from ..fourier import FourierMagnitude
 from ..gaussian import GaussianMagnitude
 from ..measurement import is_no_pattern
-from ._around import check_layouts, is_direct, told
+from ._around import check_layouts, is_direct, told, way_out_of
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
@@ -184,7 +184,7 @@ class PhaseRetrievalPipeline(Pipeline):
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None; it simulates the magnitudes "
-                "of its training objects, so call fit(objects, objects)"
+                f"of its training objects, so call fit(objects, objects){way_out_of(X)}"
             )
         shapes = sample_shape_of(X), sample_shape_of(y, name="y")
         if shapes[0] != shapes[1]:

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from .._layout import side_of_flattened
 from .._tensors import along_samples, inner, space_axes, to_tensor, unit
 from .._validation import UNDOES_BREAKING, short
 from ..canonicalization import SymmetryCanonicalizer
@@ -191,7 +192,17 @@ class SymmetryBreakingRegressor(AroundRegressor):
                 "shape an inverse_transform"
             )
         change = change_beyond_symmetries(objects, back, self.symmetries_) if self.check_inverse else 0.0
-        if change > GREATEST_CHANGE:
+        side = side_of_flattened(y) if change > GREATEST_CHANGE else 0
+        if side:
+            warnings.warn(
+                f"y of shape {tuple(y.shape)} looks like flattened images of {side} x {side}, which the transformer "
+                f"takes for signals: targets differ from them by {change:.0%} beyond the symmetries; give images and "
+                "their magnitudes, and flatten in a pipeline with the regressor and in a last step of the transformer "
+                "that has an inverse_transform",
+                UserWarning,
+                stacklevel=5,
+            )
+        elif change > GREATEST_CHANGE:
             warnings.warn(
                 f"targets, transformed and back, differ from y by {change:.0%} beyond {CHANGES[self.symmetries_]}, or "
                 "pass check_inverse=False",
@@ -235,12 +246,13 @@ def check_stays_canonical(transformer, y):
 
 def _are_members(batch):
     """Whether copies that a step was given are now different members of their orbits."""
-    if not 2 <= batch.ndim <= 4:
+    if not isinstance(batch, np.ndarray | torch.Tensor) or not 2 <= batch.ndim <= 4 or len(batch) % N_COPIES:
         return False
     copies = to_tensor(batch).detach().cpu()
+    copies = copies.to(torch.complex128 if copies.is_complex() else torch.float64)
     first = copies[::N_COPIES].repeat_interleave(N_COPIES, 0)
-    norms = first.flatten(1).norm(dim=1).double()
-    apart = (copies - first).flatten(1).norm(dim=1).double()
+    norms = first.flatten(1).norm(dim=1)
+    apart = (copies - first).flatten(1).norm(dim=1)
     if not (apart > APART * norms).any():
         return False
     distances = [orbit_distance(copies, first, phase=True, boundary=boundary) for boundary in ("zero", "circular")]

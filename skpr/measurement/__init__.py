@@ -10,6 +10,7 @@ from ._centring import (
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._grid import Grid, are_magnitudes_of, boundary_of, check_not_swapped, fits, fourier_correlations, symmetries_of
 from ._measurement import KINDS, Measurement
+from ._orientation import check_orientation
 from ._pairing import check_not_intensities, check_pairing
 from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
 from ._transform import (
@@ -35,6 +36,7 @@ __all__ = [
     "check_friedel_symmetry",
     "check_not_intensities",
     "check_not_swapped",
+    "check_orientation",
     "check_pairing",
     "coherence_transfer",
     "covariance_of_widths",

@@ -11,6 +11,7 @@ from skorch.callbacks import EpochTimer, GradientNormClipping, PassthroughScorin
 
 from .._base import check_unchanged
 from .._tensors import resolve_device
+from .._validation import short
 from ._augmented import detected, fitted_augmenter, fitted_detector
 from ._losses import CRITERIA, takes_weights
 from ._networks import MODULES
@@ -97,8 +98,14 @@ class NetworkBuilder(SkorchRegressor):
         given = self.get_params_for("module")
         if not isinstance(module, torch.nn.Module):
             given = accepted_arguments(module, offered) | given
+        network = in_single_precision(module, given, self.initialized_instance)
+        if next(network.parameters(), None) is None:
+            raise ValueError(
+                f"module={short(self.module)} has no weights to train; define its layers in __init__, which is given "
+                "fourier_shape and object_shape where it names them"
+            )
         self.module_ = ScaledNetwork(
-            in_single_precision(module, given, self.initialized_instance),
+            network,
             self.object_shape_,
             n_channels,
             self.at_fit("magnitude_scaling"),
@@ -153,6 +160,8 @@ class NetworkBuilder(SkorchRegressor):
 
 def accepted_arguments(module, offered):
     """Select the arguments that a constructor names; all where it takes any."""
+    if isinstance(module, type) and module.__init__ is torch.nn.Module.__init__:  # whose signature takes any
+        return {}
     parameters = inspect.signature(module).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return dict(offered)

@@ -1,5 +1,6 @@
 """Checks of parameters and data, before any work."""
 
+import inspect
 from numbers import Number
 
 import numpy as np
@@ -16,13 +17,15 @@ from .._arrays import (
 )
 from .._tensors import resolve_device
 from .._validation import check_choice, check_count, check_flag, check_number, short, warn_user
-from ..measurement import boundary_of, check_not_swapped, check_pairing, symmetries_of
+from ..measurement import boundary_of, check_not_swapped, check_orientation, check_pairing, symmetries_of
 from ._loading import BatchDataset, unpacked
 from ._losses import CRITERIA, MeanSquaredError
 from ._networks import MODULES
 from ._scaling import SCALINGS
 
 SYMMETRIES = "auto", "fourier", "phase"
+OFFERED = "fourier_shape", "object_shape", "n_channels", "non_negative", "unmeasured", "centered"  # to a module
+NAMED = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 # of the largest value: float32 reaches from 1e-38 to 3e38, and sums of a pattern's values need room
 LEAST_VALUE, LARGEST_VALUE = 1e-34, 1e35
 LEAST_SQUARED, LARGEST_SQUARED = 0.05, 1e15  # under a criterion that squares values in their own unit
@@ -77,6 +80,7 @@ def check_pairs(net, X, y, *, reset):
         check_not_swapped(X, y)
         if net.symmetries_ == "fourier":
             check_pairing(X, y, type(net).__name__)
+            check_orientation(X, y, type(net).__name__)
         return X, y
     if (shape, complex_y) != (net.object_shape_, net.is_complex_):
         raise ValueError(
@@ -198,7 +202,8 @@ def check_parameters(net):
     """Refuse invalid parameters by name."""
     check_prediction_parameters(net)
     for name, choices in (("module", MODULES), ("criterion", CRITERIA)):
-        net.resolved(name, choices)
+        check_builds(net, name, net.resolved(name, choices))
+    check_number("lr", net.lr, 0)
     if not callable(net.optimizer):
         raise ValueError(
             f"optimizer={_short(net.optimizer)} is not valid; give a torch.optim.Optimizer class, and its options as "
@@ -217,6 +222,28 @@ def check_parameters(net):
         check_flag(name, getattr(net, name))
     check_number("validation_fraction", net.validation_fraction, 0, 1, closed="neither")
     resolve_device(net.device)
+
+
+def check_builds(net, name, value):
+    """Refuse a function that does not build a module, but is what a module would compute.
+
+    It has a required argument that the network does not give.
+    """
+    if not inspect.isroutine(value):
+        return
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (TypeError, ValueError):  # not to be looked into
+        return
+    given = {*net.get_params_for(name), *(OFFERED if name == "module" else ())}
+    required = [one.name for one in parameters if one.default is one.empty and one.kind in NAMED]
+    missing = [one for one in required if one not in given]
+    if missing:
+        valid = ", ".join(repr(choice) for choice in (MODULES if name == "module" else CRITERIA))
+        raise ValueError(
+            f"{name}={short(value)} is a function of {', '.join(missing)}, not a class; give {valid} or a "
+            f"torch.nn.Module class{', torch.nn.MSELoss for instance' if name == 'criterion' else ''}"
+        )
 
 
 def check_callbacks(callbacks):
