@@ -79,6 +79,37 @@ def test_signals_are_no_image(seed):
         check_batch(signals)  # warnings are errors
 
 
+X_AXIS = np.arange(64)
+FAMILIES = {
+    "places": np.array([np.exp(-((X_AXIS - 20 - c / 2) ** 2) / 40) for c in range(40)]),
+    "widths": np.array([np.exp(-((X_AXIS - 32) ** 2) / (20 + 8 * c)) for c in range(40)]),
+    "chirps": np.array([np.exp(-((X_AXIS - 32) ** 2) * (1 / 80 - 1j * c / 2000)) for c in range(50)]),
+    "decays": np.array([np.exp(-X_AXIS / (2 + c)) for c in range(40)]),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_signals_in_the_order_of_a_parameter_are_no_image(family):
+    for batch in (family, np.abs(np.fft.fftshift(np.fft.fft(family, 128), axes=1))):
+        check_batch(batch)  # warnings are errors
+
+
+def test_thin_volumes_whose_layers_differ_are_no_channels():
+    check_batch(np.random.default_rng(0).random((5, 3, 24, 24)))
+    with pytest.warns(
+        UserWarning, match="volumes 3 pixels thick may stay as they are; if the axis of 3 holds channels"
+    ):
+        check_batch(np.ones((5, 3, 24, 24)))
+
+
+@pytest.mark.parametrize("shape", [(12,), (12, 12), (12, 12, 12)], ids=str)
+def test_batches_of_as_many_samples_as_pixels_are_ordinary(shape):
+    objects = make_crystals(12, shape=(12,) * 2, random_state=0).data if len(shape) == 2 else None
+    objects = np.random.default_rng(0).random((12, *shape)) if objects is None else objects
+    for batch in (objects, FourierMagnitude().fit_transform(objects)):
+        assert check_batch(batch) is batch
+
+
 def test_one_sample_of_the_fitted_shape_is_told_to_be_one():
     magnitude = FourierMagnitude().fit(np.ones((3, 4, 5)))
     with pytest.raises(ValueError, match=r"X has samples of shape \(5,\), .* if X is one sample, give X\[None\]"):
@@ -96,7 +127,7 @@ NET = PhaseRetrievalRegressor(max_epochs=1, module__hidden_width=4, device="cpu"
         SymmetryCanonicalizer("box", None),
         NET,
         SymmetryBreakingRegressor(NET, SymmetryCanonicalizer("box", None)),
-        RefinedRegressor(NET, IterativePhaseRetrieval(n_iter=1, random_state=0)),
+        RefinedRegressor(NET, IterativePhaseRetrieval(n_iter=1, random_state=0), symmetries="fourier"),
         make_phase_retriever(max_epochs=1, module__hidden_width=4, shift="box", flip=None, device="cpu"),
     ],
     ids=lambda value: type(value).__name__,

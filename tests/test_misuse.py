@@ -1,5 +1,6 @@
 """Mistakes that users make first: each ends in the right answer, in one sentence that refuses it, or in a warning."""
 
+import re
 import warnings
 from functools import partial
 
@@ -8,13 +9,17 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from torch.utils.data import TensorDataset
 
 from skpr import (
     FourierMagnitude,
     GaussianMagnitude,
     IterativePhaseRetrieval,
     PhaseRetrievalRegressor,
+    ReconstructionDisplay,
     RefinedRegressor,
     ShiftFlipAugmenter,
     SymmetryBreakingRegressor,
@@ -606,3 +611,118 @@ def test_checks_and_reorderings_of_patterns_take_any_container(container):
     with pytest.warns(UserWarning, match="zero frequency at index 0"):
         check_centring(container(CORNER), True, "a network")
     np.testing.assert_array_equal(to_centred(container(CORNER)), X)
+
+
+# --- steps, axes and layouts that are not what was meant ----------------------------------------------------------
+
+VOLUME = make_crystals(1, shape=(12, 12, 12), random_state=0).data[0]
+FLAT = Y.reshape(len(Y), -1)
+
+
+def messages(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [str(warning.message) for warning in caught]
+
+
+def test_a_step_that_moves_canonical_objects_is_refused():
+    steps = SymmetryCanonicalizer(), ShiftFlipAugmenter(boundary="circular", random_state=0)
+    with pytest.raises(ValueError, match="behind the canonicalizer, moves objects within their orbits, which undoes"):
+        SymmetryBreakingRegressor(network(), make_pipeline(*steps)).fit(X, Y)
+    moved_before = SymmetryBreakingRegressor(network(), make_pipeline(*steps[::-1]), check_inverse=False)
+    assert not any("within their orbits" in one for one in messages(lambda: moved_before.fit(X, Y)))
+
+
+@pytest.mark.parametrize("make", [lambda: RefinedRegressor(network()), retriever], ids=["refined", "retriever"])
+def test_iterations_refuse_magnitudes_of_a_random_matrix(make):
+    measured = GaussianMagnitude(random_state=0).fit_transform(FLAT)
+    with pytest.raises(ValueError, match="do(es)? not (correlate with|hold Fourier magnitudes of y)"):
+        make().fit(measured, FLAT)
+    assert messages(lambda: retriever().fit(X, np.zeros_like(Y))) == []  # for the shape
+
+
+@pytest.mark.parametrize(
+    "step",
+    [SymmetryCanonicalizer(boundary="circular"), ShiftFlipAugmenter(boundary="circular"), RandomDeformation()],
+    ids=lambda step: type(step).__name__,
+)
+def test_steps_that_leave_the_targets_behind_are_pointed_out(step):
+    found = messages(lambda: make_pipeline(step, FourierMagnitude(), network()).fit(Y, Y.copy()))
+    assert sum("equals X, of which alone it makes others" in one and "SymmetryBreaking" in one for one in found) == 1
+    assert not any("equals X" in one for one in messages(lambda: step.fit(Y)))
+
+
+@pytest.mark.parametrize(
+    ("batch", "way"),
+    [
+        (VOLUME, r"X\[None\]"),
+        (FourierMagnitude().fit_transform(VOLUME[None])[0], r"X\[None\]"),
+        (X.reshape(4, 6, *X.shape[1:]), r"grid of 4 x 6 positions, give X.reshape\(-1, \*X.shape\[2:\]\)"),
+        (np.moveaxis(X, 0, -1), r"numpy.moveaxis\(X, -1, 0\)"),
+    ],
+    ids=["volume", "pattern of a volume", "grid", "samples last"],
+)
+def test_axes_in_another_order_are_pointed_out(batch, way):
+    found = messages(lambda: IterativePhaseRetrieval(n_iter=1, constraints="complex").fit(batch.astype(np.float64)))
+    assert sum(re.search(way, one) is not None for one in found) == 1
+
+
+def test_flattened_images_are_pointed_out_where_shape_matters():
+    with pytest.warns(UserWarning, match=r"flattened images of 16 x 16; give these, X.reshape\(-1, 16, 16\)"):
+        FourierMagnitude().fit_transform(FLAT)
+    with pytest.warns(UserWarning, match="y of shape .* looks like flattened images of 16 x 16"):
+        SymmetryBreakingRegressor(Ridge(), symmetries="phase").fit(X.reshape(len(X), -1), FLAT)
+    pixels = np.arange(256)
+    waves = np.cos(2 * np.pi * pixels / 16 + np.arange(24)[:, None])
+    pulses = np.exp(-((pixels - np.arange(20, 212, 8)[:, None]) ** 2) / 40)
+    assert messages(lambda: [FourierMagnitude().fit(batch) for batch in (waves, pulses)]) == []
+
+
+def test_deformed_magnitudes_are_pointed_out():
+    with pytest.warns(UserWarning, match="X looks like magnitudes, .* deformed magnitudes belong to none"):
+        RandomDeformation().fit_transform(X)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"lr": "1e-3"}, "^lr='1e-3' is not valid; give a number >= 0"),
+        (
+            {"criterion": torch.nn.functional.mse_loss},
+            "^criterion=.* is a function of input, target, not a class; give ",
+        ),
+        ({"module": lambda x: x}, "^module=.* is a function of x, not a class; give 'mlp'"),
+    ],
+    ids=["lr", "criterion", "module"],
+)
+@pytest.mark.parametrize("make", [network, broken])
+def test_parts_of_a_network_that_are_none_are_refused(parameters, message, make):
+    with pytest.raises(ValueError, match=message):
+        make(**parameters).fit(X, Y)
+
+
+class Unweighted(torch.nn.Module):
+    def forward(self, x):
+        return x
+
+
+def test_a_network_without_a_constructor_is_given_nothing_and_has_no_weights():
+    with pytest.raises(ValueError, match="^module=.*Unweighted.* has no weights to train; define its layers"):
+        PhaseRetrievalRegressor(Unweighted, max_epochs=1, device="cpu").fit(X, Y)
+
+
+def test_data_sets_are_taken_apart_in_the_message():
+    pairs = TensorDataset(torch.from_numpy(Y), torch.from_numpy(Y))
+    for make in (pipeline, broken):
+        with pytest.raises(
+            ValueError, match=r"y is None.* in place of a TensorDataset, as in fit\(\*dataset.tensors\)"
+        ):
+            make().fit(pairs, None)
+
+
+def test_magnitudes_given_to_a_pipeline_that_simulates_are_told_where_to_go():
+    model = make_pipeline(FourierMagnitude(), network()).fit(Y, Y)
+    for call in (lambda: model.predict(X), lambda: ReconstructionDisplay.from_estimator(model, X, Y)):
+        with pytest.raises(ValueError, match=r"shape of their magnitudes.*model\[1:\].predict\(magnitudes\)"):
+            call()

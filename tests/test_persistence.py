@@ -452,3 +452,16 @@ def test_swapped_arguments_and_classes_are_refused(tmp_path):
         save_model(tmp_path / "model.skpr", FourierMagnitude())
     with pytest.raises(TypeError, match="FourierMagnitude is a class, not a model; give a fitted instance"):
         save_model(FourierMagnitude, tmp_path / "model.skpr")
+
+
+@pytest.mark.parametrize("trusted", [True, 1, [int]], ids=str)
+def test_names_of_trusted_types_are_asked_for(tmp_path, trusted):
+    save_model(SymmetryCanonicalizer(), tmp_path / "model.skpr")
+    for call in (
+        lambda: load_model(tmp_path / "model.skpr", trusted=trusted),
+        lambda: save_model(SymmetryCanonicalizer(), tmp_path / "model.skpr", trusted=trusted),
+    ):
+        with pytest.raises(
+            TypeError, match=r"^trusted=.* is not valid; give names of types, such as \['module.Class'\]"
+        ):
+            call()

@@ -19,7 +19,7 @@ LIKENESS = 0.7  # correlation of patterns with those of turned objects; less, an
 LEFT = 0.7  # of what the correlation of objects as they lie lacks to 1, where they are plainly turned
 LEAST_GAIN = 0.01
 MOST = 0.8  # of the pairs
-CERTAIN = 4.0  # standard errors of the gain
+CERTAIN = 3.0  # standard errors of the gain
 
 
 def check_orientation(magnitudes, objects, whom):
