@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PAIRS = 512  # by which the unit is learned, fewer where patterns are large
 VALUES = 1 << 24  # of all of their magnitudes together
+LEAST_PIXELS = 32  # of objects and magnitudes that are told to be those of another measurement
 SAME_UNIT = 1e-4  # relative; that near to 1 the unit is that of an unnormalised transform
 
 
@@ -139,6 +140,8 @@ class RefinedRegressor(AroundRegressor):
     def _check_fourier(self, refiner, magnitudes, y):
         """Refuse iterations with the Fourier transform where magnitudes are those of another measurement."""
         if self.symmetries == "fourier" or not isinstance(refiner, IterativePhaseRetrieval):
+            return
+        if min(math.prod(batch.shape[1:]) for batch in (magnitudes, y)) < LEAST_PIXELS:  # which prove nothing
             return
         if symmetries_of(magnitudes, y) == "phase":
             raise ValueError(

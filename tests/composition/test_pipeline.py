@@ -44,7 +44,7 @@ MODULUS = FunctionTransformer(np.abs)
 @pytest.mark.parametrize(
     ("steps", "n_left_out"),
     [
-        ((ShiftFlipAugmenter(random_state=0), FORWARD, NOISE, BeamStop(3)), 4),
+        ((ShiftFlipAugmenter(0, 0.0), FORWARD, NOISE, BeamStop(3)), 4),
         ((make_pipeline(FORWARD, NOISE), MODULUS), 1),
         ((FORWARD, MODULUS), 1),
         ((MODULUS,), 0),
