@@ -1,6 +1,7 @@
 """The common bases of estimators, and of transformers of batches."""
 
 import inspect
+import sys
 
 import numpy as np
 import torch
@@ -94,12 +95,20 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
 
     def _warn_of_targets(self, X, y):
         """Warn where targets equal the objects: a step of a pipeline changes its input, and never its targets."""
-        if y is not None and not is_nested() and are_equal(X, y):
+        if y is not None and _is_in_pipeline() and not is_nested() and are_equal(X, y):
             warn_user(
                 f"y passed to {type(self).__name__} equals X, of which alone it makes others: as a step of a pipeline "
                 "it leaves the targets as they are. To transform targets, give it to "
                 "SymmetryBreakingRegressor(regressor, transformer); to transform both, do so before fit"
             )
+
+
+def _is_in_pipeline():
+    """Whether a pipeline called the caller of this function."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "") != "sklearn.pipeline":
+        frame = frame.f_back
+    return frame is not None
 
 
 def are_equal(X, y):

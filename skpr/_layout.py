@@ -134,7 +134,13 @@ def _message(batch):
             f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but it is symmetric as "
             f"{shape[-1]} patterns along its last axis are; if these are the samples, give numpy.moveaxis(X, -1, 0)"
         )
-    if len(shape) == 4 and shape[1] > 2 and min(shape[2:]) >= LEAST_VOLUME and _is_symmetric(batch, (2, 3)):
+    if (
+        len(shape) == 4
+        and shape[0] > 1
+        and shape[1] > 2
+        and min(shape[2:]) >= LEAST_VOLUME
+        and _is_symmetric(batch, (2, 3))
+    ):
         return (
             f"samples of {sample} pixels are taken for volumes, because all axes after the first are space, but each "
             f"of their slices is symmetric as a pattern of its own; if they are images of a grid of {shape[0]} x "

@@ -134,7 +134,7 @@ def test_defaults_are_our_own():
 def test_an_automatic_boundary_follows_from_the_shapes(digits, oversampling, boundary):
     magnitudes = FourierMagnitude(oversampling=oversampling).fit_transform(digits)
     automatic = SymmetryCanonicalizer(boundary="auto")
-    nested = Pipeline([("outer", Pipeline([("inner", automatic)])), ("augment", ShiftFlipAugmenter(boundary="auto"))])
+    nested = Pipeline([("augment", ShiftFlipAugmenter(boundary="auto")), ("outer", Pipeline([("inner", automatic)]))])
     for transformer, name in ((None, "boundary"), (automatic, "boundary"), (nested, "outer__inner__boundary")):
         model = SymmetryBreakingRegressor(Nearest(), transformer).fit(magnitudes, digits)
         assert model.transformer_.get_params()[name] == boundary
