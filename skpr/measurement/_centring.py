@@ -10,7 +10,7 @@ from .._arrays import as_batch
 from .._lazy import LazyBatch
 from .._tensors import along_samples, to_tensor
 from .._validation import warn_user
-from ._transform import mirrored
+from ._transform import mirrored, to_fft_order
 
 MIN_LOOKED_AT, MAX_LOOKED_AT = 8, 64  # patterns, at even distances: enough to tell, and quick
 VALUES_LOOKED_AT = 2**15  # in all of them, if these are more than the fewest
@@ -25,6 +25,9 @@ EXACT = 1e-9  # asymmetry that rounding leaves to float32
 LEAST_SAMPLES = 4  # that a user's objects are not all symmetric by chance
 SPECKLES = 0.01  # of the pixels: local maxima of magnitudes; a smooth object has one in its middle
 ASYMMETRY_OF_COUNTS = 0.02  # of whole numbers, whose noise is known and taken off
+ASYMMETRY_OF_ONE = 0.25, 8.0  # of a single pattern: beyond as many standard deviations of what counting leaves
+FEW, MANY = 1e4, 0.2  # photons, below which rounding shows whole numbers; share of the lit pixels that have so few
+NEGATIVE = 1e-3  # of its maximum: lags of an autocorrelation of a non-negative object do not fall below 0
 
 
 def neighbour_correlations(magnitudes, centered):
@@ -69,7 +72,7 @@ def _first_harmonic(size, centered):
     return np.cos(2 * np.pi * (np.arange(size) - (size // 2 if centered else 0)) / size)
 
 
-def check_centring(magnitudes, centered, whom, *, is_parameter=True):
+def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
     """Warn where magnitudes plainly have zero frequency elsewhere than said.
 
     Parameters
@@ -80,29 +83,37 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True):
         Name of the estimator, for the message.
     is_parameter : bool
         Whether `centered` is a parameter that may be given another value.
+    kind : {"non_negative", "real", "complex"}, optional
+        Kind of the objects, where it is known.
+
+    Returns
+    -------
+    bool
+        Whether it warned.
 
     Warns
     -----
     UserWarning
-        If neighbouring pixels of the objects would be anticorrelated along some axis, which hardly any object's
-        are. Few or small patterns are not judged.
+        If neighbouring pixels of the objects would be anticorrelated along every axis, or along one, where objects are
+        known to be non-negative. Along one axis signed and complex objects may be: gratings, and tilted crystals. Few
+        or small patterns are not judged.
 
     Examples
     --------
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     check_centring(100.0 * np.eye(1, 400), True, "a network")
+    ...     told = check_centring(100.0 * np.eye(1, 400), True, "a network")
     >>> "zero frequency at index 0" in str(caught[0].message)
     True
     """
     sample = _looked_at(magnitudes)
     if sample.numel() < LEAST_PIXELS:
-        return
+        return False
     found = neighbour_correlations(sample, centered)
     wrong = [axis for axis, value in enumerate(found) if sample.shape[axis + 1] > 2 and value < ANTICORRELATION]
-    if not wrong:
-        return
+    if not wrong or (kind != "non_negative" and len(wrong) < sum(m > 2 for m in sample.shape[1:])):
+        return False
     place, other = ("in the middle", "at index 0") if centered else ("at index 0", "in the middle")
     way = "numpy.fft.fftshift" if centered else "numpy.fft.ifftshift"
     said = f"centered={centered} says {place}" if is_parameter else f"{whom} takes it to be {place}"
@@ -112,6 +123,7 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True):
         f"{', '.join(str(axis + 1) for axis in wrong)}, but {said}: pass "
         f"{instead}{way}(X, axes={tuple(range(1, sample.ndim))})"
     )
+    return True
 
 
 def friedel_asymmetry(magnitudes, centered):
@@ -131,31 +143,66 @@ def friedel_asymmetry(magnitudes, centered):
     asymmetry, noise : float
         Means over the patterns that are not dark, 0 where all are: the asymmetry, and what was taken off for noise.
     """
-    values = magnitudes.double().square()
-    noise = values if _are_counts(values) else torch.zeros_like(values)
-    opposite, noise = mirrored(values, centered), noise + mirrored(noise, centered)
+    found, noise, _ = friedel_asymmetries(magnitudes.cpu().numpy(), centered)
+    return (float(found.mean()), float(noise.mean())) if len(found) else (0.0, 0.0)
+
+
+def friedel_asymmetries(magnitudes, centered):
+    """:func:`friedel_asymmetry` of each pattern of an array that is not dark.
+
+    Returns
+    -------
+    asymmetry, noise, deviation : ndarray of shape (n_lit,)
+        The asymmetry, what was taken off for noise, and the standard deviation that counting leaves in it.
+    """
+    intensities = np.square(magnitudes, dtype=np.float64).reshape(len(magnitudes), -1)
+    opposite = _mirror_index(magnitudes.shape[1:], bool(centered))
     # a pixel that is its own mirror image says nothing of symmetry
-    index = torch.arange(math.prod(values.shape[1:]), device=values.device).view(1, *values.shape[1:])
-    known = ~(values + opposite).isnan() & (index != mirrored(index, centered))
-    peaks = values.nan_to_num(0.0).flatten(1).amax(dim=1)
-    unit = along_samples(torch.where(peaks > 0, peaks, 1.0), values)
+    own = opposite == np.arange(len(opposite))
+    turned = intensities[:, opposite]
+    sums, differences = intensities + turned, intensities - turned
+    for values in (sums, differences):
+        values[:, own] = 0.0
+    if np.isnan(sums).any():
+        sums, differences = np.nan_to_num(sums, nan=0.0), np.nan_to_num(differences, nan=0.0)
+    lit = sums.max(axis=1) > 0
+    intensities, sums, differences = intensities[lit], sums[lit], differences[lit]
+    photons = counting_units(intensities)
+    peaks = sums.max(axis=1, keepdims=True)
+    sums, differences, photons = sums / peaks, differences / peaks, photons / peaks[:, 0]
+    whole = np.einsum("ij,ij->i", sums, sums)
+    noise = photons * sums.sum(axis=1) / whole
+    asymmetry = np.einsum("ij,ij->i", differences, differences) / whole - noise
+    return asymmetry, noise, 2 * photons / np.sqrt(whole)
 
-    def total(squares):
-        return torch.where(known, squares, 0.0).flatten(1).sum(dim=1)
 
-    noise = total(noise / unit.square())
-    difference = total(((values - opposite) / unit).square()) - noise
-    whole = total(((values + opposite) / unit).square())
-    lit = whole > 0
-    if not lit.any():
-        return 0.0, 0.0
-    return tuple(float((part[lit] / whole[lit]).mean()) for part in (difference, noise))
+def counting_units(intensities):
+    """Intensity of one photon in each row of intensities, 0 where they are no counts."""
+    values = np.nan_to_num(intensities, nan=0.0)
+    units = np.zeros(len(values))
+    least = np.min(values, axis=1, where=values > 0, initial=np.inf)
+    for row, unit in enumerate(least):
+        for one in (1.0, unit):
+            if 0 < one < np.inf and _are_counts(values[row] / one):
+                units[row] = one
+                break
+    return units
 
 
-def _are_counts(intensities):
-    """Whether intensities are whole numbers, but for rounding of their square roots."""
-    values = intensities.nan_to_num(0.0)
-    return bool(values.amax() >= 1) and bool(((values - values.round()).abs() <= 1e-5 * values.clamp_min(1)).all())
+@lru_cache(maxsize=64)
+def _mirror_index(shape, centered):
+    """Flat index of the pixel at `-k` for each pixel."""
+    index = torch.arange(math.prod(shape)).view(1, *shape)
+    return mirrored(index, centered).flatten().numpy().copy()
+
+
+def _are_counts(values):
+    """Whether intensities are whole numbers, but for rounding of their square roots, and many of them small ones."""
+    lit = values[values > 0]
+    if not len(lit) or lit.max() < 1 or abs(lit[0] - np.round(lit[0])) > 1e-5 * max(lit[0], 1):
+        return False
+    small = lit < FEW
+    return bool(small.mean() > MANY) and bool((np.abs(lit - lit.round()) <= 1e-5 * np.maximum(lit, 1)).all())
 
 
 def check_friedel_symmetry(magnitudes, centered, kind):
@@ -170,11 +217,16 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     kind : {"non_negative", "real"}
         Kind of objects that is asked for, for the message.
 
+    Returns
+    -------
+    bool
+        Whether it warned.
+
     Warns
     -----
     UserWarning
-        If the intensities of bright pixels differ from those on the other side of the centre. Patterns without a
-        bright middle, and few pixels, are not judged.
+        If the intensities of bright pixels differ from those on the other side of the centre, on average or in single
+        patterns. Patterns without a bright middle, and few pixels, are not judged.
 
     Examples
     --------
@@ -184,20 +236,28 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     >>> crystals = make_crystals(8, shape=(32, 32), max_phase=6.0, random_state=0).data
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     check_friedel_symmetry(FourierMagnitude().fit_transform(crystals), True, "non_negative")
+    ...     told = check_friedel_symmetry(FourierMagnitude().fit_transform(crystals), True, "non_negative")
     >>> "constraints='complex'" in str(caught[0].message)
     True
     """
     sample = _looked_at(magnitudes)
     if sample.numel() < LEAST_PIXELS or min(neighbour_correlations(sample, centered)) < CORRELATION:
-        return
-    asymmetry, noise = friedel_asymmetry(sample, centered)
-    if asymmetry > (ASYMMETRY_OF_COUNTS + noise / 2 if noise > 0 else ASYMMETRY):
-        warn_user(
-            f"the patterns are not symmetric about their centre (relative difference {asymmetry:.2g}), as those of "
-            f"{kind.replace('_', '-')} objects are: pass constraints='complex' if the objects have a phase, or check "
-            "where zero frequency lies"
-        )
+        return False
+    found, noise, deviation = friedel_asymmetries(sample.cpu().numpy(), centered)
+    if not len(found):
+        return False
+    usual = ASYMMETRY_OF_COUNTS + noise.mean() / 2 if noise.any() else ASYMMETRY
+    least, deviations = ASYMMETRY_OF_ONE
+    odd = found > least + deviations * deviation
+    if found.mean() <= usual and not odd.any():
+        return False
+    some = "the" if found.mean() > usual else f"{int(odd.sum())} of {len(found)}"
+    warn_user(
+        f"{some} patterns are not symmetric about their centre (relative difference {found.max():.2g}), as those of "
+        f"{kind.replace('_', '-')} objects are: pass constraints='complex' if the objects have a phase (networks and "
+        "refiners: fit on complex objects), or check where zero frequency lies"
+    )
+    return True
 
 
 def resemble_magnitudes(batch):
@@ -230,8 +290,24 @@ def resemble_magnitudes(batch):
     for centered in (True, False):
         zero = torch.tensor([m // 2 if centered else 0 for m in sample.shape[1:]], device=peaks.device)
         if bool((peaks == zero).all()):
-            return friedel_asymmetry(sample, centered)[0] < ASYMMETRY
+            return friedel_asymmetry(sample, centered)[0] < ASYMMETRY and _have_autocorrelations(
+                sample, centered
+            )
     return False
+
+
+def _have_autocorrelations(sample, centered):
+    """Whether squares are transforms of functions without negative values, but for noise.
+
+    They are, of magnitudes of non-negative objects, and not of symmetric objects themselves, such as Airy discs.
+    """
+    axes = tuple(range(1, sample.ndim))
+    intensities = sample.double()
+    intensities = (intensities / along_samples(intensities.flatten(1).amax(dim=1).clamp_min(1e-300), sample)).square()
+    noise = ((intensities - mirrored(intensities, centered)).square().sum(dim=axes) / 2).sqrt()
+    lags = torch.fft.rfftn(to_fft_order(intensities) if centered else intensities, dim=axes).real.flatten(1)
+    relative = lags.amin(dim=1) + 6 * noise
+    return bool((relative > -NEGATIVE * lags.amax(dim=1)).double().mean() > MOST)
 
 
 def is_no_pattern(batch, centered):

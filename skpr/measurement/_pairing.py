@@ -24,7 +24,9 @@ LEFT_BY_ROOT = 0.6  # of what the correlation with |F y| lacks to 1, where squar
 LEAST_CORRELATION = 0.7  # of the roots
 LEAST_COUNT = 100  # the largest whole number of what are counts
 ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
+ROUNDING = 1e-12  # mean square of a transform relative to all, of patterns in single precision
 ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
+ENDED_LESS = 1e-3  # the same, where both may be rounding
 
 
 def check_pairing(magnitudes, objects, whom):
@@ -198,7 +200,7 @@ def _correlation(first, second, known, *_):
 def _transform_autocorrelations(intensities):
     """Whether patterns are transforms of functions that reach beyond a quarter of the grid, and end before its half.
 
-    That is where the autocorrelations of oversampled objects end. The inverse transform of magnitudes does not end,
+    Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse transform of magnitudes does not end,
     unless it is a symmetric object itself, which does before the quarter.
     """
     sizes = intensities.shape[1:]
@@ -208,14 +210,17 @@ def _transform_autocorrelations(intensities):
     lags = [torch.fft.fftfreq(m).abs() for m in sizes[:-1]] + [torch.fft.rfftfreq(sizes[-1])]
     farthest = torch.stack(torch.meshgrid(*lags, indexing="ij")).amax(dim=0).to(intensities.device)
     end, beyond = _shares(relative, farthest == 0.5, (farthest > 0.25) & (farthest < 0.5))
-    return end < ENDED * beyond and end < ENDED * _shares(relative.square(), farthest == 0.5)[0]
+    (squared,) = _shares(relative.square(), farthest == 0.5)
+    ends = (end < ENDED * beyond) & (end < ENDED_LESS * squared)
+    speaking = ends | (end > ROUNDING)  # what ends before the quarter tells nothing
+    return bool(ends[speaking].double().mean() > 0.5)
 
 
 def _shares(patterns, *places):
-    """Mean square of the transforms of patterns at some places each, relative to all."""
-    powers = torch.fft.rfftn(patterns, dim=tuple(range(1, patterns.ndim))).abs().square().sum(dim=0)
-    total = powers.sum().clamp_min(1e-300)
-    return [float(powers[where].mean() / total) for where in places]
+    """Mean square of the transforms of patterns at some places each, relative to all, for each."""
+    powers = torch.fft.rfftn(patterns, dim=tuple(range(1, patterns.ndim))).abs().square()
+    totals = powers.flatten(1).sum(dim=1).clamp_min(1e-300)
+    return [powers[:, where].mean(dim=1) / totals for where in places]
 
 
 def _rows(n_samples, n_pixels):

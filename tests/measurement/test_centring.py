@@ -10,6 +10,7 @@ from skpr import FourierMagnitude
 from skpr.datasets import load_digit_objects, make_crystals
 from skpr.detector import BeamStop, PhotonNoise
 from skpr.measurement import check_centring, check_friedel_symmetry, resemble_magnitudes
+from skpr.measurement._centring import friedel_asymmetry
 
 OBJECTS = {
     "digits": lambda: load_digit_objects().data[:40],
@@ -40,7 +41,15 @@ def test_patterns_in_the_other_layout_are_told(objects, centered, oversampling):
 def test_one_axis_in_the_other_layout_is_named():
     magnitudes = np.fft.ifftshift(FourierMagnitude().fit_transform(OBJECTS["digits"]()), axes=2)
     with pytest.warns(UserWarning, match="along axis 2"):
-        check_centring(magnitudes, True, "a network")
+        check_centring(magnitudes, True, "a network", kind="non_negative")
+
+
+def test_gratings_and_tilted_crystals_are_centred():
+    crystals, n = make_crystals(10, shape=(24, 24), random_state=0).data, np.arange(24)
+    window = np.exp(-np.square(n - 11.5) / 40)
+    waves = np.stack([np.cos(np.pi * n[:, None] + k * n) for k in np.linspace(0.1, 0.5, 10)])
+    for objects in (crystals * np.exp(2.5j * n), window[:, None] * window * waves):
+        check_centring(FourierMagnitude().fit_transform(objects), True, "a network")
 
 
 @pytest.mark.parametrize("shape", [(100,), (10, 10), (20, 20), (8, 8, 8)], ids=str)
@@ -76,6 +85,24 @@ def test_objects_do_not_resemble_magnitudes(name):
     real = np.abs(objects)
     for centered in (True, False):
         assert resemble_magnitudes(FourierMagnitude(centered=centered).fit_transform(real))
+
+
+def test_airy_discs_and_centrosymmetric_textures_are_no_magnitudes():
+    distance = np.hypot(*np.mgrid[-16:16, -16:16])
+    discs = np.stack([np.abs(np.sinc(distance / k)) for k in np.linspace(2, 5, 10)])
+    textures = np.random.default_rng(0).random((10, 33, 33))
+    textures += textures[:, ::-1, ::-1]
+    textures[:, 16, 16] += 2
+    for objects in (discs, textures):
+        assert not resemble_magnitudes(objects)
+
+
+def test_single_patterns_of_complex_objects_are_told():
+    mixed = FourierMagnitude(oversampling=1).fit_transform(make_crystals(20, shape=(32, 32), random_state=0).data)
+    strained = FourierMagnitude(oversampling=1).fit_transform(OBJECTS["crystals"]())
+    mixed[7] = max(strained, key=lambda one: friedel_asymmetry(torch.from_numpy(one[None]), True)[0])
+    with pytest.warns(UserWarning, match="1 of 20 patterns are not symmetric"):
+        check_friedel_symmetry(mixed, True, "real")
 
 
 def test_symmetric_objects_are_no_magnitudes():
