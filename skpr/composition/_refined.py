@@ -17,7 +17,7 @@ from .._lazy import LazyBatch, some_of
 from .._tensors import along_samples, energy, map_chunks, to_tensor
 from .._validation import short
 from ..iterative import IterativePhaseRetrieval
-from ..measurement import Grid, fits, symmetries_of
+from ..measurement import Grid, fits, form_of, look_at, symmetries_of
 from ._around import AroundRegressor, as_features, check_part, is_direct, told
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class RefinedRegressor(AroundRegressor):
         """
         check_is_fitted(self, "regressor_")
         features, magnitudes = as_features(X)
+        self._look_at(magnitudes, usual=getattr(self, "_form", None))
         predicted = self._predicted(features)
         if self.refiner_ is None:
             return predicted
@@ -107,6 +108,13 @@ class RefinedRegressor(AroundRegressor):
         if not result.finished.any(axis=1).all():
             raise KeyboardInterrupt("interrupted before every sample was refined")
         return times(result.objects, self.unit_)
+
+    def _look_at(self, magnitudes, **known):
+        """Look at patterns for the refiner, where no network does."""
+        if self.refiner_ is None or told(getattr(self, "regressor_", None), "is_complex_", fitted=True) is not None:
+            return
+        kind, centered = (told(self.refiner_, name, fitted=True) for name in ("constraints_", "centered"))
+        look_at(magnitudes, centered is not False, type(self).__name__, kind, **known)
 
     def _since_fitted(self):
         return super()._since_fitted() | {"unit_": 1.0}
@@ -155,6 +163,8 @@ class RefinedRegressor(AroundRegressor):
         found = told(self.regressor_, "centered", fitted=True)
         if self.refiner_ is not None and found is not None and found != told(self.refiner_, "centered", found):
             self._fit_refiner(self._built_refiner(self.regressor_, fitted=True), magnitudes, y)
+        self._form = form_of(magnitudes)
+        self._look_at(magnitudes, objects=y)
 
     def _built_refiner(self, regressor, *, fitted=False):
         """Return a clone of the refiner with the layout and the device of a regressor."""

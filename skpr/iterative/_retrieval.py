@@ -13,15 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_batch, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
 from .._base import RestoredEstimator
+from .._layout import is_nested
 from .._progress import IterationLine
 from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
 from .._validation import warn_user
 from ..measurement import (
     Measurement,
     boundary_of,
-    check_centring,
-    check_friedel_symmetry,
-    check_not_intensities,
+    look_at,
     rounds_alone,
     to_fft_order,
 )
@@ -207,10 +206,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         self._remember_parameters()
         if y is not None:
             check_fourier(X, y, type(self).__name__)
-        check_centring(X, self.centered, type(self).__name__)
-        check_not_intensities(X, type(self).__name__, y)
-        if self.constraints_ != "complex":
-            check_friedel_symmetry(X, self.centered, self.constraints_)
+        if not is_nested():
+            look_at(X, self.centered, type(self).__name__, self.constraints_, objects=y)
         given_support(self.support, self.object_shape_)
         return self
 
@@ -278,8 +275,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         self._check_unchanged()
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
-        check_centring(X, self.centered, type(self).__name__)
-        check_not_intensities(X, type(self).__name__)
+        if not is_nested():
+            look_at(X, self.centered, type(self).__name__, self.constraints_)
         warn_of_units(X, self)
         schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         n_starts, n_samples = self.n_starts, len(X)

@@ -9,9 +9,10 @@ from ._centring import (
 )
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._grid import Grid, are_magnitudes_of, boundary_of, check_not_swapped, fits, fourier_correlations, symmetries_of
+from ._looks import look_at
 from ._measurement import KINDS, Measurement
 from ._orientation import check_orientation
-from ._pairing import check_not_intensities, check_pairing
+from ._pairing import check_not_intensities, check_pairing, form_of
 from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
 from ._transform import (
     from_spectrum,
@@ -41,11 +42,13 @@ __all__ = [
     "coherence_transfer",
     "covariance_of_widths",
     "fits",
+    "form_of",
     "fourier_correlations",
     "from_spectrum",
     "full_magnitudes",
     "is_no_pattern",
     "lag_fractions",
+    "look_at",
     "mirrored",
     "oversampled_shape",
     "project_amplitude",

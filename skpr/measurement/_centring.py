@@ -14,6 +14,7 @@ from ._transform import mirrored, to_fft_order
 
 MIN_LOOKED_AT, MAX_LOOKED_AT = 8, 64  # patterns, at even distances: enough to tell, and quick
 VALUES_LOOKED_AT = 2**15  # in all of them, if these are more than the fewest
+SINGLE_LOOKED_AT = 2**18, 512  # values, and patterns, among which single ones are looked for
 LEAST_PIXELS = 256  # of all of them; fewer prove nothing
 ANTICORRELATION = -0.3  # of neighbouring pixels: objects are smooth, and noise has none
 DARK, BRIGHT = 1e-3, 0.5  # a pattern's median over its maximum lies between
@@ -107,7 +108,7 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
     >>> "zero frequency at index 0" in str(caught[0].message)
     True
     """
-    sample = _looked_at(magnitudes)
+    sample = looked_at(magnitudes)
     if sample.numel() < LEAST_PIXELS:
         return False
     found = neighbour_correlations(sample, centered)
@@ -240,9 +241,10 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     >>> "constraints='complex'" in str(caught[0].message)
     True
     """
-    sample = _looked_at(magnitudes)
+    sample = looked_at(magnitudes)
     if sample.numel() < LEAST_PIXELS or min(neighbour_correlations(sample, centered)) < CORRELATION:
         return False
+    sample = looked_at(magnitudes, *SINGLE_LOOKED_AT)
     found, noise, deviation = friedel_asymmetries(sample.cpu().numpy(), centered)
     if not len(found):
         return False
@@ -280,7 +282,7 @@ def resemble_magnitudes(batch):
     >>> resemble_magnitudes(np.abs(np.fft.fft2(x))), resemble_magnitudes(x)
     (True, False)
     """
-    sample = _looked_at(batch)
+    sample = looked_at(batch)
     if sample.is_complex() or math.prod(sample.shape[1:]) < LEAST_PIXELS or not bool((sample >= 0).all()):
         return False
     highest, typical = sample.flatten(1).amax(dim=1), sample.flatten(1).median(dim=1).values
@@ -329,7 +331,7 @@ def is_no_pattern(batch, centered):
     >>> is_no_pattern(np.abs(np.fft.fft2(x)), False), is_no_pattern(x, False)
     (False, True)
     """
-    sample = _looked_at(batch)
+    sample = looked_at(batch)
     if sample.is_complex() or math.prod(sample.shape) < LEAST_PIXELS or not bool((sample >= 0).all()):
         return False
     values = sample.flatten(1)
@@ -359,7 +361,7 @@ def are_plainly_magnitudes(batch):
     """
     if len(batch) < LEAST_SAMPLES or not resemble_magnitudes(batch):
         return False
-    sample = _looked_at(batch).double()
+    sample = looked_at(batch).double()
     brightest = torch.ones_like(sample, dtype=torch.bool)
     for axis in range(1, sample.ndim):
         for step in (-1, 1):
@@ -369,11 +371,11 @@ def are_plainly_magnitudes(batch):
     return asymmetry < EXACT and float(speckles.double().mean()) > SPECKLES
 
 
-def _looked_at(magnitudes):
+def looked_at(magnitudes, n_values=VALUES_LOOKED_AT, most=MAX_LOOKED_AT):
     """Some of the patterns, as a tensor."""
     if not isinstance(magnitudes, np.ndarray | torch.Tensor | LazyBatch):
         magnitudes = as_batch(magnitudes, name="magnitudes")
-    n_patterns = min(MAX_LOOKED_AT, max(MIN_LOOKED_AT, VALUES_LOOKED_AT // math.prod(magnitudes.shape[1:])))
+    n_patterns = min(most, max(MIN_LOOKED_AT, n_values // math.prod(magnitudes.shape[1:])))
     if len(magnitudes) <= n_patterns and isinstance(magnitudes, np.ndarray | torch.Tensor):
         return to_tensor(magnitudes).detach()
     rows = np.unique(np.linspace(0, len(magnitudes) - 1, n_patterns).astype(int))

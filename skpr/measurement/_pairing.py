@@ -1,6 +1,7 @@
 """The check of training pairs: magnitudes must be magnitudes, and those of the objects beside them."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -26,6 +27,9 @@ LEAST_COUNT = 100  # the largest whole number of what are counts
 ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
 ROUNDING = 1e-12  # mean square of a transform relative to all, of patterns in single precision
 ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
+ENDED_OF_LOGARITHM = 1e-2  # of logarithms undone: rounding grows, and noise is left
+UNDONE = torch.expm1, torch.exp, lambda values: torch.pow(10.0, values) - 1, lambda values: torch.pow(10.0, values)
+LARGEST_LOGARITHM = 80.0  # larger ones are no logarithms of magnitudes
 ENDED_LESS = 1e-3  # the same, where both may be rounding
 
 
@@ -81,8 +85,8 @@ def _check_pairs(patterns, whom):
         )
 
 
-def check_not_intensities(magnitudes, whom, objects=None):
-    """Warn where magnitudes are plainly intensities: whole numbers, as counts are, or transforms of autocorrelations.
+def check_not_intensities(magnitudes, whom, objects=None, *, usual=None):
+    """Warn where magnitudes are plainly intensities or logarithms, see :func:`form_of`.
 
     Where their objects are known, these decide.
 
@@ -93,6 +97,13 @@ def check_not_intensities(magnitudes, whom, objects=None):
     whom : str
         Name of the estimator, for the message.
     objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), optional
+    usual : str, optional
+        Form of the patterns that an estimator was trained on, which is no mistake.
+
+    Returns
+    -------
+    bool
+        Whether it warned.
 
     Warns
     -----
@@ -103,26 +114,81 @@ def check_not_intensities(magnitudes, whom, objects=None):
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     check_not_intensities(np.array([[0, 3, 1200, 3]]), "iterations")
+    ...     told = check_not_intensities(np.array([[0, 3, 1200, 3]]), "iterations")
     >>> "np.sqrt(X)" in str(caught[0].message)
     True
     """
     if is_nested(2):
-        return
+        return False
     with usual_device():
-        _check_intensities(magnitudes, whom, None if objects is None else _looked_at_pairs(magnitudes, objects))
+        return warned_of_form(magnitudes, whom, objects, usual)
 
 
-def _check_intensities(magnitudes, whom, patterns):
+def warned_of_form(magnitudes, whom, objects=None, usual=None):
+    """:func:`check_not_intensities`, whoever calls it."""
+    patterns = None if objects is None else _looked_at_pairs(magnitudes, objects)
     if patterns is not None:
-        _warned_of_roots(patterns, _correlation(*patterns), whom)
-        return
-    values = _some(magnitudes, _rows(len(magnitudes), math.prod(magnitudes.shape[1:]))).double()
-    largest = _largest_count(values)
-    if largest:
-        _warn_of_intensities(whom, f"they are whole numbers up to {largest:.0f}, as photon counts are")
-    elif not values.isnan().any() and _transform_autocorrelations(values[: max(1, TRANSFORMED // values[0].numel())]):
-        _warn_of_intensities(whom, "their inverse transform ends within the grid, as an autocorrelation does")
+        return _warned_of_roots(patterns, _correlation(*patterns), whom)
+    form = form_of(magnitudes)
+    if form in ("magnitudes", usual):
+        return False
+    if form == "logarithms":
+        warn_user(
+            f"magnitudes passed to {whom} look like logarithms of magnitudes: undone, the inverse transform of "
+            "their squares ends within the grid, as an autocorrelation does; pass the magnitudes themselves, such "
+            "as np.expm1(X) of what np.log1p made"
+        )
+        return True
+    why = "their inverse transform ends within the grid, as an autocorrelation does"
+    if form == "counts":
+        rows = _rows(len(magnitudes), math.prod(magnitudes.shape[1:]))
+        largest = float(_some(magnitudes, rows).double().nan_to_num(0.0).max())
+        why = f"they are whole numbers up to {largest:.0f}, as photon counts are"
+    _warn_of_intensities(whom, why)
+    return True
+
+
+def form_of(patterns):
+    """Form of patterns as far as they tell: whole numbers, transforms of autocorrelations, logarithms, or magnitudes.
+
+    Parameters
+    ----------
+    patterns : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+
+    Returns
+    -------
+    {"counts", "intensities", "logarithms", "magnitudes"}
+        "magnitudes", where nothing tells that they are none.
+
+    Examples
+    --------
+    >>> objects = np.random.default_rng(0).random((4, 16))
+    >>> magnitudes = np.abs(np.fft.fft(objects, n=32))
+    >>> form_of(magnitudes), form_of(magnitudes**2), form_of(np.log1p(magnitudes))
+    ('magnitudes', 'intensities', 'logarithms')
+    """
+    values = _some(patterns, _rows(len(patterns), math.prod(patterns.shape[1:])))
+    if values.is_complex():
+        return "magnitudes"
+    values = values.double()
+    if _largest_count(values):
+        return "counts"
+    values = values[: max(1, TRANSFORMED // values[0].numel())]
+    sizes = values.shape[1:]
+    if min(sizes) < 8 or any(m % 2 for m in sizes) or values.isnan().any():
+        return "magnitudes"
+    if _transform_autocorrelations(values):
+        return "intensities"
+    end, _ = _ends(values.square())
+    if float(end.median()) < ROUNDING:
+        return "magnitudes"
+    largest = float(values.max())
+    for undone in UNDONE if 1 < largest < LARGEST_LOGARITHM else ():
+        other_end, other_beyond = _ends(undone(values).square())
+        ended = (other_end < ENDED_OF_LOGARITHM * other_beyond) & (other_end < ENDED_LESS * end)
+        if float(ended.double().mean()) > 0.5:
+            return "logarithms"
+    return "magnitudes"
 
 
 def _warn_of_intensities(whom, why):
@@ -198,29 +264,34 @@ def _correlation(first, second, known, *_):
 
 
 def _transform_autocorrelations(intensities):
-    """Whether patterns are transforms of functions that reach beyond a quarter of the grid, and end before its half.
+    """Whether patterns are transforms of functions that reach beyond an eighth of the grid, and end before its half.
 
-    Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse transform of magnitudes does not end,
-    unless it is a symmetric object itself, which does before the quarter.
+    Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse transform of
+    magnitudes does not end, unless it is a symmetric object itself; then that of their squares ends, too.
     """
-    sizes = intensities.shape[1:]
-    if min(sizes) < 8 or any(m % 2 for m in sizes):
-        return False
     relative = intensities / _peaks(intensities)
-    lags = [torch.fft.fftfreq(m).abs() for m in sizes[:-1]] + [torch.fft.rfftfreq(sizes[-1])]
-    farthest = torch.stack(torch.meshgrid(*lags, indexing="ij")).amax(dim=0).to(intensities.device)
-    end, beyond = _shares(relative, farthest == 0.5, (farthest > 0.25) & (farthest < 0.5))
-    (squared,) = _shares(relative.square(), farthest == 0.5)
+    end, beyond = _ends(relative)
+    squared, _ = _ends(relative.square())
     ends = (end < ENDED * beyond) & (end < ENDED_LESS * squared)
-    speaking = ends | (end > ROUNDING)  # what ends before the quarter tells nothing
+    speaking = ends | (end > ROUNDING)  # what ends before the eighth tells nothing
     return bool(ends[speaking].double().mean() > 0.5)
 
 
-def _shares(patterns, *places):
-    """Mean square of the transforms of patterns at some places each, relative to all, for each."""
-    powers = torch.fft.rfftn(patterns, dim=tuple(range(1, patterns.ndim))).abs().square()
-    totals = powers.flatten(1).sum(dim=1).clamp_min(1e-300)
-    return [powers[:, where].mean(dim=1) / totals for where in places]
+def _ends(patterns):
+    """Mean square of the transform of each pattern at the end of the grid and beyond its eighth, relative to all."""
+    relative = patterns / _peaks(patterns)
+    powers = torch.fft.rfftn(relative, dim=tuple(range(1, patterns.ndim))).abs().square().flatten(1)
+    totals = powers.sum(dim=1).clamp_min(1e-300)
+    places = (torch.from_numpy(index).to(powers.device) for index in _far_lags(tuple(patterns.shape[1:])))
+    return [powers[:, index].mean(dim=1) / totals for index in places]
+
+
+@lru_cache(maxsize=64)
+def _far_lags(sizes):
+    """Flat indices of the lags at half the grid, and of those between its eighth and half."""
+    lags = [np.abs(np.fft.fftfreq(m)) for m in sizes[:-1]] + [np.fft.rfftfreq(sizes[-1])]
+    farthest = np.max(np.meshgrid(*lags, indexing="ij"), axis=0).ravel()
+    return np.flatnonzero(farthest == 0.5), np.flatnonzero((farthest > 0.125) & (farthest < 0.5))
 
 
 def _rows(n_samples, n_pixels):

@@ -2,11 +2,12 @@
 
 from .._lazy import LazyBatch
 from .._tensors import resolve_device
-from ..measurement import check_centring
+from ..measurement import form_of, look_at
 from ._building import NetworkBuilder
 from ._generators import kept_generators, seed_generators
 from ._monitors import check_monitors
 from ._parallel import drawn_seed_of_all, in_step
+from ._prediction import kind_of
 from ._resumption import ResumableFit
 from ._sampling import BatchSampler
 from ._steps import BatchSteps, usual_torch
@@ -27,7 +28,9 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
             X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
             if self.symmetries_ == "fourier":
                 centered = self.centered if anew else self.at_fit("centered")
-                check_centring(X, centered, type(self).__name__)
+                look_at(X, centered, type(self).__name__, kind_of(self), objects=y)
+            if anew:
+                self.form_ = form_of(X)
             seed = drawn_seed_of_all(self.random_state)
             with kept_generators(), self._running(fit_params, sample_weight=weights):
                 if resumable and anew:

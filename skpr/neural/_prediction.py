@@ -2,7 +2,7 @@
 
 import torch
 
-from ..measurement import check_centring
+from ..measurement import look_at
 from ._loading import unpacked
 from ._steps import usual_torch
 from ._training import check_finite
@@ -13,6 +13,11 @@ from ._validation import check_is_fitted, check_magnitudes, check_prediction_par
 def has_cached_predictions(net):
     """Whether a scoring callback of skorch lends its predictions of the epoch, which `predict` then returns."""
     return "forward_iter" in vars(net)
+
+
+def kind_of(net):
+    """Kind of the objects that a network was fitted on."""
+    return "complex" if net.is_complex_ else "non_negative" if net.is_non_negative_ else "real"
 
 
 def predicted(net, X):
@@ -34,7 +39,8 @@ def predicted(net, X):
         check_prediction_parameters(net)
         X = check_magnitudes(net, unpacked(X)[0], reset=False)
         if net.at_fit("symmetries") == "fourier":
-            check_centring(X, net.at_fit("centered"), type(net).__name__)
+            usual = getattr(net, "form_", None)  # unknown to networks that were saved without it
+            look_at(X, net.at_fit("centered"), type(net).__name__, kind_of(net), usual=usual)
     place = X.device if isinstance(X, torch.Tensor) else "cpu"
     with usual_torch(net.network_device):
         batches = tuned_batches(net, X) if net.tuning_steps and not cached else net.forward_iter(X, device=place)

@@ -11,8 +11,8 @@ from skpr.measurement import check_not_intensities, check_pairing
 RANDOM = np.random.default_rng(0).random((24, 16, 16))
 SETS = {
     "digits": load_digit_objects().data[:24],
-    "crystals": make_crystals(24, shape=(16, 16), random_state=0).data,
-    "strained": make_crystals(24, shape=(16, 16), max_phase=6.0, random_state=0).data,
+    "crystals": make_crystals(24, shape=(24, 24), random_state=0).data,
+    "strained": make_crystals(24, shape=(24, 24), max_phase=6.0, random_state=0).data,
     "random": RANDOM,
 }
 DETECTORS = {

@@ -1,0 +1,207 @@
+"""The look at patterns before work begins: mistakes that leave them valid, and the result wrong."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from .._lazy import LazyBatch
+from .._tensors import to_tensor, usual_device
+from .._validation import warn_user
+from ._centring import (
+    CORRELATION,
+    check_centring,
+    check_friedel_symmetry,
+    counting_units,
+    is_no_pattern,
+    looked_at,
+    neighbour_correlations,
+)
+from ._pairing import warned_of_form
+
+LEAST_PIXELS = 64  # of a pattern; fewer prove nothing
+HOT = 10.0  # times as bright as every other pixel of the pattern
+LARGEST = 1 << 24  # values of a batch in memory that are all looked at
+LEAST_LIT = 16  # other pixels of a pattern with a hot one
+STRUCTURE = 10.0, 1e-6  # brightest other pixel over the median, and the median over it, where objects may be waves
+STOPPED = 40.0, 10.0  # intensity over the least one: expected photons at zero frequency; the same, of whole blocks
+LIT_RING = 0.5  # of the pixels around a stop
+LEAST_DARK = 0.2  # of an object's pixels, which noise-free patterns do not have
+MOST = 0.5  # of the patterns
+
+
+def look_at(X, centered, whom, kind=None, *, objects=None, usual=None):
+    """Warn of the likeliest mistake that patterns show, if any.
+
+    In this order: a hot pixel, a beam stop of zeros, zero frequency elsewhere, objects, intensities or logarithms, and
+    patterns of objects of another kind.
+
+    Parameters
+    ----------
+    X : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+        Checked magnitudes; NaN where unmeasured.
+    centered : bool
+    whom : str
+        Name of the estimator, for the message.
+    kind : {"non_negative", "real", "complex"}, optional
+        Kind of the objects, where it is known.
+    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), optional
+        The objects of the patterns, which decide whether these are intensities.
+    usual : {"magnitudes", "counts", "intensities", "logarithms"}, optional
+        Form of the patterns that the estimator was fitted on (:func:`skpr.measurement.form_of`): no mistake in others.
+
+    Returns
+    -------
+    bool
+        Whether it warned.
+
+    Warns
+    -----
+    UserWarning
+
+    Examples
+    --------
+    >>> import warnings
+    >>> X = np.random.default_rng(0).random((2, 32, 32))
+    >>> X[1, 30, 12] = 65535
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     told = look_at(X, True, "a network", "non_negative")
+    >>> told, "pixel (30, 12) of pattern 1" in str(caught[0].message)
+    (True, True)
+    """
+    centered = bool(centered)
+    with usual_device():
+        sample = looked_at(X)
+        if sample.is_complex() or not len(sample):
+            return False
+        values = sample.cpu().numpy()
+        return (
+            _warned_of_hot_pixels(X, whom, kind)
+            or _warned_of_stops(values, centered, whom, kind)
+            or check_centring(sample, centered, whom, kind=kind)
+            or (kind == "non_negative" and _warned_of_objects(sample, values, centered, whom))
+            or warned_of_form(X, whom, objects, usual)
+            or (kind in ("non_negative", "real") and check_friedel_symmetry(X, centered, kind))
+        )
+
+
+# --- hot pixels ---------------------------------------------------------------------------------------------------
+
+
+def _warned_of_hot_pixels(X, whom, kind):
+    shape = tuple(X.shape[1:])
+    if math.prod(shape) < LEAST_PIXELS:
+        return False
+    whole = not isinstance(X, LazyBatch | np.memmap) and math.prod(X.shape) <= LARGEST
+    rows = np.arange(len(X)) if whole else np.unique(np.linspace(0, len(X) - 1, 8).astype(int))
+    values = to_tensor(X if whole else X[torch.from_numpy(rows)] if isinstance(X, torch.Tensor) else X[rows])
+    values = values.detach().cpu().numpy().reshape(len(rows), -1)
+    peaks = np.nanargmax(values, axis=1) if np.isnan(values).any() else values.argmax(axis=1)
+    n_pixels = values.shape[1]
+    # a cheap look first: the next pixel in the row, and the one before
+    every = np.arange(len(values))
+    beside = np.fmax(values[every, (peaks + 1) % n_pixels], values[every, peaks - 1])
+    suspects = np.flatnonzero(~(HOT * beside >= values[every, peaks]))
+    found = [row for row in suspects if _is_hot(values[row], int(peaks[row]), shape, kind)]
+    if not found:
+        return False
+    first = found[0]
+    place = tuple(int(index) for index in np.unravel_index(peaks[first], shape))
+    others = f", and {len(found) - 1} other patterns have such a pixel" if len(found) > 1 else ""
+    warn_user(
+        f"pixel {place if len(place) > 1 else place[0]} of pattern {rows[first]} passed to {whom} is "
+        f"{HOT:.0f} times brighter than all others, as hot pixels of a detector are{others}: set such pixels to NaN "
+        "(unmeasured)"
+    )
+    return True
+
+
+def _is_hot(pattern, peak, shape, kind):
+    """Whether the brightest pixel of a pattern is hot, and not zero frequency or the frequency of a wave."""
+    place = np.unravel_index(peak, shape)
+    if all(index in (0, size // 2) for index, size in zip(place, shape, strict=True)):
+        return False  # where zero frequency is, in either layout
+    height, others = pattern[peak], np.delete(pattern, peak)
+    others = others[~np.isnan(others)]
+    if np.count_nonzero(others > 0) < LEAST_LIT or height < HOT * others.max():
+        return False
+    if kind == "non_negative":
+        return True
+    ratio, least = STRUCTURE
+    brightest, median = others.max(), np.median(others)
+    rest = np.where(np.arange(len(pattern)) == peak, -np.inf, np.nan_to_num(pattern, nan=-np.inf))
+    second = np.unravel_index(int(rest.argmax()), shape)
+    steps = [abs(int(a) - int(b)) for a, b in zip(place, second, strict=True)]
+    distance = max(min(step, size - step) for step, size in zip(steps, shape, strict=True))
+    return bool(brightest > ratio * median > ratio * least * brightest and distance > 2)
+
+
+# --- beam stops of zeros ------------------------------------------------------------------------------------------
+
+
+def _warned_of_stops(values, centered, whom, kind):
+    shape = values.shape[1:]
+    zero = tuple(size // 2 if centered else 0 for size in shape)
+    at_zero = values[(slice(None), *zero)]
+    if at_zero.all() or math.prod(shape) < LEAST_PIXELS:  # NaN counts as true
+        return False
+    flat = values.reshape(len(values), -1)
+    lit = np.flatnonzero(np.nan_to_num(flat, nan=0.0).max(axis=1) > 0)
+    stopped = [row for row in lit if at_zero[row] == 0 and _is_stopped(flat[row], shape, centered, kind)]
+    if not stopped or len(stopped) <= MOST * len(lit):
+        return False
+    warn_user(
+        f"patterns passed to {whom} are exactly 0 at zero frequency beside bright pixels, as if a beam stop had been "
+        "filled with zeros, which are taken for measured values: set unmeasured pixels to NaN"
+    )
+    return True
+
+
+def _is_stopped(pattern, shape, centered, kind):
+    """Whether a pattern that is 0 at zero frequency must be so by a stop."""
+    pattern = pattern.astype(np.float64)
+    lit = pattern > 0
+    distances = _distances(shape, centered)
+    radius = float(distances[lit].min())
+    brightness = float(np.square(pattern[lit].max() / pattern[lit].min()))
+    photons, photons_of_block = STOPPED
+    is_block = radius >= 2
+    if kind == "non_negative":  # brightest at zero frequency
+        return brightness > photons or (is_block and brightness > photons_of_block)
+    ring = pattern[(distances >= radius) & (distances < radius + 1.5)]
+    ring = ring[~np.isnan(ring)]
+    bright = np.count_nonzero(ring) > LIT_RING * len(ring) and ring.mean() > np.nanmean(pattern)
+    return bool(is_block and bright and brightness > photons_of_block)
+
+
+@lru_cache(maxsize=16)
+def _distances(shape, centered):
+    """Distance of each pixel from zero frequency, flat."""
+    squares = 0
+    for axis, size in enumerate(shape):
+        steps = np.abs(np.arange(size) - (size // 2 if centered else 0))
+        steps = np.minimum(steps, size - steps)
+        squares = squares + np.square(steps).reshape([-1 if other == axis else 1 for other in range(len(shape))])
+    return np.sqrt(squares).ravel()
+
+
+# --- objects ------------------------------------------------------------------------------------------------------
+
+
+def _warned_of_objects(sample, values, centered, whom):
+    flat = values.reshape(len(values), -1)
+    if flat.shape[1] < LEAST_PIXELS or not is_no_pattern(sample, centered):
+        return False
+    dark = float((flat == 0).mean()) > LEAST_DARK
+    if not dark and min(neighbour_correlations(sample, centered)) >= CORRELATION:
+        return False  # patterns of complex objects, more likely
+    if counting_units(np.square(flat, dtype=np.float64)).any():
+        return False
+    warn_user(
+        f"X passed to {whom} looks like objects, not like measured magnitudes: it is neither symmetric about zero "
+        "frequency nor brightest there, as the magnitudes of non-negative objects are. Give magnitudes, such as "
+        "FourierMagnitude().fit_transform(objects), or constraints='complex' if the objects have a phase"
+    )
+    return True
