@@ -292,9 +292,7 @@ def resemble_magnitudes(batch):
     for centered in (True, False):
         zero = torch.tensor([m // 2 if centered else 0 for m in sample.shape[1:]], device=peaks.device)
         if bool((peaks == zero).all()):
-            return friedel_asymmetry(sample, centered)[0] < ASYMMETRY and _have_autocorrelations(
-                sample, centered
-            )
+            return friedel_asymmetry(sample, centered)[0] < ASYMMETRY and _have_autocorrelations(sample, centered)
     return False
 
 
@@ -332,14 +330,17 @@ def is_no_pattern(batch, centered):
     (False, True)
     """
     sample = looked_at(batch)
-    if sample.is_complex() or math.prod(sample.shape) < LEAST_PIXELS or not bool((sample >= 0).all()):
+    if sample.is_complex() or math.prod(sample.shape) < LEAST_PIXELS:
         return False
-    values = sample.flatten(1)
-    if (values > 0).double().mean() < LEAST_LIT:
-        return False
+    values = sample.cpu().numpy().reshape(len(sample), -1)
     zero = np.ravel_multi_index([m // 2 if centered else 0 for m in sample.shape[1:]], sample.shape[1:])
-    others = torch.arange(values.shape[1], device=values.device) != zero
-    elsewhere = (AS_BRIGHT * values[:, zero] < values[:, others].amax(dim=1)).double().mean()
+    peaks = values.max(axis=1)
+    if not float((AS_BRIGHT * peaks > values[:, zero]).mean()) > MOST:  # a quick no, for what is brightest there
+        return False
+    if not (values >= 0).all() or (values > 0).mean() < LEAST_LIT:
+        return False
+    others = np.delete(values, zero, axis=1).max(axis=1)
+    elsewhere = (AS_BRIGHT * values[:, zero] < others).mean()
     return float(elsewhere) > MOST and friedel_asymmetry(sample, centered)[0] > ASYMMETRY
 
 

@@ -10,13 +10,11 @@ from .._lazy import LazyBatch
 from .._tensors import to_tensor, usual_device
 from .._validation import warn_user
 from ._centring import (
-    CORRELATION,
     check_centring,
     check_friedel_symmetry,
     counting_units,
     is_no_pattern,
     looked_at,
-    neighbour_correlations,
 )
 from ._pairing import warned_of_form
 
@@ -27,6 +25,7 @@ LEAST_LIT = 16  # other pixels of a pattern with a hot one
 STRUCTURE = 10.0, 1e-6  # brightest other pixel over the median, and the median over it, where objects may be waves
 STOPPED = 40.0, 10.0  # intensity over the least one: expected photons at zero frequency; the same, of whole blocks
 LIT_RING = 0.5  # of the pixels around a stop
+BRIGHTER = 1.5  # than the mean of the pattern, around a stop
 LEAST_DARK = 0.2  # of an object's pixels, which noise-free patterns do not have
 MOST = 0.5  # of the patterns
 
@@ -168,11 +167,11 @@ def _is_stopped(pattern, shape, centered, kind):
     brightness = float(np.square(pattern[lit].max() / pattern[lit].min()))
     photons, photons_of_block = STOPPED
     is_block = radius >= 2
-    if kind == "non_negative":  # brightest at zero frequency
-        return brightness > photons or (is_block and brightness > photons_of_block)
     ring = pattern[(distances >= radius) & (distances < radius + 1.5)]
     ring = ring[~np.isnan(ring)]
-    bright = np.count_nonzero(ring) > LIT_RING * len(ring) and ring.mean() > np.nanmean(pattern)
+    bright = np.count_nonzero(ring) > LIT_RING * len(ring) and ring.mean() > BRIGHTER * np.nanmean(pattern)
+    if kind == "non_negative" and bright and brightness > photons:  # brightest at zero frequency
+        return True
     return bool(is_block and bright and brightness > photons_of_block)
 
 
@@ -194,10 +193,9 @@ def _warned_of_objects(sample, values, centered, whom):
     flat = values.reshape(len(values), -1)
     if flat.shape[1] < LEAST_PIXELS or not is_no_pattern(sample, centered):
         return False
-    dark = float((flat == 0).mean()) > LEAST_DARK
-    if not dark and min(neighbour_correlations(sample, centered)) >= CORRELATION:
-        return False  # patterns of complex objects, more likely
-    if counting_units(np.square(flat, dtype=np.float64)).any():
+    if float((flat == 0).mean()) < LEAST_DARK:
+        return False  # patterns of complex objects, or noise
+    if (counting_units(np.square(flat, dtype=np.float64)) == 1).any():
         return False
     warn_user(
         f"X passed to {whom} looks like objects, not like measured magnitudes: it is neither symmetric about zero "

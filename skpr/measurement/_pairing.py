@@ -28,7 +28,7 @@ ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
 ROUNDING = 1e-12  # mean square of a transform relative to all, of patterns in single precision
 ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
 ENDED_OF_LOGARITHM = 1e-2  # of logarithms undone: rounding grows, and noise is left
-UNDONE = torch.expm1, torch.exp, lambda values: torch.pow(10.0, values) - 1, lambda values: torch.pow(10.0, values)
+UNDONE = np.expm1, np.exp, lambda values: 10.0**values - 1, lambda values: 10.0**values
 LARGEST_LOGARITHM = 80.0  # larger ones are no logarithms of magnitudes
 ENDED_LESS = 1e-3  # the same, where both may be rounding
 
@@ -173,20 +173,19 @@ def form_of(patterns):
     values = values.double()
     if _largest_count(values):
         return "counts"
-    values = values[: max(1, TRANSFORMED // values[0].numel())]
     sizes = values.shape[1:]
-    if min(sizes) < 8 or any(m % 2 for m in sizes) or values.isnan().any():
+    values = values[: max(1, TRANSFORMED // math.prod(sizes))].cpu().numpy()
+    if min(sizes) < 8 or any(m % 2 for m in sizes) or not np.isfinite(values).all():
         return "magnitudes"
+    values = values / _heights(values) if values.max() > LARGEST_LOGARITHM else values
     if _transform_autocorrelations(values):
         return "intensities"
-    end, _ = _ends(values.square())
-    if float(end.median()) < ROUNDING:
+    end, _ = _ends(np.square(values))
+    if np.median(end) < ROUNDING:
         return "magnitudes"
-    largest = float(values.max())
-    for undone in UNDONE if 1 < largest < LARGEST_LOGARITHM else ():
-        other_end, other_beyond = _ends(undone(values).square())
-        ended = (other_end < ENDED_OF_LOGARITHM * other_beyond) & (other_end < ENDED_LESS * end)
-        if float(ended.double().mean()) > 0.5:
+    for undone in UNDONE if values.max() > 1 else ():
+        other_end, other_beyond = _ends(np.square(undone(values)))
+        if np.mean((other_end < ENDED_OF_LOGARITHM * other_beyond) & (other_end < ENDED_LESS * end)) > 0.5:
             return "logarithms"
     return "magnitudes"
 
@@ -269,21 +268,26 @@ def _transform_autocorrelations(intensities):
     Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse transform of
     magnitudes does not end, unless it is a symmetric object itself; then that of their squares ends, too.
     """
-    relative = intensities / _peaks(intensities)
-    end, beyond = _ends(relative)
-    squared, _ = _ends(relative.square())
+    end, beyond = _ends(intensities)
+    if not (end < ENDED * beyond).any():
+        return False
+    squared, _ = _ends(np.square(intensities / _heights(intensities)))
     ends = (end < ENDED * beyond) & (end < ENDED_LESS * squared)
     speaking = ends | (end > ROUNDING)  # what ends before the eighth tells nothing
-    return bool(ends[speaking].double().mean() > 0.5)
+    return bool(ends.sum() > speaking.sum() / 2)
 
 
 def _ends(patterns):
     """Mean square of the transform of each pattern at the end of the grid and beyond its eighth, relative to all."""
-    relative = patterns / _peaks(patterns)
-    powers = torch.fft.rfftn(relative, dim=tuple(range(1, patterns.ndim))).abs().square().flatten(1)
-    totals = powers.sum(dim=1).clamp_min(1e-300)
-    places = (torch.from_numpy(index).to(powers.device) for index in _far_lags(tuple(patterns.shape[1:])))
-    return [powers[:, index].mean(dim=1) / totals for index in places]
+    powers = np.abs(np.fft.rfftn(patterns / _heights(patterns), axes=tuple(range(1, patterns.ndim))))
+    powers = np.square(powers).reshape(len(patterns), -1)
+    totals = np.maximum(powers.sum(axis=1), 1e-300)
+    return [powers[:, index].mean(axis=1) / totals for index in _far_lags(patterns.shape[1:])]
+
+
+def _heights(patterns):
+    peaks = patterns.max(axis=tuple(range(1, patterns.ndim)), keepdims=True)
+    return np.where(peaks > 0, peaks, 1.0)
 
 
 @lru_cache(maxsize=64)
