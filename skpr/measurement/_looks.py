@@ -164,7 +164,7 @@ def _is_stopped(pattern, shape, centered, kind):
     lit = pattern > 0
     distances = _distances(shape, centered)
     radius = float(distances[lit].min())
-    brightness = float(np.square(pattern[lit].max() / pattern[lit].min()))
+    brightness = float(min(pattern[lit].max() / pattern[lit].min(), 1e100)) ** 2
     photons, photons_of_block = STOPPED
     is_block = radius >= 2
     ring = pattern[(distances >= radius) & (distances < radius + 1.5)]
@@ -195,7 +195,9 @@ def _warned_of_objects(sample, values, centered, whom):
         return False
     if float((flat == 0).mean()) < LEAST_DARK:
         return False  # patterns of complex objects, or noise
-    if (counting_units(np.square(flat, dtype=np.float64)) == 1).any():
+    peaks = np.maximum(flat.max(axis=1, keepdims=True), 1e-100)
+    units = np.where(peaks > 1e100, peaks, 1.0)  # whose squares overflow
+    if (counting_units(np.square(flat / units, dtype=np.float64)) == 1).any():
         return False
     warn_user(
         f"X passed to {whom} looks like objects, not like measured magnitudes: it is neither symmetric about zero "

@@ -180,7 +180,7 @@ def form_of(patterns):
     values = values / _heights(values) if values.max() > LARGEST_LOGARITHM else values
     if _transform_autocorrelations(values):
         return "intensities"
-    end, _ = _ends(np.square(values))
+    end, _ = _ends(np.square(values / _heights(values)))
     if np.median(end) < ROUNDING:
         return "magnitudes"
     for undone in UNDONE if values.max() > 1 else ():
