@@ -190,7 +190,7 @@ def _distances(shape, centered):
 
 
 def _warned_of_objects(sample, values, centered, whom):
-    flat = values.reshape(len(values), -1)
+    flat = values.reshape(len(values), -1).astype(np.float64)
     if flat.shape[1] < LEAST_PIXELS or not is_no_pattern(sample, centered):
         return False
     if float((flat == 0).mean()) < LEAST_DARK:
