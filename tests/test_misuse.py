@@ -442,7 +442,7 @@ def test_canonicalizing_zeros_is_warned_of():
 def test_objects_to_reconstruct_are_warned_of():
     model = pipeline(oversampling=1).fit(Y, Y)
     measured = FourierMagnitude(oversampling=1).fit_transform(Y)
-    with pytest.warns(UserWarning, match="X looks like objects"):
+    with pytest.warns(UserWarning, match="looks like objects, not like measured"):
         model.reconstruct(Y)
     for patterns in (measured, PhotonNoise(100, random_state=0).fit_transform(measured)):
         model.reconstruct(patterns)

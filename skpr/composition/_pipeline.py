@@ -8,12 +8,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from .. import detector
-from .._arrays import check_batch, sample_shape_of
-from .._validation import warn_user
+from .._arrays import sample_shape_of
 from ..fourier import FourierMagnitude
 from ..gaussian import GaussianMagnitude
-from ..measurement import is_no_pattern
-from ._around import check_layouts, is_direct, told, way_out_of
+from ._around import check_layouts, is_direct, way_out_of
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
@@ -139,26 +137,9 @@ class PhaseRetrievalPipeline(Pipeline):
         Warns
         -----
         UserWarning
-            For what looks like objects, where these have the shape of magnitudes.
+            By the last step, for what looks like objects, where these have the shape of magnitudes.
         """
-        self._warn_of_objects(X)
         return self[self._n_simulating() :].predict(X, **params)
-
-    def _warn_of_objects(self, X):
-        """Warn of non-negative objects in place of magnitudes, where both have one shape."""
-        first, last = self.steps[0][1], self.steps[-1][1]
-        shape = getattr(first, "fourier_shape_", None)
-        if not isinstance(first, FourierMagnitude) or shape is None or shape != first.object_shape_:
-            return
-        kind = told(last, "constraints_", fitted=True)
-        if (told(last, "is_non_negative_", fitted=True) or kind == "non_negative") and is_no_pattern(
-            check_batch(X, ensure_all_finite=False), first.centered
-        ):
-            warn_user(
-                "X looks like objects, not like measured magnitudes: it is neither symmetric about zero frequency nor "
-                "brightest there, as the magnitudes of non-negative objects are. Give magnitudes to reconstruct, and "
-                "objects to predict"
-            )
 
     def _check_objects(self, X):
         """Refuse magnitudes where objects are simulated."""

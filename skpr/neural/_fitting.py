@@ -30,7 +30,7 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
                 centered = self.centered if anew else self.at_fit("centered")
                 look_at(X, centered, type(self).__name__, kind_of(self), objects=y)
             if anew:
-                self.form_ = form_of(X)
+                self._form = form_of(X)
             seed = drawn_seed_of_all(self.random_state)
             with kept_generators(), self._running(fit_params, sample_weight=weights):
                 if resumable and anew:

@@ -2,12 +2,14 @@
 
 import torch
 
-from ..measurement import look_at
+from ..measurement import check_centring, look_at
 from ._loading import unpacked
 from ._steps import usual_torch
 from ._training import check_finite
 from ._tuning import tuned_batches
 from ._validation import check_is_fitted, check_magnitudes, check_prediction_parameters
+
+MANY = 8  # patterns
 
 
 def has_cached_predictions(net):
@@ -18,6 +20,16 @@ def has_cached_predictions(net):
 def kind_of(net):
     """Kind of the objects that a network was fitted on."""
     return "complex" if net.is_complex_ else "non_negative" if net.is_non_negative_ else "real"
+
+
+def _look(net, X):
+    """Look at patterns for mistakes; at few, which may come one by one, only at where zero frequency is."""
+    centered, whom = net.at_fit("centered"), type(net).__name__
+    if len(X) < MANY:
+        check_centring(X, centered, whom, kind=kind_of(net))
+        return
+    usual = vars(net).get("_form")  # unknown to networks whose weights alone were loaded
+    look_at(X, centered, whom, kind_of(net), usual=usual)
 
 
 def predicted(net, X):
@@ -39,8 +51,7 @@ def predicted(net, X):
         check_prediction_parameters(net)
         X = check_magnitudes(net, unpacked(X)[0], reset=False)
         if net.at_fit("symmetries") == "fourier":
-            usual = getattr(net, "form_", None)  # unknown to networks that were saved without it
-            look_at(X, net.at_fit("centered"), type(net).__name__, kind_of(net), usual=usual)
+            _look(net, X)
     place = X.device if isinstance(X, torch.Tensor) else "cpu"
     with usual_torch(net.network_device):
         batches = tuned_batches(net, X) if net.tuning_steps and not cached else net.forward_iter(X, device=place)
