@@ -14,6 +14,7 @@ from ._transform import to_fft_order
 
 N_LOOKED_AT, LEAST_PAIRS = 16, 4  # pairs, at even distances; fewer prove nothing
 LEAST_PIXELS = 32  # of a pattern
+LEAST_VALUES = 256  # of all of them
 LARGEST = 1 << 20  # Fourier pixels that a check may cost, or one pattern
 LIKENESS = 0.7  # correlation of patterns with those of turned objects; less, and nothing can be said
 LEFT = 0.7  # of what the correlation of objects as they lie lacks to 1, where they are plainly turned
@@ -61,7 +62,7 @@ def check_orientation(magnitudes, objects, whom):
         return
     n_rows = min(N_LOOKED_AT, max(LEAST_PAIRS, LARGEST // n_pixels))
     rows = np.unique(np.linspace(0, len(magnitudes) - 1, n_rows).astype(int))
-    if len(rows) < LEAST_PAIRS:
+    if len(rows) < LEAST_PAIRS or len(rows) * n_pixels < LEAST_VALUES:
         return
     with usual_device():
         measured, made = _some(magnitudes, rows).double(), _some(objects, rows)
