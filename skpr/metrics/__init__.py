@@ -12,6 +12,7 @@ from ._counts import split_counts
 from ._errors import orbit_mean_squared_error, relative_error, success_rate
 from ._fourier import fourier_error, r_factor
 from ._images import orbit_psnr, orbit_ssim
+from ._limit import NoiseLimit, noise_limit
 from ._resolution import fourier_ring_correlation, half_period_resolution, phase_retrieval_transfer_function
 from ._scorers import (
     OrbitScorer,
@@ -25,6 +26,7 @@ from ._scorers import (
 )
 
 __all__ = [
+    "NoiseLimit",
     "OrbitScorer",
     "fitted_symmetries",
     "fourier_error",
@@ -32,6 +34,7 @@ __all__ = [
     "half_period_resolution",
     "neg_orbit_mean_squared_error_scorer",
     "neg_relative_error_scorer",
+    "noise_limit",
     "orbit_mean_squared_error",
     "orbit_psnr",
     "orbit_psnr_scorer",
