@@ -97,6 +97,11 @@ class Information:
         """Change of the object under its global phase, which no magnitude shows; None for real objects."""
         return self._unknowns(1j * self.x) if self.is_complex else None
 
+    @cached_property
+    def _least_curvature(self):
+        """Curvature that is told from 0; that along the object is no larger than the largest."""
+        return SINGULAR * float((self.product(self.direction[None]) @ self.direction)[0])
+
     def matrix(self):
         """The matrix, of shape (n_unknowns, n_unknowns)."""
         shape = self.support.shape
@@ -171,6 +176,8 @@ class Information:
 
     def spread_by_matrix(self):
         """Covariance by inverting the matrix."""
+        if not self.weights.any():
+            return singular(self.n_pixels, self.n_unknowns - self.is_complex)
         matrix = self.matrix()
         largest = _largest_eigenvalue(matrix)
         if self.is_complex:  # a large eigenvalue for the phase, which is taken out of the inverse again
@@ -230,7 +237,7 @@ class Information:
         while len(vectors) and (squares > ends).any() and len(lengths) < MOST_STEPS:
             moved = self._without_phase(self.product(directions))
             curvatures = (directions * moved).sum(axis=1)
-            if (curvatures <= SINGULAR * (directions**2).sum(axis=1)).any():
+            if (curvatures <= self._least_curvature * (directions**2).sum(axis=1)).any():
                 return None, math.inf
             steps = np.where(squares > ends, squares / curvatures, 0.0)
             solutions += steps[:, None] * directions

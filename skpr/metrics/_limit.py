@@ -38,7 +38,7 @@ class NoiseLimit(NamedTuple):
     is_singular : ndarray of bool of shape (n_samples,)
         Whether some change of the object changes no measured magnitude to first order, beside the global phase.
     n_null : ndarray of int of shape (n_samples,)
-        Number of such changes that were found, which are linearly independent.
+        Number of such changes that were found; there may be more.
     condition : ndarray of shape (n_samples,)
         Largest over smallest eigenvalue of the Fisher matrix, without the global phase.
 
@@ -152,7 +152,7 @@ def noise_limit(
     Warns
     -----
     UserWarning
-        Where an object is not determined, with the reason.
+        If an object is not determined, with the reason.
 
     References
     ----------
@@ -163,7 +163,8 @@ def noise_limit(
 
     Examples
     --------
-    The frame is loose. Where the object's own pixels are known, four times the photons leave a quarter of the error:
+    Digits can move within their frames, so it is their own pixels that must be known. Four times the photons leave a
+    quarter of the error:
 
     >>> import numpy as np
     >>> from skpr.datasets import load_digit_objects
@@ -171,8 +172,8 @@ def noise_limit(
     >>> limit = noise_limit(objects, n_photons=1e6, support="content")
     >>> limit.relative_error / noise_limit(objects, n_photons=4e6, support="content").relative_error
     array([4., 4., 4.])
-    >>> bool((limit.psnr(data_range=1.0) > 40).all())
-    True
+    >>> limit.is_singular
+    array([False, False, False])
     """
     objects = as_numpy(check_batch(objects, name="objects"))
     object_shape, n_samples = tuple(objects.shape[1:]), len(objects)
@@ -200,6 +201,8 @@ def noise_limit(
         if x[~inside].any():
             raise ValueError(f"objects[{i}] is not 0 outside its support; give a support that holds it, or 'content'")
         known = measured[i % len(measured)]
+        if not known.any():
+            raise ValueError(f"no pixel of pattern {i} was measured: nothing is known of objects[{i}]")
         exposure = photons[i] if counts is None else counts[i] / _share_on(known, x)
         model = (x, inside, grid.fourier_shape, exposure, known, background[i % len(background)], readout_noise)
         n_moves = _n_moves(x, inside, grid.fourier_shape)
@@ -242,7 +245,7 @@ def _n_moves(x, inside, fourier_shape):
 def _in_units(spread, inside, exposure, norm):
     """Fields of :class:`NoiseLimit` for one object."""
     total = float(spread.variances.sum())
-    across = math.inf if spread.n_null else total - spread.along
+    across = math.inf if spread.n_null else max(total - spread.along, 0.0)
     # the root first: squares of the norm may be out of range
     unit = norm / (2 * math.sqrt(exposure))
     std = np.zeros(inside.shape)
@@ -264,7 +267,8 @@ def _at_unit_norm(x, number):
 
 def _share_on(known, x):
     """Share of its photons that an object of norm 1 scatters onto known pixels."""
-    return float((np.abs(scipy.fft.fftn(x, s=known.shape)) ** 2)[known].sum()) / known.size
+    intensities = np.abs(scipy.fft.fftn(x, s=known.shape)) ** 2
+    return float(intensities[known].sum()) / known.size
 
 
 def _signal_counts(patterns, background):
@@ -294,8 +298,8 @@ def _warn_of_singular(loose, n_samples):
         )
     else:
         reason = (
-            "some change of it changes no measured magnitude to first order, because pixels are missing, the support "
-            "is symmetric about a symmetric object, or oversampling is too low"
+            "some change of it changes no measured magnitude to first order, because pixels are missing or drowned in "
+            "noise, object and support are their own mirror images, or oversampling is too low"
         )
     others = f" and {len(loose) - 1} others of {n_samples}" if len(loose) > 1 else ""
     warn_user(f"objects[{first}]{others} are not determined, and their bounds are infinite: of the first, {reason}")

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from skpr.metrics._fisher import Information, count_efficiency
+
+
+def information(shape, fourier_shape, is_complex, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.random(shape) + 0.2
+    if is_complex:
+        x = x * np.exp(2j * rng.random(shape))
+    support = rng.random(shape) < 0.8
+    support[(0,) * len(shape)] = support[(-1,) * len(shape)] = True
+    x = x * support
+    known = rng.random(fourier_shape) < 0.95
+    return Information(x / np.linalg.norm(x), support, fourier_shape, 1e4, known, 0.5, 2.0)
+
+
+GRIDS = [((7,), (15,)), ((5, 6), (11, 12)), ((3, 4, 4), (6, 9, 8))]
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize(("shape", "fourier_shape"), GRIDS)
+def test_products_are_those_of_the_matrix(shape, fourier_shape, is_complex):
+    found = information(shape, fourier_shape, is_complex)
+    vectors = np.random.default_rng(1).standard_normal((3, found.n_unknowns))
+    np.testing.assert_allclose(found.product(vectors), vectors @ found.matrix(), atol=1e-12)
+
+
+def test_products_of_dark_pixels_are_those_of_the_matrix():
+    x = np.ones((1, 6)) / np.sqrt(6)  # its spectrum is 0 at every other pixel
+    found = Information(x, x > 0, (2, 12), 1e4, np.ones((2, 12), bool))
+    assert (found.phases == 0).any()
+    vectors = np.random.default_rng(1).standard_normal((3, found.n_unknowns))
+    np.testing.assert_allclose(found.product(vectors), vectors @ found.matrix(), atol=1e-12)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize(("shape", "fourier_shape"), GRIDS)
+def test_random_draws_have_the_spread_of_the_inverse(shape, fourier_shape, is_complex):
+    found = information(shape, fourier_shape, is_complex)
+    exact, drawn = found.spread_by_matrix(), found.spread_by_sampling(400)
+    np.testing.assert_allclose(drawn.variances, exact.variances, rtol=0.5)
+    assert drawn.variances.sum() == pytest.approx(exact.variances.sum(), rel=0.2)
+    assert drawn.along == pytest.approx(exact.along, rel=1e-5)
+    assert drawn.condition == pytest.approx(exact.condition, rel=0.01)
+
+
+def test_the_global_phase_is_the_one_direction_that_complex_objects_do_not_show():
+    found = information((5, 6), (10, 12), True)
+    np.testing.assert_allclose(found.matrix() @ found.phase_direction, 0, atol=1e-12)
+    assert found.spread_by_matrix().n_null == 0
+
+
+@pytest.mark.parametrize("readout_noise", [0.15, 0.5, 1.0, 3.0])
+def test_readings_tell_no_more_than_counts_and_no_less_than_normal_ones(readout_noise):
+    expected = np.geomspace(1e-10, 1e3, 60)
+    found = count_efficiency(expected, readout_noise)
+    normal = expected / (expected + readout_noise**2)
+    assert (found >= normal).all()
+    assert (found <= 1).all()
+    np.testing.assert_allclose(found[expected > 20], normal[expected > 20], rtol=2e-3)
+
+
+def test_sharp_readings_tell_what_counts_do_and_of_few_photons_the_known_limit():
+    assert count_efficiency(np.array([0.0, 1e-6, 3.0]), 0.0).tolist() == [1, 1, 1]
+    assert count_efficiency(np.array([0.1]), 0.1) == pytest.approx(1, abs=1e-3)
+    # of the densities of one photon and none: the mean of (p_1 / p_0 - 1)^2 is exp(1 / sigma^2) - 1
+    assert count_efficiency(np.array([1e-7]), 1.0) == pytest.approx(1e-7 * np.expm1(1.0), rel=1e-3)
