@@ -9,14 +9,14 @@ then their imaginary ones.
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 from scipy.interpolate import PchipInterpolator
-from scipy.linalg import eigvalsh, eigvalsh_tridiagonal, lapack
-from scipy.sparse.linalg import eigsh
+from scipy.linalg import blas, eigvalsh, eigvalsh_tridiagonal, lapack
+from scipy.sparse.linalg import LinearOperator, eigsh
 
 DARK = 1e-10  # of the brightest magnitude: below, the phase of a pixel is rounding
 SINGULAR = 1e-10  # smallest eigenvalue relative to the largest that is told from 0
@@ -114,13 +114,21 @@ class Information:
             self.weights * self.phases.conj() ** 2, [span + n - 1 for span, n in zip(spans, shape, strict=True)]
         )
         middle = np.ravel_multi_index([n - 1 for n in shape], sizes)
-        by_difference = np.subtract.outer(pixels, pixels) + middle
+        by_difference = np.subtract.outer(pixels, pixels - middle)
+        matrix = np.empty((self.n_unknowns, self.n_unknowns))
+        n = self.n_pixels
+        matrix[:n, :n] = differences.real[by_difference]
+        if self.is_complex:
+            matrix[n:, n:] = matrix[:n, :n]
+            matrix[:n, n:] = differences.imag[by_difference]
+        del by_difference
         by_sum = np.add.outer(pixels, pixels)
-        first, second = differences.real[by_difference], sums.real[by_sum]
-        if not self.is_complex:
-            return first + second
-        mixed = differences.imag[by_difference] - sums.imag[by_sum]
-        return np.block([[first + second, mixed], [mixed.T, first - second]])
+        if self.is_complex:
+            matrix[n:, n:] -= sums.real[by_sum]
+            matrix[:n, n:] -= sums.imag[by_sum]
+            matrix[n:, :n] = matrix[:n, n:].T
+        matrix[:n, :n] += sums.real[by_sum]
+        return matrix
 
     def _transformed(self, values, spans):
         """Half the mean of values with the phases of each lag of the spans, raveled."""
@@ -178,21 +186,21 @@ class Information:
         """Covariance by inverting the matrix."""
         if not self.weights.any():
             return singular(self.n_pixels, self.n_unknowns - self.is_complex)
-        matrix = self.matrix()
+        matrix = self.matrix().T  # in the order of LAPACK, which would copy it for every product
         largest = _largest_eigenvalue(matrix)
         if self.is_complex:  # a large eigenvalue for the phase, which is taken out of the inverse again
             matrix += largest * np.outer(self.phase_direction, self.phase_direction)
-        factor, failed = lapack.dpotrf(matrix, lower=1)
+        inverse, failed = lapack.dpotrf(matrix, lower=1)
         if not failed:
-            inverse, failed = lapack.dpotri(factor, lower=1)
+            inverse, failed = lapack.dpotri(inverse, lower=1, overwrite_c=1)
         if not failed:
-            inverse = np.tril(inverse) + np.tril(inverse, -1).T
             condition = largest * _largest_eigenvalue(inverse)
             if condition * SINGULAR < 1:
-                variances = np.diag(inverse)
+                variances = inverse.diagonal()
                 if self.is_complex:
                     variances = variances - self.phase_direction**2 / largest
-                return Spread(self._per_pixel(variances), self.direction @ inverse @ self.direction, condition, 0)
+                along = self.direction @ blas.dsymv(1.0, inverse, self.direction, lower=1)
+                return Spread(self._per_pixel(variances), float(along), condition, 0)
         n_null = int((eigvalsh(matrix) < SINGULAR * largest).sum())
         return singular(self.n_pixels, max(n_null, 1))
 
@@ -262,10 +270,12 @@ def singular(n_pixels, n_null):
 
 
 def _largest_eigenvalue(matrix):
+    """Largest eigenvalue of a symmetric matrix, of which the lower triangle is read."""
     if len(matrix) < 3:
         return float(eigvalsh(matrix)[-1])
     start = np.random.default_rng(SEED).standard_normal(len(matrix))
-    return float(eigsh(matrix, k=1, v0=start, tol=1e-3, return_eigenvectors=False)[0])
+    product = LinearOperator(matrix.shape, partial(blas.dsymv, 1.0, matrix, lower=1), dtype=float)
+    return float(eigsh(product, k=1, v0=start, tol=1e-3, return_eigenvectors=False)[0])
 
 
 def _condition(lengths, ratios):

@@ -19,7 +19,7 @@ from ._input import as_numpy
 if TYPE_CHECKING:
     from .._typing import Batch
 
-MOST_UNKNOWNS = 4_096  # of a matrix: 134 MB, and half a minute on one core
+MOST_UNKNOWNS = 4_096  # of a matrix: half a GB, and a quarter of a minute on one core
 SUPPORTS, METHODS = ("frame", "content"), ("auto", "matrix", "sampling")
 
 
