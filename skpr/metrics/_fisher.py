@@ -242,18 +242,19 @@ class Information:
         squares = (residuals**2).sum(axis=1)
         ends = RESIDUAL**2 * squares
         lengths, ratios = [], []
-        while len(vectors) and (squares > ends).any() and len(lengths) < MOST_STEPS:
+        while (going := squares > ends).any() and len(lengths) < MOST_STEPS:
             moved = self._without_phase(self.product(directions))
             curvatures = (directions * moved).sum(axis=1)
-            if (curvatures <= self._least_curvature * (directions**2).sum(axis=1)).any():
+            if (curvatures <= self._least_curvature * (directions**2).sum(axis=1))[going].any():
                 return None, math.inf
-            steps = np.where(squares > ends, squares / curvatures, 0.0)
+            steps = np.divide(squares, curvatures, out=np.zeros_like(squares), where=going)
             solutions += steps[:, None] * directions
             residuals -= steps[:, None] * moved
             before, squares = squares, (residuals**2).sum(axis=1)
+            growths = np.divide(squares, before, out=np.zeros_like(squares), where=going)
+            directions = residuals + growths[:, None] * directions
             lengths.append(steps[0])
-            ratios.append(squares[0] / before[0])
-            directions = residuals + (squares / before)[:, None] * directions
+            ratios.append(growths[0])
         if len(lengths) == MOST_STEPS:
             return None, math.inf
         return solutions, _condition(lengths, ratios)

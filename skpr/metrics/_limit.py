@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import scipy.fft
 
-from .._arrays import check_batch, check_non_negative
+from .._arrays import ROUNDING, check_batch, check_non_negative
 from .._counts import counts_of
 from .._validation import check_choice, check_count, check_flag, check_number, check_shape, short, warn_user
 from ..measurement import Grid, oversampled_shape
@@ -105,9 +105,9 @@ def noise_limit(
     Wang, 2021); real objects have about half of it, times 1.3 to 2 for a tight support at oversampling 2.
 
     **A loose frame determines nothing**: where the object can move within its support by `d` and by `-d`, the one moved
-    object less the other changes no magnitude to first order. The bound is then infinite, and estimates are held by
-    what is no equation: that objects are not negative, or priors. Such estimates are biased and may be better than the
-    bound; so may all whose error is near that of a guess.
+    object less the other changes no magnitude to first order. Of smooth objects that change is a shift by a fraction of
+    a pixel. The bound is then infinite. What holds an estimate there is no measurement: that objects are not negative,
+    or a prior. Such estimates are biased, and may be better than the bound of a tight support, too.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def noise_limit(
     Warns
     -----
     UserWarning
-        If an object is not determined, with the reason.
+        If an object is not determined (its bound is infinite or above 1), with the reason.
 
     References
     ----------
@@ -194,7 +194,7 @@ def noise_limit(
     else:
         photons, counts = None, _signal_counts(_in_fft_order(patterns, grid), background)
 
-    results, loose = [], {}
+    results, undetermined = [], {}
     for i in range(n_samples):
         x, norm = _at_unit_norm(np.asarray(objects[i : i + 1])[0], i)
         inside = x != 0 if supports is None else supports[i % len(supports)]
@@ -207,11 +207,13 @@ def noise_limit(
         model = (x, inside, grid.fourier_shape, exposure, known, background[i % len(background)], readout_noise)
         n_moves = _n_moves(x, inside, grid.fourier_shape)
         spread = singular(int(inside.sum()), n_moves) if n_moves else _spread(model, method, n_draws)
-        if spread.n_null:
-            loose[i] = n_moves > 0
         results.append(_in_units(spread, inside, exposure, norm))
-    if loose:
-        _warn_of_singular(loose, n_samples)
+        if results[-1][0] >= 1:
+            # what is left of a retrieval outside the object is no content
+            content = np.where(np.abs(x) > ROUNDING * np.abs(x).max(), x, 0)
+            undetermined[i] = _n_moves(content, inside, grid.fourier_shape) > 0
+    if undetermined:
+        _warn_of_undetermined(undetermined, n_samples)
     return NoiseLimit(*(np.array(values) for values in zip(*results, strict=True)))
 
 
@@ -289,7 +291,8 @@ def _signal_counts(patterns, background):
     return totals
 
 
-def _warn_of_singular(loose, n_samples):
+def _warn_of_undetermined(loose, n_samples):
+    """Warn of objects by number, with the reason for the first; `loose` says of each whether its frame is."""
     first = next(iter(loose))
     if loose[first]:
         reason = (
@@ -298,11 +301,13 @@ def _warn_of_singular(loose, n_samples):
         )
     else:
         reason = (
-            "some change of it changes no measured magnitude to first order, because pixels are missing or drowned in "
-            "noise, object and support are their own mirror images, or oversampling is too low"
+            "some change of it changes no measured magnitude by more than its noise, because photons are too few, "
+            "pixels missing or drowned in noise, object and support their own mirror images, or oversampling too low"
         )
-    others = f" and {len(loose) - 1} others of {n_samples}" if len(loose) > 1 else ""
-    warn_user(f"objects[{first}]{others} are not determined, and their bounds are infinite: of the first, {reason}")
+    others = f" and {len(loose) - 1} more of {n_samples}" if len(loose) > 1 else ""
+    warn_user(
+        f"objects[{first}]{others} are not determined: the least relative error is above 1. Of the first, {reason}"
+    )
 
 
 def _in_fft_order(values, grid):
@@ -333,7 +338,8 @@ def _checked_photons(n_photons, n_samples):
         raise ValueError("n_photons is missing; give photons per pattern, or magnitudes that are roots of counts")
     if isinstance(n_photons, Real):
         n_photons = check_number("n_photons", n_photons, 0, closed="neither", noun="photons per pattern")
-    photons = np.asarray(n_photons, dtype=float) if np.ndim(n_photons) < 2 else np.zeros(0)
+    photons = np.asarray(as_numpy(n_photons))
+    photons = photons.astype(float) if photons.dtype.kind in "iuf" else np.zeros(0)
     if photons.shape not in ((), (n_samples,)) or not (np.isfinite(photons) & (photons > 0)).all():
         raise ValueError(
             f"n_photons={short(n_photons)} is not valid; give photons per pattern > 0, one number or {n_samples}"
@@ -357,7 +363,7 @@ def _checked_unmeasured(unmeasured, fourier_shape, n_samples):
     if unmeasured is None:
         return np.zeros((1, *fourier_shape), dtype=bool)
     values = np.asarray(as_numpy(unmeasured))
-    if values.dtype.kind == "f" and np.isnan(values).any():
+    if values.dtype.kind == "f" and not np.isin(values, (0, 1)).all():  # those may be a mask of either sense
         values = np.isnan(values)
     if values.dtype.kind != "b":
         raise ValueError(
