@@ -7,7 +7,7 @@ from ._building import NetworkBuilder
 from ._generators import kept_generators, seed_generators
 from ._monitors import check_monitors
 from ._parallel import drawn_seed_of_all, in_step
-from ._prediction import kind_of
+from ._prediction import few_of, kind_of
 from ._resumption import ResumableFit
 from ._sampling import BatchSampler
 from ._steps import BatchSteps, usual_torch
@@ -28,9 +28,10 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
             X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
             if self.symmetries_ == "fourier":
                 centered = self.centered if anew else self.at_fit("centered")
-                look_at(X, centered, type(self).__name__, kind_of(self), objects=y)
+                few, made = few_of(X, y)
+                look_at(few, centered, type(self).__name__, kind_of(self), objects=made)
             if anew:
-                self._form = form_of(X)
+                self._form = form_of(few_of(X)[0])
             seed = drawn_seed_of_all(self.random_state)
             with kept_generators(), self._running(fit_params, sample_weight=weights):
                 if resumable and anew:

@@ -1,5 +1,6 @@
 """Predictions of a fitted network, from the first check to the container."""
 
+import numpy as np
 import torch
 
 from ..measurement import check_centring, look_at
@@ -29,7 +30,13 @@ def _look(net, X):
         check_centring(X, centered, whom, kind=kind_of(net))
         return
     usual = vars(net).get("_form")  # unknown to networks whose weights alone were loaded
-    look_at(X, centered, whom, kind_of(net), usual=usual)
+    look_at(few_of(X)[0], centered, whom, kind_of(net), usual=usual)
+
+
+def few_of(*batches):
+    """Few samples of each batch, at even distances: a network is quicker than a look at many."""
+    rows = np.unique(np.linspace(0, len(batches[0]) - 1, MANY).astype(int))
+    return [batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows] for batch in batches]
 
 
 def predicted(net, X):
