@@ -10,7 +10,7 @@ from ._training import check_finite
 from ._tuning import tuned_batches
 from ._validation import check_is_fitted, check_magnitudes, check_prediction_parameters
 
-MANY = 8  # patterns
+MANY, FEW = 8, 4  # patterns of a batch that is looked at, and how many of them
 
 
 def has_cached_predictions(net):
@@ -30,12 +30,12 @@ def _look(net, X):
         check_centring(X, centered, whom, kind=kind_of(net))
         return
     usual = vars(net).get("_form")  # unknown to networks whose weights alone were loaded
-    look_at(few_of(X)[0], centered, whom, kind_of(net), usual=usual)
+    look_at(*few_of(X, n_samples=FEW), centered, whom, kind_of(net), usual=usual)
 
 
-def few_of(*batches):
+def few_of(*batches, n_samples=MANY):
     """Few samples of each batch, at even distances: a network is quicker than a look at many."""
-    rows = np.unique(np.linspace(0, len(batches[0]) - 1, MANY).astype(int))
+    rows = np.unique(np.linspace(0, len(batches[0]) - 1, n_samples).astype(int))
     return [batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows] for batch in batches]
 
 
