@@ -35,8 +35,8 @@ class Spread(NamedTuple):
     ----------
     variances : ndarray of shape (n_pixels,)
         Variance of each pixel; of complex objects the sum of those of both parts.
-    along : float
-        Variance along the object itself, that of its scale.
+    across, along : float
+        Variance orthogonal to the object, and along it: that of its scale.
     condition : float
         Largest over smallest eigenvalue of the Fisher matrix, without the global phase.
     n_null : int
@@ -44,6 +44,7 @@ class Spread(NamedTuple):
     """
 
     variances: np.ndarray
+    across: float
     along: float
     condition: float
     n_null: int
@@ -199,8 +200,9 @@ class Information:
                 variances = inverse.diagonal()
                 if self.is_complex:
                     variances = variances - self.phase_direction**2 / largest
-                along = self.direction @ blas.dsymv(1.0, inverse, self.direction, lower=1)
-                return Spread(self._per_pixel(variances), float(along), condition, 0)
+                along = float(self.direction @ blas.dsymv(1.0, inverse, self.direction, lower=1))
+                across = max(float(variances.sum()) - along, 0.0)
+                return Spread(self._per_pixel(variances), across, along, condition, 0)
         n_null = int((eigvalsh(matrix) < SINGULAR * largest).sum())
         return singular(self.n_pixels, max(n_null, 1))
 
@@ -213,14 +215,16 @@ class Information:
         # a vector that is no image of the matrix tells whether there is a null space
         found, condition = self._solved(rng.choice([-1.0, 1.0], size=(1, self.n_unknowns)))
         along = None if found is None else self._solved(self.direction[None])[0]
-        squares = np.zeros(self.n_unknowns)
+        squares, across = np.zeros(self.n_unknowns), 0.0
         at_once = max(1, VALUES // math.prod(self.fourier_shape))
         for start in range(0, n_draws, at_once):
             draws = None if along is None else self._solved(self._drawn(min(at_once, n_draws - start), rng))[0]
             if draws is None:
                 return singular(self.n_pixels, 1)
             squares += (draws**2).sum(axis=0)
-        return Spread(self._per_pixel(squares / n_draws), float(along[0] @ self.direction), condition, 0)
+            across += ((draws - np.outer(draws @ self.direction, self.direction)) ** 2).sum() / n_draws
+        along = float(along[0] @ self.direction)
+        return Spread(self._per_pixel(squares / n_draws), float(across), along, condition, 0)
 
     def _drawn(self, n_draws, rng):
         """Random vectors whose covariance is the matrix."""
@@ -267,7 +271,7 @@ class Information:
 
 def singular(n_pixels, n_null):
     """Spread of an object of which some direction is not determined."""
-    return Spread(np.full(n_pixels, np.inf), math.inf, math.inf, n_null)
+    return Spread(np.full(n_pixels, np.inf), math.inf, math.inf, math.inf, n_null)
 
 
 def _largest_eigenvalue(matrix):

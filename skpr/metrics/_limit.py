@@ -246,14 +246,12 @@ def _n_moves(x, inside, fourier_shape):
 
 def _in_units(spread, inside, exposure, norm):
     """Fields of :class:`NoiseLimit` for one object."""
-    total = float(spread.variances.sum())
-    across = math.inf if spread.n_null else max(total - spread.along, 0.0)
     # the root first: squares of the norm may be out of range
     unit = norm / (2 * math.sqrt(exposure))
     std = np.zeros(inside.shape)
     std[inside] = unit * np.sqrt(spread.variances)
-    error = (unit * math.sqrt(total / inside.size)) * (unit * math.sqrt(total / inside.size))
-    return across / (4 * exposure), error, std, spread.n_null > 0, spread.n_null, spread.condition
+    root = unit * math.sqrt((spread.across + spread.along) / inside.size)
+    return spread.across / (4 * exposure), root * root, std, spread.n_null > 0, spread.n_null, spread.condition
 
 
 def _at_unit_norm(x, number):
@@ -305,8 +303,9 @@ def _warn_of_undetermined(loose, n_samples):
             "pixels missing or drowned in noise, object and support their own mirror images, or oversampling too low"
         )
     others = f" and {len(loose) - 1} more of {n_samples}" if len(loose) > 1 else ""
+    verb = "are" if others else "is"
     warn_user(
-        f"objects[{first}]{others} are not determined: the least relative error is above 1. Of the first, {reason}"
+        f"objects[{first}]{others} {verb} not determined: the least relative error is above 1. Of the first, {reason}"
     )
 
 

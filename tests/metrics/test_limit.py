@@ -130,7 +130,7 @@ def test_no_object_has_a_smaller_limit_than_a_photon_an_element():
 def test_a_loose_frame_is_said_to_determine_nothing(dtype, method):
     x = np.zeros((1, 12, 12), dtype)
     x[0, 3:8, 4:9] = tight_object((5, 5), dtype)[0]
-    with pytest.warns(UserWarning, match=r"objects\[0\] are not determined.*can move within its support"):
+    with pytest.warns(UserWarning, match=r"objects\[0\] is not determined.*can move within its support"):
         found = noise_limit(x, n_photons=1e6, method=method)
     assert found.is_singular.all()
     assert found.n_null > 1
