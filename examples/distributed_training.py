@@ -10,6 +10,7 @@ starts it again.
 
 import argparse
 import os
+import sys
 
 import torch
 from torch import distributed
@@ -37,7 +38,9 @@ network = model[-1].regressor_
 weights = torch.cat([value.flatten() for value in network.module_.state_dict().values()]).double().sum()
 error = relative_error(objects[-300:], model.predict(objects[-300:]))
 rank = int(os.environ.get("RANK", 0))
-print(f"process {rank}: relative error {error:.4f}, sum of weights {float(weights)!r}", flush=True)
+# one piece, so that lines of processes do not mix
+sys.stdout.write(f"process {rank}: relative error {error:.4f}, sum of weights {float(weights)!r}\n")
+sys.stdout.flush()
 if distributed.is_initialized():
     distributed.barrier()
     distributed.destroy_process_group()
