@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ from sklearn.utils import Bunch
 
 from .._arrays import check_batch
 from .._files import written_whole
+from .._tensors import to_tensor
+from .._validation import warn_user
+from ..measurement import Grid, fits, to_centred
 from ._geometry import Geometry, check_geometry
 from ._hdf5 import import_h5py, is_hdf5, opened_hdf5
 from ._instrument import read_geometry
@@ -25,6 +29,9 @@ INSTRUMENT = "entry_1/instrument_1"
 DETECTOR = f"{INSTRUMENT}/detector_1"
 OWN_NAME = "own_name"  # attribute of an angle whose name cannot be one in a file
 MEASURED = "diffraction", "reciprocal"  # spaces of patterns
+N_COMPARED = 4  # objects, at even distances, whose magnitudes are compared with those given
+LARGEST = 1 << 24  # pixels of patterns that are compared
+LIKENESS, LEFT = 0.8, 0.4  # correlation of other readings of them, and what it lacks to 1 relative to the given one
 
 
 def write_reconstruction(
@@ -71,6 +78,11 @@ def write_reconstruction(
     ImportError
         If h5py is not installed.
 
+    Warns
+    -----
+    UserWarning
+        For magnitudes that are plainly not those of the objects, but their squares, or have zero frequency at index 0.
+
     Examples
     --------
     >>> import tempfile, numpy as np
@@ -97,10 +109,62 @@ def write_reconstruction(
         magnitudes = _as_numpy(magnitudes)
         if len(magnitudes) != len(objects):
             raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
+        _warn_of_magnitudes(magnitudes, objects)
     geometry = check_geometry(wavelength, distance, pixel_size, geometry)
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         _write(file, objects, supports, magnitudes, geometry)
         file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/image_1/data")
+
+
+def _warn_of_magnitudes(magnitudes, objects):
+    """Warn of magnitudes that another reading brings much nearer to those of the objects."""
+    object_shape, fourier_shape = objects.shape[1:], magnitudes.shape[1:]
+    n_rows = min(N_COMPARED, LARGEST // max(1, math.prod(fourier_shape)))
+    if n_rows == 0 or not fits(object_shape, fourier_shape):
+        return
+    rows = np.unique(np.linspace(0, len(objects) - 1, n_rows).astype(int))
+    measured, some = magnitudes[rows], objects[rows]
+    if (measured < 0).any() or np.isinf(measured).any() or not np.isfinite(some).all():
+        return
+    measured, some = _in_units(measured).astype(np.float32), _in_units(some)
+    some = some.astype(np.complex64 if np.iscomplexobj(some) else np.float32)
+    computed = Grid(object_shape, fourier_shape, centered=True).magnitudes(to_tensor(some)).numpy()
+    centred = to_centred(to_tensor(measured)).numpy()
+    readings = {
+        "": measured,
+        "their square roots are: pass np.sqrt(magnitudes)": np.sqrt(measured),
+        "they are with zero frequency in the middle: pass np.fft.fftshift(magnitudes, axes)": centred,
+        "they are as square roots with zero frequency in the middle: pass np.fft.fftshift(np.sqrt(magnitudes), axes)": (
+            np.sqrt(centred)
+        ),
+    }
+    found = {text: _correlation(reading, computed) for text, reading in readings.items()}
+    best = max(found, key=found.get)
+    if best and found[best] > LIKENESS and 1 - found[best] < LEFT * (1 - found[""]):
+        axes = tuple(range(1, magnitudes.ndim))
+        warn_user(
+            f"magnitudes are plainly not those of the objects (correlation {found['']:.2f} with |F objects|), but "
+            f"{best.replace('axes', f'axes={axes}')} (correlation {found[best]:.2f})"
+        )
+
+
+def _in_units(batch):
+    peaks = np.nanmax(np.abs(batch), axis=tuple(range(1, batch.ndim)), keepdims=True, initial=0)
+    return batch / np.where(peaks > 0, peaks, 1)
+
+
+def _correlation(measured, computed):
+    """Mean correlation of patterns over their measured pixels; 0 where one is constant."""
+    found = []
+    for one, other in zip(measured, computed, strict=True):
+        known = np.isfinite(one)
+        one, other = one[known], other[known]
+        if not known.any():
+            continue
+        one, other = one - one.mean(), other - other.mean()
+        norm = np.linalg.norm(one) * np.linalg.norm(other)
+        found.append(float(one @ other / norm) if norm > 0 else 0.0)
+    return float(np.mean(found)) if found else 0.0
 
 
 def read_reconstruction(path: FilePath) -> Bunch:

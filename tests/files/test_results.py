@@ -1,7 +1,12 @@
+import warnings
+
 import h5py
 import numpy as np
 import pytest
 
+from skpr import FourierMagnitude
+from skpr.datasets import make_crystals
+from skpr.detector import BeamStop, PhotonNoise
 from skpr.files import Geometry, _results, read_diffraction, read_reconstruction, write_reconstruction
 from tests.conftest import DTYPES, SHAPES, random_objects
 
@@ -210,3 +215,48 @@ def test_files_of_another_kind_are_not_called_damaged(tmp_path):
     with h5py.File(tmp_path / "a.cxi", "w") as file:
         file["entry_1/image_1/data"], file["entry_1/image_1/data_space"] = np.ones((4, 4)), 3
     assert read_reconstruction(tmp_path / "a.cxi").data.shape == (1, 4, 4)
+
+
+CRYSTALS = make_crystals(6, shape=(24, 24), max_phase=3.0, random_state=0).data
+MAGNITUDES = FourierMagnitude().fit_transform(CRYSTALS)
+
+
+@pytest.mark.parametrize("n_samples", [1, 6])
+@pytest.mark.parametrize(
+    ("mistake", "way"),
+    [
+        (np.square, r"pass np.sqrt\(magnitudes\)"),
+        (lambda X: np.fft.ifftshift(X, axes=(1, 2)), r"pass np.fft.fftshift\(magnitudes, axes=\(1, 2\)\)"),
+        (
+            lambda X: np.fft.ifftshift(X**2, axes=(1, 2)),
+            r"pass np.fft.fftshift\(np.sqrt\(magnitudes\), axes=\(1, 2\)\)",
+        ),
+    ],
+    ids=["intensities", "corner", "both"],
+)
+def test_magnitudes_that_are_not_those_of_the_objects_are_pointed_out(tmp_path, n_samples, mistake, way):
+    magnitudes = mistake(MAGNITUDES[:n_samples])
+    with pytest.warns(UserWarning, match=f"^magnitudes are plainly not those of the objects.*{way}"):
+        write_reconstruction(tmp_path / "a.cxi", CRYSTALS[:n_samples], magnitudes=magnitudes)
+    np.testing.assert_array_equal(read_reconstruction(tmp_path / "a.cxi").magnitudes, magnitudes)
+
+
+@pytest.mark.parametrize(
+    "magnitudes",
+    [
+        MAGNITUDES,
+        MAGNITUDES * 1e30,
+        *(PhotonNoise(n, random_state=0).fit_transform(MAGNITUDES) for n in (100, 1e4, 1e7)),
+        BeamStop().fit_transform(MAGNITUDES),
+        MAGNITUDES[::-1],
+        np.full_like(MAGNITUDES, np.nan),
+        np.ones_like(MAGNITUDES),
+        MAGNITUDES[:, :20],
+        np.random.default_rng(0).random((6, 48, 48)),
+    ],
+    ids=["own", "scaled", "few", "more", "many", "stop", "others", "none", "flat", "cropped", "noise"],
+)
+def test_magnitudes_that_may_be_those_of_the_objects_are_written(tmp_path, magnitudes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_reconstruction(tmp_path / "a.cxi", CRYSTALS, magnitudes=magnitudes)
