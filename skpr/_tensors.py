@@ -91,6 +91,16 @@ def _devices_here():
     return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
+def even_rows(n_samples, at_most):
+    """Indices of at most so many samples, at even distances."""
+    return np.unique(np.linspace(0, n_samples - 1, at_most).astype(int))
+
+
+def picked(batch, rows):
+    """Some samples of an array, a tensor or a batch on disk, as a tensor without gradient."""
+    return to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]).detach()
+
+
 def usual_device():
     """Context in which tensors are made on the CPU, whatever the user's default device is.
 

@@ -8,7 +8,7 @@ import torch
 
 from .._arrays import as_batch
 from .._lazy import LazyBatch
-from .._tensors import along_samples, to_tensor
+from .._tensors import along_samples, even_rows, picked, to_tensor
 from .._validation import warn_user
 from ._transform import mirrored, to_fft_order
 
@@ -380,7 +380,4 @@ def looked_at(magnitudes, n_values=VALUES_LOOKED_AT, most=MAX_LOOKED_AT):
     n_patterns = min(most, max(MIN_LOOKED_AT, n_values // math.prod(magnitudes.shape[1:])))
     if len(magnitudes) <= n_patterns and isinstance(magnitudes, np.ndarray | torch.Tensor):
         return to_tensor(magnitudes).detach()
-    rows = np.unique(np.linspace(0, len(magnitudes) - 1, n_patterns).astype(int))
-    return to_tensor(
-        magnitudes[torch.from_numpy(rows)] if isinstance(magnitudes, torch.Tensor) else magnitudes[rows]
-    ).detach()
+    return picked(magnitudes, even_rows(len(magnitudes), n_patterns))

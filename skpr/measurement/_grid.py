@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 from numbers import Integral
 
-import numpy as np
 import torch
 
 from .._arrays import as_batch, is_complex
-from .._tensors import space_axes, to_tensor
+from .._tensors import even_rows, picked, space_axes
 from ._transform import from_spectrum, full_magnitudes, mirrored, to_centred, to_fft_order, to_spectrum
 
 N_LOOKED_AT = 64  # pairs, at even distances, by which a measurement is judged
@@ -183,8 +182,8 @@ def fourier_correlations(magnitudes, objects):
     if not fits(object_shape, fourier_shape) or len(objects) != len(magnitudes):
         return None
     n_pairs = min(N_LOOKED_AT, max(MIN_LOOKED_AT, VALUES_LOOKED_AT // math.prod(fourier_shape)))
-    rows = np.unique(np.linspace(0, len(magnitudes) - 1, n_pairs).astype(int))
-    measured, made = (_some(batch, rows) for batch in (magnitudes, objects))
+    rows = even_rows(len(magnitudes), n_pairs)
+    measured, made = (picked(batch, rows) for batch in (magnitudes, objects))
     # single precision is enough, once every sample is in a unit of its own
     measured = _unit_peak(measured.double()).float()
     made = made if made.is_floating_point() or made.is_complex() else made.double()
@@ -221,8 +220,8 @@ def are_magnitudes_of(X, y):
     if len(y.shape) != len(X.shape) or len(y) != len(X) or is_complex(X):
         return False
     if tuple(y.shape) == tuple(X.shape):
-        rows = np.unique(np.linspace(0, len(X) - 1, N_LOOKED_AT).astype(int))
-        if torch.equal(_some(X, rows).double(), _some(y, rows).real.double()):
+        rows = even_rows(len(X), N_LOOKED_AT)
+        if torch.equal(picked(X, rows).double(), picked(y, rows).real.double()):
             return False
     found = fourier_correlations(X, y)
     return (
@@ -248,8 +247,8 @@ def check_not_swapped(magnitudes, objects):
     """
     if tuple(magnitudes.shape) != tuple(objects.shape) or is_complex(objects) or is_complex(magnitudes):
         return
-    rows = np.unique(np.linspace(0, len(objects) - 1, N_LOOKED_AT).astype(int))
-    first, second = _some(magnitudes, rows).double(), _some(objects, rows).double()
+    rows = even_rows(len(objects), N_LOOKED_AT)
+    first, second = picked(magnitudes, rows).double(), picked(objects, rows).double()
     if len(rows) * math.prod(objects.shape[1:]) < LEAST_VALUES or not first.any():
         return
     if torch.equal(first, second):
@@ -259,10 +258,6 @@ def check_not_swapped(magnitudes, objects):
     swapped, right = fourier_correlations(objects, magnitudes), fourier_correlations(magnitudes, objects)
     if float(swapped.mean()) > 0.99 and float(right.mean()) < 0.5:
         raise ValueError("X and y are swapped: y holds the Fourier magnitudes of X; give fit(magnitudes, objects)")
-
-
-def _some(batch, rows):
-    return to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]).detach()
 
 
 def _unit_peak(values):

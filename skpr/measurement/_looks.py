@@ -4,10 +4,9 @@ import math
 from functools import lru_cache
 
 import numpy as np
-import torch
 
 from .._lazy import LazyBatch
-from .._tensors import to_tensor, usual_device
+from .._tensors import even_rows, picked, to_tensor, usual_device
 from .._validation import warn_user
 from ._centring import (
     check_centring,
@@ -94,9 +93,9 @@ def _warned_of_hot_pixels(X, whom, kind):
     if math.prod(shape) < LEAST_PIXELS:
         return False
     whole = not isinstance(X, LazyBatch | np.memmap) and math.prod(X.shape) <= LARGEST
-    rows = np.arange(len(X)) if whole else np.unique(np.linspace(0, len(X) - 1, 8).astype(int))
-    values = to_tensor(X if whole else X[torch.from_numpy(rows)] if isinstance(X, torch.Tensor) else X[rows])
-    values = values.detach().cpu().numpy().reshape(len(rows), -1)
+    rows = np.arange(len(X)) if whole else even_rows(len(X), 8)
+    values = to_tensor(X).detach() if whole else picked(X, rows)
+    values = values.cpu().numpy().reshape(len(rows), -1)
     peaks = np.nanargmax(values, axis=1) if np.isnan(values).any() else values.argmax(axis=1)
     n_pixels = values.shape[1]
     # a cheap look first: the next pixel in the row, and the one before

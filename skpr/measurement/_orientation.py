@@ -3,11 +3,10 @@
 import itertools
 import math
 
-import numpy as np
 import torch
 
 from .._layout import is_nested
-from .._tensors import to_tensor, usual_device
+from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
 from ._grid import Grid, fits
 from ._transform import to_fft_order
@@ -61,11 +60,11 @@ def check_orientation(magnitudes, objects, whom):
     if len(object_shape) < 2 or not fits(object_shape, fourier_shape) or n_pixels < LEAST_PIXELS:
         return
     n_rows = min(N_LOOKED_AT, max(LEAST_PAIRS, LARGEST // n_pixels))
-    rows = np.unique(np.linspace(0, len(magnitudes) - 1, n_rows).astype(int))
+    rows = even_rows(len(magnitudes), n_rows)
     if len(rows) < LEAST_PAIRS or len(rows) * n_pixels < LEAST_VALUES:
         return
     with usual_device():
-        measured, made = _some(magnitudes, rows).double(), _some(objects, rows)
+        measured, made = picked(magnitudes, rows).double(), picked(objects, rows)
         if measured.isinf().any() or (measured < 0).any():
             return
         made = made.to(torch.complex128 if made.is_complex() else torch.float64)
@@ -137,7 +136,3 @@ def _expression(order, axes):
 def _in_units(batch):
     peaks = batch.abs().nan_to_num(0.0).flatten(1).amax(dim=1)
     return batch / torch.where(peaks > 0, peaks, 1.0).view([-1] + [1] * (batch.ndim - 1))
-
-
-def _some(batch, rows):
-    return to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]).detach()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from .._layout import is_nested
-from .._tensors import to_tensor, usual_device
+from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
 from ._grid import Grid, fits
 from ._transform import to_centred
@@ -142,7 +142,7 @@ def warned_of_form(magnitudes, whom, objects=None, usual=None):
     why = "their inverse transform ends within the grid, as an autocorrelation does"
     if form == "counts":
         rows = _rows(len(magnitudes), math.prod(magnitudes.shape[1:]))
-        largest = float(_some(magnitudes, rows).double().nan_to_num(0.0).max())
+        largest = float(picked(magnitudes, rows).double().nan_to_num(0.0).max())
         why = f"they are whole numbers up to {largest:.0f}, as photon counts are"
     _warn_of_intensities(whom, why)
     return True
@@ -167,7 +167,7 @@ def form_of(patterns):
     >>> form_of(magnitudes), form_of(magnitudes**2), form_of(np.log1p(magnitudes))
     ('magnitudes', 'intensities', 'logarithms')
     """
-    values = _some(patterns, _rows(len(patterns), math.prod(patterns.shape[1:])))
+    values = picked(patterns, _rows(len(patterns), math.prod(patterns.shape[1:])))
     if values.is_complex():
         return "magnitudes"
     values = values.double()
@@ -204,7 +204,7 @@ def _looked_at_pairs(magnitudes, objects):
     rows = _rows(len(magnitudes), n_pixels)
     if not fits(object_shape, fourier_shape) or len(rows) < LEAST_PAIRS or n_pixels < LEAST_PIXELS:
         return None
-    measured, made = _some(magnitudes, rows).double().cpu(), _some(objects, rows).cpu()
+    measured, made = picked(magnitudes, rows).double().cpu(), picked(objects, rows).cpu()
     if measured.isinf().any() or (measured < 0).any():  # standardised, and no magnitudes of theirs
         return None
     is_count = _largest_count(measured) > 0
@@ -299,11 +299,7 @@ def _far_lags(sizes):
 
 
 def _rows(n_samples, n_pixels):
-    return np.unique(np.linspace(0, n_samples - 1, min(N_LOOKED_AT, max(1, LARGEST // n_pixels))).astype(int))
-
-
-def _some(batch, rows):
-    return to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]).detach()
+    return even_rows(n_samples, min(N_LOOKED_AT, max(1, LARGEST // n_pixels)))
 
 
 def _peaks(batch):

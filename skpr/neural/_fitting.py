@@ -1,13 +1,13 @@
 """A fit from the first check to the last epoch."""
 
 from .._lazy import LazyBatch
-from .._tensors import resolve_device
+from .._tensors import even_rows, picked, resolve_device
 from ..measurement import form_of, look_at
 from ._building import NetworkBuilder
 from ._generators import kept_generators, seed_generators
 from ._monitors import check_monitors
 from ._parallel import drawn_seed_of_all, in_step
-from ._prediction import few_of, kind_of
+from ._prediction import MANY, kind_of
 from ._resumption import ResumableFit
 from ._sampling import BatchSampler
 from ._steps import BatchSteps, usual_torch
@@ -28,10 +28,10 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
             X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
             if self.symmetries_ == "fourier":
                 centered = self.centered if anew else self.at_fit("centered")
-                few, made = few_of(X, y)
-                look_at(few, centered, type(self).__name__, kind_of(self), objects=made)
+                rows = even_rows(len(X), MANY)
+                look_at(picked(X, rows), centered, type(self).__name__, kind_of(self), objects=picked(y, rows))
             if anew:
-                self._form = form_of(few_of(X)[0])
+                self._form = form_of(picked(X, even_rows(len(X), MANY)))
             seed = drawn_seed_of_all(self.random_state)
             with kept_generators(), self._running(fit_params, sample_weight=weights):
                 if resumable and anew:

@@ -1,8 +1,8 @@
 """Predictions of a fitted network, from the first check to the container."""
 
-import numpy as np
 import torch
 
+from .._tensors import even_rows, picked
 from ..measurement import check_centring, look_at
 from ._loading import unpacked
 from ._steps import usual_torch
@@ -30,13 +30,7 @@ def _look(net, X):
         check_centring(X, centered, whom, kind=kind_of(net))
         return
     usual = vars(net).get("_form")  # unknown to networks whose weights alone were loaded
-    look_at(*few_of(X, n_samples=FEW), centered, whom, kind_of(net), usual=usual)
-
-
-def few_of(*batches, n_samples=MANY):
-    """Few samples of each batch, at even distances: a network is quicker than a look at many."""
-    rows = np.unique(np.linspace(0, len(batches[0]) - 1, n_samples).astype(int))
-    return [batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows] for batch in batches]
+    look_at(picked(X, even_rows(len(X), FEW)), centered, whom, kind_of(net), usual=usual)
 
 
 def predicted(net, X):
