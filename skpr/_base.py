@@ -77,6 +77,10 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
 
     _shape_attribute = "object_shape_"  # fitted shape of one sample at input
     _fitted_attribute = "object_shape_"  # the last attribute that `fit` sets
+    _way_of_targets = (  # end of the sentence about targets that equal the objects
+        ". To transform targets, give it to SymmetryBreakingRegressor(regressor, transformer); to transform both, do "
+        "so before fit"
+    )
 
     def _checked(self, X, reset):
         """Validate a batch; learn (`reset=True`) or compare its samples' shape."""
@@ -97,8 +101,7 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
         if y is not None and _is_in_pipeline() and not is_nested() and are_equal(X, y):
             warn_user(
                 f"y passed to {type(self).__name__} equals X, of which alone it makes others: as a step of a pipeline "
-                "it leaves the targets as they are. To transform targets, give it to "
-                "SymmetryBreakingRegressor(regressor, transformer); to transform both, do so before fit"
+                f"it leaves the targets as they are{self._way_of_targets}"
             )
 
 

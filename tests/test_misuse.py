@@ -643,13 +643,17 @@ def test_iterations_refuse_magnitudes_of_a_random_matrix(make):
 
 
 @pytest.mark.parametrize(
-    "step",
-    [SymmetryCanonicalizer(boundary="circular"), ShiftFlipAugmenter(boundary="circular"), RandomDeformation()],
-    ids=lambda step: type(step).__name__,
+    ("step", "way"),
+    [
+        (SymmetryCanonicalizer(boundary="circular"), "SymmetryBreakingRegressor(regressor, transformer)"),
+        (ShiftFlipAugmenter(boundary="circular"), "SymmetryBreakingRegressor(regressor, transformer)"),
+        (RandomDeformation(), "PhaseRetrievalRegressor(augmenter=RandomDeformation())"),
+    ],
+    ids=["canonicalizer", "augmenter", "deformation"],
 )
-def test_steps_that_leave_the_targets_behind_are_pointed_out(step):
+def test_steps_that_leave_the_targets_behind_are_pointed_out(step, way):
     found = messages(lambda: make_pipeline(step, FourierMagnitude(), network()).fit(Y, Y.copy()))
-    assert sum("equals X, of which alone it makes others" in one and "SymmetryBreaking" in one for one in found) == 1
+    assert sum("equals X, of which alone it makes others" in one and way in one for one in found) == 1
     assert not any("equals X" in one for one in messages(lambda: step.fit(Y)))
 
 
@@ -726,3 +730,11 @@ def test_magnitudes_given_to_a_pipeline_that_simulates_are_told_where_to_go():
     for call in (lambda: model.predict(X), lambda: ReconstructionDisplay.from_estimator(model, X, Y)):
         with pytest.raises(ValueError, match=r"shape of their magnitudes.*model\[1:\].predict\(magnitudes\)"):
             call()
+
+
+def test_deformed_targets_of_measured_magnitudes_are_refused():
+    steps = make_pipeline(RandomDeformation(), SymmetryCanonicalizer(boundary="circular"))
+    with pytest.raises(ValueError, match=r"RandomDeformation\(\) of transformer deforms targets.*augmenter=Random"):
+        SymmetryBreakingRegressor(network(), steps).fit(X, Y)
+    found = messages(lambda: make_pipeline(RandomDeformation(), FourierMagnitude(), network()).fit(Y, Y.copy()))
+    assert any("X and y no longer belong together" in one and "augmenter=RandomDeformation()" in one for one in found)

@@ -56,6 +56,11 @@ class RandomDeformation(BatchTransformer):
     (3, 8, 8)
     """
 
+    _way_of_targets = (
+        ", and X and y no longer belong together. Give it to PhaseRetrievalRegressor(augmenter=RandomDeformation()), "
+        "which simulates the magnitudes of what it deforms"
+    )
+
     def __init__(
         self,
         rotation: float = 4.0,

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._layout import side_of_flattened
 from .._tensors import along_samples, inner, space_axes, to_tensor, unit
 from .._validation import UNDOES_BREAKING, short
+from ..augmentation import RandomDeformation
 from ..canonicalization import SymmetryCanonicalizer
 from ..symmetry import orbit_distance
 from ._around import AroundRegressor, as_features, changed_parameters, check_part, is_clone_of, parts_of
@@ -144,6 +145,7 @@ class SymmetryBreakingRegressor(AroundRegressor):
                 raise ValueError(f"transformer={short(transformer)} is not valid; give a transformer or 'passthrough'")
         else:
             check_part("transformer", transformer, ("fit", "transform"), "a transformer or 'passthrough'")
+            check_keeps_magnitudes(transformer)
 
     def _prepared_targets(self, magnitudes, y, continues):
         transformer = self._given_transformer()
@@ -216,6 +218,22 @@ class SymmetryBreakingRegressor(AroundRegressor):
                     f"the transformer makes targets whose magnitudes differ from those of the objects by {change:.0%}, "
                     "with which the regressor iterates; put RefinedRegressor around SymmetryBreakingRegressor instead"
                 )
+
+
+def check_keeps_magnitudes(transformer):
+    """Refuse a step that makes other objects at random, whose magnitudes are not those that were measured.
+
+    Raises
+    ------
+    ValueError
+    """
+    for step in plain_steps(transformer):
+        if isinstance(step, RandomDeformation):
+            raise ValueError(
+                f"the step {short(step)} of transformer deforms targets, whose magnitudes are then no longer those in "
+                "X; give it to the network, as in PhaseRetrievalRegressor(augmenter=RandomDeformation()), which "
+                "simulates the magnitudes of what it deforms"
+            )
 
 
 def check_stays_canonical(transformer, y):

@@ -43,7 +43,7 @@ def check_orientation(magnitudes, objects, whom):
 
     Examples
     --------
-    >>> import warnings
+    >>> import warnings, numpy as np
     >>> y = np.random.default_rng(0).random((8, 16, 16))
     >>> X = np.abs(np.fft.fft2(y, (32, 32)))
     >>> with warnings.catch_warnings(record=True) as caught:
