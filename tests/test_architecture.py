@@ -186,3 +186,10 @@ def test_importing_the_package_imports_no_reader_and_no_extra():
     script = f"import sys, skpr; print([name for name in ('skpr.files', *{extras}) if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT.parent, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_package_is_installed():
+    setuptools = pytest.importorskip("setuptools")
+    include = re.search(r"packages\.find\]\ninclude = \[(.*?)\]", (ROOT.parent / "pyproject.toml").read_text())[1]
+    installed = setuptools.find_packages(str(ROOT.parent), include=re.findall(r'"(.*?)"', include))
+    assert set(installed) == {".".join(path.parent.parts) for path in MODULES}
