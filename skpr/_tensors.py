@@ -93,7 +93,9 @@ def _devices_here():
 
 def even_rows(n_samples, at_most):
     """Indices of at most so many samples, at even distances."""
-    return np.unique(np.linspace(0, n_samples - 1, at_most).astype(int))
+    if n_samples <= at_most:
+        return np.arange(n_samples)
+    return np.arange(at_most) * (n_samples - 1) // max(at_most - 1, 1)
 
 
 def picked(batch, rows):

@@ -20,7 +20,7 @@ from .._arrays import check_batch, check_lit, check_non_negative, inspect_batch
 from .._base import RestoredEstimator
 from .._lazy import LazyBatch, is_on_disk
 from .._validation import check_choice, short, warn_user
-from ..measurement import boundary_of, check_not_swapped, check_orientation, check_pairing, symmetries_of
+from ..measurement import Pairs, boundary_of, check_not_swapped, check_orientation, check_pairing, symmetries_of
 from ..metrics import squared_correlation
 from ..neural import PhaseRetrievalRegressor
 
@@ -143,10 +143,11 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         X, y, magnitudes = checked_pair(X, y, type(self).__name__, regressor)
         before = dict(vars(self))
         try:
-            self._learn_shapes(regressor, magnitudes, y, continues)
+            pairs = Pairs(magnitudes, y)
+            self._learn_shapes(regressor, magnitudes, y, pairs, continues)
             if not continues and self.symmetries_ == "fourier":
-                check_pairing(magnitudes, y, type(self).__name__)
-                check_orientation(magnitudes, y, type(self).__name__)
+                check_pairing(magnitudes, pairs, type(self).__name__)
+                check_orientation(magnitudes, pairs, type(self).__name__)
             targets = self._prepared_targets(magnitudes, y, continues)
             self.regressor_ = self._trained(regressor, X, targets, method, continues, fit_params)
             self._settle(magnitudes, y)
@@ -160,12 +161,12 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             self.feature_names_in_ = self.regressor_.feature_names_in_
         return self
 
-    def _learn_shapes(self, regressor, magnitudes, y, continues):
+    def _learn_shapes(self, regressor, magnitudes, y, pairs, continues):
         if continues:
             self._check_continued(regressor, y)
             return
         self.boundary_ = boundary_of(y.shape[1:], magnitudes.shape[1:])
-        self.symmetries_ = symmetries_of(magnitudes, y) if self.symmetries == "auto" else self.symmetries
+        self.symmetries_ = symmetries_of(magnitudes, pairs) if self.symmetries == "auto" else self.symmetries
         self.object_shape_ = self.target_shape_ = tuple(y.shape[1:])
 
     def _trained(self, regressor, X, targets, method, continues, fit_params):

@@ -8,11 +8,13 @@ from ._centring import (
     resemble_magnitudes,
 )
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
-from ._grid import Grid, are_magnitudes_of, boundary_of, check_not_swapped, fits, fourier_correlations, symmetries_of
+from ._forms import check_not_intensities, form_of
+from ._grid import Grid, boundary_of, fits
 from ._looks import look_at
 from ._measurement import KINDS, Measurement
 from ._orientation import check_orientation
-from ._pairing import check_not_intensities, check_pairing, form_of
+from ._pairing import check_pairing
+from ._pairs import Pairs, are_magnitudes_of, check_not_swapped, symmetries_of
 from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
 from ._transform import (
     from_spectrum,
@@ -29,6 +31,7 @@ __all__ = [
     "KINDS",
     "Grid",
     "Measurement",
+    "Pairs",
     "are_magnitudes_of",
     "are_plainly_magnitudes",
     "blur",
@@ -43,7 +46,6 @@ __all__ = [
     "covariance_of_widths",
     "fits",
     "form_of",
-    "fourier_correlations",
     "from_spectrum",
     "full_magnitudes",
     "is_no_pattern",

@@ -27,6 +27,7 @@ LEAST_SAMPLES = 4  # that a user's objects are not all symmetric by chance
 SPECKLES = 0.01  # of the pixels: local maxima of magnitudes; a smooth object has one in its middle
 ASYMMETRY_OF_COUNTS = 0.02  # of whole numbers, whose noise is known and taken off
 ASYMMETRY_OF_ONE = 0.25, 8.0  # of a single pattern: beyond as many standard deviations of what counting leaves
+FEW_LOOKED_AT = 64  # pixels that show at once that most patterns are no counts
 FEW, MANY = 1e4, 0.2  # photons, below which rounding shows whole numbers; share of the lit pixels that have so few
 NEGATIVE = 1e-3  # of its maximum: lags of an autocorrelation of a non-negative object do not fall below 0
 
@@ -156,49 +157,52 @@ def friedel_asymmetries(magnitudes, centered):
     asymmetry, noise, deviation : ndarray of shape (n_lit,)
         The asymmetry, what was taken off for noise, and the standard deviation that counting leaves in it.
     """
-    values = magnitudes.astype(np.float64)
-    largest = np.nanmax(values, initial=0.0)
-    if not 1e-100 < largest < 1e100:  # whose squares overflow
-        values /= largest or 1.0
-    intensities = np.square(values).reshape(len(values), -1)
-    opposite = _mirror_index(magnitudes.shape[1:], bool(centered))
-    # a pixel that is its own mirror image says nothing of symmetry
-    own = opposite == np.arange(len(opposite))
-    turned = intensities[:, opposite]
-    sums, differences = intensities + turned, intensities - turned
-    for values in (sums, differences):
-        values[:, own] = 0.0
-    if np.isnan(sums).any():
-        sums, differences = np.nan_to_num(sums, nan=0.0), np.nan_to_num(differences, nan=0.0)
-    lit = sums.max(axis=1) > 0
-    intensities, sums, differences = intensities[lit], sums[lit], differences[lit]
+    values = magnitudes.reshape(len(magnitudes), -1).astype(np.float64)
+    peaks = np.fmax.reduce(values, axis=1, initial=0.0)
+    if len(peaks) and not 1e-100 < peaks.max() < 1e100:  # whose squares overflow
+        values /= peaks.max() or 1.0
+        peaks /= peaks.max() or 1.0
+    intensities = np.square(values, out=values)
+    opposite, own = _mirror_index(magnitudes.shape[1:], bool(centered))
     photons = counting_units(intensities)
-    peaks = sums.max(axis=1, keepdims=True)
-    sums, differences, photons = sums / peaks, differences / peaks, photons / peaks[:, 0]
-    whole = np.einsum("ij,ij->i", sums, sums)
-    noise = photons * sums.sum(axis=1) / whole
-    asymmetry = np.einsum("ij,ij->i", differences, differences) / whole - noise
-    return asymmetry, noise, 2 * photons / np.sqrt(whole)
+    intensities /= np.where(peaks > 0, np.square(peaks), 1.0)[:, None]
+    photons /= np.where(peaks > 0, np.square(peaks), 1.0)
+    intensities[:, own] = 0.0  # a pixel that is its own mirror image says nothing of symmetry
+    turned = intensities[:, opposite]
+    missing = np.isnan(intensities) if np.isnan(intensities.sum()) else None
+    if missing is not None:
+        missing |= missing[:, opposite]
+        intensities[missing] = turned[missing] = 0.0
+    totals = intensities.sum(axis=1)
+    lit = totals > 0
+    squares, products = (np.einsum("ij,ij->i", intensities, other)[lit] for other in (intensities, turned))
+    # of sums and differences of both pixels of a pair
+    whole = 2 * (squares + products)
+    noise = photons[lit] * 2 * totals[lit] / whole
+    return (squares - products) / (squares + products) - noise, noise, 2 * photons[lit] / np.sqrt(whole)
 
 
 def counting_units(intensities):
     """Intensity of one photon in each row of intensities, 0 where they are no counts."""
-    values = np.nan_to_num(intensities, nan=0.0)
-    units = np.zeros(len(values))
-    least = np.min(values, axis=1, where=values > 0, initial=np.inf)
-    for row, unit in enumerate(least):
-        for one in (1.0, unit):
-            if 0 < one < np.inf and _are_counts(values[row] / one):
-                units[row] = one
-                break
+    units = np.zeros(len(intensities))
+    least = np.fmin.reduce(intensities, axis=1, initial=np.inf)
+    for row in np.flatnonzero(least <= 0):
+        least[row] = np.fmin.reduce(intensities[row], where=intensities[row] > 0, initial=np.inf)
+    some = intensities[:, :: max(1, intensities.shape[1] // FEW_LOOKED_AT)]
+    for unit in (np.ones(len(least)), least):
+        unit = np.where((unit > 0) & (unit < np.inf), unit, 1.0)
+        for row in np.flatnonzero(_are_whole(some / unit[:, None]).all(axis=1) & (units == 0)):
+            if _are_counts(intensities[row] / unit[row]):
+                units[row] = unit[row]
     return units
 
 
 @lru_cache(maxsize=64)
 def _mirror_index(shape, centered):
-    """Flat index of the pixel at `-k` for each pixel."""
+    """Flat index of the pixel at `-k` for each pixel, and of those that are at `k` and `-k`."""
     index = torch.arange(math.prod(shape)).view(1, *shape)
-    return mirrored(index, centered).flatten().numpy().copy()
+    opposite = mirrored(index, centered).flatten().numpy().copy()
+    return opposite, np.flatnonzero(opposite == np.arange(len(opposite)))
 
 
 def _are_counts(values):
@@ -207,7 +211,11 @@ def _are_counts(values):
     if not len(lit) or lit.max() < 1 or abs(lit[0] - np.round(lit[0])) > 1e-5 * max(lit[0], 1):
         return False
     small = lit < FEW
-    return bool(small.mean() > MANY) and bool((np.abs(lit - lit.round()) <= 1e-5 * np.maximum(lit, 1)).all())
+    return bool(small.mean() > MANY) and bool(_are_whole(lit).all())
+
+
+def _are_whole(values):
+    return ~(np.abs(values - values.round()) > 1e-5 * np.maximum(values, 1))  # NaN is
 
 
 def check_friedel_symmetry(magnitudes, centered, kind):

@@ -15,7 +15,7 @@ from ._centring import (
     is_no_pattern,
     looked_at,
 )
-from ._pairing import warned_of_form
+from ._forms import warned_of_form
 
 LEAST_PIXELS = 64  # of a pattern; fewer prove nothing
 HOT = 10.0  # times as bright as every other pixel of the pattern
@@ -44,7 +44,7 @@ def look_at(X, centered, whom, kind=None, *, objects=None, usual=None):
         Name of the estimator, for the message.
     kind : {"non_negative", "real", "complex"}, optional
         Kind of the objects, where it is known.
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), optional
+    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), or Pairs, optional
         The objects of the patterns, which decide whether these are intensities.
     usual : {"magnitudes", "counts", "intensities", "logarithms"}, optional
         Form of the patterns that the estimator was fitted on (:func:`skpr.measurement.form_of`): no mistake in others.

@@ -2,16 +2,15 @@
 
 from .._lazy import LazyBatch
 from .._tensors import even_rows, picked, resolve_device
-from ..measurement import form_of, look_at
+from ..measurement import form_of
 from ._building import NetworkBuilder
 from ._generators import kept_generators, seed_generators
 from ._monitors import check_monitors
 from ._parallel import drawn_seed_of_all, in_step
-from ._prediction import MANY, kind_of
 from ._resumption import ResumableFit
 from ._sampling import BatchSampler
 from ._steps import BatchSteps, usual_torch
-from ._validation import check_training_data
+from ._validation import MANY, check_training_data
 
 
 class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
@@ -26,10 +25,6 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
             self.check_unchanged()
         with usual_torch(resolve_device(self.device)):
             X, y, weights = check_training_data(self, X, y, sample_weight, fit_params, reset=anew)
-            if self.symmetries_ == "fourier":
-                centered = self.centered if anew else self.at_fit("centered")
-                rows = even_rows(len(X), MANY)
-                look_at(picked(X, rows), centered, type(self).__name__, kind_of(self), objects=picked(y, rows))
             if anew:
                 self._form = form_of(picked(X, even_rows(len(X), MANY)))
             seed = drawn_seed_of_all(self.random_state)

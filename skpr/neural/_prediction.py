@@ -8,19 +8,14 @@ from ._loading import unpacked
 from ._steps import usual_torch
 from ._training import check_finite
 from ._tuning import tuned_batches
-from ._validation import check_is_fitted, check_magnitudes, check_prediction_parameters
+from ._validation import MANY, check_is_fitted, check_magnitudes, check_prediction_parameters, kind_of
 
-MANY, FEW = 8, 4  # patterns of a batch that is looked at, and how many of them
+FEW = 4  # patterns of a batch that are looked at
 
 
 def has_cached_predictions(net):
     """Whether a scoring callback of skorch lends its predictions of the epoch, which `predict` then returns."""
     return "forward_iter" in vars(net)
-
-
-def kind_of(net):
-    """Kind of the objects that a network was fitted on."""
-    return "complex" if net.is_complex_ else "non_negative" if net.is_non_negative_ else "real"
 
 
 def _look(net, X):

@@ -15,14 +15,23 @@ from .._arrays import (
     is_complex,
     is_non_negative,
 )
-from .._tensors import resolve_device
+from .._tensors import even_rows, picked, resolve_device
 from .._validation import check_choice, check_count, check_flag, check_number, short, warn_user
-from ..measurement import boundary_of, check_not_swapped, check_orientation, check_pairing, symmetries_of
+from ..measurement import (
+    Pairs,
+    boundary_of,
+    check_not_swapped,
+    check_orientation,
+    check_pairing,
+    look_at,
+    symmetries_of,
+)
 from ._loading import BatchDataset, unpacked
 from ._losses import CRITERIA, MeanSquaredError
 from ._networks import MODULES
 from ._scaling import SCALINGS
 
+MANY = 8  # patterns that a look at a batch needs; fewer may come one by one
 SYMMETRIES = "auto", "fourier", "phase"
 OFFERED = "fourier_shape", "object_shape", "n_channels", "non_negative", "unmeasured", "centered"  # to a module
 NAMED = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
@@ -45,14 +54,15 @@ def check_training_data(net, X, y, sample_weight, fit_params, *, reset):
     """
     check_parameters(net)
     check_fit_params(net, fit_params)
-    X, y = check_pairs(net, X, y, reset=reset)
+    X, y = check_pairs(net, X, y, reset=reset, looks=True)
     return X, y, check_sample_weight(net, sample_weight, len(X))
 
 
-def check_pairs(net, X, y, *, reset):
+def check_pairs(net, X, y, *, reset, looks=False):
     """Validate magnitudes and objects of a training or validation set.
 
-    `reset` remembers what the network is built for; otherwise they must agree with it.
+    `reset` remembers what the network is built for; otherwise they must agree with it. `looks` warns of what the
+    patterns, and on `reset` the pairs, show to be mistaken.
 
     Returns
     -------
@@ -70,29 +80,40 @@ def check_pairs(net, X, y, *, reset):
     check_range("y", facts)
     check_unit_of_squares(net, facts)
     check_objects_fit(X.shape[1:], y.shape[1:])
-    shape, complex_y = tuple(y.shape[1:]), is_complex(y)
+    shape, complex_y, pairs = tuple(y.shape[1:]), is_complex(y), Pairs(X, y)
     if reset:
         check_lit("y", y, facts)
         net.object_shape_, net.is_complex_ = shape, complex_y
         net.is_non_negative_ = not complex_y and is_non_negative(facts)
         net.boundary_ = boundary_of(shape, net.fourier_shape_)
-        net.symmetries_ = symmetries_of(X, y) if net.symmetries == "auto" else net.symmetries
+        net.symmetries_ = symmetries_of(X, pairs) if net.symmetries == "auto" else net.symmetries
         check_not_swapped(X, y)
-        if net.symmetries_ == "fourier":
-            check_pairing(X, y, type(net).__name__)
-            check_orientation(X, y, type(net).__name__)
-        return X, y
-    if (shape, complex_y) != (net.object_shape_, net.is_complex_):
+    elif (shape, complex_y) != (net.object_shape_, net.is_complex_):
         raise ValueError(
             f"y has {'complex' if complex_y else 'real'} objects of shape {shape}, but the network was built for "
             f"{'complex' if net.is_complex_ else 'real'} ones of shape {net.object_shape_}"
         )
-    if net.is_non_negative_ and not is_non_negative(facts):
+    elif net.is_non_negative_ and not is_non_negative(facts):
         raise ValueError(
             f"y has negative values, the smallest {facts.minimum:.4g}, but the network was built for non-negative "
             "objects: those it was first fitted on; fit a new one on objects with negative values among them"
         )
+    if looks and net.symmetries_ == "fourier":
+        _look_at_pairs(net, X, pairs, reset=reset)
     return X, y
+
+
+def _look_at_pairs(net, X, pairs, *, reset):
+    whom = type(net).__name__
+    if reset and (check_pairing(X, pairs, whom) or check_orientation(X, pairs, whom)):
+        return
+    centered = net.centered if reset else net.at_fit("centered")
+    look_at(picked(X, even_rows(len(X), MANY)), centered, whom, kind_of(net), objects=pairs)
+
+
+def kind_of(net):
+    """Kind of the objects that a network was fitted on."""
+    return "complex" if net.is_complex_ else "non_negative" if net.is_non_negative_ else "real"
 
 
 def check_magnitudes(net, X, *, reset):

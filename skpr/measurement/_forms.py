@@ -1,0 +1,212 @@
+"""The form of patterns: magnitudes, or their squares, counts or logarithms, which are mistaken for them."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+from .._layout import is_nested
+from .._tensors import even_rows, picked, usual_device
+from .._validation import warn_user
+from ._pairs import Pairs
+
+N_LOOKED_AT = 16  # patterns, at even distances
+LARGEST = 1 << 22  # Fourier pixels that a check may cost
+TRANSFORMED = 1 << 15  # of them, or one pattern, that are transformed back
+FEW = 64  # pixels that are looked at first
+LEAST_PAIRS = 6  # fewer prove nothing
+LEAST_PIXELS = 32  # of a pattern
+EXACT = 1e-9  # what the correlation with |F y| lacks to 1 where nothing is nearer
+LEFT_BY_ROOT = 0.6  # of what the correlation with |F y| lacks to 1, where square roots correlate so much better
+LEAST_CORRELATION = 0.7  # of the roots
+LEAST_COUNT = 100  # the largest whole number of what are counts
+ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
+ROUNDING = 1e-12  # mean square of a transform relative to all, of patterns in single precision
+ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
+ENDED_OF_LOGARITHM = 1e-2  # of logarithms undone: rounding grows, and noise is left
+UNDONE = np.expm1, np.exp, lambda values: 10.0**values - 1, lambda values: 10.0**values
+LARGEST_LOGARITHM = 80.0  # larger ones are no logarithms of magnitudes
+ENDED_LESS = 1e-3  # the same, where both may be rounding
+
+
+def check_not_intensities(magnitudes, whom, objects=None, *, usual=None):
+    """Warn where magnitudes are plainly intensities or logarithms, see :func:`form_of`.
+
+    Where their objects are known, these decide.
+
+    Parameters
+    ----------
+    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+        NaN where unmeasured.
+    whom : str
+        Name of the estimator, for the message.
+    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), optional
+    usual : str, optional
+        Form of the patterns that an estimator was trained on, which is no mistake.
+
+    Returns
+    -------
+    bool
+        Whether it warned.
+
+    Warns
+    -----
+    UserWarning
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     told = check_not_intensities(np.array([[0, 3, 1200, 3]]), "iterations")
+    >>> "np.sqrt(X)" in str(caught[0].message)
+    True
+    """
+    if is_nested(2):
+        return False
+    with usual_device():
+        return warned_of_form(magnitudes, whom, objects, usual)
+
+
+def warned_of_form(magnitudes, whom, objects=None, usual=None):
+    """:func:`check_not_intensities`, whoever calls it."""
+    pairs = None if objects is None else Pairs.of(magnitudes, objects)
+    if pairs is not None and can_be_compared(pairs):
+        return warned_of_roots(pairs, whom)
+    form = form_of(magnitudes)
+    if form in ("magnitudes", usual):
+        return False
+    if form == "logarithms":
+        warn_user(
+            f"magnitudes passed to {whom} look like logarithms of magnitudes: undone, the inverse transform of "
+            "their squares ends within the grid, as an autocorrelation does; pass the magnitudes themselves, such "
+            "as np.expm1(X) of what np.log1p made"
+        )
+        return True
+    why = "their inverse transform ends within the grid, as an autocorrelation does"
+    if form == "counts":
+        largest = np.nanmax(_looked_at(magnitudes))
+        why = f"they are whole numbers up to {largest:.0f}, as photon counts are"
+    _warn_of_intensities(whom, why)
+    return True
+
+
+def form_of(patterns):
+    """Form of patterns as far as they tell: whole numbers, transforms of autocorrelations, logarithms, or magnitudes.
+
+    Parameters
+    ----------
+    patterns : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+
+    Returns
+    -------
+    {"counts", "intensities", "logarithms", "magnitudes"}
+        "magnitudes", where nothing tells that they are none.
+
+    Examples
+    --------
+    >>> objects = np.random.default_rng(0).random((4, 16))
+    >>> magnitudes = np.abs(np.fft.fft(objects, n=32))
+    >>> form_of(magnitudes), form_of(magnitudes**2), form_of(np.log1p(magnitudes))
+    ('magnitudes', 'intensities', 'logarithms')
+    """
+    values = _looked_at(patterns)
+    if np.iscomplexobj(values):
+        return "magnitudes"
+    if _are_counts(values):
+        return "counts"
+    sizes = values.shape[1:]
+    values = values[: max(1, TRANSFORMED // math.prod(sizes))].astype(np.float64)
+    if min(sizes) < 8 or any(m % 2 for m in sizes) or not np.isfinite(values).all():
+        return "magnitudes"
+    values = values / _heights(values) if values.max() > LARGEST_LOGARITHM else values
+    end, _ = _ends(np.square(values / _heights(values)))
+    if _transform_autocorrelations(values, end):
+        return "intensities"
+    if np.median(end) < ROUNDING:
+        return "magnitudes"
+    for undone in UNDONE if values.max() > 1 else ():
+        other_end, other_beyond = _ends(np.square(undone(values)))
+        if np.mean((other_end < ENDED_OF_LOGARITHM * other_beyond) & (other_end < ENDED_LESS * end)) > 0.5:
+            return "logarithms"
+    return "magnitudes"
+
+
+def can_be_compared(pairs):
+    """Whether pairs are enough, and their patterns magnitudes of some kind, to be compared with `|F y|`."""
+    return pairs.fit and len(pairs) >= LEAST_PAIRS and pairs.n_pixels >= LEAST_PIXELS and pairs.are_magnitudes
+
+
+def warned_of_roots(pairs, whom):
+    """Whether the square roots of patterns correlate so much better with `|F y|` that these are intensities."""
+    left = 1 - float(pairs.own.mean())
+    if left < EXACT:
+        return False
+    root = float(pairs.correlation(pairs.computed, np.sqrt(pairs.measured)).mean())
+    if root < LEAST_CORRELATION or not 1 - root < (1.0 if _are_counts(pairs.values) else LEFT_BY_ROOT) * left:
+        return False
+    _warn_of_intensities(whom, "their square roots are nearer to |F y| than they are themselves")
+    return True
+
+
+def _warn_of_intensities(whom, why):
+    warn_user(
+        f"magnitudes passed to {whom} look like intensities, the squares of magnitudes: {why}; pass np.sqrt(X) if they "
+        "are"
+    )
+
+
+def _looked_at(patterns):
+    n_pixels = math.prod(patterns.shape[1:])
+    rows = even_rows(len(patterns), min(N_LOOKED_AT, max(1, LARGEST // n_pixels)))
+    values = picked(patterns, rows).cpu().numpy()
+    return values if values.dtype.kind in "fc" else values.astype(np.float64)
+
+
+def _are_counts(values):
+    """Whether all values are whole numbers, and the largest one is large enough for counts."""
+    flat = values.reshape(-1)
+    if not all(_are_whole(some) for some in (flat[:: max(1, len(flat) // FEW)], flat)):
+        return False
+    largest, smallest = np.nanmax(flat), np.nanmin(flat, where=flat > 0, initial=np.inf)
+    return bool(largest > LEAST_COUNT and smallest < ALWAYS_WHOLE)
+
+
+def _are_whole(values):
+    return bool(((values == np.round(values)) | np.isnan(values)).all())
+
+
+def _transform_autocorrelations(intensities, end_of_squares):
+    """Whether patterns are transforms of functions that reach beyond an eighth of the grid, and end before its half.
+
+    Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse transform of
+    magnitudes does not end, unless it is a symmetric object itself; then that of their squares ends, too.
+    """
+    end, beyond = _ends(intensities)
+    if not (end < ENDED * beyond).any():
+        return False
+    ends = (end < ENDED * beyond) & (end < ENDED_LESS * end_of_squares)
+    speaking = ends | (end > ROUNDING)  # what ends before the eighth tells nothing
+    return bool(ends.sum() > speaking.sum() / 2)
+
+
+def _ends(patterns):
+    """Mean square of the transform of each pattern at the end of the grid and beyond its eighth, relative to all."""
+    powers = np.abs(fft.rfftn(patterns / _heights(patterns), axes=tuple(range(1, patterns.ndim))))
+    powers = np.square(powers).reshape(len(patterns), -1)
+    totals = np.maximum(powers.sum(axis=1), 1e-300)
+    return [powers[:, index].mean(axis=1) / totals for index in _far_lags(patterns.shape[1:])]
+
+
+def _heights(patterns):
+    peaks = patterns.max(axis=tuple(range(1, patterns.ndim)), keepdims=True)
+    return np.where(peaks > 0, peaks, 1.0)
+
+
+@lru_cache(maxsize=64)
+def _far_lags(sizes):
+    """Flat indices of the lags at half the grid, and of those between its eighth and half."""
+    lags = [np.abs(np.fft.fftfreq(m)) for m in sizes[:-1]] + [np.fft.rfftfreq(sizes[-1])]
+    farthest = np.max(np.meshgrid(*lags, indexing="ij"), axis=0).ravel()
+    return np.flatnonzero(farthest == 0.5), np.flatnonzero((farthest > 0.125) & (farthest < 0.5))
