@@ -253,8 +253,7 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     >>> "constraints='complex'" in str(caught[0].message)
     True
     """
-    sample = looked_at(magnitudes)
-    if sample.numel() < LEAST_PIXELS or min(neighbour_correlations(sample, centered)) < CORRELATION:
+    if math.prod(magnitudes.shape) < LEAST_PIXELS:
         return False
     sample = looked_at(magnitudes, *SINGLE_LOOKED_AT)
     found, noise, deviation = friedel_asymmetries(sample.cpu().numpy(), centered)
@@ -264,6 +263,8 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     least, deviations = ASYMMETRY_OF_ONE
     odd = found > least + deviations * deviation
     if found.mean() <= usual and not odd.any():
+        return False
+    if min(neighbour_correlations(looked_at(magnitudes), centered)) < CORRELATION:
         return False
     some = "the" if found.mean() > usual else f"{int(odd.sum())} of {len(found)}"
     warn_user(
