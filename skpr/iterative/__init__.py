@@ -1,6 +1,7 @@
 """Classical phase retrieval: projections, the algorithms made of them, and their estimator."""
 
 from ..measurement import (
+    CountingNoise,
     project_amplitude,
     project_magnitudes,
     project_non_negative,
@@ -15,6 +16,7 @@ from ._retrieval import IterativePhaseRetrieval
 __all__ = [
     "ALGORITHMS",
     "Combination",
+    "CountingNoise",
     "IterativePhaseRetrieval",
     "Retrieval",
     "combine_reconstructions",

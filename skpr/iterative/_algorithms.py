@@ -5,9 +5,16 @@ dictionary `memory` that starts empty, and returns the next iterate and the last
 `P_S y`. It may write to `x`. Outside the object's frame `P_S` is 0, so only the frame needs more than linear work.
 """
 
+from functools import partial
+
 import torch
 
 from .._tensors import along_samples, inner
+from ._quasi_newton import QuasiNewton
+
+SETTLED_FOR = 5  # steps of maximum likelihood that gain next to nothing together
+SETTLED_PHOTONS = 1e-4  # a pixel of the object, of the logarithm of the likelihood, of which the noise takes a half
+SETTLED = 1e-10  # of the energy, without counts
 
 
 def error_reduction(x, problem, beta, memory):
@@ -111,8 +118,27 @@ def alternating_direction_multipliers(x, problem, beta, memory):
     return x, y
 
 
-# usual feedbacks; "er" and "apg" have none
-BETAS = {"er": 1.0, "hio": 0.9, "hpr": 0.75, "raar": 0.9, "dm": 1.0, "apg": 1.0, "admm": 1.0}
+def maximum_likelihood(x, problem, beta, memory):
+    """Quasi-Newton descent of the deviance, which is the amplitude loss where nothing is counted.
+
+    A step takes one transform pair, more where it must be shortened. `beta` is not used.
+    """
+    inside, descent = problem.inside, memory.get("descent")
+    evaluate = partial(problem.likelihood.deviance, problem)
+    if descent is None:
+        x, _ = error_reduction(x, problem, beta, memory)
+        memory["descent"] = descent = QuasiNewton(evaluate, x[inside].clone())
+        memory["fallen"] = torch.full((len(x), SETTLED_FOR), torch.inf, dtype=torch.float64, device=x.device)
+    fallen = problem.likelihood.in_photons(descent.step(evaluate, problem.to_admissible), problem)
+    memory["fallen"] = torch.cat([memory["fallen"][:, 1:], fallen[:, None]], dim=1)
+    least = SETTLED if problem.likelihood.noise is None else SETTLED_PHOTONS * descent.objects[0].numel()
+    memory["settled"] = memory["fallen"].sum(dim=1) < least
+    x[inside] = descent.objects
+    return x, x
+
+
+# usual feedbacks; "er", "apg" and "ml" have none
+BETAS = {"er": 1.0, "hio": 0.9, "hpr": 0.75, "raar": 0.9, "dm": 1.0, "apg": 1.0, "admm": 1.0, "ml": 1.0}
 
 ALGORITHMS = {
     "er": error_reduction,
@@ -122,4 +148,5 @@ ALGORITHMS = {
     "dm": difference_map,
     "apg": accelerated_gradient,
     "admm": alternating_direction_multipliers,
+    "ml": maximum_likelihood,
 }

@@ -60,7 +60,8 @@ def run_schedule(
     active = torch.arange(len(problem), device=x.device)
     stored = torch.zeros(len(problem), dtype=torch.bool, device=x.device)
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
-    for name, length, beta in schedule:
+    for number, (name, length, beta) in enumerate(schedule, 1):
+        is_last = number == len(schedule)
         step, memory = ALGORITHMS[name], {}
         for _ in range(length):
             x, y = step(x, problem, beta, memory)
@@ -78,11 +79,14 @@ def run_schedule(
             if updates:
                 for learner in learners:
                     learner.update(problem, found, n_done // interval)
+                memory.pop("descent", None)  # another support, another function
             if on_iteration is not None:
                 on_iteration()
             if not checks:
                 continue
             done = residual <= tol[active] if n_done < n_total else torch.ones_like(residual, dtype=torch.bool)
+            if is_last and "settled" in memory:
+                done |= memory["settled"]
             done |= stored[active]
             new = done & ~stored[active]
             if new.any():
@@ -102,5 +106,6 @@ def run_schedule(
             if staying.all():
                 continue
             active, x = active[staying], x[staying]
-            memory.update({key: value[staying] for key, value in memory.items()})
+            for key, value in memory.items():
+                memory[key] = value[staying] if isinstance(value, torch.Tensor) else value.kept(staying)
             problem.keep(staying)

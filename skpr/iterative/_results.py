@@ -24,6 +24,9 @@ class Retrieval(NamedTuple):
         Fourier error after each iteration; NaN after a start was done.
     coherence : ndarray of shape (n_samples, n_starts, n_axes, n_axes) or None
         Covariance of each start's coherence kernel, in Fourier pixels squared; None for full coherence.
+    photons : ndarray of shape (n_samples,) or None
+        Square of a magnitude that one photon makes, for patterns that were taken for roots of photon counts; 0 for
+        others. None where no algorithm of the schedule asks for it.
 
     Examples
     --------
@@ -43,6 +46,7 @@ class Retrieval(NamedTuple):
     n_iter: np.ndarray
     history: np.ndarray | None
     coherence: np.ndarray | None
+    photons: np.ndarray | None = None
 
     @property
     def finished(self) -> np.ndarray:
@@ -61,6 +65,7 @@ class Results:
         self.n_iter = np.zeros(n, dtype=np.int64)
         self.history = None
         self.coherence = None
+        self.photons = None
 
     def store(self, numbers, objects, errors, n_iter, history, coherence=None):
         self.objects[numbers] = objects.cpu().numpy()
@@ -76,7 +81,9 @@ class Results:
         best = np.where(np.isnan(errors), np.inf, errors).argmin(axis=1)
         rows = np.arange(self.n_samples)
         history, coherence = (None if v is None else self._by_sample(v) for v in (self.history, self.coherence))
-        return Retrieval(starts[rows, best], errors[rows, best], starts, errors, n_iter, history, coherence)
+        return Retrieval(
+            starts[rows, best], errors[rows, best], starts, errors, n_iter, history, coherence, self.photons
+        )
 
     def _by_sample(self, values):
         return values.reshape(self.n_starts, self.n_samples, *values.shape[1:]).swapaxes(0, 1)

@@ -18,6 +18,8 @@ from .._progress import IterationLine
 from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
 from .._validation import warn_user
 from ..measurement import (
+    CountingNoise,
+    Likelihood,
     Measurement,
     boundary_of,
     look_at,
@@ -26,6 +28,7 @@ from ..measurement import (
 )
 from ..metrics import squared_correlation
 from ._loop import Shrinkwrap, run_schedule
+from ._noise import photons_of
 from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
@@ -55,14 +58,15 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     algorithm : str or list of (name, n_iter) or (name, n_iter, beta), default="auto"
         "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection), "raar" (relaxed
         averaged alternating reflections), "dm" (difference map), "apg" (accelerated projected gradient on the amplitude
-        loss) or "admm"; or a schedule of them, one after the other. "auto" is four fifths of "hpr" ("hio", where
-        `constraints` are bounds), which leaves local minima, then "apg", which ends in the nearest one to machine
-        precision.
+        loss), "admm" or "ml" (maximum likelihood under the `noise`); or a schedule of them, one after the other. "auto"
+        is four fifths of "hpr" ("hio", where `constraints` are bounds), which leaves local minima, then "apg", which
+        ends in the nearest one to machine precision. Where magnitudes are roots of photon counts it is two fifths of
+        "hpr", two of "raar" with a feedback that falls from 0.9 to 0.5, which settles in spite of the noise, and "ml".
     n_iter : int, default=500
         Iterations of a named algorithm and of "auto"; a schedule has its own.
     beta : float, optional
-        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er" and "apg". The algorithm's usual
-        one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1 for "dm" and "admm".
+        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er", "apg" and "ml". The algorithm's
+        usual one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1 for "dm" and "admm".
     support : {"frame", "autocorrelation", "shrinkwrap"} or array of bool, default="frame"
         Pixels where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a box of half the extent
         of the autocorrelation, in the middle of the frame or where a given start has most energy. "shrinkwrap"
@@ -94,6 +98,11 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Coherence of the illumination. With "gaussian", intensities are blurred by a Gaussian kernel before they are
         compared with the measured ones, and each start estimates its own kernel along the way (Clark et al., 2012). The
         kernel also absorbs the detector's point spread. Costs about 50 % more time.
+    noise : {"auto", "poisson", "gaussian"} or CountingNoise, default="auto"
+        Noise of the magnitudes, by which "ml" weighs them. "poisson": their squares are photon counts, or multiples of
+        them, or those of a :class:`~skpr.iterative.CountingNoise` with background and read-out noise. "gaussian": the
+        same noise in all magnitudes. "auto" is "poisson" for patterns whose squares are whole multiples of the
+        smallest, and "gaussian" for others; `retrieve` tells in `photons`.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes (else at index 0).
     random_state : int, RandomState instance or None, default=None
@@ -143,6 +152,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         shrinkwrap_interval: Any = 20,
         shrinkwrap_sigma: Any = (3.0, 1.5),
         coherence: Any = "full",
+        noise: Any = "auto",
         centered: bool = True,
         random_state: Seed = None,
         device: str | torch.device = "auto",
@@ -161,6 +171,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         self.shrinkwrap_interval = shrinkwrap_interval
         self.shrinkwrap_sigma = shrinkwrap_sigma
         self.coherence = coherence
+        self.noise = noise
         self.centered = centered
         self.random_state = random_state
         self.device = device
@@ -190,7 +201,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if y is not None:
             y = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != X.shape[1:])[0]
             check_consistent_length(X, y)
-        resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
+        self._schedule()
         check_parameters(self)
         self.object_shape_ = resolved_object_shape(
             self.object_shape, self.fourier_shape_, None if y is None else tuple(y.shape[1:])
@@ -278,24 +289,25 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if not is_nested():
             look_at(X, self.centered, type(self).__name__, self.constraints_)
         warn_of_units(X, self)
-        schedule = resolve_schedule(self.algorithm, self.n_iter, self.beta, not isinstance(self.constraints, str))
         n_starts, n_samples = self.n_starts, len(X)
         if init is not None:
             init = self._checked_init(init, n_samples)
         support = given_support(self.support, self.object_shape_, n_samples)
+        n_iterations = sum(n for _, n, _ in self._schedule())
         results = Results(n_samples, n_starts, self.object_shape_, _object_dtype(X, self.constraints_))
         if return_history:
-            results.history = np.full((n_starts * n_samples, sum(n for _, n, _ in schedule)), np.nan, X.dtype)
+            results.history = np.full((n_starts * n_samples, n_iterations), np.nan, X.dtype)
         if self.coherence == "gaussian":
             results.coherence = np.zeros((n_starts * n_samples, *2 * (len(self.object_shape_),)))
-        # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
-        slices = chunks_of(n_starts * n_samples, self._values_per_start())
-        noise = self._noise()
-        line = IterationLine(self.verbose, len(slices), sum(n for _, n, _ in schedule))
+        if any(name == "ml" for name, _, _ in self._schedule(counted=True)):
+            results.photons = photons_of(X, self.noise)
+        chunks = self._chunks(n_samples, results.photons)
+        random = self._random_numbers()
+        line = IterationLine(self.verbose, len(chunks), n_iterations)
         try:
             with torch.no_grad(), usual_device():
-                for part in slices:
-                    self._retrieve_chunk(X, init, support, part, schedule, noise, results, line)
+                for numbers in chunks:
+                    self._retrieve_chunk(X, init, support, numbers, random, results, line)
         except KeyboardInterrupt:
             warnings.warn(
                 f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts have finished",
@@ -312,10 +324,26 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             )
         return found
 
-    def _retrieve_chunk(self, X, init, support, part, schedule, noise, results, line):
-        """Run the starts of one slice of the batch, in which start `s` of sample `i` is number `s * n_samples + i`."""
+    def _schedule(self, counted=False):
+        return resolve_schedule(
+            self.algorithm, self.n_iter, self.beta, bounded=not isinstance(self.constraints, str), counted=counted
+        )
+
+    def _chunks(self, n_samples, photons):
+        """Numbers of the starts that are run together: start `s` of sample `i` is number `s * n_samples + i`.
+
+        Samples with counts and others have schedules of their own, so that none depends on its batch.
+        """
+        # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
+        numbers = np.arange(self.n_starts * n_samples)
+        counted = np.zeros(len(numbers), dtype=bool) if photons is None else (photons > 0)[numbers % n_samples]
+        groups = [group for group in (numbers[counted], numbers[~counted]) if len(group)]
+        values = self._values_per_start()
+        return [group[part] for group in groups for part in chunks_of(len(group), values)]
+
+    def _retrieve_chunk(self, X, init, support, numbers, random, results, line):
+        """Run some starts, see :meth:`_chunks`."""
         device = self._device()
-        numbers = np.arange(part.start, part.stop)
         precision = to_tensor(X[:1]).dtype
         company = rounds_alone(self.fourier_shape_, precision, self.constraints_ != "complex", device)
         if company and len(numbers) == 1:
@@ -329,12 +357,13 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             bounds=None if isinstance(self.constraints, str) else tuple(self.constraints),
             partially_coherent=self.coherence == "gaussian",
             centered=self.centered,
+            likelihood=self._likelihood(results.photons, samples, device),
         )
         # all that follows is of unit size, whatever the units of the measurement
         normalized = problem.to_normalized(to_fft_order(magnitudes) if self.centered else magnitudes)
         objects = None if init is None else problem.to_normalized(to_tensor(init[samples]).to(device, problem.dtype))
         problem.support = self._chunk_support(support, samples, normalized, objects)
-        x = self._start(problem, normalized, objects, numbers < results.n_samples, noise[numbers // results.n_samples])
+        x = self._start(problem, normalized, objects, numbers < results.n_samples, random[numbers // results.n_samples])
         history = None
         if results.history is not None:
             history = torch.full((len(numbers), results.history.shape[1]), torch.nan, dtype=x.real.dtype, device=device)
@@ -350,10 +379,17 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         interval = self.shrinkwrap_interval
         watched = {"history": history, "on_iteration": line.advance, "company": company}
         tol = problem.counting_noise(magnitudes, self.centered) if isinstance(self.tol, str) else self.tol
+        schedule = self._schedule(counted=problem.likelihood.noise is not None)
         run_schedule(problem, x, schedule, tol, store, interval=interval, wrap=wrap, **watched)
         line.next_chunk()
 
-    def _noise(self):
+    def _likelihood(self, photons, samples, device):
+        if photons is None or not photons[samples[0]] > 0:
+            return Likelihood()
+        noise = self.noise if isinstance(self.noise, CountingNoise) else CountingNoise()
+        return Likelihood(noise, torch.from_numpy(photons[samples]).to(device))
+
+    def _random_numbers(self):
         """Random numbers of each start, the same for all samples, so that none depends on its batch.
 
         Drawn in double precision, so that the draw does not depend on the data's, and start by start, so that the
@@ -361,8 +397,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         """
         rng = check_random_state(self.random_state)
         parts = 2 if self.constraints_ == "complex" else 1
-        noise = rng.uniform(size=(self.n_starts, parts, *self.fourier_shape_))
-        return torch.from_numpy(noise[:, 0] + 1j * noise[:, 1] if parts == 2 else noise[:, 0])
+        drawn = rng.uniform(size=(self.n_starts, parts, *self.fourier_shape_))
+        return torch.from_numpy(drawn[:, 0] + 1j * drawn[:, 1] if parts == 2 else drawn[:, 0])
 
     def _start(self, problem, magnitudes, objects, is_first, noise):
         """Normalised starts on the whole grid."""

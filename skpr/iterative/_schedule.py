@@ -5,21 +5,26 @@ from numbers import Real
 from .._validation import check_choice, check_count, short
 from ._algorithms import ALGORITHMS, BETAS
 
+# of counts: fixed points move with the noise, the less the smaller the feedback (Luke, 2005)
+SETTLING = (None, None, 0.4), ("raar", 0.9, 0.2), ("raar", 0.75, 0.12), ("raar", 0.5, 0.08), ("ml", None, 0.2)
 
-def resolve_schedule(algorithm, n_iter, beta, bounded=False):
+
+def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
     """A schedule as a list of (name, n_iter, beta).
 
     Parameters
     ----------
     algorithm : str or list of (name, n_iter) or (name, n_iter, beta)
-        "auto" is four fifths of "hpr", or of "hio" where the amplitude is bounded, then "apg".
+        "auto" is four fifths of "hpr", or of "hio" where the amplitude is bounded, then "apg". For counts it ends with
+        "ml" instead, and half of the "hpr" before it is "raar" with falling feedback.
     n_iter : int
         Iterations of a named algorithm.
     beta : float or None
         Feedback where a stage has none of its own; the algorithm's usual one if None.
-
     bounded : bool
         Whether the amplitude has bounds, with which "hpr" need not end at a solution.
+    counted : bool
+        Whether magnitudes are roots of photon counts.
 
     Raises
     ------
@@ -29,10 +34,17 @@ def resolve_schedule(algorithm, n_iter, beta, bounded=False):
     if isinstance(algorithm, str):
         check_choice("algorithm", algorithm, ("auto", *ALGORITHMS))
         check_count("n_iter", n_iter)
-        polish = int(n_iter) // 5 if algorithm == "auto" else 0
-        first = algorithm if algorithm != "auto" else "hio" if bounded else "hpr"
-        stages = [(first, int(n_iter) - polish), ("apg", polish)]
-        return [(name, length, _feedback(name, None, beta)) for name, length in stages if length]
+        if algorithm != "auto":
+            return [(algorithm, int(n_iter), _feedback(algorithm, None, beta))]
+        first = "hio" if bounded else "hpr"
+        parts = SETTLING if counted and not bounded else ((None, None, 0.8), ("ml" if counted else "apg", None, 0.2))
+        stages = [(name or first, _feedback(name or first, own, beta), share) for name, own, share in parts]
+        lengths = [int(n_iter * share) for *_, share in stages[1:]]
+        return [
+            (name, length, feedback)
+            for (name, feedback, _), length in zip(stages, [n_iter - sum(lengths), *lengths], strict=True)
+            if length
+        ]
     valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"
     if not isinstance(algorithm, list | tuple) or not len(algorithm):
         raise ValueError(f"algorithm={short(algorithm)} is not valid; give {valid}")

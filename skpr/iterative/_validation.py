@@ -11,6 +11,7 @@ from .._lazy import some_of
 from .._tensors import resolve_device, to_tensor
 from .._validation import check_choice, check_count, short, warn_user
 from ..measurement import KINDS, fits, symmetries_of
+from ._noise import check_noise
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
@@ -33,6 +34,7 @@ def check_parameters(estimator):
             "start from as retrieve(X, init=...)"
         )
     check_choice("start", estimator.start, STARTS)
+    check_noise(estimator.noise)
     check_choice("coherence", estimator.coherence, COHERENCES)
     check_count("n_starts", estimator.n_starts)
     check_count("shrinkwrap_interval", estimator.shrinkwrap_interval)

@@ -4,12 +4,14 @@ from ._centring import (
     are_plainly_magnitudes,
     check_centring,
     check_friedel_symmetry,
+    counting_units,
     is_no_pattern,
     resemble_magnitudes,
 )
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._forms import check_not_intensities, form_of
 from ._grid import Grid, boundary_of, fits
+from ._likelihood import CountingNoise, Likelihood
 from ._looks import look_at
 from ._measurement import KINDS, Measurement
 from ._orientation import check_orientation
@@ -28,8 +30,10 @@ from ._transform import (
 )
 
 __all__ = [
+    "CountingNoise",
     "KINDS",
     "Grid",
+    "Likelihood",
     "Measurement",
     "Pairs",
     "are_magnitudes_of",
@@ -43,6 +47,7 @@ __all__ = [
     "check_orientation",
     "check_pairing",
     "coherence_transfer",
+    "counting_units",
     "covariance_of_widths",
     "fits",
     "form_of",

@@ -44,6 +44,10 @@ class Coherence:
         blurred = self._to_intensities(self._to_autocorrelations(squares) * self.transfer)
         return torch.maximum(blurred, self.middle * squares)
 
+    def blurred_slopes(self, slopes):
+        """Slopes with respect to coherent intensities, of those with respect to blurred ones: a kernel is symmetric."""
+        return self._to_intensities(self._to_autocorrelations(slopes) * self.transfer)
+
     def update(self, problem, objects, n_updates):
         """Improve the kernels by one Gauss-Newton step on the misfit `sum (sqrt(I * gamma) - b)^2` to the magnitudes.
 

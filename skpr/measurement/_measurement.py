@@ -7,6 +7,7 @@ import torch
 from .._tensors import along_samples, times_power_of_two
 from ._grid import Grid
 from ._kernel import Coherence
+from ._likelihood import Likelihood
 from ._projections import exponents_of, project_amplitude, project_non_negative, project_support, with_magnitudes
 from ._transform import mirrored
 
@@ -35,6 +36,8 @@ class Measurement:
         Whether intensities are blurred by a kernel, which starts as none.
     centered : bool, default=False
         Whether zero frequency is in the middle of the magnitudes, else at index 0.
+    likelihood : Likelihood, optional
+        That of photon counts; the amplitude loss if not given.
 
     Attributes
     ----------
@@ -56,7 +59,15 @@ class Measurement:
     """
 
     def __init__(
-        self, magnitudes, object_shape, kind, bounds=None, support=None, partially_coherent=False, centered=False
+        self,
+        magnitudes,
+        object_shape,
+        kind,
+        bounds=None,
+        support=None,
+        partially_coherent=False,
+        centered=False,
+        likelihood=None,
     ):
         layout = Grid(object_shape, magnitudes.shape[1:], centered)
         self.grid = Grid(layout.object_shape, layout.fourier_shape, centered=False)
@@ -88,6 +99,7 @@ class Measurement:
         squares = self.magnitudes.square()
         self.norms = _sums(self.weights * squares).sqrt().to(magnitudes.dtype)
         self.pair_norms = _sums((self.weights if self.n_measured is None else self.n_measured) * squares)
+        self.likelihood = Likelihood() if likelihood is None else likelihood
         self.coherence = Coherence(self.magnitudes, self.grid.fourier_shape) if partially_coherent else None
 
     def _paired(self, magnitudes):
@@ -110,6 +122,7 @@ class Measurement:
             value = getattr(self, name)
             if value is not None:
                 setattr(self, name, value[index])
+        self.likelihood.keep(index)
         if self.coherence is not None:
             self.coherence.keep(index)
 
@@ -203,6 +216,17 @@ class Measurement:
         noise = _sums(self.weights * variances).sqrt() / self.scale
         noise = torch.where(self.norms > 0, noise / torch.where(self.norms > 0, self.norms, 1), 0.0)
         return noise.to(self.norms.dtype)
+
+    @property
+    def measured_shares(self):
+        """Share of the pixels that each magnitude stands for that were measured, or None where all were."""
+        if self.unmeasured is None and self.n_measured is None:
+            return None
+        weights = self.weights if self.n_measured is None else self.n_measured
+        shares = weights.clone()
+        if self.kind != "complex":
+            shares[..., 1 : (self.grid.fourier_shape[-1] + 1) // 2] /= 2
+        return shares
 
     def to_units(self, objects):
         """Objects in the units of the measurement."""

@@ -9,6 +9,7 @@ import torch
 from skpr import FourierMagnitude, IterativePhaseRetrieval
 from skpr.datasets import make_crystals
 from skpr.iterative._algorithms import ALGORITHMS
+from skpr.iterative._quasi_newton import QuasiNewton
 from skpr.measurement import Measurement
 from skpr.metrics import relative_error, success_rate
 from skpr.symmetry import content_box
@@ -134,6 +135,13 @@ def test_accelerated_gradient_outruns_error_reduction():
     assert (errors["apg"] < errors["er"] / 3).all()
 
 
+def held(value):
+    """Values that an entry of the memory holds."""
+    if isinstance(value, QuasiNewton):
+        return sum(len(values) for values in (value._moves, value._turns))
+    return value.numel()
+
+
 @every_algorithm
 def test_memory_does_not_grow_with_iterations(name):
     objects, _ = sharp_objects((16, 16), "non_negative")
@@ -142,8 +150,8 @@ def test_memory_does_not_grow_with_iterations(name):
     sizes = []
     for _ in range(40):
         x, _ = ALGORITHMS[name](x, problem, 0.75, memory)
-        sizes.append(sum(value.numel() for value in memory.values()))
-    assert len(set(sizes)) == 1
+        sizes.append(sum(held(value) for value in memory.values()))
+    assert len(set(sizes[10:])) == 1
     tracemalloc.start()
     for _ in range(10):
         x, _ = ALGORITHMS[name](x, problem, 0.75, memory)

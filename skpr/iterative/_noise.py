@@ -1,0 +1,50 @@
+"""The noise of a batch of magnitudes: which patterns are roots of photon counts, and in which unit."""
+
+import numpy as np
+
+from .._validation import short
+from ..measurement import CountingNoise, counting_units
+
+NOISES = "auto", "poisson", "gaussian"
+CHUNK = 1 << 22  # values looked at together
+
+
+def check_noise(noise):
+    """Refuse what names no noise."""
+    if isinstance(noise, CountingNoise) or (isinstance(noise, str) and noise in NOISES):
+        return
+    raise ValueError(
+        f"noise={short(noise)} is not valid; choose {', '.join(map(repr, NOISES))}, or give a CountingNoise(background="
+        "..., readout_noise=...) in photons"
+    )
+
+
+def photons_of(magnitudes, noise):
+    """Square of a magnitude that one photon makes, for each pattern; 0 where the noise is not that of counts.
+
+    Parameters
+    ----------
+    magnitudes : ndarray or LazyBatch of shape (n_samples, *fourier_shape)
+        NaN where unmeasured.
+    noise : {"auto", "poisson", "gaussian"} or CountingNoise
+
+    Returns
+    -------
+    ndarray of float64, shape (n_samples,)
+    """
+    if isinstance(noise, str) and noise == "gaussian":
+        return np.zeros(len(magnitudes))
+    if isinstance(noise, CountingNoise) and noise.photon is not None:
+        return np.full(len(magnitudes), float(noise.photon))
+    rows = max(1, CHUNK // int(np.prod(magnitudes.shape[1:])))
+    found = [_units(magnitudes[start : start + rows]) for start in range(0, len(magnitudes), rows)]
+    units = np.concatenate(found) if found else np.zeros(0)
+    # whoever says that these are counts, and shows it in no other way, means square roots of photons
+    return units if isinstance(noise, str) and noise == "auto" else np.where(units > 0, units, 1.0)
+
+
+def _units(magnitudes):
+    values = np.array(magnitudes, dtype=np.float64).reshape(len(magnitudes), -1)  # a copy
+    peaks = np.fmax.reduce(values, axis=1, initial=0.0)
+    values[~((peaks > 1e-100) & (peaks < 1e100))] = 0.0  # squares would overflow or vanish
+    return counting_units(np.square(values, out=values))
