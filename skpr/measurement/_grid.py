@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from numbers import Integral
 
+from .._validation import short
 from ._transform import from_spectrum, full_magnitudes, mirrored, to_centred, to_fft_order, to_spectrum
 
 
@@ -24,6 +25,8 @@ class Grid:
 
     Raises
     ------
+    TypeError
+        For what is no shape, such as one size.
     ValueError
         For shapes that do not fit each other.
 
@@ -40,8 +43,14 @@ class Grid:
     centered: bool = True
 
     def __post_init__(self):
-        object.__setattr__(self, "object_shape", tuple(self.object_shape))
-        object.__setattr__(self, "fourier_shape", tuple(self.fourier_shape))
+        for name in ("object_shape", "fourier_shape"):
+            shape = getattr(self, name)
+            try:
+                object.__setattr__(self, name, tuple(shape))
+            except TypeError:
+                raise TypeError(
+                    f"{name}={short(shape)} is not valid; give the size of each axis, such as ({short(shape)},)"
+                ) from None
         if not fits(self.object_shape, self.fourier_shape):
             raise ValueError(
                 f"objects of shape {self.object_shape} do not fit magnitudes of shape {self.fourier_shape}: each axis "

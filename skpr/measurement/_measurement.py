@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .._tensors import along_samples, times_power_of_two
+from .._validation import check_choice, short
 from ._grid import Grid
 from ._kernel import Coherence
 from ._likelihood import Likelihood
@@ -39,6 +40,13 @@ class Measurement:
     likelihood : Likelihood, optional
         That of photon counts; the amplitude loss if not given.
 
+    Raises
+    ------
+    TypeError
+        For magnitudes that are no tensor.
+    ValueError
+        For a kind that is none of these, or shapes that do not fit each other.
+
     Attributes
     ----------
     grid : Grid
@@ -69,6 +77,12 @@ class Measurement:
         centered=False,
         likelihood=None,
     ):
+        if not isinstance(magnitudes, torch.Tensor):
+            raise TypeError(
+                f"magnitudes={short(magnitudes)} are no tensor; give torch.as_tensor(magnitudes), of shape (n_samples, "
+                "*fourier_shape)"
+            )
+        check_choice("kind", kind, KINDS)
         layout = Grid(object_shape, magnitudes.shape[1:], centered)
         self.grid = Grid(layout.object_shape, layout.fourier_shape, centered=False)
         self.object_shape, self.inside = self.grid.object_shape, self.grid.inside

@@ -33,12 +33,23 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     -------
     torch.Tensor of shape (n_samples, *fourier_shape)
 
+    Raises
+    ------
+    ValueError
+        For magnitudes of another shape.
+
     Examples
     --------
     >>> import torch
     >>> project_magnitudes(torch.tensor([[3.0, 1.0]]), torch.tensor([[8.0, 1.0]]))
     tensor([[4.5000, 3.5000]])
     """
+    shape, given = tuple(estimate.shape), tuple(magnitudes.shape)
+    if given not in (shape, _half(shape)):
+        raise ValueError(
+            f"magnitudes have shape {given}; give them on the whole grid of the estimate, of shape {shape}, or on its "
+            f"half, of shape {_half(shape)}"
+        )
     if unmeasured is None and magnitudes.isnan().any():
         unmeasured = magnitudes.isnan()
         magnitudes = magnitudes.nan_to_num(0.0)
@@ -46,6 +57,10 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     exponents = exponents_of(estimate.detach().abs().flatten(1).amax(dim=1))
     unit = along_samples(times_power_of_two(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate)
     return with_magnitudes(estimate / unit, magnitudes / unit, unmeasured) * unit
+
+
+def _half(shape):
+    return *shape[:-1], shape[-1] // 2 + 1
 
 
 def exponents_of(peaks):
@@ -84,13 +99,27 @@ def project_support(estimate, support):
     estimate : torch.Tensor of shape (n_samples, *shape)
     support : torch.Tensor of bool, broadcastable to the estimate
 
+    Raises
+    ------
+    ValueError
+        For a support of another shape.
+
     Examples
     --------
     >>> import torch
     >>> project_support(torch.tensor([[3.0, 1.0]]), torch.tensor([True, False]))
     tensor([[3., 0.]])
     """
-    return estimate * support
+    try:
+        kept = estimate * support
+    except RuntimeError:  # shapes that do not broadcast
+        kept = None
+    if kept is None or kept.shape != estimate.shape:
+        raise ValueError(
+            f"support has shape {tuple(support.shape)}; give one of shape {tuple(estimate.shape[1:])} for all samples, "
+            "or one per sample"
+        )
+    return kept
 
 
 @takes_arrays
@@ -130,12 +159,19 @@ def project_amplitude(estimate, lower, upper):
     estimate : torch.Tensor of shape (n_samples, *shape)
     lower, upper : float
 
+    Raises
+    ------
+    ValueError
+        For a lower bound above the upper one.
+
     Examples
     --------
     >>> import torch
     >>> project_amplitude(torch.tensor([[-1.0, 2.0]]), 0.0, 1.0)
     tensor([[0., 1.]])
     """
+    if lower > upper:
+        raise ValueError(f"bounds lower={lower!r}, upper={upper!r} are not valid; give lower <= upper")
     if not estimate.is_complex():
         return estimate.clamp(lower, upper)
     moduli = estimate.abs()

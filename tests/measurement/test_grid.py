@@ -81,3 +81,8 @@ def test_objects_in_the_place_of_magnitudes_are_refused(digits):
     with pytest.raises(ValueError, match="X and y are swapped"):
         check_not_swapped(digits, magnitudes)
     check_not_swapped(magnitudes, digits)
+
+
+def test_a_size_is_no_shape():
+    with pytest.raises(TypeError, match=r"object_shape=20 is not valid; give the size of each axis, such as \(20,\)"):
+        Grid(20, 40)

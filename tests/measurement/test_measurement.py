@@ -100,3 +100,10 @@ def test_powers_of_two_change_nothing_but_the_scale(kind, exponent):
     one, other = Measurement(magnitudes, (6, 6), kind), Measurement(2.0**exponent * magnitudes, (6, 6), kind)
     assert torch.equal(one.magnitudes, other.magnitudes)
     assert torch.equal(2.0**exponent * one.scale, other.scale)
+
+
+def test_arrays_and_kinds_that_are_none_are_refused():
+    with pytest.raises(TypeError, match=r"give torch\.as_tensor\(magnitudes\)"):
+        Measurement(np.ones((1, 4)), (2,), "real")
+    with pytest.raises(ValueError, match="kind='reel'.*real"):
+        Measurement(torch.ones(1, 4), (2,), "reel")

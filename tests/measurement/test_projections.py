@@ -91,3 +91,20 @@ def test_projections_are_differentiable():
     magnitudes = torch.linspace(1, 2, 6, dtype=torch.float64).expand(2, 6)
     assert torch.autograd.gradcheck(lambda v: project_magnitudes(v, magnitudes), x)
     assert torch.autograd.gradcheck(lambda v: project_amplitude(project_non_negative(v), 0.0, 0.9), x)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5), (1, 1, 4)], ids=str)
+def test_supports_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"give one of shape \(4,\) for all samples"):
+        project_support(torch.ones(2, 4), torch.ones(shape, dtype=torch.bool))
+
+
+def test_magnitudes_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"of shape \(2, 8\), or on its half, of shape \(2, 5\)"):
+        project_magnitudes(torch.ones(2, 8), torch.ones(2, 6))
+    assert project_magnitudes(torch.ones(2, 8), torch.ones(2, 5)).shape == (2, 8)
+
+
+def test_bounds_in_the_wrong_order_are_refused():
+    with pytest.raises(ValueError, match="give lower <= upper"):
+        project_amplitude(torch.ones(2, 4), 1.0, 0.5)
