@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from skpr import FourierMagnitude, IterativePhaseRetrieval
-from skpr.datasets import load_digit_objects
+from skpr import FourierMagnitude, IterativePhaseRetrieval, ShiftFlipAugmenter
+from skpr.datasets import load_digit_objects, make_crystals
 from skpr.detector import MissingPixels, PhotonNoise, Quantization, Saturation
 from skpr.metrics import OrbitScorer, half_period_resolution, phase_retrieval_transfer_function, r_factor
 
@@ -82,3 +82,39 @@ def test_a_transfer_function_of_intensities_is_warned_of():
     for photons in (20, 1e3, None):
         noisy = PhotonNoise(photons, random_state=0).fit_transform(100 * X[:1])[0]
         phase_retrieval_transfer_function(noisy, Y[:1].repeat(3, axis=0))
+
+
+@pytest.mark.parametrize(("given", "way"), [(np.log1p(X[0]), r"np\.expm1"), (np.log10(X[0] + 1), r"10\*\*")])
+def test_a_transfer_function_of_logarithms_is_warned_of(given, way):
+    with pytest.warns(UserWarning, match=f"if they are logarithms, pass {way}"):
+        phase_retrieval_transfer_function(given, Y[:1].repeat(3, axis=0))
+
+
+def test_a_transfer_function_of_another_pattern_is_warned_of():
+    with pytest.warns(UserWarning, match="the reconstructions do not have these magnitudes"):
+        phase_retrieval_transfer_function(X[0, ::-1].T[::-1] * np.linspace(1, 9, X.shape[1]), Y[:1].repeat(3, axis=0))
+
+
+def test_photons_are_counted_of_magnitudes():
+    noise = PhotonNoise(1e4, random_state=0)
+    with pytest.warns(UserWarning, match=r"look like intensities.*pass np\.sqrt\(X\)"):
+        noise.fit_transform(X**2)
+    shifted = ShiftFlipAugmenter(frame_shape=20, random_state=0).fit_transform(Y)
+    with pytest.warns(UserWarning, match="looks like objects, not like magnitudes"):
+        noise.fit_transform(shifted)
+
+
+@pytest.mark.parametrize("max_phase", [None, 6.0])
+def test_patterns_of_crystals_with_noise_or_gaps_are_no_objects(max_phase):
+    kind = {} if max_phase is None else {"max_phase": max_phase}
+    patterns = FourierMagnitude().fit_transform(make_crystals(12, shape=(24, 24), random_state=0, **kind).data)
+    gaps = patterns.copy()
+    gaps[:, 5:20] = 0
+    for given in (patterns, gaps, PhotonNoise(100, random_state=0).fit_transform(patterns), np.round(patterns)):
+        PhotonNoise(1e4, random_state=0).fit_transform(given)
+
+
+def test_a_detector_that_leaves_next_to_nothing_says_so():
+    with pytest.warns(UserWarning, match="leaves [0-9]+ of [0-9]+ lit pixels"):
+        Quantization().fit_transform(X / X.max())
+    Quantization().fit_transform(10 * X)

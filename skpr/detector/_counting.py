@@ -82,7 +82,7 @@ class PhotonNoise(DetectorStep):
     True
     """
 
-    _draws_pixels = True
+    _draws_pixels = _exposes = True
 
     def __init__(self, n_photons: Any = 1e6, random_state: Seed = None) -> None:
         self.n_photons = n_photons
@@ -168,6 +168,8 @@ class Saturation(DetectorStep):
     array([[ 2., nan]])
     """
 
+    _reads_counts = True
+
     def __init__(self, limit: Any, unmeasured: Any = True) -> None:
         self.limit = limit
         self.unmeasured = unmeasured
@@ -200,6 +202,8 @@ class Quantization(DetectorStep):
     >>> Quantization(gain=10).fit_transform(np.array([[2.0, 3.0]])) ** 2
     array([[ 0., 10.]])
     """
+
+    _reads_counts = True
 
     def __init__(self, gain: Any = 1.0, n_bits: Any = None) -> None:
         self.gain = gain

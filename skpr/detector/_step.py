@@ -19,6 +19,7 @@ from .._lazy import LazyBatch, map_batch
 from .._tensors import to_tensor, usual_device
 from .._validation import warn_user
 from ..measurement import check_centring
+from ._given import warn_of_given, warn_of_little_left
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
@@ -33,6 +34,8 @@ class DetectorStep(BatchTransformer):
     _shape_attribute = _fitted_attribute = "fourier_shape_"
     _accepts_nan = True
     _draws_pixels = False
+    _exposes = False  # whether the step simulates the exposure, of what must be magnitudes
+    _reads_counts = False  # whether squares of magnitudes are counts to the step
     _needs_centre = False  # whether the step goes by where zero frequency is
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
@@ -79,7 +82,8 @@ class DetectorStep(BatchTransformer):
         Warns
         -----
         UserWarning
-            For magnitudes that plainly have zero frequency elsewhere than the step takes it to be.
+            For magnitudes that plainly have zero frequency elsewhere than the step takes it to be, for intensities or
+            objects in their place, and for patterns of which next to nothing is left.
         """
         check_is_fitted(self)
         with usual_device():
@@ -95,25 +99,31 @@ class DetectorStep(BatchTransformer):
         if self._needs_centre and not is_nested():
             name, is_parameter = type(self).__name__, hasattr(self, "centered")
             check_centring(X, getattr(self, "centered", True), name, is_parameter=is_parameter)
+        if self._exposes and not is_nested():
+            warn_of_given(X, type(self).__name__)
         # of a copy: what a LazyBatch is to be read with must not change with this step's parameters
         action, draws = copy.copy(self)._drawn(X)
         made = map_batch(action, X, *draws)
         if not isinstance(made, LazyBatch) and tuple(made.shape) == tuple(X.shape) and not is_nested():
-            self._check_something_left(to_tensor(X[:LOOKED_AT]), to_tensor(made[:LOOKED_AT]))
+            given, left = to_tensor(X[:LOOKED_AT]).detach(), to_tensor(made[:LOOKED_AT]).detach()
+            if not self._check_something_left(given, left) and self._reads_counts:
+                warn_of_little_left(given, left, type(self).__name__)
         return made
 
     def _check_something_left(self, given, made):
-        """Warn of patterns of which a step in another unit leaves nothing."""
-        given, made = given.detach().flatten(1), made.detach().flatten(1)
+        """Warn of patterns of which a step in another unit leaves nothing, and say whether it did."""
+        given, made = given.flatten(1), made.flatten(1)
         lit = (given > 0).any(dim=1)
         gone = lit & ~(made > 0).any(dim=1)
-        if len(lit) > 1 and lit.any() and (gone == lit).all():
+        empty = len(lit) > 1 and bool(lit.any()) and bool((gone == lit).all())
+        if empty:
             left = "unmeasured" if made[gone].isnan().all() else "zero or unmeasured"
             largest = float(given[gone].nan_to_num(0.0).amax())
             warn_user(
                 f"{type(self).__name__} leaves nothing of the patterns: every pixel is {left} afterwards, and the "
                 f"largest magnitude was {largest:.3g}; squares of magnitudes are counts to it"
             )
+        return empty
 
     def _drawn(self, X):
         """The action on a chunk of tensors, and what was drawn for each sample, cut along with the samples."""

@@ -22,6 +22,7 @@ from ..measurement import (
     Likelihood,
     Measurement,
     boundary_of,
+    check_not_halves,
     look_at,
     rounds_alone,
     to_fft_order,
@@ -207,6 +208,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             self.object_shape, self.fourier_shape_, None if y is None else tuple(y.shape[1:])
         )
         self.constraints_ = resolved_kind(self.constraints, y)
+        if self.constraints_ != "complex":
+            check_not_halves(X)
         if y is not None and self.constraints in ("real", "non_negative") and is_complex(y):
             warn_user(
                 f"y holds complex objects, but constraints={self.constraints!r} asks for "

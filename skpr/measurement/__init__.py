@@ -11,6 +11,7 @@ from ._centring import (
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._forms import check_not_intensities, form_of
 from ._grid import Grid, boundary_of, fits
+from ._halves import check_not_halves
 from ._likelihood import CountingNoise, Likelihood
 from ._looks import look_at
 from ._measurement import KINDS, Measurement
@@ -42,6 +43,7 @@ __all__ = [
     "boundary_of",
     "check_centring",
     "check_friedel_symmetry",
+    "check_not_halves",
     "check_not_intensities",
     "check_not_swapped",
     "check_orientation",

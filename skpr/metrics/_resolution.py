@@ -10,6 +10,7 @@ import torch
 
 from .._arrays import check_batch, check_non_negative
 from .._counts import counts_of
+from .._layout import is_nested
 from .._rings import ring_sums
 from .._tensors import chunks_of, to_tensor
 from .._validation import check_boundary, check_flag, check_number, short, warn_user
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SMALLEST_IMAGE, FEWEST_SLICES = 8, 4
 MARGIN, LIKENESS = 0.05, 0.99  # cosines: noise and partial coherence stay within
+LARGEST_LOGARITHM = 80.0  # larger ones are no logarithms of magnitudes
+OTHER = 0.5  # Fourier error of objects that plainly have other magnitudes
+OF_COUNTING = 0.42  # largest variance of the square root of a Poisson number
 UNRELATED, RELATED = 0.7, 0.5  # mean squared step between neighbours, relative to that between any two slices
 
 
@@ -66,7 +70,7 @@ def phase_retrieval_transfer_function(
     Warns
     -----
     UserWarning
-        For what is plainly intensities.
+        For what is plainly intensities, logarithms or the pattern of something else.
 
     Examples
     --------
@@ -82,13 +86,14 @@ def phase_retrieval_transfer_function(
     measured = np.where(known, np.ldexp(pattern, -int(np.frexp(np.nanmax(pattern))[1])), 0.0)
     frequencies, light = ring_sums(measured, centered)
     moduli, coherent = (np.where(known, values, 0.0) for values in _moduli(objects, grid))
-    _warn_of_intensities(measured, moduli)
+    counts = counts_of(pattern)
+    if not _warned_of_unit(np.where(known, pattern, 0.0), measured, moduli) and not is_nested():
+        _warn_of_another_pattern(measured, moduli, known, counts)
     overlap = (measured * moduli).sum()
     unit = (measured**2).sum() / overlap if overlap > 0 else 1.0
     below = np.maximum(light, unit * ring_sums(moduli, centered)[1])
     above = unit * ring_sums(coherent, centered)[1]
     dark = light <= 0
-    counts = counts_of(pattern)
     if counts is not None:
         n_pixels = ring_sums(known, centered)[1]
         per_pixel = ring_sums(np.where(known, counts, 0.0), centered)[1] / np.maximum(n_pixels, 1)
@@ -96,13 +101,34 @@ def phase_retrieval_transfer_function(
     return frequencies, np.where(dark, np.nan, above / np.where(dark, 1.0, below))
 
 
-def _warn_of_intensities(measured, moduli):
-    """Warn where the square roots of a pattern are plainly nearer to what the reconstructions have than the pattern."""
-    as_given, root = (_cosine(moduli, values) for values in (measured, np.sqrt(measured)))
-    if root > max(as_given + MARGIN, LIKENESS):
+def _warned_of_unit(pattern, measured, moduli):
+    """Warn where a pattern plainly is the square or the logarithm of what the reconstructions have."""
+    given = _cosine(moduli, measured)
+    if given > LIKENESS or not measured.any():
+        return False
+    ways = {"np.sqrt(magnitudes)": np.sqrt(measured)}
+    if pattern.max() < LARGEST_LOGARITHM:
+        ways |= {"np.expm1(magnitudes)": np.expm1(pattern), "10**magnitudes": 10**pattern}
+    for way, values in ways.items():
+        if _cosine(moduli, np.where(pattern > 0, values / values.max(), 0.0)) > max(given + MARGIN, LIKENESS):
+            kind = "intensities" if "sqrt" in way else "logarithms"
+            warn_user(
+                f"{way} are nearer to the moduli of the reconstructions' spectra than the magnitudes themselves: if "
+                f"they are {kind}, pass {way}"
+            )
+            return True
+    return False
+
+
+def _warn_of_another_pattern(measured, moduli, known, counts):
+    """Warn where the reconstructions do not have this pattern, by more than what counting explains."""
+    error = 1 - _cosine(moduli, measured) ** 2
+    noise = 0.0 if counts is None else OF_COUNTING * known.sum() / max(np.nansum(counts), 1)
+    if measured.any() and error - noise > OTHER**2:
         warn_user(
-            "the square roots of magnitudes are nearer to the moduli of the reconstructions' spectra than they are "
-            "themselves: if they are intensities, pass np.sqrt(magnitudes)"
+            f"the reconstructions do not have these magnitudes (Fourier error {math.sqrt(error):.2g}), so a transfer "
+            "function says nothing of them: pass the pattern that they were retrieved from, such as X[0] with "
+            "retrieval.starts[0], and check centered"
         )
 
 

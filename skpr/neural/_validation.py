@@ -20,6 +20,7 @@ from .._validation import check_choice, check_count, check_flag, check_number, s
 from ..measurement import (
     Pairs,
     boundary_of,
+    check_not_halves,
     check_not_swapped,
     check_orientation,
     check_pairing,
@@ -88,6 +89,8 @@ def check_pairs(net, X, y, *, reset, looks=False):
         net.boundary_ = boundary_of(shape, net.fourier_shape_)
         net.symmetries_ = symmetries_of(X, pairs) if net.symmetries == "auto" else net.symmetries
         check_not_swapped(X, y)
+        if not complex_y:
+            check_not_halves(X)
     elif (shape, complex_y) != (net.object_shape_, net.is_complex_):
         raise ValueError(
             f"y has {'complex' if complex_y else 'real'} objects of shape {shape}, but the network was built for "
