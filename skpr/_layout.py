@@ -27,6 +27,9 @@ AT_A_ROW = 0.3  # correlation of pixels of flattened images that are a row apart
 PERIODIC = 0.85  # correlation two rows apart relative to that of periodic signals
 WINDOW = 65  # pixels along each axis that a comparison with the mirror image looks at
 VALUES = 1 << 22
+UNRELATED, RELATED = (0.8, 1.2), 0.5  # change from slice to slice relative to that of any two
+LEAST_SLICES, LIT = 6, 0.1  # slices, and energy of the first and the last relative to the median one
+N_NEAR = 24, 12  # pixels along each axis, of three and of four, in which slices are compared
 
 
 def warn_of_layout(*batches):
@@ -43,7 +46,10 @@ def warn_of_layout(*batches):
       those of slices of one object. Signals in no particular order differ by 100 %, and those in order of a parameter
       have about the same energy, or one that rises or falls;
     - patterns that are symmetric about their centre along other axes than the last: one pattern without the axis of
-      samples, samples along the last axis, or a grid of patterns.
+      samples, samples along the last axis, or a grid of patterns;
+    - an axis of space along which slices are unrelated and equally bright, while neighbours along the other axes are
+      alike: samples along the last axis, or a grid of images. Slices of one object end in the dark, or resemble their
+      neighbours.
 
     The outermost public function of the package warns, and those that it calls do not.
 
@@ -146,6 +152,18 @@ def _message(batch):
             f"of their slices is symmetric as a pattern of its own; if they are images of a grid of {shape[0]} x "
             f"{shape[1]} positions, give X.reshape(-1, *X.shape[2:])"
         )
+    if len(shape) == 3 and min(shape[:2]) >= LEAST_VOLUME and _is_in_no_order(batch, 2, (0, 1)):
+        return (
+            f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but its {shape[-1]} slices "
+            "along the last axis are unrelated, and neighbours along the others alike; if these are the samples, give "
+            "numpy.moveaxis(X, -1, 0)"
+        )
+    if len(shape) == 4 and shape[0] > 1 and min(shape[2:]) >= LEAST_VOLUME and _is_in_no_order(batch, 1, (2, 3)):
+        return (
+            f"samples of {sample} pixels are taken for volumes, because all axes after the first are space, but their "
+            f"slices are unrelated to each other; if they are images of a grid of {shape[0]} x {shape[1]} positions, "
+            "give X.reshape(-1, *X.shape[2:])"
+        )
     return None
 
 
@@ -193,7 +211,7 @@ def _in_unit(values):
         scale = np.nanmax(np.abs(values), initial=0)
     if not 0 < scale < np.inf:
         return None
-    return (values / scale).astype(np.complex128 if np.iscomplexobj(values) else np.float64)
+    return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64) / float(scale)
 
 
 def _rows_are_neighbours(batch):
@@ -251,6 +269,33 @@ def _is_symmetric(batch, axes):
     return found > SYMMETRIC and 1 - found < LEFT * (1 - own)
 
 
+def _is_in_no_order(batch, axis, others):
+    """Whether slices along an axis of space are unrelated, as samples are, and neighbours along other axes alike."""
+    n_slices = batch.shape[axis]
+    if n_slices < LEAST_SLICES:
+        return False
+    side = N_NEAR[batch.ndim - 3]
+    values = _in_unit(_on_host(batch[tuple(_middle(n, side) for n in batch.shape)]))
+    if values is None or not np.isfinite(values).all():
+        return False
+    if any(_disorder(values, other) > RELATED for other in others):
+        return False
+    if not UNRELATED[0] < _disorder(values, axis) < UNRELATED[1]:
+        return False
+    window = tuple(slice(None) if a == axis else _middle(n, side) for a, n in enumerate(batch.shape))
+    powers = np.abs(_in_unit(_on_host(batch[window]))) ** 2
+    profile = powers.mean(axis=tuple(a for a in range(batch.ndim) if a != axis))
+    return bool(min(profile[0], profile[-1]) > LIT * np.median(profile))
+
+
+def _disorder(values, axis):
+    """Mean square change from slice to slice relative to that of any two: about 1 for slices in no order."""
+    n = values.shape[axis]
+    variance = n / max(n - 1, 1) * (np.abs(values - values.mean(axis=axis, keepdims=True)) ** 2).mean()
+    steps = (np.abs(np.diff(values, axis=axis)) ** 2).mean() if n > 1 else 0.0
+    return float(steps / (2 * variance)) if variance > 0 else 0.0
+
+
 def _is_peaked(values, axis):
     """Whether values are brightest at zero frequency along an axis, in either layout, and much less so elsewhere."""
     n, others = values.shape[axis], tuple(a for a in range(values.ndim) if a != axis)
@@ -262,8 +307,8 @@ def _is_peaked(values, axis):
     return bool(is_zero and np.median(profile) < 0.5 * profile[brightest])
 
 
-def _middle(n):
-    return slice(None) if n <= WINDOW else slice(n // 2 - WINDOW // 2, n // 2 + WINDOW // 2 + 1)
+def _middle(n, length=WINDOW):
+    return slice(None) if n <= length else slice(n // 2 - length // 2, n // 2 + (length + 1) // 2)
 
 
 def mirror_correlation(values, axes):

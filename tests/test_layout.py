@@ -147,3 +147,45 @@ def test_functions_that_call_others_warn_once_for_each_batch():
         warnings.simplefilter("always")
         orbit_psnr(COLOURS, COLOURS + 0.1, data_range=1.0)
     assert len(caught) == 2
+
+
+CRYSTALS = make_crystals(24, shape=(24, 24), random_state=0).data
+STRAINED = make_crystals(24, shape=(24, 24), max_phase=3.0, random_state=0).data
+
+
+@pytest.mark.parametrize("objects", [CRYSTALS, STRAINED], ids=["real", "complex"])
+@pytest.mark.parametrize("kind", [np.ascontiguousarray, lambda batch: torch.from_numpy(batch.copy())])
+def test_objects_along_another_axis_than_the_first_are_told(objects, kind):
+    with pytest.warns(UserWarning, match=r"slices along the last axis are unrelated.*numpy.moveaxis\(X, -1, 0\)"):
+        check_batch(kind(np.moveaxis(objects, 0, -1)))
+    with pytest.warns(UserWarning, match=r"slices are unrelated to each other.*grid of 2 x 12 positions"):
+        check_batch(kind(objects.reshape(2, 12, 24, 24)))
+
+
+VOLUMES = make_crystals(4, shape=(24, 24, 24), random_state=0).data
+MOVIE = np.array([np.roll(CRYSTALS[0], n // 6, axis=0) for n in range(24)])
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        CRYSTALS,
+        CRYSTALS[:, :12],
+        VOLUMES,
+        VOLUMES[:, ::3],
+        VOLUMES * np.exp(3j * VOLUMES),
+        VOLUMES * (np.arange(24) % 2)[:, None, None],
+        VOLUMES[:, 6:18],
+        MOVIE[..., :12],
+        np.repeat(CRYSTALS.reshape(2, 12, 24, 24), 3, axis=1),
+        np.random.default_rng(0).random((6, 12, 16, 16)),
+        CRYSTALS[:20].reshape(5, 4, 24, 24),
+        np.ones((12, 12, 12, 12)),
+        np.zeros((12, 12, 14)),
+    ],
+)
+def test_axes_of_space_are_taken_for_no_others(batch):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_batch(batch)
+    assert not any("unrelated" in str(warning.message) for warning in caught)
