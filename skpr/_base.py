@@ -98,17 +98,23 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
 
     def _warn_of_targets(self, X, y):
         """Warn where targets equal the objects: a step of a pipeline changes its input, and never its targets."""
-        if y is not None and _is_in_pipeline() and not is_nested() and are_equal(X, y):
+        if y is not None and is_called_by("sklearn.pipeline") and not is_nested() and are_equal(X, y):
             warn_user(
                 f"y passed to {type(self).__name__} equals X, of which alone it makes others: as a step of a pipeline "
                 f"it leaves the targets as they are{self._way_of_targets}"
             )
 
+    def _is_step_of_targets(self):
+        """Whether this is a step of the outermost pipeline, whose targets are those of the user."""
+        if is_nested():
+            return False
+        return is_called_by("sklearn.pipeline") and not is_called_by("sklearn.compose._target")
 
-def _is_in_pipeline():
-    """Whether a pipeline called the caller of this function."""
+
+def is_called_by(module):
+    """Whether a function of a module is among those that called the caller of this one."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "") != "sklearn.pipeline":
+    while frame is not None and frame.f_globals.get("__name__", "") != module:
         frame = frame.f_back
     return frame is not None
 

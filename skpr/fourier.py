@@ -17,6 +17,7 @@ from ._validation import short, warn_user
 from .measurement import (
     Grid,
     are_magnitudes_of,
+    check_simulated,
     fits,
     from_spectrum,
     full_magnitudes,
@@ -79,7 +80,8 @@ class FourierMagnitude(BatchTransformer):
         X : array-like or torch.Tensor of shape (n_samples, *object_shape)
             Real or complex objects.
         y : array-like or torch.Tensor, optional
-            Targets of a pipeline. They are only looked at to tell whether `X` are their magnitudes already.
+            Targets of a pipeline. They are only looked at to tell whether `X` are their magnitudes already, or other
+            objects.
 
         Returns
         -------
@@ -94,7 +96,7 @@ class FourierMagnitude(BatchTransformer):
         -----
         UserWarning
             For an `X` that looks like magnitudes: symmetric about zero frequency, and brightest there. For signals that
-            look like flattened images.
+            look like flattened images. As a step of a pipeline, for a `y` that plainly holds other objects than `X`.
         """
         X = self._checked(X, reset=True)
         if not isinstance(self.centered, bool | np.bool_):
@@ -107,6 +109,8 @@ class FourierMagnitude(BatchTransformer):
                 "simulates is fitted on objects, as in model.fit(objects, objects); fit measured magnitudes without "
                 "this step, as in model[1:].fit(magnitudes, objects)"
             )
+        if y is not None and self._is_step_of_targets():
+            check_simulated(X, y)
         warn_of_flattened(X)
         self._fitted_on_patterns = resemble_magnitudes(X)
         if self._fitted_on_patterns:

@@ -14,7 +14,7 @@ from ._base import BatchTransformer
 from ._lazy import map_batch
 from ._tensors import to_tensor
 from ._validation import check_count, check_flag, check_number
-from .measurement import oversampled_shape
+from .measurement import check_simulated, oversampled_shape
 
 if TYPE_CHECKING:
     from ._typing import Batch, Seed, Self
@@ -120,13 +120,21 @@ class GaussianMagnitude(BatchTransformer):
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*object_shape)
             Real or complex objects.
-        y : ignored
+        y : array-like, optional
+            Targets, which a pipeline passes on; looked at for the warning alone.
 
         Returns
         -------
         self
+
+        Warns
+        -----
+        UserWarning
+            As a step of a pipeline, for a `y` that plainly holds other objects than `X`.
         """
         X = self._checked(X, reset=True)
+        if y is not None and self._is_step_of_targets():
+            check_simulated(X, y, symmetries="phase")
         n_values = math.prod(self.object_shape_)
         self._remember_parameters()
         self.matrix_ = draw_gaussian_matrix(

@@ -732,6 +732,17 @@ def test_magnitudes_given_to_a_pipeline_that_simulates_are_told_where_to_go():
             call()
 
 
+@pytest.mark.parametrize("forward", [FourierMagnitude, partial(GaussianMagnitude, random_state=0)], ids=["F", "A"])
+@pytest.mark.parametrize("make", [pipeline, None], ids=["factory", "steps"])
+def test_a_simulation_of_other_objects_than_the_targets_is_pointed_out(forward, make):
+    y = make_crystals(24, shape=(16, 16), max_phase=3.0, random_state=0).data
+    if forward is not FourierMagnitude:
+        y, make = y.reshape(24, -1), None
+    model = make_pipeline(forward(), network()) if make is None else make()
+    assert sum("X holds the moduli of y" in one for one in messages(lambda: model.fit(np.abs(y), y))) == 1
+    assert not any("simulated of X" in one for one in messages(lambda: model.fit(y, y.copy())))
+
+
 def test_deformed_targets_of_measured_magnitudes_are_refused():
     steps = make_pipeline(RandomDeformation(), SymmetryCanonicalizer(boundary="circular"))
     with pytest.raises(ValueError, match=r"RandomDeformation\(\) of transformer deforms targets.*augmenter=Random"):

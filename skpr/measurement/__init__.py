@@ -19,6 +19,7 @@ from ._orientation import check_orientation
 from ._pairing import check_pairing
 from ._pairs import Pairs, are_magnitudes_of, check_not_swapped, symmetries_of
 from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
+from ._simulated import check_simulated
 from ._transform import (
     from_spectrum,
     full_magnitudes,
@@ -48,6 +49,7 @@ __all__ = [
     "check_not_swapped",
     "check_orientation",
     "check_pairing",
+    "check_simulated",
     "coherence_transfer",
     "counting_units",
     "covariance_of_widths",
