@@ -8,6 +8,16 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from ._lazy import LazyBatch
+from ._slices import (
+    SYMMETRIC,
+    WINDOW,
+    are_patterns_of_slabs,
+    in_unit,
+    is_in_no_order,
+    middle_of,
+    mirror_correlation,
+    on_host,
+)
 from ._validation import warn_user
 
 CHANNELS = 1, 3, 4  # grey, RGB, RGBA
@@ -20,16 +30,12 @@ EVEN_ROWS = 0.5  # least energy of a row relative to the largest; the rows of an
 ONE_WAY = 0.9  # of the steps from row to row: a parameter makes the energies of signals rise or fall
 LEAST_ROUGH = 0.2  # change from row to row relative to that along rows; families of signals change less from row to row
 DARK, DIM = 1e-9, 0.05  # energy of the first and the last slice of one object, relative to the brightest
-SYMMETRIC, LEFT = 0.95, 0.25  # correlation with the mirror image, and what it lacks to 1 relative to other axes
+LEFT = 0.25  # what the correlation with the mirror image lacks to 1, relative to other axes
 ASYMMETRIC = 0.01
 N_ROWS = 512
 AT_A_ROW = 0.3  # correlation of pixels of flattened images that are a row apart
 PERIODIC = 0.85  # correlation two rows apart relative to that of periodic signals
-WINDOW = 65  # pixels along each axis that a comparison with the mirror image looks at
 VALUES = 1 << 22
-UNRELATED, RELATED = (0.8, 1.2), 0.5  # change from slice to slice relative to that of any two
-LEAST_SLICES, LIT = 6, 0.1  # slices, and energy of the first and the last relative to the median one
-N_NEAR = 24, 12  # pixels along each axis, of three and of four, in which slices are compared
 
 
 def warn_of_layout(*batches):
@@ -87,11 +93,11 @@ def side_of_flattened(batch):
         return 0
     if side < LEAST_VOLUME or side**2 != batch.shape[1]:
         return 0
-    return side if _are_flattened(_on_host(batch[:N_ROWS]), side) else 0
+    return side if _are_flattened(on_host(batch[:N_ROWS]), side) else 0
 
 
 def _are_flattened(signals, side):
-    signals = _in_unit(signals)
+    signals = in_unit(signals)
     if signals is None or not np.isfinite(signals).all():
         return False
     signals = signals - signals.mean(axis=0)
@@ -114,7 +120,8 @@ def _message(batch):
     for axis in (1, -1) if len(shape) == 4 else ():
         others = [n for a, n in enumerate(shape) if a not in (0, axis % 4)]
         channels = shape[axis]
-        if channels in CHANNELS and min(others) >= max(8, 5 * channels) and _are_alike(batch, axis):
+        is_long = min(others) >= max(8, 5 * channels)
+        if channels in CHANNELS and is_long and _are_alike(batch, axis) and not are_patterns_of_slabs(batch, axis):
             return _channel_message(shape, axis)
     if len(shape) == 3 and shape[-1] in CHANNELS and _is_image_shape(shape[:2]):
         return (
@@ -152,19 +159,31 @@ def _message(batch):
             f"of their slices is symmetric as a pattern of its own; if they are images of a grid of {shape[0]} x "
             f"{shape[1]} positions, give X.reshape(-1, *X.shape[2:])"
         )
-    if len(shape) == 3 and min(shape[:2]) >= LEAST_VOLUME and _is_in_no_order(batch, 2, (0, 1)):
+    if len(shape) == 3 and min(shape[:2]) >= LEAST_VOLUME and is_in_no_order(batch, 2, (0, 1)):
         return (
             f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but its {shape[-1]} slices "
             "along the last axis are unrelated, and neighbours along the others alike; if these are the samples, give "
             "numpy.moveaxis(X, -1, 0)"
         )
-    if len(shape) == 4 and shape[0] > 1 and min(shape[2:]) >= LEAST_VOLUME and _is_in_no_order(batch, 1, (2, 3)):
+    if len(shape) == 4 and min(shape[:3]) >= LEAST_VOLUME and is_in_no_order(batch, 3, (0, 1, 2)):
+        return (
+            f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but its {shape[-1]} slices "
+            "along the last axis are unrelated, and neighbours along the others alike; if these are the samples, give "
+            "numpy.moveaxis(X, -1, 0)"
+        )
+    if len(shape) == 4 and shape[0] > 1 and min(shape[2:]) >= LEAST_VOLUME and is_in_no_order(batch, 1, (2, 3)):
         return (
             f"samples of {sample} pixels are taken for volumes, because all axes after the first are space, but their "
             f"slices are unrelated to each other; if they are images of a grid of {shape[0]} x {shape[1]} positions, "
             "give X.reshape(-1, *X.shape[2:])"
         )
     return None
+
+
+def is_told_by(magnitudes, objects):
+    """Whether the layout of objects is plain from that of the patterns beside them: both are looked at alike."""
+    shape = tuple(getattr(objects, "shape", ()))
+    return shape[1:] == tuple(magnitudes.shape[1:]) or len(shape) == len(magnitudes.shape) == 4
 
 
 def _channel_message(shape, axis):
@@ -190,7 +209,7 @@ def _are_alike(batch, axis):
     """Whether the values along an axis of channels are those of one picture; of what is on disk nothing is read."""
     if isinstance(batch, LazyBatch) or batch.shape[axis] == 1:
         return True
-    some = np.abs(_on_host(batch[:4])).astype(np.float64)
+    some = np.abs(on_host(batch[:4])).astype(np.float64)
     channels = np.moveaxis(some, axis, 0).reshape(some.shape[axis], len(some), -1)
     deviations = channels - channels.mean(axis=-1, keepdims=True)
     norms = np.sqrt((deviations**2).sum(axis=-1))
@@ -201,23 +220,10 @@ def _are_alike(batch, axis):
     return bool(np.median(products[known] / (norms[1:] * norms[:-1])[known]) > LEAST_ALIKE)
 
 
-def _on_host(batch):
-    return batch.detach().cpu().numpy() if isinstance(batch, torch.Tensor) else batch
-
-
-def _in_unit(values):
-    """Values in double precision, the largest of them 1; None for those that are all zero, or too large."""
-    with np.errstate(over="ignore", invalid="ignore"):  # of complex values
-        scale = np.nanmax(np.abs(values), initial=0)
-    if not 0 < scale < np.inf:
-        return None
-    return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64) / float(scale)
-
-
 def _rows_are_neighbours(batch):
     """Whether a row resembles the next one more than any other, and rows differ in energy as those of an image do."""
-    rows = _on_host(batch[:N_ROWS])
-    rows = _in_unit(rows[:, np.isfinite(rows).all(axis=0)])
+    rows = on_host(batch[:N_ROWS])
+    rows = in_unit(rows[:, np.isfinite(rows).all(axis=0)])
     if rows is None or rows.shape[1] < 2:
         return False
     variance = (np.abs(rows - rows.mean(axis=0)) ** 2).mean()
@@ -234,7 +240,7 @@ def _rows_are_neighbours(batch):
 def _is_one_volume(batch):
     """Whether slices are those of one object: none at the ends, and resembling their neighbours in between."""
     stride = max(1, int(np.ceil((np.prod(batch.shape) / VALUES) ** 0.5)))
-    slices = _in_unit(_on_host(batch[:, ::stride, ::stride]))
+    slices = in_unit(on_host(batch[:, ::stride, ::stride]))
     if slices is None or not np.isfinite(slices).all():
         return False
     powers = np.abs(slices) ** 2
@@ -256,8 +262,8 @@ def _is_symmetric(batch, axes):
     """Whether a batch is symmetric about zero frequency along these axes, and plainly less so along its sample axes."""
     if np.iscomplexobj(batch) if not isinstance(batch, torch.Tensor) else batch.is_complex():
         return False
-    window = tuple(_middle(n) if axis in axes or axis else slice(0, WINDOW) for axis, n in enumerate(batch.shape))
-    values = _in_unit(_on_host(batch[window]))
+    window = tuple(middle_of(n) if axis in axes or axis else slice(0, WINDOW) for axis, n in enumerate(batch.shape))
+    values = in_unit(on_host(batch[window]))
     if values is None or (values < 0).any():
         return False
     if not all(_is_peaked(values, axis) for axis in axes):
@@ -269,33 +275,6 @@ def _is_symmetric(batch, axes):
     return found > SYMMETRIC and 1 - found < LEFT * (1 - own)
 
 
-def _is_in_no_order(batch, axis, others):
-    """Whether slices along an axis of space are unrelated, as samples are, and neighbours along other axes alike."""
-    n_slices = batch.shape[axis]
-    if n_slices < LEAST_SLICES:
-        return False
-    side = N_NEAR[batch.ndim - 3]
-    values = _in_unit(_on_host(batch[tuple(_middle(n, side) for n in batch.shape)]))
-    if values is None or not np.isfinite(values).all():
-        return False
-    if any(_disorder(values, other) > RELATED for other in others):
-        return False
-    if not UNRELATED[0] < _disorder(values, axis) < UNRELATED[1]:
-        return False
-    window = tuple(slice(None) if a == axis else _middle(n, side) for a, n in enumerate(batch.shape))
-    powers = np.abs(_in_unit(_on_host(batch[window]))) ** 2
-    profile = powers.mean(axis=tuple(a for a in range(batch.ndim) if a != axis))
-    return bool(min(profile[0], profile[-1]) > LIT * np.median(profile))
-
-
-def _disorder(values, axis):
-    """Mean square change from slice to slice relative to that of any two: about 1 for slices in no order."""
-    n = values.shape[axis]
-    variance = n / max(n - 1, 1) * (np.abs(values - values.mean(axis=axis, keepdims=True)) ** 2).mean()
-    steps = (np.abs(np.diff(values, axis=axis)) ** 2).mean() if n > 1 else 0.0
-    return float(steps / (2 * variance)) if variance > 0 else 0.0
-
-
 def _is_peaked(values, axis):
     """Whether values are brightest at zero frequency along an axis, in either layout, and much less so elsewhere."""
     n, others = values.shape[axis], tuple(a for a in range(values.ndim) if a != axis)
@@ -305,41 +284,6 @@ def _is_peaked(values, axis):
     brightest = int(profile.argmax())
     is_zero = min(brightest, n - brightest, abs(brightest - n // 2)) <= 1
     return bool(is_zero and np.median(profile) < 0.5 * profile[brightest])
-
-
-def _middle(n, length=WINDOW):
-    return slice(None) if n <= length else slice(n // 2 - length // 2, n // 2 + (length + 1) // 2)
-
-
-def mirror_correlation(values, axes):
-    """Correlation of values with their mirror image through zero frequency along some axes, in the better layout.
-
-    It is 1 for the pattern of real objects along all of its axes. Zero frequency is at index 0 or in the middle.
-
-    Parameters
-    ----------
-    values : ndarray
-        Real; NaN where unmeasured.
-    axes : tuple of int
-
-    Returns
-    -------
-    float
-        0 where the values are constant.
-    """
-    best = 0.0
-    for middle in (0, 1):
-        image = np.flip(values, axes)
-        turns = [1 - middle * (values.shape[axis] % 2) for axis in axes]  # even axes are mirrored alike in both layouts
-        image = np.roll(image, turns, axes)
-        both = np.isfinite(values) & np.isfinite(image)
-        first, second = values[both], image[both]
-        if not len(first):
-            continue
-        first, second = first - first.mean(), second - second.mean()
-        norm = np.linalg.norm(first) * np.linalg.norm(second)
-        best = max(best, float(first @ second / norm)) if norm > 0 else best
-    return best
 
 
 def is_nested(depth=1):

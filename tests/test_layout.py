@@ -189,3 +189,27 @@ def test_axes_of_space_are_taken_for_no_others(batch):
         warnings.simplefilter("always")
         check_batch(batch)
     assert not any("unrelated" in str(warning.message) for warning in caught)
+
+
+def test_volumes_along_the_last_axis_are_told():
+    volumes = make_crystals(8, shape=(16, 16, 16), random_state=0).data
+    with pytest.warns(UserWarning, match="its 8 slices along the last axis are unrelated"):
+        check_batch(np.moveaxis(volumes, 0, -1))
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_patterns_of_thin_volumes_have_no_channels(centered, axis):
+    digits = load_digit_objects().data[:6]
+    slabs = np.stack([digits, 0.9 * digits, 0.7 * digits], axis=axis)
+    patterns = np.abs(np.fft.fftn(slabs, axes=(1, 2, 3)))
+    patterns = np.fft.fftshift(patterns, axes=(1, 2, 3)) if centered else patterns
+    single = np.abs(np.fft.fftn(slabs, axes=(2, 3) if axis == 1 else (1, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_batch(patterns)
+        thick = [2 * n for n in slabs.shape[1:]]
+        patterns = np.abs(np.fft.fftn(slabs, thick, axes=(1, 2, 3)))
+        IterativePhaseRetrieval(centered=False).fit(patterns, slabs)
+    with pytest.warns(UserWarning, match="if the axis of 3 holds channels"):
+        check_batch(single)

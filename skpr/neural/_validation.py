@@ -15,6 +15,7 @@ from .._arrays import (
     is_complex,
     is_non_negative,
 )
+from .._layout import is_told_by
 from .._tensors import even_rows, picked, resolve_device
 from .._validation import check_choice, check_count, check_flag, check_number, short, warn_user
 from ..measurement import (
@@ -74,7 +75,7 @@ def check_pairs(net, X, y, *, reset, looks=False):
     if y is None:
         raise ValueError(f"{type(net).__name__} requires y to be passed, but the target y is None")
     X = check_magnitudes(net, X, reset=reset)
-    y, facts = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != tuple(X.shape[1:]))
+    y, facts = inspect_batch(y, name="y", warn=not is_told_by(X, y))
     y = y.detach() if isinstance(y, torch.Tensor) else y
     if len(X) != len(y):
         raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
