@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .._typing import Batch, Seed
 
 MOST = 2.0**62  # counts
+ROUNDING = 1e-6  # of whole numbers in single precision
 
 
 def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, Any]:
@@ -71,14 +72,24 @@ def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, 
     return halves[0], halves[1]
 
 
+def _are_whole(values):
+    """Whether not all values are one, and all are whole multiples of 1 or of the smallest."""
+    for unit in (1.0, values.min()):
+        ratios = values.astype(float) / unit
+        whole = np.rint(ratios)
+        if whole.max() > 1 and (np.abs(ratios - whole) <= ROUNDING * ratios).all():
+            return True
+    return False
+
+
 def _halved(pattern, number, rng):
     known = ~np.isnan(pattern)
     counts = counts_of(pattern) if known.any() else pattern
     lit = pattern[known & (pattern > 0)]
-    if len(lit) >= LEAST_JUDGED and (lit == np.rint(lit)).all() and lit.max() > 1:
+    if len(lit) >= LEAST_JUDGED and _are_whole(lit):
         raise ValueError(
-            f"magnitudes[{number}] are whole numbers, as counts are and their square roots are not: pass "
-            "np.sqrt(counts)"
+            f"magnitudes[{number}] are whole numbers, or whole multiples of the smallest, as counts are and their "
+            "square roots are not: pass np.sqrt(counts)"
         )
     if counts is None or np.max(counts, where=known, initial=0.0) > MOST:
         raise ValueError(

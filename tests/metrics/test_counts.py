@@ -51,8 +51,11 @@ def test_what_was_not_counted_is_not_split():
         split_counts(exact)
     with pytest.raises(ValueError, match="Negative values in data passed to split_counts"):
         split_counts(-exact)
-    with pytest.raises(ValueError, match=r"magnitudes\[0\] are whole numbers, as counts are .*: pass np.sqrt"):
+    with pytest.raises(ValueError, match=r"magnitudes\[0\] are whole numbers, .*as counts are .*: pass np.sqrt"):
         split_counts(np.rint(counted(1e4) ** 2))
+    for counts in (counted(1e4) ** 2, 0.37 * counted(1e4, dtype="float64") ** 2):
+        with pytest.raises(ValueError, match="or whole multiples of the smallest.*: pass np.sqrt"):
+            split_counts(counts)
     dark = np.zeros((1, 4, 4))
     np.testing.assert_array_equal(split_counts(dark)[0], dark)
 
