@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import r2_score
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval, ShiftFlipAugmenter
-from skpr.datasets import load_digit_objects, make_crystals
-from skpr.detector import MissingPixels, PhotonNoise, Quantization, Saturation
+from skpr.datasets import load_digit_objects, make_cells, make_crystals
+from skpr.detector import MissingPixels, PhotonNoise, Quantization, ReadoutNoise, Saturation
 from skpr.metrics import OrbitScorer, half_period_resolution, phase_retrieval_transfer_function, r_factor
 
 Y = load_digit_objects().data[:24]
@@ -93,6 +93,23 @@ def test_a_transfer_function_of_logarithms_is_warned_of(given, way):
 def test_a_transfer_function_of_another_pattern_is_warned_of():
     with pytest.warns(UserWarning, match="the reconstructions do not have these magnitudes"):
         phase_retrieval_transfer_function(X[0, ::-1].T[::-1] * np.linspace(1, 9, X.shape[1]), Y[:1].repeat(3, axis=0))
+
+
+@pytest.mark.parametrize("photons", [None, 1e4])
+def test_a_transfer_function_of_another_sample_or_of_decibels_is_warned_of(photons):
+    given = X if photons is None else PhotonNoise(photons, random_state=0).fit_transform(X)
+    with pytest.warns(UserWarning, match="the reconstructions do not have these magnitudes"):
+        phase_retrieval_transfer_function(given[3], Y[:1].repeat(3, axis=0))
+    decibels = 20 * np.log10(1e-3 + 100 * X[0])
+    with pytest.warns(UserWarning, match=r"if they are logarithms, pass 10\*\*\(magnitudes / 20\)"):
+        phase_retrieval_transfer_function(decibels, Y[:1].repeat(3, axis=0))
+
+
+def test_a_transfer_function_of_a_noisy_reading_is_ordinary():
+    objects = make_cells(2, shape=(48, 48), random_state=0).data
+    counted = PhotonNoise(1e4, random_state=0).fit_transform(FourierMagnitude().fit_transform(objects))
+    read = ReadoutNoise(2.0, random_state=0).fit_transform(counted)
+    phase_retrieval_transfer_function(read[0], objects[:1].repeat(3, axis=0))
 
 
 def test_photons_are_counted_of_magnitudes():

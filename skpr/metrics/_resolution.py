@@ -14,7 +14,7 @@ from .._layout import is_nested
 from .._rings import ring_sums
 from .._tensors import chunks_of, to_tensor
 from .._validation import check_boundary, check_flag, check_number, short, warn_user
-from ..measurement import Grid
+from ..measurement import Grid, mirrored
 from ..symmetry import register
 from ._input import as_numpy, at_unit_peak, checked_pair, wide
 
@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 
 SMALLEST_IMAGE, FEWEST_SLICES = 8, 4
 MARGIN, LIKENESS = 0.05, 0.99  # cosines: noise and partial coherence stay within
-LARGEST_LOGARITHM = 80.0  # larger ones are no logarithms of magnitudes
-OTHER = 0.5  # Fourier error of objects that plainly have other magnitudes
+LOGARITHMS = (  # how they are undone, to which base, and the largest that are any
+    ("np.expm1(magnitudes)", math.e, 80.0),
+    ("10**magnitudes", 10.0, 40.0),
+    ("np.exp2(magnitudes) - 1", 2.0, 80.0),
+    ("np.exp(magnitudes / 2)", math.exp(0.5), 80.0),
+    ("10**(magnitudes / 20)", 10**0.05, 400.0),
+)
+NOISE = 0.2  # largest mean square of noise other than of counting, relative to the bright pixels
+OTHER, BRIGHT = 0.3, 0.1  # Fourier error of plainly other patterns, in pixels so bright relative to the brightest
 OF_COUNTING = 0.42  # largest variance of the square root of a Poisson number
 UNRELATED, RELATED = 0.7, 0.5  # mean squared step between neighbours, relative to that between any two slices
 
@@ -88,7 +95,7 @@ def phase_retrieval_transfer_function(
     moduli, coherent = (np.where(known, values, 0.0) for values in _moduli(objects, grid))
     counts = counts_of(pattern)
     if not _warned_of_unit(np.where(known, pattern, 0.0), measured, moduli) and not is_nested():
-        _warn_of_another_pattern(measured, moduli, known, counts)
+        _warn_of_another_pattern(measured, moduli, known, counts, grid)
     overlap = (measured * moduli).sum()
     unit = (measured**2).sum() / overlap if overlap > 0 else 1.0
     below = np.maximum(light, unit * ring_sums(moduli, centered)[1])
@@ -107,8 +114,10 @@ def _warned_of_unit(pattern, measured, moduli):
     if given > LIKENESS or not measured.any():
         return False
     ways = {"np.sqrt(magnitudes)": np.sqrt(measured)}
-    if pattern.max() < LARGEST_LOGARITHM:
-        ways |= {"np.expm1(magnitudes)": np.expm1(pattern), "10**magnitudes": 10**pattern}
+    for way, base, largest in LOGARITHMS:
+        if pattern.max() < largest:
+            powers = base**pattern
+            ways[way] = powers - 1 if "1" in way else powers
     for way, values in ways.items():
         if _cosine(moduli, np.where(pattern > 0, values / values.max(), 0.0)) > max(given + MARGIN, LIKENESS):
             kind = "intensities" if "sqrt" in way else "logarithms"
@@ -120,16 +129,35 @@ def _warned_of_unit(pattern, measured, moduli):
     return False
 
 
-def _warn_of_another_pattern(measured, moduli, known, counts):
-    """Warn where the reconstructions do not have this pattern, by more than what counting explains."""
-    error = 1 - _cosine(moduli, measured) ** 2
-    noise = 0.0 if counts is None else OF_COUNTING * known.sum() / max(np.nansum(counts), 1)
-    if measured.any() and error - noise > OTHER**2:
+def _warn_of_another_pattern(measured, moduli, known, counts, grid):
+    """Warn where the reconstructions do not have the bright pixels of a pattern, by more than noise explains."""
+    peaks = measured.max(), moduli.max()
+    if not min(peaks) > 0:
+        return
+    bright = (measured > BRIGHT * peaks[0]) | (moduli > BRIGHT * peaks[1])
+    error = 1 - _cosine(moduli * bright, measured * bright) ** 2
+    if error < OTHER**2:
+        return
+    if counts is None:
+        noise = _asymmetry(measured, bright, known, grid) - _asymmetry(moduli, bright, known, grid)
+        noise = min(max(noise, 0.0), NOISE)
+    else:
+        noise = OF_COUNTING * bright.sum() / max(np.nansum(counts * bright), 1)
+    if error - noise > OTHER**2:
         warn_user(
-            f"the reconstructions do not have these magnitudes (Fourier error {math.sqrt(error):.2g}), so a transfer "
-            "function says nothing of them: pass the pattern that they were retrieved from, such as X[0] with "
-            "retrieval.starts[0], and check centered"
+            f"the reconstructions do not have these magnitudes (Fourier error of bright pixels "
+            f"{math.sqrt(error):.2g}), so a transfer function says nothing of them: pass the pattern that they were "
+            "retrieved from, such as X[0] with retrieval.starts[0], and check centered"
         )
+
+
+def _asymmetry(values, bright, known, grid):
+    """Mean square of half the difference of opposite pixels, among bright ones, relative to all of these."""
+    both = torch.from_numpy(np.stack([values, bright, known]).astype(float))
+    opposite, also_bright, also_known = mirrored(both, grid.centered).numpy()
+    pairs = known * also_known * np.maximum(bright, also_bright)
+    total = (values**2 * pairs).sum()
+    return ((values - opposite) ** 2 * pairs).sum() / (2 * total) if total > 0 else 0.0
 
 
 def _cosine(first, second):
