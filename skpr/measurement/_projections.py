@@ -36,7 +36,7 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     Raises
     ------
     ValueError
-        For magnitudes of another shape.
+        For magnitudes of another shape, and for complex or negative ones.
 
     Examples
     --------
@@ -45,11 +45,14 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     tensor([[4.5000, 3.5000]])
     """
     shape, given = tuple(estimate.shape), tuple(magnitudes.shape)
-    if given not in (shape, _half(shape)):
+    half = shape if estimate.is_complex() else (*shape[:-1], shape[-1] // 2 + 1)
+    if given[:1] not in (shape[:1], (1,)) or given[1:] not in (shape[1:], half[1:]):
+        also = "" if estimate.is_complex() else f", or on its half, of shape {half}"
         raise ValueError(
-            f"magnitudes have shape {given}; give them on the whole grid of the estimate, of shape {shape}, or on its "
-            f"half, of shape {_half(shape)}"
+            f"magnitudes have shape {given}; give them on the whole grid of the estimate, of shape {shape}{also}"
         )
+    if magnitudes.is_complex() or bool((magnitudes < 0).any()):
+        raise ValueError("magnitudes are complex or have negative values; give moduli, such as magnitudes.abs()")
     if unmeasured is None and magnitudes.isnan().any():
         unmeasured = magnitudes.isnan()
         magnitudes = magnitudes.nan_to_num(0.0)
@@ -57,10 +60,6 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     exponents = exponents_of(estimate.detach().abs().flatten(1).amax(dim=1))
     unit = along_samples(times_power_of_two(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate)
     return with_magnitudes(estimate / unit, magnitudes / unit, unmeasured) * unit
-
-
-def _half(shape):
-    return *shape[:-1], shape[-1] // 2 + 1
 
 
 def exponents_of(peaks):
@@ -102,7 +101,7 @@ def project_support(estimate, support):
     Raises
     ------
     ValueError
-        For a support of another shape.
+        For a support of another shape, and for one that is no mask.
 
     Examples
     --------
@@ -110,6 +109,12 @@ def project_support(estimate, support):
     >>> project_support(torch.tensor([[3.0, 1.0]]), torch.tensor([True, False]))
     tensor([[3., 0.]])
     """
+    support = torch.as_tensor(support, device=estimate.device)
+    if support.dtype != torch.bool and not bool(((support == 0) | (support == 1)).all()):
+        raise ValueError(
+            "support has other values than 0 and 1; give one bool a pixel, True where the object may be, such as "
+            "objects > threshold"
+        )
     try:
         kept = estimate * support
     except RuntimeError:  # shapes that do not broadcast

@@ -99,10 +99,26 @@ def test_supports_of_another_shape_are_refused(shape):
         project_support(torch.ones(2, 4), torch.ones(shape, dtype=torch.bool))
 
 
+def test_supports_are_masks_of_any_kind():
+    with pytest.raises(ValueError, match="support has other values than 0 and 1"):
+        project_support(torch.ones(2, 4), torch.full((4,), 3.0))
+    for support in ([True, True, False, True], np.array([1, 1, 0, 1]), torch.tensor([1.0, 1.0, 0.0, 1.0])):
+        assert project_support(torch.ones(2, 4), support)[0].tolist() == [1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("magnitudes", [-torch.ones(2, 8), 1j * torch.ones(2, 8)], ids=["negative", "complex"])
+def test_what_are_no_moduli_is_refused(magnitudes):
+    with pytest.raises(ValueError, match="complex or have negative values"):
+        project_magnitudes(torch.ones(2, 8), magnitudes)
+
+
 def test_magnitudes_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"of shape \(2, 8\), or on its half, of shape \(2, 5\)"):
         project_magnitudes(torch.ones(2, 8), torch.ones(2, 6))
-    assert project_magnitudes(torch.ones(2, 8), torch.ones(2, 5)).shape == (2, 8)
+    with pytest.raises(ValueError, match=r"give them on the whole grid of the estimate, of shape \(2, 8\)$"):
+        project_magnitudes(torch.ones(2, 8) + 0j, torch.ones(2, 5))
+    for given in ((2, 5), (1, 8)):
+        assert project_magnitudes(torch.ones(2, 8), torch.ones(given)).shape == (2, 8)
 
 
 def test_bounds_in_the_wrong_order_are_refused():
