@@ -6,6 +6,7 @@ from .._lazy import LazyBatch
 from .._tensors import to_tensor
 
 LOOKED_AT, LEAST_PIXELS = 8, 128  # patterns; pixels of all of them, as fewer prove nothing
+LEAST_LIT = 12  # pixels of all second columns
 BESIDE, BEHIND = 0.02, 0.02  # intensity of the second column over the first; of the last one over the second
 
 
@@ -37,10 +38,15 @@ def check_not_halves(magnitudes):
     if len(shape) < 2 or any(m == shape[-1] or m // 2 + 1 != shape[-1] for m in shape[:-1]):
         return
     some = np.asarray(magnitudes[:LOOKED_AT]) if isinstance(magnitudes, LazyBatch) else magnitudes[:LOOKED_AT]
-    values = (to_tensor(some) if isinstance(some, np.ndarray) else some).detach().double().nan_to_num(0.0)
+    values = (to_tensor(some) if isinstance(some, np.ndarray) else some).detach().double()
+    unknown, values = values.isnan(), values.nan_to_num(0.0)
     peaks = values.flatten(1).amax(dim=1)
     values = values[peaks > 0] / peaks[peaks > 0].view([-1] + [1] * len(shape))
     if values.numel() < LEAST_PIXELS:
+        return
+    if bool(unknown[..., [0, 1, -1]].any()):  # darkness must have been measured
+        return
+    if int((values[..., 1] > 0).sum()) < LEAST_LIT:  # the other side may be dark by chance
         return
     profile = values.square().sum(dim=tuple(range(1, len(shape))))
     first, second, last = (profile[:, column] for column in (0, 1, -1))

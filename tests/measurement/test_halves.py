@@ -39,3 +39,13 @@ def test_whole_patterns_of_the_same_shape_are_taken(centered, photons):
 
 def test_whole_volumes_are_taken():
     check_not_halves(FourierMagnitude(oversampling=1).fit_transform(np.random.default_rng(0).random((4, 8, 8, 5))))
+
+
+@pytest.mark.parametrize("photons", [3, 10, 30, 1e4])
+@pytest.mark.parametrize("n_samples", [1, 2, 12])
+def test_a_side_that_is_dark_by_chance_or_not_measured_is_no_half(photons, n_samples):
+    whole = np.abs(np.fft.fft2(OBJECTS[:n_samples, :, :9], (33, 17)))
+    counted = PhotonNoise(photons, random_state=0).fit_transform(whole)
+    check_not_halves(counted)
+    counted[:, :, 9:] = np.nan
+    check_not_halves(counted)
