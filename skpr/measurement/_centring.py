@@ -10,6 +10,7 @@ from .._arrays import as_batch
 from .._lazy import LazyBatch
 from .._tensors import along_samples, even_rows, picked, to_tensor
 from .._validation import warn_user
+from ._tilt import warned_of_tilt
 from ._transform import mirrored, to_fft_order
 
 MIN_LOOKED_AT, MAX_LOOKED_AT = 8, 64  # patterns, at even distances: enough to tell, and quick
@@ -97,8 +98,9 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
     -----
     UserWarning
         If neighbouring pixels of the objects would be anticorrelated along every axis, or along one, where objects are
-        known to be non-negative. Along one axis signed and complex objects may be: gratings, and tilted crystals. Few
-        or small patterns are not judged.
+        known to be non-negative. Along one axis signed and complex objects may be: gratings, and tilted crystals. If
+        the light of patterns of non-negative objects lies off zero frequency in both layouts. Few or small patterns
+        are not judged.
 
     Examples
     --------
@@ -113,17 +115,21 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
     if sample.numel() < LEAST_PIXELS:
         return False
     found = neighbour_correlations(sample, centered)
+    if kind == "non_negative" and warned_of_tilt(sample, found, centered, whom):
+        return True
     wrong = [axis for axis, value in enumerate(found) if sample.shape[axis + 1] > 2 and value < ANTICORRELATION]
     if not wrong or (kind != "non_negative" and len(wrong) < sum(m > 2 for m in sample.shape[1:])):
         return False
     place, other = ("in the middle", "at index 0") if centered else ("at index 0", "in the middle")
     way = "numpy.fft.fftshift" if centered else "numpy.fft.ifftshift"
     said = f"centered={centered} says {place}" if is_parameter else f"{whom} takes it to be {place}"
+    one = len(wrong) < sample.ndim - 1
+    tilted = ", or constraints='complex' if the objects are tilted by half the grid" if one else ""
     instead = f"centered={not centered}, or " if is_parameter else ""
     warn_user(
         f"magnitudes passed to {whom} look as if they had zero frequency {other} along axis "
         f"{', '.join(str(axis + 1) for axis in wrong)}, but {said}: pass "
-        f"{instead}{way}(X, axes={tuple(range(1, sample.ndim))})"
+        f"{instead}{way}(X, axes={tuple(range(1, sample.ndim))}){tilted}"
     )
     return True
 
