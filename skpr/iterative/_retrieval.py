@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_batch, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
 from .._base import RestoredEstimator
-from .._layout import is_nested
+from .._layout import is_nested, is_told_by
 from .._progress import IterationLine
 from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
 from .._validation import warn_user
@@ -22,6 +22,8 @@ from ..measurement import (
     Likelihood,
     Measurement,
     boundary_of,
+    check_extent,
+    check_logarithms,
     check_not_halves,
     look_at,
     rounds_alone,
@@ -200,7 +202,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         """
         X = self._checked(X, reset=True)
         if y is not None:
-            y = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != X.shape[1:])[0]
+            y = inspect_batch(y, name="y", warn=not is_told_by(X, y))[0]
             check_consistent_length(X, y)
         self._schedule()
         check_parameters(self)
@@ -221,7 +223,10 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if y is not None:
             check_fourier(X, y, type(self).__name__)
         if not is_nested():
-            look_at(X, self.centered, type(self).__name__, self.constraints_, objects=y)
+            name = type(self).__name__
+            told = look_at(X, self.centered, name, self.constraints_, objects=y) or check_logarithms(X, name)
+            if not told:
+                check_extent(X, self.object_shape_, name)
         given_support(self.support, self.object_shape_)
         return self
 

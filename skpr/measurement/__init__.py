@@ -9,10 +9,12 @@ from ._centring import (
     resemble_magnitudes,
 )
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
+from ._extent import check_extent
 from ._forms import check_not_intensities, form_of
 from ._grid import Grid, boundary_of, fits
 from ._halves import check_not_halves
 from ._likelihood import CountingNoise, Likelihood
+from ._logarithms import check_logarithms
 from ._looks import look_at
 from ._measurement import KINDS, Measurement
 from ._orientation import check_orientation
@@ -43,7 +45,9 @@ __all__ = [
     "blur",
     "boundary_of",
     "check_centring",
+    "check_extent",
     "check_friedel_symmetry",
+    "check_logarithms",
     "check_not_halves",
     "check_not_intensities",
     "check_not_swapped",
