@@ -13,14 +13,16 @@ N_LOOKED_AT, LEAST_SAMPLES = 16, 4  # samples, at even distances; fewer prove no
 LARGEST = 1 << 20  # pixels that a check may cost, or one sample
 ROUNDING = 1e-5  # relative difference of what is meant to be equal
 OTHER_PART = 0.03  # relative difference of the magnitudes of objects and of their moduli or real parts
-OTHER = 0.5  # that of other objects; objects with noise or blurred, deformed, or on another scale of values differ less
+OTHER = (
+    0.7  # that of other objects; those with as much noise as signal, blurred, cut at a threshold or scaled differ less
+)
 
 
 def check_simulated(X, y, symmetries="fourier"):
     """Warn where objects whose magnitudes are simulated are plainly others than their targets, beyond the symmetries.
 
-    Magnitudes `|F X|` and `|F y|` are compared in shape, not in scale. Objects that are the moduli or the real parts of
-    their targets are told by their values, and from smaller differences.
+    Magnitudes `|F X|` and `|F y|` are compared in shape, not in scale or level. Objects that are the moduli, the phases
+    or the real parts of their targets are told by their values, and from smaller differences.
 
     Parameters
     ----------
@@ -61,6 +63,9 @@ def check_simulated(X, y, symmetries="fourier"):
         if torch.equal(objects, targets) or not (objects.isfinite().all() and targets.isfinite().all()):
             return
         change = float(_changes(objects, targets, symmetries).median())
+        if change > OTHER_PART:  # a level of the background is no other object
+            level = [batch - batch.mean(dim=space_axes(batch), keepdim=True) for batch in (objects, targets)]
+            change = min(change, float(_changes(*level, symmetries).median()))
         of = next((f"{name} of {whole}" for name, whole in _parts(objects, targets)), None)
     if of is not None and change > OTHER_PART:
         what = f"{'X' if of.endswith('y') else 'y'} holds the {of}, which are other objects"
@@ -79,7 +84,7 @@ def _parts(objects, targets):
     """Names of what one batch is of the other, if any."""
     for part, whole, name in ((objects, targets, "y"), (targets, objects, "X")):
         if whole.is_complex():
-            for meaning, made in (("moduli", whole.abs()), ("real parts", whole.real)):
+            for meaning, made in (("moduli", whole.abs()), ("phases", whole.angle()), ("real parts", whole.real)):
                 if (part - made).abs().max() <= ROUNDING * whole.abs().max():
                     yield meaning, name
 
