@@ -15,6 +15,7 @@ ENDED, ENDED_LESS = (
     1e-3,
 )  # power at the farthest lags relative to that between, and to that of the pattern as given
 LARGEST_NATURAL, LARGEST_LOGARITHM = 80.0, 400.0  # larger ones are no logarithms, to any base but that of decibels
+PEAKED = 12.0  # peak over mean of magnitudes, often; that of logarithms is a few
 WAYS = {  # how magnitudes are made of logarithms; of intensities first, as squares of counts are whole numbers, too
     "np.sqrt(np.expm1(X))": lambda values: np.sqrt(np.expm1(values)),
     "np.exp(X / 2)": lambda values: np.exp(values / 2),
@@ -130,7 +131,7 @@ def way_of_transforms(patterns):
     sizes, largest = patterns.shape[1:], patterns.max(initial=0.0)
     if min(sizes) < 8 or any(m % 2 for m in sizes) or not np.isfinite(patterns).all():
         return None
-    if not 1 < largest < LARGEST_LOGARITHM:
+    if not 1 < largest < LARGEST_LOGARITHM or largest > PEAKED * patterns.mean():
         return None
     farthest = np.max(np.meshgrid(*[np.abs(np.fft.fftfreq(m)) for m in sizes], indexing="ij"), axis=0)
     end, between = farthest == 0.5, (farthest > 0.125) & (farthest < 0.5)

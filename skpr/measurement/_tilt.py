@@ -17,7 +17,7 @@ def warned_of_tilt(magnitudes, harmonics, centered, whom):
     Parameters
     ----------
     magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-        Of objects that are taken to be non-negative; NaN where unmeasured.
+        Patterns of what are taken to be non-negative objects; NaN where unmeasured.
     harmonics : list of float
         :func:`neighbour_correlations` of them: the first harmonic along each axis about zero frequency.
     centered : bool
