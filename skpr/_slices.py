@@ -7,7 +7,7 @@ from ._lazy import LazyBatch
 
 SYMMETRIC = 0.95  # correlation with the mirror image
 WINDOW = 65  # pixels along each axis that a comparison with the mirror image looks at
-UNRELATED, RELATED = (0.8, 1.2), 0.5  # change from slice to slice relative to that of any two
+UNRELATED, RELATED = (0.7, 1.35), 0.5  # change from slice to slice relative to that of any two
 AT_ZERO, OPPOSITE = (1e-4, 0.9), 0.05  # other slices of a pattern along a thin axis; those of three equal ones are dark
 LEAST_SLICES, LIT = 6, 0.1  # slices, and energy of the first and the last relative to the median one
 N_NEAR = 24, 12  # pixels along each axis, of three and of four, in which slices are compared

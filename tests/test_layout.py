@@ -192,8 +192,8 @@ def test_axes_of_space_are_taken_for_no_others(batch):
 
 
 def test_volumes_along_the_last_axis_are_told():
-    volumes = make_crystals(8, shape=(16, 16, 16), random_state=0).data
-    with pytest.warns(UserWarning, match="its 8 slices along the last axis are unrelated"):
+    volumes = make_crystals(12, shape=(16, 16, 16), random_state=0).data
+    with pytest.warns(UserWarning, match="its 12 slices along the last axis are unrelated"):
         check_batch(np.moveaxis(volumes, 0, -1))
 
 
