@@ -1,7 +1,6 @@
 """Classical phase retrieval: projections, the algorithms made of them, and their estimator."""
 
 from ..measurement import (
-    CountingNoise,
     project_amplitude,
     project_magnitudes,
     project_non_negative,
@@ -16,7 +15,6 @@ from ._retrieval import IterativePhaseRetrieval
 __all__ = [
     "ALGORITHMS",
     "Combination",
-    "CountingNoise",
     "IterativePhaseRetrieval",
     "Retrieval",
     "combine_reconstructions",

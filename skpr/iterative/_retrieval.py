@@ -103,7 +103,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         kernel also absorbs the detector's point spread. Costs about 50 % more time.
     noise : {"auto", "poisson", "gaussian"} or CountingNoise, default="auto"
         Noise of the magnitudes, by which "ml" weighs them. "poisson": their squares are photon counts, or multiples of
-        them, or those of a :class:`~skpr.iterative.CountingNoise` with background and read-out noise. "gaussian": the
+        them, or those of a :class:`~skpr.measurement.CountingNoise` with background and read-out noise. "gaussian": the
         same noise in all magnitudes. "auto" is "poisson" for patterns whose squares are whole multiples of the
         smallest, and "gaussian" for others; `retrieve` tells in `photons`.
     centered : bool, default=True

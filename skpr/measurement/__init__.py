@@ -34,8 +34,8 @@ from ._transform import (
 )
 
 __all__ = [
-    "CountingNoise",
     "KINDS",
+    "CountingNoise",
     "Grid",
     "Likelihood",
     "Measurement",
