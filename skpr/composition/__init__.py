@@ -2,7 +2,15 @@
 
 from ._factory import PRESETS, make_phase_retriever
 from ._pipeline import PhaseRetrievalPipeline
+from ._posterior import PosteriorRefiner
 from ._refined import RefinedRegressor
 from ._symmetry_breaking import SymmetryBreakingRegressor
 
-__all__ = ["PRESETS", "PhaseRetrievalPipeline", "RefinedRegressor", "SymmetryBreakingRegressor", "make_phase_retriever"]
+__all__ = [
+    "PRESETS",
+    "PhaseRetrievalPipeline",
+    "PosteriorRefiner",
+    "RefinedRegressor",
+    "SymmetryBreakingRegressor",
+    "make_phase_retriever",
+]

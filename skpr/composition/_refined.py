@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from .._lazy import LazyBatch, some_of
-from .._tensors import along_samples, energy, map_chunks, to_tensor
+from .._tensors import along_samples, energy, even_rows, map_chunks, to_tensor
 from .._validation import short
 from ..iterative import IterativePhaseRetrieval
 from ..measurement import Grid, fits, form_of, look_at, symmetries_of
 from ._around import AroundRegressor, as_features, check_part, is_direct, told
+from ._posterior import PosteriorRefiner
 
 if TYPE_CHECKING:
     from .._typing import Batch
 
+LEAST_SHARE, FEWEST = 10, 16  # of the pairs a tenth is held out, and not fewer than that
 PAIRS = 512  # by which the unit is learned, fewer where patterns are large
 VALUES = 1 << 24  # of all of their magnitudes together
 LEAST_PIXELS = 32  # of objects and magnitudes that are told to be those of another measurement
@@ -40,12 +43,13 @@ class RefinedRegressor(AroundRegressor):
     regressor : estimator, optional
         Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not given. One in a
         :class:`sklearn.frozen.FrozenEstimator` is not trained again.
-    refiner : IterativePhaseRetrieval, "auto" or None, default="auto"
-        Estimator that polishes, with `fit(X, y)` and `retrieve(X, init)`. "auto" is
-        `IterativePhaseRetrieval(n_iter=300, random_state=0)` with the `centered` and `device` of the regressor; `None`
-        leaves predictions alone, and is a value for a grid. `IterativePhaseRetrieval("apg")` fine-tunes each sample by
-        gradient on the amplitude loss. A `device` of "auto" is the regressor's; bounds in `constraints` are in the unit
-        of the objects.
+    refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default="auto"
+        Estimator that polishes, with `fit(X, y)` and `retrieve(X, init)`. "auto" is a :class:`PosteriorRefiner`, which
+        weighs measurement and prediction by their noise, with the `centered` and `device` of the regressor; the
+        regressor is then not trained on a tenth of the pairs, 64 at most, by which its errors are learned. `None`
+        leaves predictions alone, and is a value for a grid. `IterativePhaseRetrieval(n_iter=300)` believes the
+        magnitudes alone, and `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the amplitude loss.
+        A `device` of "auto" is the regressor's; bounds in `constraints` are in the unit of the objects.
     symmetries : {"auto", "fourier", "phase"}, default="auto"
         Symmetries that `score` registers over: shift, flip and phase, or the phase only. "auto" decides at `fit`,
         by whether magnitudes correlate with those of the objects.
@@ -104,10 +108,15 @@ class RefinedRegressor(AroundRegressor):
         predicted = self._predicted(features)
         if self.refiner_ is None:
             return predicted
-        result = self.refiner_.retrieve(magnitudes, init=times(predicted, 1 / self.unit_))
+        asks = {"predict": self._predicted_in_unit} if isinstance(self.refiner_, PosteriorRefiner) else {}
+        result = self.refiner_.retrieve(magnitudes, init=times(predicted, 1 / self.unit_), **asks)
         if not result.finished.any(axis=1).all():
             raise KeyboardInterrupt("interrupted before every sample was refined")
         return times(result.objects, self.unit_)
+
+    def _predicted_in_unit(self, magnitudes):
+        """Predictions as the refiner takes them."""
+        return times(self._predicted(magnitudes), 1 / self.unit_)
 
     def _look_at(self, magnitudes, **known):
         """Look at patterns for the refiner, where no network does."""
@@ -135,6 +144,8 @@ class RefinedRegressor(AroundRegressor):
         if not continues:
             self._check_fourier(refiner, magnitudes, y)
             self.unit_ = 1.0 if refiner is None else learned_unit(magnitudes, y, told(refiner, "centered", True))
+        if not continues:
+            self._held_out = self._rows_held_out(refiner, magnitudes, len(y))
         self._fit_refiner(refiner, magnitudes, y)
         kinds = [getattr(one, "constraints_", None) for one in (before, self.refiner_)]
         if None not in kinds and kinds[0] != kinds[1] and told(self.refiner, "constraints", "auto") == "auto":
@@ -147,7 +158,7 @@ class RefinedRegressor(AroundRegressor):
 
     def _check_fourier(self, refiner, magnitudes, y):
         """Refuse iterations with the Fourier transform where magnitudes are those of another measurement."""
-        if self.symmetries == "fourier" or not isinstance(refiner, IterativePhaseRetrieval):
+        if self.symmetries == "fourier" or not isinstance(refiner, IterativePhaseRetrieval | PosteriorRefiner):
             return
         if min(math.prod(batch.shape[1:]) for batch in (magnitudes, y)) < LEAST_PIXELS:  # which prove nothing
             return
@@ -175,7 +186,7 @@ class RefinedRegressor(AroundRegressor):
         if str(device).startswith("mps"):  # which does not compute in the double precision that iterations need
             device = "auto"
         if isinstance(self.refiner, str):
-            return IterativePhaseRetrieval(n_iter=300, random_state=0, centered=centered is not False, device=device)
+            return PosteriorRefiner(centered=centered is not False, device=device)
         refiner = clone(self.refiner)
         own = told(refiner, "centered", centered)
         if centered is not None and own != centered and is_direct(regressor):
@@ -191,7 +202,29 @@ class RefinedRegressor(AroundRegressor):
         bounds = getattr(refiner, "constraints", None)
         if self.unit_ != 1 and isinstance(bounds, list | tuple) and all(isinstance(bound, Real) for bound in bounds):
             refiner.set_params(constraints=tuple(float(bound) / self.unit_ for bound in bounds))
-        self.refiner_ = None if refiner is None else refiner.fit(magnitudes, y)
+        known = {}
+        if isinstance(refiner, PosteriorRefiner):
+            known = {"held_out": self._held_out, "unit": self.unit_}
+        self.refiner_ = None if refiner is None else refiner.fit(magnitudes, y, **known)
+
+    def _trained(self, regressor, X, targets, method, continues, fit_params):
+        """Train on the pairs that the refiner does not need held out."""
+        rows = self._held_out
+        if rows is None or continues or isinstance(regressor, FrozenEstimator):
+            return super()._trained(regressor, X, targets, method, continues, fit_params)
+        kept = np.setdiff1d(np.arange(len(targets)), rows)
+        fit_params = {
+            name: np.asarray(value)[kept] if np.ndim(value) and len(value) == len(targets) else value
+            for name, value in fit_params.items()
+        }
+        return super()._trained(regressor, X[kept], targets[kept], method, continues, fit_params)
+
+    def _rows_held_out(self, refiner, X, n_samples):
+        """Samples that the regressor is not to be trained on, or None."""
+        if not isinstance(refiner, PosteriorRefiner) or not isinstance(X, np.ndarray | torch.Tensor):
+            return None
+        n_rows = min(refiner.n_held_out, n_samples // LEAST_SHARE)
+        return even_rows(n_samples, n_rows) if n_rows >= FEWEST else None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

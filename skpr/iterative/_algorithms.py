@@ -9,8 +9,8 @@ from functools import partial
 
 import torch
 
+from .._quasi_newton import QuasiNewton
 from .._tensors import along_samples, inner
-from ._quasi_newton import QuasiNewton
 
 SETTLED_FOR = 5  # steps of maximum likelihood that gain next to nothing together
 SETTLED_PHOTONS = 1e-4  # a pixel of the object, of the logarithm of the likelihood, of which the noise takes a half

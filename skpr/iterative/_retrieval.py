@@ -26,12 +26,12 @@ from ..measurement import (
     check_logarithms,
     check_not_halves,
     look_at,
+    photons_of,
     rounds_alone,
     to_fft_order,
 )
 from ..metrics import squared_correlation
 from ._loop import Shrinkwrap, run_schedule
-from ._noise import photons_of
 from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes

@@ -10,8 +10,7 @@ from .._layout import is_nested, mirror_correlation
 from .._lazy import some_of
 from .._tensors import resolve_device, to_tensor
 from .._validation import check_choice, check_count, short, warn_user
-from ..measurement import KINDS, fits, symmetries_of
-from ._noise import check_noise
+from ..measurement import KINDS, check_noise, fits, symmetries_of
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"

@@ -17,6 +17,7 @@ from ._likelihood import CountingNoise, Likelihood
 from ._logarithms import check_logarithms
 from ._looks import look_at
 from ._measurement import KINDS, Measurement
+from ._noise import check_noise, photons_of
 from ._orientation import check_orientation
 from ._pairing import check_pairing
 from ._pairs import Pairs, are_magnitudes_of, check_not_swapped, symmetries_of
@@ -48,6 +49,7 @@ __all__ = [
     "check_extent",
     "check_friedel_symmetry",
     "check_logarithms",
+    "check_noise",
     "check_not_halves",
     "check_not_intensities",
     "check_not_swapped",
@@ -66,6 +68,7 @@ __all__ = [
     "look_at",
     "mirrored",
     "oversampled_shape",
+    "photons_of",
     "project_amplitude",
     "project_magnitudes",
     "project_non_negative",

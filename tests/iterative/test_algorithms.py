@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval
+from skpr._quasi_newton import QuasiNewton
 from skpr.datasets import make_crystals
 from skpr.iterative._algorithms import ALGORITHMS
-from skpr.iterative._quasi_newton import QuasiNewton
 from skpr.measurement import Measurement
 from skpr.metrics import relative_error, success_rate
 from skpr.symmetry import content_box

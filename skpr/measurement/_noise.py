@@ -3,7 +3,8 @@
 import numpy as np
 
 from .._validation import short
-from ..measurement import CountingNoise, counting_units
+from ._centring import counting_units
+from ._likelihood import CountingNoise
 
 NOISES = "auto", "poisson", "gaussian"
 CHUNK = 1 << 22  # values looked at together

@@ -2,7 +2,7 @@
 
 import torch
 
-from .._tensors import along_samples, inner
+from ._tensors import along_samples, inner
 
 MEMORY = 8  # steps that the curvature is learned from
 TRIALS = 6  # shortened steps before a sample stays where it is

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.optimize import nnls
 
-from skpr.iterative._quasi_newton import MEMORY, QuasiNewton
+from skpr._quasi_newton import MEMORY, QuasiNewton
 
 
 def least_squares(n_samples=4, n_equations=12, n_values=8, seed=0):

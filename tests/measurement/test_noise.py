@@ -5,8 +5,7 @@ import pytest
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval
 from skpr.detector import BeamStop, PhotonNoise
-from skpr.iterative._noise import photons_of
-from skpr.measurement import CountingNoise
+from skpr.measurement import CountingNoise, photons_of
 from skpr.metrics import noise_limit, relative_error
 
 OBJECTS = np.random.default_rng(0).random((4, 8, 8)) + 0.2

@@ -1,0 +1,351 @@
+"""The refiner that weighs what was measured against what was predicted, each by its own noise."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._quasi_newton import QuasiNewton
+from .._rings import ring_numbers
+from .._tensors import along_samples, chunks_of, even_rows, picked, resolve_device, space_axes, to_tensor, usual_device
+from .._validation import check_count
+from ..iterative import IterativePhaseRetrieval
+from ..measurement import CountingNoise, Grid, Likelihood, Measurement, mirrored, photons_of
+from ..metrics import relative_error
+from ..symmetry import register
+
+if TYPE_CHECKING:
+    from .._typing import Batch, Seed, Self
+    from ..iterative import Retrieval
+
+EVERYTHING = "none", 0, b""  # measured, and without noise
+FEWEST, LARGEST = 4, 1 << 19  # objects that predictions are judged by, if not more than so many Fourier pixels
+WEIGHTS = 2.0, 1.0, 0.5, 0.25, 0.125  # of the prior: errors of neighbouring frequencies are not independent
+STEPS = 60  # of the descent
+EXACT = 1e-4  # of the root mean square magnitude: noise of what has none
+SMALLEST = 1e-12  # of a pattern's energy a pixel: errors of predictions that have none
+
+
+class PosteriorRefiner(BaseEstimator):
+    r"""Refine predictions to the object that is likeliest given both, what was measured and what was predicted.
+
+    The posterior `-log p = deviance(x) / 2 + w sum_k |F(x - c p)_k|^2 / s_k` has the likelihood of the measured pixels
+    (Poisson's where magnitudes are roots of counts) and, as a prior, the prediction `p`, scaled to the pattern, with
+    the power `s` of its errors on each ring of frequencies. What was measured well is held by the measurement, what was
+    not, or hardly, by the prediction. Errors are those of predictions for objects held out of the training, whose
+    patterns are simulated at the exposure and with the unmeasured pixels of the patterns given; the weight `w` is the
+    one that serves these objects best. Where a pattern contradicts its prediction more than theirs do, its errors are
+    taken to be larger in proportion.
+
+    The descent begins at the prediction, and at the end of iterations from there; the better posterior wins. Where
+    refinement does the objects held out no good, predictions are left as they are.
+
+    Parameters
+    ----------
+    n_iter : int, default=300
+        Iterations of the second start, see :class:`~skpr.IterativePhaseRetrieval`.
+    n_held_out : int, default=64
+        Objects held out of the training of the regressor, a tenth of all at most. With fewer than 16, training objects
+        take their place, on which errors are smaller than on others.
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes (else at index 0).
+    random_state : int, RandomState instance or None, default=0
+        Seed of the simulated noise, and of the iterations.
+    device : str or torch.device, default="auto"
+        "auto" is a CUDA GPU where there is one.
+
+    Attributes
+    ----------
+    constraints_ : {"non_negative", "real", "complex"}
+    object_shape_, fourier_shape_ : tuple of int
+    held_out_ : ndarray of shape (n_objects, \*object_shape)
+        Objects whose errors are the prior's, in the unit of magnitudes under an unnormalised transform.
+    noise_ : float
+        Noise of the training magnitudes relative to their root mean square, by their objects.
+
+    Examples
+    --------
+    >>> from skpr import FourierMagnitude, RefinedRegressor
+    >>> from sklearn.dummy import DummyRegressor
+    >>> objects = np.random.default_rng(0).random((40, 8, 8))
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)
+    >>> refined = RefinedRegressor(DummyRegressor(), PosteriorRefiner(n_iter=100)).fit(magnitudes, objects)
+    >>> refined.predict(magnitudes[:2]).shape
+    (2, 8, 8)
+    """
+
+    def __init__(
+        self,
+        n_iter: int = 300,
+        n_held_out: int = 64,
+        *,
+        centered: bool = True,
+        random_state: Seed = 0,
+        device: str | torch.device = "auto",
+    ) -> None:
+        self.n_iter = n_iter
+        self.n_held_out = n_held_out
+        self.centered = centered
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Batch, y: Batch, held_out: Any = None, unit: float = 1.0) -> Self:
+        r"""Learn shapes, the kind of object, and the noise of the magnitudes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : array-like of shape (n_samples, \*object_shape)
+            Objects.
+        held_out : ndarray of integers, optional
+            Samples that the regressor was not trained on; some of all if not given.
+        unit : float, default=1.0
+            Unit of the objects relative to that of magnitudes under an unnormalised transform.
+
+        Returns
+        -------
+        self
+        """
+        check_count("n_held_out", self.n_held_out)
+        self.iterations_ = IterativePhaseRetrieval(
+            n_iter=self.n_iter, centered=self.centered, random_state=self.random_state, device=self.device
+        ).fit(X, y)
+        self.constraints_ = self.iterations_.constraints_
+        self.object_shape_, self.fourier_shape_ = self.iterations_.object_shape_, self.iterations_.fourier_shape_
+        rows = even_rows(len(y), self.n_held_out) if held_out is None else held_out
+        self.held_out_ = picked(y, rows).cpu().numpy() / np.asarray(unit, dtype=np.float32)
+        self.noise_ = self._learned_noise(picked(X, rows).cpu(), torch.from_numpy(self.held_out_))
+        self._learned = {}
+        return self
+
+    def retrieve(self, X: Batch, init: Batch, predict: Any = None) -> Retrieval:
+        r"""Refine predictions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        init : array-like of shape (n_samples, \*object_shape)
+            Predictions.
+        predict : callable
+            Predicts objects from magnitudes, as `init` was.
+
+        Returns
+        -------
+        Retrieval
+            With one start a sample, the refined object.
+        """
+        check_is_fitted(self)
+        result = self.iterations_.retrieve(X, init=init)
+        magnitudes, predicted, ends = (to_tensor(batch).detach().cpu().numpy() for batch in (X, init, result.objects))
+        photons = photons_of(magnitudes, "auto")
+        objects = np.array(ends)
+        with torch.no_grad(), usual_device():
+            for key, rows in self._groups(magnitudes, photons).items():
+                if predict is None or key == EVERYTHING:  # measured exactly: there is nothing to weigh
+                    continue
+                trust = self._trust(key, predict)
+                for part in chunks_of(len(rows), 8 * math.prod(self.fourier_shape_)):
+                    some = rows[part]
+                    measured = self._problem(magnitudes[some], photons[some], key)
+                    objects[some] = self._refined(measured, predicted[some], ends[some], trust)
+        place = result.objects.device if isinstance(result.objects, torch.Tensor) else None
+        return result._replace(objects=objects if place is None else torch.from_numpy(objects).to(place))
+
+    # --- what is measured ------------------------------------------------------------------------------------------
+
+    def _groups(self, magnitudes, photons):
+        """Rows of patterns with the same unmeasured pixels and, within a factor of two, the same noise."""
+        groups = {}
+        missing = np.isnan(magnitudes)
+        squares = (
+            np.square(np.where(missing, 0.0, magnitudes), dtype=np.float64).reshape(len(magnitudes), -1).sum(axis=1)
+        )
+        noises = None if (photons > 0).all() else self._noises(magnitudes)
+        for row, (unmeasured, photon, energy) in enumerate(zip(missing, photons, squares, strict=True)):
+            if photon > 0:
+                noise = "counts", round(math.log2(max(energy / photon, 1.0)))
+            elif noises[row] > EXACT:
+                noise = "normal", round(math.log2(noises[row]))
+            else:
+                noise = "none", 0
+            groups.setdefault((*noise, unmeasured.tobytes() if unmeasured.any() else b""), []).append(row)
+        return {key: np.array(rows) for key, rows in groups.items()}
+
+    def _noises(self, magnitudes):
+        """Noise of each pattern relative to its root mean square: of real objects, by what Friedel pairs differ."""
+        if self.constraints_ == "complex":
+            return np.full(len(magnitudes), self.noise_)
+        values = torch.from_numpy(magnitudes).double()
+        axes = space_axes(values)
+        differences = (values - mirrored(values, self.centered)).square().nanmean(dim=axes) / 2
+        return (differences / values.square().nanmean(dim=axes).clamp_min(1e-300)).sqrt().numpy()
+
+    def _learned_noise(self, magnitudes, objects):
+        computed = Grid(self.object_shape_, self.fourier_shape_, bool(self.centered)).magnitudes(objects)
+        squares = (magnitudes.double() - computed.double()).square().nanmean(dim=space_axes(magnitudes))
+        return float((squares / magnitudes.double().square().nanmean(dim=space_axes(magnitudes))).sqrt().median())
+
+    def _problem(self, magnitudes, photons, key):
+        """The measurement of some patterns of a group, and the value of one unit of the posterior's logarithm."""
+        values = torch.from_numpy(np.asarray(magnitudes, dtype=np.float64)).to(resolve_device(self.device))
+        counted = torch.from_numpy(photons).to(values.device)
+        likelihood = Likelihood(CountingNoise(), counted) if key[0] == "counts" else Likelihood()
+        problem = Measurement(
+            values, self.object_shape_, self.constraints_, centered=self.centered, likelihood=likelihood
+        )
+        if key[0] == "counts":
+            return problem, counted / problem.scale.double().square() / 4
+        noise = EXACT if key[0] == "none" else 2.0 ** key[1]
+        return problem, torch.full_like(counted, noise**2)
+
+    # --- what predictions are worth --------------------------------------------------------------------------------
+
+    def _trust(self, key, predict):
+        """Errors of predictions of a group of patterns, and how to use them, by the objects held out."""
+        if key not in self._learned:
+            self._learned[key] = self._judged(key, predict)
+        return self._learned[key]
+
+    def _judged(self, key, predict):
+        n_objects = max(FEWEST, min(len(self.held_out_), LARGEST // math.prod(self.fourier_shape_)))
+        truth = self.held_out_[even_rows(len(self.held_out_), n_objects)]
+        patterns, photons = self._simulated(truth, key)
+        predicted = to_tensor(predict(patterns)).detach().cpu().numpy()
+        problem, unit = self._problem(patterns, photons, key)
+        prior = Prior(problem, predicted)
+        boundary = self.iterations_.boundary_
+        moved, _ = register(truth, prior.objects.cpu().numpy(), boundary=boundary)
+        powers = prior.ring_powers(torch.from_numpy(moved).to(prior.objects.device))
+        misfit = float((problem.misfit(prior.objects)).mean())
+        score = partial(relative_error, truth, boundary=boundary)
+        least, trust = score(predicted), None
+        for weight in WEIGHTS:
+            found = prior.descend(powers, unit, weight, prior.objects)[0]
+            error = score(found.cpu().numpy())
+            if error < least:
+                least, trust = error, (powers, misfit, weight, False)
+        weight = WEIGHTS[-1] if trust is None else trust[2]
+        ends = self.iterations_.retrieve(patterns, init=predicted).objects
+        error = score(prior.likelier(powers, unit, weight, ends, boundary).cpu().numpy())
+        return (powers, misfit, weight, True) if error < least else trust
+
+    def _simulated(self, truth, key):
+        """Patterns of objects as those of a group are measured, in the unit of the objects."""
+        rng = check_random_state(self.random_state)
+        grid = Grid(self.object_shape_, self.fourier_shape_, bool(self.centered))
+        clean = grid.magnitudes(torch.from_numpy(truth)).double().numpy()
+        missing = np.frombuffer(key[2], dtype=bool).reshape(self.fourier_shape_) if key[2] else None
+        photons = np.zeros(len(clean))
+        if key[0] == "counts":
+            seen = np.square(clean if missing is None else clean[:, ~missing]).reshape(len(clean), -1).sum(axis=1)
+            photons = np.maximum(seen, 1e-300) / 2.0 ** key[1]
+            unit = photons.reshape([-1] + [1] * (clean.ndim - 1))
+            clean = np.sqrt(rng.poisson(np.square(clean) / unit) * unit)
+        elif key[0] == "normal":
+            size = np.sqrt(np.square(clean).reshape(len(clean), -1).mean(axis=1)) * 2.0 ** key[1]
+            clean = np.abs(clean + size.reshape([-1] + [1] * (clean.ndim - 1)) * rng.standard_normal(clean.shape))
+        return (clean if missing is None else np.where(missing, np.nan, clean)).astype(truth.real.dtype), photons
+
+    def _refined(self, measured, predicted, ends, trust):
+        if trust is None:
+            return predicted
+        problem, unit = measured
+        powers, misfit, weight, takes_ends = trust
+        prior = Prior(problem, predicted)
+        # a pattern that contradicts its prediction more than others did is another kind of object
+        excess = (problem.misfit(prior.objects) / max(misfit, 1e-300)).clamp_min(1.0)
+        powers = powers * along_samples(excess, problem.magnitudes)
+        if takes_ends:
+            found = prior.likelier(powers, unit, weight, ends, self.iterations_.boundary_)
+        else:
+            found = prior.descend(powers, unit, weight, prior.objects)[0]
+        return problem.to_units(found).cpu().numpy()
+
+
+class Prior:
+    """Predictions as a prior: normal errors of a power that depends on the ring of the frequency.
+
+    Parameters
+    ----------
+    problem : Measurement
+    predicted : ndarray of shape (n_samples, *object_shape)
+        In any unit: they are scaled to the measured pixels.
+    """
+
+    def __init__(self, problem, predicted):
+        self.problem = problem
+        values = torch.from_numpy(np.asarray(predicted)).to(problem.magnitudes.device, problem.dtype)
+        moduli = problem.grid.spectrum(values).abs()
+        products, squares = (_sums(problem.weights * moduli * other) for other in (problem.magnitudes, moduli))
+        self.objects = problem.to_admissible(along_samples(products / squares.clamp_min(1e-300), values) * values)
+        self.spectrum = problem.grid.spectrum(self.objects)
+        self.energy = _sums(self._weights * self.spectrum.abs().square()).clamp_min(1e-300)
+
+    @cached_property
+    def _weights(self):
+        """Pixels that each frequency of a spectrum stands for."""
+        columns = self.spectrum.shape[-1]
+        weights = torch.ones(columns, dtype=torch.float64, device=self.spectrum.device)
+        if self.problem.kind != "complex":
+            weights[1 : (self.problem.grid.fourier_shape[-1] + 1) // 2] = 2
+        return weights
+
+    def ring_powers(self, truth):
+        """Mean power of the errors at each frequency, relative to the energy: that of its ring."""
+        shape = self.problem.grid.fourier_shape
+        rings = ring_numbers(shape, centered=False)[0][..., : self.spectrum.shape[-1]]
+        rings = torch.from_numpy(rings).to(self.spectrum.device)
+        errors = self._weights * (self.problem.grid.spectrum(truth) - self.spectrum).abs().square()
+        errors = (errors / along_samples(self.energy, errors)).mean(dim=0)
+        sums = torch.zeros(int(rings.max()) + 1, dtype=torch.float64, device=errors.device)
+        counts = torch.zeros_like(sums).index_add_(0, rings.flatten(), self._weights.expand_as(errors).flatten())
+        sums.index_add_(0, rings.flatten(), errors.flatten())
+        return (sums / counts.clamp_min(1)).clamp_min(SMALLEST)[rings]
+
+    def descend(self, powers, unit, weight, objects):
+        """Objects of the largest posterior from given ones, and what is minimised there.
+
+        Parameters
+        ----------
+        powers : torch.Tensor, broadcastable to the spectrum
+            Of the errors, relative to the energy.
+        unit : torch.Tensor of shape (n_samples,)
+            What a unit of the logarithm of the posterior is among the values of the deviance.
+        weight : float
+        objects : torch.Tensor of shape (n_samples, *object_shape)
+        """
+        problem = self.problem
+        stiffness = along_samples(weight * unit / self.energy, self.spectrum) / powers
+
+        def evaluate(x):
+            values, gradients = problem.likelihood.deviance(problem, x)
+            errors = problem.grid.spectrum(x) - self.spectrum
+            values = values + _sums(self._weights * stiffness * errors.abs().square()) / 2
+            return values, gradients + problem.grid.objects(stiffness * errors, real=not x.is_complex())
+
+        descent = QuasiNewton(evaluate, problem.to_admissible(objects))
+        for _ in range(STEPS):
+            descent.step(evaluate, problem.to_admissible)
+        return descent.objects, descent.values
+
+    def likelier(self, powers, unit, weight, ends, boundary):
+        """The better of the posterior's maxima from the predictions and from other objects, registered onto them."""
+        moved, _ = register(to_tensor(ends).cpu().numpy(), self.objects.cpu().numpy(), boundary=boundary)
+        moved = self.problem.to_normalized(torch.from_numpy(moved).to(self.objects.device, self.objects.dtype))
+        (first, values), (second, others) = (
+            self.descend(powers, unit, weight, start) for start in (self.objects, moved)
+        )
+        return torch.where(along_samples(others < values, first), second, first)
+
+
+def _sums(values):
+    return values.flatten(1).sum(dim=1)
