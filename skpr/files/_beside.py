@@ -1,4 +1,4 @@
-"""Masks, dark frames, flat fields and limits that an HDF5 file holds."""
+"""Masks, dark frames, flat fields, limits and announcements that an HDF5 file holds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import warn_user
-from ._hdf5 import DatasetFrames, hdf5_trouble, identity, uncovered
+from ._dataset import DatasetFrames
+from ._hdf5 import hdf5_trouble
+from ._links import identity
 from ._meant import DARKS, FLATS, MASKS, names_of
+from ._unwritten import uncovered
 
 APPLIED = "flatfield_applied", "flatfield_correction_applied", "flat_field_applied"
 # by CXI: invalid, saturated, hot, dead, shadowed, to be ignored, bad, out of resolution, missing, noisy; the bits
@@ -248,6 +251,22 @@ def plane_is_bad(values, bad_bits=EVERY_BIT):
     if values.dtype.kind == "f":  # bits that some program wrote as floats; what is none is bad
         values = np.where(np.isfinite(values), values, 1)
     return (values.astype(np.int64) & bad_bits) != 0
+
+
+def announced_frames(file, parts):
+    """Number of frames that the master of an Eiger detector announces; None if it does not."""
+    import h5py
+
+    instrument = file.get(f"{parts[0].name.split('/')[0]}/instrument")
+    if not isinstance(instrument, h5py.Group):
+        return None
+    for name in instrument:
+        specific = instrument.get(f"{name}/detectorSpecific")
+        if isinstance(specific, h5py.Group) and "nimages" in specific:
+            numbers = [specific[key][()] for key in ("nimages", "ntrigger") if key in specific]
+            if all(np.size(n) == 1 and np.asarray(n).dtype.kind in "uif" for n in numbers):
+                return int(np.prod([float(np.ravel(n)[0]) for n in numbers]))
+    return None
 
 
 def say(notes):

@@ -12,10 +12,11 @@ from .._validation import check_choice, check_flag, check_shape, warn_user
 from ._assemble import Recipe, assembled
 from ._beside import say
 from ._corrections import NEGATIVE
+from ._numbered import gap_in
 from ._planes import check_marks, check_roi
 from ._readings import Readings, check_counts, check_verbose
 from ._resample import binned
-from ._sources import Series, gap_in
+from ._series import Series
 
 if TYPE_CHECKING:
     from .._typing import FilePath

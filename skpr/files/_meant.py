@@ -8,7 +8,9 @@ import re
 from typing import Any, NamedTuple
 
 from .._validation import warn_user
-from ._hdf5 import Found, hdf5_trouble, natural, walk
+from ._hdf5 import hdf5_trouble
+from ._links import Found, walk
+from ._numbered import natural
 
 SMALLEST = 4  # pixels along an axis of a frame; matrices of orientation have three
 CXI_DATA = r"entry_\d+/(instrument_\d+/detector_\d+|data_\d+)/data"

@@ -7,9 +7,11 @@ from numbers import Integral, Real
 import numpy as np
 
 from .._progress import progress_bar, shows_progress
+from ._beside import announced_frames
 from ._corrections import Corrections, Tally, corrected, relative_sensitivity, working_type
-from ._hdf5 import DatasetFrames, announced_frames, unwritten
+from ._dataset import DatasetFrames
 from ._planes import Masks, as_array, detector_gaps, given_frames, is_named, marks_of, mean_plane
+from ._unwritten import unwritten
 
 
 class Readings:

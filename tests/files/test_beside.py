@@ -195,3 +195,14 @@ def test_the_mask_of_a_cxi_file_is_the_same_by_its_name(write, name):
     path = write("a.cxi", f"{CXI}data", **{f"{CXI}mask".replace("/", "__"): mask}, my__mask_2=mask)
     np.testing.assert_array_equal(read_diffraction(path, mask=name).data, read_diffraction(path).data)
     assert read_diffraction(path, mask="my/mask_2").unmeasured == {"masked": 3 * 4}
+
+
+def test_a_master_that_announces_more_frames_than_there_are_is_doubted(tmp_path):
+    with h5py.File(tmp_path / "a_master.h5", "w") as file:
+        file["entry/data/data_000001"] = STACK
+        specific = file.create_group("entry/instrument/detector/detectorSpecific")
+        specific["nimages"], specific["ntrigger"] = 2, 3
+    with pytest.warns(UserWarning, match=r"a_master\.h5 announces 6 frames and holds 3: .*; select=slice\(3\) says"):
+        read_diffraction(tmp_path / "a_master.h5")
+    read_diffraction(tmp_path / "a_master.h5", select=slice(3))
+    read_diffraction(tmp_path / "a_master.h5", "entry/data/data_000001")

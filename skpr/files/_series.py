@@ -1,0 +1,131 @@
+"""Frames of several files as one stack, of which one file is open at a time."""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+
+from ._geometry import geometry_of_series
+from ._paths import file_names
+from ._sources import open_source
+
+
+class Series:
+    """Frames of several files, opened one at a time.
+
+    Parameters
+    ----------
+    path : path-like, list of path-like, or ndarray
+        A name with `*`, `?` or `[` that no file has is a pattern.
+    dataset : str or list of str, optional
+        Names in each file.
+    select : slice or list of int, optional
+        Frames that are going to be read.
+    is_volume : bool
+        Whether the frames are planes of one pattern.
+    """
+
+    def __init__(self, path, dataset=None, select=None, is_volume=False):
+        self.paths, self.dataset = file_names(path, is_volume), dataset
+        self.current, self.number = None, None
+        self.counts, self.geometries, self.said = [], [], {"content": {}, "centered": {}}
+        try:
+            for number in range(len(self.paths)):
+                source = self.source(number)
+                if not self.counts:
+                    self.shape, self.content, self.centered = source.frames.shape, source.content, source.centered
+                    self.names, self.dtype, self.first_name = source.names, source.frames.dtype, source.path
+                elif source.frames.shape[1:] != self.shape[1:]:
+                    raise ValueError(
+                        f"{source.path} holds frames of shape {source.frames.shape[1:]}, {self.paths[0]} of "
+                        f"{self.shape[1:]}: they do not belong to one stack"
+                    )
+                if source.frames.dtype.itemsize > self.dtype.itemsize:
+                    self.dtype = source.frames.dtype
+                self.counts.append(source.frames.shape[0])
+                self.geometries.append(source.geometry())
+                for name, values in self.said.items():
+                    values.setdefault(getattr(source, name), source.path)
+                if source.lacking and number < len(self.paths) - 1:
+                    raise OSError(source.lacking)
+            self.ends = np.cumsum(self.counts)
+            self.shape = (int(self.ends[-1]), *self.shape[1:])
+            self.lacking = source.lacking
+            if self.lacking and not _ends_before(select, self.shape[0]):
+                raise OSError(f"{self.lacking}; select= reads the {self.shape[0]} frames before")
+        except BaseException:
+            self.close()
+            raise
+
+    def agreed(self, name):
+        """The `content` or `centered` that all files say.
+
+        Raises
+        ------
+        ValueError
+            If they say different things.
+        """
+        if len(self.said[name]) > 1:
+            words = ", ".join(f"{value!r} by {path}" for value, path in self.said[name].items())
+            raise ValueError(f"the files are of different kinds: {name} is {words}; read them apart, or give {name}=")
+        return getattr(self, name)
+
+    def geometry(self):
+        """Geometry that the files say, with the angles of every frame."""
+        found = geometry_of_series(self.geometries, self.counts, self.paths)
+        return found.first_frames(self.shape[0]) if self.lacking else found
+
+    def values(self, name):
+        """Numbers by their name in each file, one after the other; None if the first has none of that name."""
+        found = self.source(0).values(name)
+        if found is None or len(self.paths) == 1:
+            return found
+        joined = []
+        for number, count in enumerate(self.counts):
+            source = self.source(number)
+            values = source.values(name)
+            if values is None or np.size(values) not in (1, count):
+                held = "nothing" if values is None else f"an array of shape {np.shape(values)}"
+                raise ValueError(
+                    f"{source.path} holds {held} under the name {name!r}; every file must hold one number for each of "
+                    f"its {count} frames"
+                )
+            joined.append(np.broadcast_to(np.ravel(values), count))
+        return np.concatenate(joined)
+
+    def source(self, number):
+        """One of the files, open; the one before is closed."""
+        if number != self.number:
+            self.close()
+            self.current = open_source(self.paths[number], self.dataset)
+            self.number = number
+        return self.current
+
+    def locate(self, frame):
+        """File that holds a frame, open, and the frame's number in it."""
+        number = int(np.searchsorted(self.ends, frame, side="right"))
+        source = self.source(number)
+        return source, frame - int(self.ends[number]) + source.frames.shape[0]
+
+    def close(self):
+        """Close what is open."""
+        if self.current is not None:
+            with contextlib.suppress(Exception):
+                self.current.close()
+        self.current, self.number = None, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _ends_before(select, n_frames):
+    """Whether frames to be read are surely among the first."""
+    if isinstance(select, slice):
+        ends = select.start or 0, select.stop
+        return all(isinstance(n, int) and 0 <= n <= n_frames for n in ends) and (select.step or 1) > 0
+    wanted = np.asarray(select)
+    return wanted.ndim == 1 and wanted.dtype.kind in "iu" and bool(((wanted >= 0) & (wanted < n_frames)).all())
