@@ -12,6 +12,7 @@ import torch
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor
 from skpr.neural._parallel import SharedOrder
+from tests import scripts
 
 SEARCH = """
 import json, os, signal, threading
@@ -34,7 +35,7 @@ class KillAWorker(SchedulerPlugin):
 
 
 def search():
-    model = make_phase_retriever(max_epochs=30, module__hidden_width=64, random_state=0, device="cpu")
+    model = make_phase_retriever(max_epochs=10, module__hidden_width=64, random_state=0, device="cpu")
     grid = {
         "retrieve__regressor__lr": [1e-4, 3e-4, 1e-3, 3e-3],
         "retrieve__transformer__canonicalize__flip": [None, "moment"],
@@ -137,19 +138,24 @@ def train_in_two_processes(folder, **parameters):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    (folder / "training.py").write_text(TRAINING)
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", TRAINING, str(folder / "objects.npy"), json.dumps(SMALL | parameters), str(folder)],
-            env=os.environ
-            | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
+        scripts.start(
+            folder / "training.py",
+            folder / "objects.npy",
+            json.dumps(SMALL | parameters),
+            folder,
+            folder=folder,
+            name=f"process {rank}",
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=str(port),
+            WORLD_SIZE="2",
+            RANK=str(rank),
         )
         for rank in range(2)
     ]
-    for process in processes:
-        _, printed = process.communicate(timeout=120)
-        assert process.returncode == 0, printed
+    for rank, process in enumerate(processes):
+        scripts.finish(process, folder, f"process {rank}", timeout=120)
     files = [folder / f"{rank}.npz" for rank in range(2)]
     return [dict(np.load(file)) for file in files if file.exists()]
 

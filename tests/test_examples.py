@@ -3,17 +3,26 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests import scripts
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 pytestmark = pytest.mark.slow
 
 
 def run(script, *options):
-    """The standard output of a script run in a process of its own."""
+    """The standard output of an example."""
+    with tempfile.TemporaryDirectory() as folder:
+        return scripts.run(EXAMPLES / script, *options, folder=Path(folder))
+
+
+def run_alone(script, *options):
+    """The same of one that starts processes itself or measures memory: a script run in a process of its own."""
     environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, script if script == "-m" else str(EXAMPLES / script), *map(str, options)],
@@ -58,7 +67,8 @@ def test_symmetry_breaking_of_cells(tmp_path):
 
 
 def test_choose_a_strategy(tmp_path):
-    printed = run("plot_03_choose_a_strategy.py", "--train", 60, "--epochs", 1, "--folds", 2, "--figures", tmp_path)
+    small = ("--train", 60, "--epochs", 1, "--folds", 2, "--figures", tmp_path)
+    printed = run_alone("plot_03_choose_a_strategy.py", *small)
     assert printed.count("\n") == 10
     assert (tmp_path / "plot_03_choose_a_strategy.png").stat().st_size > 5_000
 
@@ -165,7 +175,7 @@ def test_backgrounds_benchmark():
 
 def test_cluster_search():
     pytest.importorskip("distributed")
-    printed = run("cluster_search.py", "--train", 48, "--epochs", 1)
+    printed = run_alone("cluster_search.py", "--train", 48, "--epochs", 1)
     assert "8 candidates on 2 workers" in printed
     assert printed.count("SymmetryCanonicalizer(") == 6
     assert 0 < float(printed.split()[-1]) < 1
@@ -174,7 +184,7 @@ def test_cluster_search():
 def test_distributed_training():
     small = ("--train", 64, "--epochs", 1)
     engine = ("-m", "torch.distributed.run", "--nproc-per-node", 2)
-    printed = run(*engine, EXAMPLES / "distributed_training.py", *small)
+    printed = run_alone(*engine, EXAMPLES / "distributed_training.py", *small)
     first, second = sorted(line for line in printed.splitlines() if line.startswith("process "))
     assert first.split(":")[1] == second.split(":")[1]
 
@@ -182,13 +192,15 @@ def test_distributed_training():
 def test_larger_than_memory_benchmark(tmp_path):
     for name in ("objects.npy", "objects.h5"):
         small = ("--file", tmp_path / name, "--gigabytes", 0.02, "--width", 8, "--limit", 3)
-        printed = run("benchmarks/larger_than_memory.py", *small)
+        printed = run_alone("benchmarks/larger_than_memory.py", *small)
         assert "1310 objects of (64, 64)" in printed
         assert "limit: " in printed
 
 
 def test_stack_larger_than_memory_benchmark(tmp_path):
-    printed = run("benchmarks/stack_larger_than_memory.py", "--folder", tmp_path, "--gigabytes", 1).splitlines()[1:]
+    printed = run_alone("benchmarks/stack_larger_than_memory.py", "--folder", tmp_path, "--gigabytes", 1).splitlines()[
+        1:
+    ]
     assert len(printed) == 3
     for line in printed:
         imported, most = map(float, line.split()[-2:])
@@ -198,7 +210,7 @@ def test_stack_larger_than_memory_benchmark(tmp_path):
 
 def test_endurance_benchmark():
     pytest.importorskip("skops")
-    printed = run("benchmarks/endurance.py", "--predictions", 20000, "--inputs", 300, "--files", 30)
+    printed = run_alone("benchmarks/endurance.py", "--predictions", 20000, "--inputs", 300, "--files", 30)
     assert "accepted" not in printed
     assert printed.count("Error") == 2  # of two kinds, and nothing else was raised
     assert "30 of 30 damaged model files refused" in printed

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 
 import numpy as np
@@ -22,6 +21,7 @@ from skpr.augmentation import RandomDeformation
 from skpr.detector import MissingPixels, PhotonNoise
 from skpr.exceptions import ModelFileError
 from skpr.neural import MLP, TrainingCheckpoint
+from tests import scripts
 from tests.conftest import random_objects, same_seeds_in_workers
 
 SMALL = {"module__hidden_width": 16, "max_epochs": 6, "batch_size": 8, "device": "cpu", "random_state": 0}
@@ -291,27 +291,29 @@ np.save(sys.argv[3], net.predict(data["magnitudes"]))
 def test_a_process_killed_at_any_moment_comes_to_the_same_weights(pairs, tmp_path):
     np.savez(tmp_path / "data.npz", magnitudes=pairs[0], objects=pairs[1])
 
-    def start(name):
-        command = [sys.executable, "-c", textwrap.dedent(PROGRAM), tmp_path / "data.npz"]
-        return subprocess.Popen(
-            [*map(str, command), str(tmp_path / f"{name}.checkpoint"), str(tmp_path / f"{name}.npy")],
-            stdout=subprocess.PIPE,
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def start(name, number=0):
+        made = (tmp_path / f"{name}.checkpoint", tmp_path / f"{name}.npy")
+        return scripts.start(
+            tmp_path / "program.py", tmp_path / "data.npz", *made, folder=tmp_path, name=f"{name} {number}"
         )
 
     whole = start("whole")
     rng = np.random.default_rng(0)
     kills = 0
-    for _ in range(3):
-        process = start("killed")
-        process.stdout.readline()
+    for number in range(3):
+        process = start("killed", number)
+        while "ready" not in scripts.printed(tmp_path, f"killed {number}"):
+            assert process.is_alive()
+            time.sleep(0.01)
         time.sleep(rng.uniform(0.05, 0.6))
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-        process.stdout.close()
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
     assert kills
-    for process in (start("killed"), whole):
-        process.communicate()
-        assert process.returncode == 0
+    for name, process in (("killed 3", start("killed", 3)), ("whole 0", whole)):
+        scripts.finish(process, tmp_path, name)
     np.testing.assert_array_equal(np.load(tmp_path / "killed.npy"), np.load(tmp_path / "whole.npy"))
     assert not list(tmp_path.glob(".*.checkpoint.*"))  # what was half written
 

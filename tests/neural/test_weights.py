@@ -1,8 +1,6 @@
 """Weights that are loaded into a network that has not seen data."""
 
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from skorch.callbacks import Checkpoint
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor
 from skpr.detector import BeamStop
+from tests import scripts
 from tests.conftest import random_objects
 
 SMALL = {"module__hidden_width": 8, "max_epochs": 2, "random_state": 0}
@@ -52,7 +51,8 @@ net = PhaseRetrievalRegressor(module__hidden_width=8)
 net.load_params(f_params=r"{tmp_path / "weights.pt"}")
 np.save(r"{tmp_path / "found.npy"}", net.predict(np.load(r"{tmp_path / "X.npy"}")))
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    (tmp_path / "script.py").write_text(script)
+    scripts.run(tmp_path / "script.py", folder=tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), net.predict(pairs[0]), rtol=1e-4, atol=1e-5)
 
 
