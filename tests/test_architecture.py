@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -28,10 +29,16 @@ MODULES = [path.relative_to(ROOT.parent) for path in sorted(ROOT.rglob("*.py"))]
 every_module = pytest.mark.parametrize("path", MODULES, ids=str)
 
 
+@cache
+def parsed(path):
+    """Nodes of the syntax tree of a module, which many tests walk through."""
+    return tuple(ast.walk(ast.parse((ROOT.parent / path).read_text())))
+
+
 def imports(path):
     """Absolute dotted names that a module imports, wherever it does so: `skpr.symmetry._content.content_box`."""
     package = path.parent.parts
-    for node in ast.walk(ast.parse((ROOT.parent / path).read_text())):
+    for node in parsed(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -87,15 +94,12 @@ def test_packages_of_one_floor_do_not_import_one_another_in_a_circle():
     assert not [pair for pair in edges if pair[0] != pair[1] and pair[::-1] in edges]
 
 
+@cache
 def defined(package):
     """Private names that the modules of one package define, as functions, classes, methods and attributes."""
-    for path in MODULES:
-        if unit(path.parts) == package:
-            for node in ast.walk(ast.parse((ROOT.parent / path).read_text())):
-                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                    yield node.name
-                elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                    yield node.attr
+    nodes = [node for path in MODULES if unit(path.parts) == package for node in parsed(path)]
+    names = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    return names | {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
 
 
 @every_module
@@ -103,7 +107,7 @@ def test_private_attributes_are_of_self_or_of_the_same_package(path):
     own = {*defined(unit(path.parts)), "_replace", "_getframe"}  # the last are public: of named tuples, of sys
     foreign = [
         f"{ast.unparse(node)} in line {node.lineno}"
-        for node in ast.walk(ast.parse((ROOT.parent / path).read_text()))
+        for node in parsed(path)
         if isinstance(node, ast.Attribute)
         and is_private(node.attr)
         and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
@@ -117,7 +121,7 @@ def test_private_attributes_are_of_self_or_of_the_same_package(path):
 
 
 def docstrings(path):
-    for node in ast.walk(ast.parse((ROOT.parent / path).read_text())):
+    for node in parsed(path):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
             yield getattr(node, "name", path.stem), ast.get_docstring(node)
 

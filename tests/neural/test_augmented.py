@@ -117,7 +117,7 @@ def test_a_network_learns_rotations_it_was_shown_none_of():
     errors = []
     for augmenter in (None, RandomDeformation(rotation=20, scale=0, shear=0, bend=0, probability=1)):
         net = PhaseRetrievalRegressor(
-            augmenter=augmenter, max_epochs=300, batch_size=8, module__hidden_width=128, device="cpu", random_state=0
+            augmenter=augmenter, max_epochs=100, batch_size=8, module__hidden_width=128, device="cpu", random_state=0
         ).fit(b, shown)
         errors.append(relative_error(others, net.predict(b_others)))
     assert errors[1] < 0.3 * errors[0]
