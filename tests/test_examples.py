@@ -102,7 +102,7 @@ def test_measured_crystal_says_when_it_is_simulated(tmp_path, monkeypatch):
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal")
 def test_measured_crystal(tmp_path):
-    small = ("--size", 64, "--starts", 4, "--iterations", 60, "--train", 0, "--figures", tmp_path)
+    small = ("--size", 64, "--starts", 3, "--iterations", 20, "--train", 0, "--figures", tmp_path)
     assert run("plot_05_measured_crystal.py", *small).startswith("measured: pattern of shape (64, 64, 64)")
 
 
@@ -129,7 +129,7 @@ def test_gaussian_benchmark():
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no blobs")
 def test_iterative_benchmark():
-    printed = run("benchmarks/iterative.py", "--iterations", 20, "--repeats", 1)
+    printed = run("benchmarks/iterative.py", "--iterations", 10, "--repeats", 1)
     assert "complex objects" in printed
     assert "cohere_core" in printed  # its figures, or that it is not installed
 

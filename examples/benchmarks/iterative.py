@@ -68,7 +68,7 @@ def transform_pair(batch):
     return time.perf_counter() - start
 
 
-def time_per_iteration(algorithm, complex_objects=False, n_iter=60):
+def time_per_iteration(algorithm, complex_objects=False):
     """Seconds an iteration over the unit, whole retrievals of two lengths, so that starting costs nothing."""
     batch = np.concatenate([objects, objects])
     masks = np.concatenate([supports, supports])
@@ -76,7 +76,7 @@ def time_per_iteration(algorithm, complex_objects=False, n_iter=60):
     magnitudes = FourierMagnitude(oversampling=2).fit_transform(targets)
     values = np.zeros(magnitudes.shape, dtype=np.complex64) + magnitudes
     name, beta = (algorithm, None) if isinstance(algorithm, str) else algorithm[0][::2]
-    ratios = []
+    n_iter, ratios = min(60, arguments.iterations), []
     for _ in range(arguments.repeats + 1):
         unit = min(transform_pair(values) for _ in range(3))
         seconds = []
