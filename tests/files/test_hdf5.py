@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skpr.files import read_diffraction
+from tests import scripts
 
 STACK = np.arange(4 * 8 * 8, dtype="u4").reshape(4, 8, 8)
 
@@ -45,9 +46,12 @@ def test_a_file_in_use_is_told_from_a_damaged_one(tmp_path, version, mode):
 def test_filters_are_registered_by_reading(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("data", data=STACK, **hdf5plugin.LZ4())
-    code = "import sys; from skpr.files import read_diffraction; print(read_diffraction(sys.argv[1]).data.shape)"
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.h5"], capture_output=True, text=True, check=True)
-    assert done.stdout == "(4, 8, 8)\n"
+    code = (
+        "import sys; from skpr.files import read_diffraction; assert 'hdf5plugin' not in sys.modules; "
+        "print(read_diffraction(sys.argv[1]).data.shape)"
+    )
+    (tmp_path / "script.py").write_text(code)
+    assert scripts.run(tmp_path / "script.py", tmp_path / "a.h5", folder=tmp_path) == "(4, 8, 8)\n"
 
 
 def test_a_truncated_file_says_so(tmp_path):
