@@ -8,7 +8,7 @@ MEMORY = 8  # steps that the curvature is learned from
 TRIALS = 6  # shortened steps before a sample stays where it is
 SHORTER = 0.3
 DESCENT = 1e-4  # of the promised decrease (Armijo)
-ROUNDING = 1e-6  # of the value, that a sum of float32 cannot tell
+ROUNDING = 4  # precisions of the value, that a sum cannot tell
 
 
 class QuasiNewton:
@@ -53,11 +53,12 @@ class QuasiNewton:
         if uphill.any():
             direction = torch.where(along_samples(uphill, direction), -self.gradients * free, direction)
         length = torch.ones(len(direction), dtype=self.gradients.real.dtype, device=direction.device)
+        tolerance = ROUNDING * torch.finfo(length.dtype).eps * self.values.abs()
         for _ in range(TRIALS):
             found = project(self.objects + along_samples(length, direction) * direction)
             values, gradients = evaluate(found)
             promised = inner(self.gradients, found - self.objects).real
-            falls = values <= self.values + DESCENT * promised.clamp_max(0) + ROUNDING * self.values.abs()
+            falls = values <= self.values + DESCENT * promised.clamp_max(0) + tolerance
             if falls.all():
                 break
             length = torch.where(falls, length, SHORTER * length)

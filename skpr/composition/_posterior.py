@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,14 +44,14 @@ class PosteriorRefiner(BaseEstimator):
     one that serves these objects best. Where a pattern contradicts its prediction more than theirs do, its errors are
     taken to be larger in proportion.
 
-    The descent begins at the prediction, and at the end of iterations from there; the better posterior wins. Where
-    refinement does the objects held out no good, predictions are left as they are.
+    The descent begins at the prediction, or at the end of iterations from there, or at both, and the better posterior
+    wins: whichever serves the objects held out best. Where none does them any good predictions are left as they are.
 
     Parameters
     ----------
     n_iter : int, default=300
         Iterations of the second start, see :class:`~skpr.IterativePhaseRetrieval`.
-    n_held_out : int, default=64
+    n_held_out : int, default=128
         Objects held out of the training of the regressor, a tenth of all at most. With fewer than 16, training objects
         take their place, on which errors are smaller than on others.
     centered : bool, default=True
@@ -84,7 +84,7 @@ class PosteriorRefiner(BaseEstimator):
     def __init__(
         self,
         n_iter: int = 300,
-        n_held_out: int = 64,
+        n_held_out: int = 128,
         *,
         centered: bool = True,
         random_state: Seed = 0,
@@ -224,19 +224,17 @@ class PosteriorRefiner(BaseEstimator):
         prior = Prior(problem, predicted)
         boundary = self.iterations_.boundary_
         moved, _ = register(truth, prior.objects.cpu().numpy(), boundary=boundary)
-        powers = prior.ring_powers(torch.from_numpy(moved).to(prior.objects.device))
+        powers = prior.ring_powers(problem.to_normalized(torch.from_numpy(moved).to(prior.objects.device)))
         misfit = float((problem.misfit(prior.objects)).mean())
-        score = partial(relative_error, truth, boundary=boundary)
-        least, trust = score(predicted), None
-        for weight in WEIGHTS:
-            found = prior.descend(powers, unit, weight, prior.objects)[0]
-            error = score(found.cpu().numpy())
-            if error < least:
-                least, trust = error, (powers, misfit, weight, False)
-        weight = WEIGHTS[-1] if trust is None else trust[2]
         ends = self.iterations_.retrieve(patterns, init=predicted).objects
-        error = score(prior.likelier(powers, unit, weight, ends, boundary).cpu().numpy())
-        return (powers, misfit, weight, True) if error < least else trust
+        starts = prior.objects, prior.registered(ends, boundary)
+        least, trust = relative_error(truth, predicted, boundary=boundary), Trust(powers, misfit)
+        for weight in (0.0, *WEIGHTS):
+            for way, found in prior.ways(powers, unit, weight, starts):
+                error = relative_error(truth, found.cpu().numpy(), boundary=boundary)
+                if error < least:
+                    least, trust = error, Trust(powers, misfit, way, weight)
+        return trust
 
     def _simulated(self, truth, key):
         """Patterns of objects as those of a group are measured, in the unit of the objects."""
@@ -256,19 +254,37 @@ class PosteriorRefiner(BaseEstimator):
         return (clean if missing is None else np.where(missing, np.nan, clean)).astype(truth.real.dtype), photons
 
     def _refined(self, measured, predicted, ends, trust):
-        if trust is None:
+        if trust.way == "prediction":
             return predicted
         problem, unit = measured
-        powers, misfit, weight, takes_ends = trust
         prior = Prior(problem, predicted)
         # a pattern that contradicts its prediction more than others did is another kind of object
-        excess = (problem.misfit(prior.objects) / max(misfit, 1e-300)).clamp_min(1.0)
-        powers = powers * along_samples(excess, problem.magnitudes)
-        if takes_ends:
-            found = prior.likelier(powers, unit, weight, ends, self.iterations_.boundary_)
-        else:
-            found = prior.descend(powers, unit, weight, prior.objects)[0]
+        excess = (problem.misfit(prior.objects) / max(trust.misfit, 1e-300)).clamp_min(1.0)
+        powers = trust.powers * along_samples(excess, problem.magnitudes)
+        starts = prior.objects, prior.registered(ends, self.iterations_.boundary_)
+        found = dict(prior.ways(powers, unit, trust.weight, starts))[trust.way]
         return problem.to_units(found).cpu().numpy()
+
+
+class Trust(NamedTuple):
+    """What predictions of a group are worth, and the way that refines them best.
+
+    Attributes
+    ----------
+    powers : torch.Tensor
+        Of the errors at each frequency, relative to the energy.
+    misfit : float
+        Mean misfit of the predictions.
+    way : str
+        See :meth:`Prior.ways`, or "prediction" where none is better.
+    weight : float
+        Of the prior.
+    """
+
+    powers: Any
+    misfit: float
+    way: str = "prediction"
+    weight: float = 1.0
 
 
 class Prior:
@@ -337,14 +353,20 @@ class Prior:
             descent.step(evaluate, problem.to_admissible)
         return descent.objects, descent.values
 
-    def likelier(self, powers, unit, weight, ends, boundary):
-        """The better of the posterior's maxima from the predictions and from other objects, registered onto them."""
-        moved, _ = register(to_tensor(ends).cpu().numpy(), self.objects.cpu().numpy(), boundary=boundary)
-        moved = self.problem.to_normalized(torch.from_numpy(moved).to(self.objects.device, self.objects.dtype))
-        (first, values), (second, others) = (
-            self.descend(powers, unit, weight, start) for start in (self.objects, moved)
-        )
-        return torch.where(along_samples(others < values, first), second, first)
+    def registered(self, objects, boundary):
+        """Other objects, in the units of the measurement, moved onto the predictions and normalised."""
+        moved, _ = register(to_tensor(objects).cpu().numpy(), self.objects.cpu().numpy(), boundary=boundary)
+        return self.problem.to_normalized(torch.from_numpy(moved).to(self.objects.device, self.objects.dtype))
+
+    def ways(self, powers, unit, weight, starts):
+        """Ways to refine, and what they find: maxima of the posterior from the predictions, and from where iterations
+        ended, and the better of the two; where the prior has no weight, the ends themselves.
+        """
+        if not weight:
+            return [("ends", starts[1])]
+        (first, values), (second, others) = (self.descend(powers, unit, weight, start) for start in starts)
+        better = torch.where(along_samples(others < values, first), second, first)
+        return [("from predictions", first), ("from ends", second), ("better", better)]
 
 
 def _sums(values):

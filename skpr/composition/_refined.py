@@ -46,7 +46,7 @@ class RefinedRegressor(AroundRegressor):
     refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default="auto"
         Estimator that polishes, with `fit(X, y)` and `retrieve(X, init)`. "auto" is a :class:`PosteriorRefiner`, which
         weighs measurement and prediction by their noise, with the `centered` and `device` of the regressor; the
-        regressor is then not trained on a tenth of the pairs, 64 at most, by which its errors are learned. `None`
+        regressor is then not trained on a tenth of the pairs, 128 at most, by which its errors are learned. `None`
         leaves predictions alone, and is a value for a grid. `IterativePhaseRetrieval(n_iter=300)` believes the
         magnitudes alone, and `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the amplitude loss.
         A `device` of "auto" is the regressor's; bounds in `constraints` are in the unit of the objects.
@@ -210,7 +210,7 @@ class RefinedRegressor(AroundRegressor):
     def _trained(self, regressor, X, targets, method, continues, fit_params):
         """Train on the pairs that the refiner does not need held out."""
         rows = self._held_out
-        if rows is None or continues or isinstance(regressor, FrozenEstimator):
+        if rows is None or continues:
             return super()._trained(regressor, X, targets, method, continues, fit_params)
         kept = np.setdiff1d(np.arange(len(targets)), rows)
         fit_params = {
@@ -222,6 +222,8 @@ class RefinedRegressor(AroundRegressor):
     def _rows_held_out(self, refiner, X, n_samples):
         """Samples that the regressor is not to be trained on, or None."""
         if not isinstance(refiner, PosteriorRefiner) or not isinstance(X, np.ndarray | torch.Tensor):
+            return None
+        if isinstance(self._given_regressor(), FrozenEstimator):  # which has seen none of them
             return None
         n_rows = min(refiner.n_held_out, n_samples // LEAST_SHARE)
         return even_rows(n_samples, n_rows) if n_rows >= FEWEST else None

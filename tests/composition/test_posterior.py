@@ -1,0 +1,144 @@
+"""The posterior: its descent, what it learns of predictions, and that refinement makes nothing worse."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.frozen import FrozenEstimator
+
+from skpr import FourierMagnitude, RefinedRegressor
+from skpr.composition import PosteriorRefiner
+from skpr.composition._posterior import Prior
+from skpr.detector import BeamStop, PhotonNoise
+from skpr.measurement import Measurement, full_magnitudes
+from skpr.metrics import relative_error
+
+RNG = np.random.default_rng(0)
+OBJECTS = RNG.random((220, 8, 8)) ** 3
+CLEAN = FourierMagnitude().fit_transform(OBJECTS)
+TEST = slice(200, 220)
+
+
+class Blurred(RegressorMixin, BaseEstimator):
+    """A regressor that knows the objects, but for errors of the fine details."""
+
+    def __init__(self, size=0.5, complex_=False):
+        self.size = size
+        self.complex_ = complex_
+
+    def fit(self, X, y):
+        self.n_seen_ = len(X)
+        return self
+
+    def predict(self, X):
+        objects = truth(self.complex_)
+        nearest = [int(np.nanargmax(correlations(pattern, self.complex_))) for pattern in np.asarray(X)]
+        errors = np.random.default_rng(1).standard_normal((len(OBJECTS), 8, 8))
+        return objects[nearest] + self.size * objects.std() * errors[nearest]
+
+
+def truth(is_complex):
+    return OBJECTS * np.exp(1j * OBJECTS[::-1]) if is_complex else OBJECTS
+
+
+def correlations(pattern, is_complex):
+    clean = FourierMagnitude().fit_transform(truth(is_complex))
+    known = ~np.isnan(pattern)
+    clean = clean[:, known] / np.linalg.norm(clean[:, known], axis=1, keepdims=True)
+    return clean @ pattern[known]
+
+
+def fitted(is_complex=False, **parameters):
+    model = RefinedRegressor(FrozenEstimator(Blurred(complex_=is_complex)), PosteriorRefiner(n_iter=50, **parameters))
+    objects = truth(is_complex)[:200]
+    return model.fit(FourierMagnitude().fit_transform(objects), objects)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize("n_photons", [30, 1e3, 1e6, None])
+@pytest.mark.parametrize("stop", [None, 3])
+def test_refinement_makes_nothing_worse(is_complex, n_photons, stop):
+    objects = truth(is_complex)[TEST]
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    if n_photons is not None:
+        magnitudes = PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
+    if stop is not None:
+        magnitudes = BeamStop(stop).fit_transform(magnitudes)
+    model = fitted(is_complex)
+    before = relative_error(objects, model.regressor_.predict(magnitudes))
+    after = relative_error(objects, model.predict(magnitudes))
+    assert after < (1.05 if n_photons == 30 else 0.9) * before
+
+
+def test_a_sample_is_refined_as_if_alone():
+    counted = PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[TEST])[:4]
+    patterns = np.concatenate([counted, BeamStop(3).fit_transform(CLEAN[TEST])[:2], CLEAN[TEST][:2]])
+    model = fitted()
+    together = model.predict(patterns)
+    for number in (0, 5, 7):
+        alone = clone(model.refiner_).fit(CLEAN[:200], OBJECTS[:200])
+        predicted = model.regressor_.predict(patterns[number : number + 1])
+        found = alone.retrieve(patterns[number : number + 1], predicted, predict=model.regressor_.predict).objects
+        np.testing.assert_allclose(found[0], together[number], atol=1e-5)
+
+
+def test_units_of_magnitudes_and_objects_may_differ():
+    patterns = PhotonNoise(1e4, random_state=0).fit_transform(CLEAN)
+    plain = RefinedRegressor(FrozenEstimator(Blurred()), PosteriorRefiner(n_iter=50)).fit(patterns[:200], OBJECTS[:200])
+    other = RefinedRegressor(FrozenEstimator(Blurred()), PosteriorRefiner(n_iter=50))
+    other.fit(1e-3 * patterns[:200], OBJECTS[:200])
+    expected, found = plain.predict(patterns[TEST]), other.predict(1e-3 * patterns[TEST])
+    assert relative_error(expected, found) < 1e-3
+    assert np.abs(found).max() == pytest.approx(np.abs(expected).max(), rel=0.05)
+
+
+def test_the_regressor_is_not_trained_on_what_judges_it():
+    model = RefinedRegressor(Blurred(), PosteriorRefiner(n_held_out=16, n_iter=10))
+    model.fit(CLEAN[:200], OBJECTS[:200])
+    assert model.regressor_.n_seen_ == 184
+    assert len(model.refiner_.held_out_) == 16
+    few = clone(model).fit(CLEAN[:100], OBJECTS[:100])  # a tenth would be too few
+    assert few.regressor_.n_seen_ == 100
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_descent_ends_where_the_posterior_is_flat(kind):
+    objects = truth(kind == "complex")[:3]
+    magnitudes = torch.from_numpy(FourierMagnitude().fit_transform(objects))
+    problem = Measurement(magnitudes, (8, 8), kind, centered=True)
+    prior = Prior(problem, objects + 0.2 * RNG.standard_normal(objects.shape))
+    unit = torch.full((3,), 1e-2, dtype=torch.float64)
+    powers = torch.full(prior.spectrum.shape[1:], 1e-3, dtype=torch.float64)
+    found, values = prior.descend(powers, unit, 1.0, prior.objects)
+    for seed in range(5):
+        step = torch.from_numpy(np.random.default_rng(seed).standard_normal(found.shape)).to(found.dtype)
+        moved, others = prior.descend(powers, unit, 1.0, found + 1e-3 * step)
+        torch.testing.assert_close(others, values, rtol=1e-3, atol=1e-9)
+        torch.testing.assert_close(moved, found, rtol=0, atol=2e-3)
+
+
+def test_powers_are_those_of_rings():
+    objects = OBJECTS[:50]
+    magnitudes = torch.from_numpy(CLEAN[:50])
+    problem = Measurement(magnitudes, (8, 8), "real", centered=True)
+    errors = 0.1 * RNG.standard_normal(objects.shape)
+    prior = Prior(problem, objects + errors)
+    powers = prior.ring_powers(problem.to_normalized(torch.from_numpy(objects)))
+    full = full_magnitudes(powers[None], 16, centered=False)[0]
+    relative = 64 * 0.01 / np.square(CLEAN[:50]).sum(axis=(1, 2)).mean()
+    assert float(full[4:7, 4:7].mean()) == pytest.approx(relative, rel=0.3)
+    assert full[0, 3] == pytest.approx(float(full[3, 0]))
+
+
+def test_a_refined_model_is_pickled_with_what_it_learned():
+    model = fitted()
+    patterns = PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[TEST])
+    before = model.predict(patterns)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(patterns), before)
+
+
+def test_impossible_numbers_are_refused():
+    with pytest.raises(ValueError, match="n_held_out=0"):
+        PosteriorRefiner(n_held_out=0).fit(CLEAN, OBJECTS)
