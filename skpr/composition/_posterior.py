@@ -267,18 +267,18 @@ class PosteriorRefiner(BaseEstimator):
 
 
 class Trust(NamedTuple):
-    """What predictions of a group are worth, and the way that refines them best.
+    """Worth of the predictions of a group, and the way that refines them best.
 
     Attributes
     ----------
     powers : torch.Tensor
-        Of the errors at each frequency, relative to the energy.
+        Powers of the errors at each frequency, relative to the energy.
     misfit : float
         Mean misfit of the predictions.
     way : str
         See :meth:`Prior.ways`, or "prediction" where none is better.
     weight : float
-        Of the prior.
+        Weight of the prior.
     """
 
     powers: Any
@@ -333,9 +333,9 @@ class Prior:
         Parameters
         ----------
         powers : torch.Tensor, broadcastable to the spectrum
-            Of the errors, relative to the energy.
+            Powers of the errors, relative to the energy.
         unit : torch.Tensor of shape (n_samples,)
-            What a unit of the logarithm of the posterior is among the values of the deviance.
+            Unit of the posterior's logarithm, in values of the deviance.
         weight : float
         objects : torch.Tensor of shape (n_samples, *object_shape)
         """

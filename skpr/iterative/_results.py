@@ -17,7 +17,7 @@ class Retrieval(NamedTuple):
     starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
         The reconstruction from every start.
     start_errors : ndarray of shape (n_samples, n_starts)
-        Their Fourier errors; NaN where a start did not finish.
+        Their Fourier errors; NaN where a start did not finish, or where a sample beside photon counts has fewer.
     n_iter : ndarray of shape (n_samples, n_starts), integers
         Iterations each took; 0 where it did not finish.
     history : ndarray of shape (n_samples, n_starts, n_iterations) or None

@@ -8,33 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_batch, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
 from .._base import RestoredEstimator
 from .._layout import is_nested, is_told_by
 from .._progress import IterationLine
-from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
+from .._tensors import usual_device
 from .._validation import warn_user
 from ..measurement import (
-    CountingNoise,
-    Likelihood,
-    Measurement,
     boundary_of,
     check_extent,
     check_logarithms,
     check_not_halves,
     look_at,
-    photons_of,
-    rounds_alone,
-    to_fft_order,
 )
 from ..metrics import squared_correlation
-from ._loop import Shrinkwrap, run_schedule
-from ._results import Results
-from ._schedule import resolve_schedule
-from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
+from ._run import Run, scheduled
 from ._validation import (
     check_fourier,
     check_parameters,
@@ -80,9 +71,10 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     constraints : {"auto", "non_negative", "real", "complex"} or (float, float), default="auto"
         The kind of object. A pair bounds its amplitude from below and above in the units of the objects: the value, of
         a real object, or the modulus, if `y` is complex. "auto" goes by `y`, and is "non_negative" without it.
-    n_starts : int, default=1
+    n_starts : int or "auto", default="auto"
         Starts for each sample, of which the smallest Fourier error decides. Started from a given object, the first is
-        the object, and the others are the object times random weights, plus noise.
+        the object, and the others are the object times random weights, plus noise. "auto" is 8 for photon counts under
+        the "auto" algorithm without a given object, of which one start often leaves much to be found, else 1.
     start : {"random", "autocorrelation"}, default="random"
         Start without an object: random phases, or the autocorrelation with random weights.
     tol : float or "poisson", default=1e-6
@@ -148,7 +140,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         support: Any = "frame",
         object_shape: Any = None,
         constraints: Any = "auto",
-        n_starts: int = 1,
+        n_starts: int | str = "auto",
         start: Any = "random",
         tol: float | str = 1e-6,
         threshold: Any = None,
@@ -204,7 +196,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if y is not None:
             y = inspect_batch(y, name="y", warn=not is_told_by(X, y))[0]
             check_consistent_length(X, y)
-        self._schedule()
+        scheduled(self)
         check_parameters(self)
         self.object_shape_ = resolved_object_shape(
             self.object_shape, self.fourier_shape_, None if y is None else tuple(y.shape[1:])
@@ -297,25 +289,17 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if not is_nested():
             look_at(X, self.centered, type(self).__name__, self.constraints_)
         warn_of_units(X, self)
-        n_starts, n_samples = self.n_starts, len(X)
+        n_samples = len(X)
         if init is not None:
             init = self._checked_init(init, n_samples)
         support = given_support(self.support, self.object_shape_, n_samples)
-        n_iterations = sum(n for _, n, _ in self._schedule())
-        results = Results(n_samples, n_starts, self.object_shape_, _object_dtype(X, self.constraints_))
-        if return_history:
-            results.history = np.full((n_starts * n_samples, n_iterations), np.nan, X.dtype)
-        if self.coherence == "gaussian":
-            results.coherence = np.zeros((n_starts * n_samples, *2 * (len(self.object_shape_),)))
-        if any(name == "ml" for name, _, _ in self._schedule(counted=True)):
-            results.photons = photons_of(X, self.noise)
-        chunks = self._chunks(n_samples, results.photons)
-        random = self._random_numbers()
-        line = IterationLine(self.verbose, len(chunks), n_iterations)
+        run = Run(self, X, init, support, return_history=return_history)
+        results, chunks = run.results, run.chunks()
+        line = IterationLine(self.verbose, len(chunks), run.n_iterations)
         try:
             with torch.no_grad(), usual_device():
                 for numbers in chunks:
-                    self._retrieve_chunk(X, init, support, numbers, random, results, line)
+                    run.retrieve(numbers, line)
         except KeyboardInterrupt:
             warnings.warn(
                 f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts have finished",
@@ -331,126 +315,6 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
                 objects=place(found.objects).to(given.device), starts=place(found.starts).to(given.device)
             )
         return found
-
-    def _schedule(self, counted=False):
-        return resolve_schedule(
-            self.algorithm, self.n_iter, self.beta, bounded=not isinstance(self.constraints, str), counted=counted
-        )
-
-    def _chunks(self, n_samples, photons):
-        """Numbers of the starts that are run together: start `s` of sample `i` is number `s * n_samples + i`.
-
-        Samples with counts and others have schedules of their own, so that none depends on its batch.
-        """
-        # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
-        numbers = np.arange(self.n_starts * n_samples)
-        counted = np.zeros(len(numbers), dtype=bool) if photons is None else (photons > 0)[numbers % n_samples]
-        groups = [group for group in (numbers[counted], numbers[~counted]) if len(group)]
-        values = self._values_per_start()
-        return [group[part] for group in groups for part in chunks_of(len(group), values)]
-
-    def _retrieve_chunk(self, X, init, support, numbers, random, results, line):
-        """Run some starts, see :meth:`_chunks`."""
-        device = self._device()
-        precision = to_tensor(X[:1]).dtype
-        company = rounds_alone(self.fourier_shape_, precision, self.constraints_ != "complex", device)
-        if company and len(numbers) == 1:
-            numbers = numbers.repeat(2)
-        samples = numbers % results.n_samples
-        magnitudes = to_tensor(X[samples]).to(device)
-        problem = Measurement(
-            magnitudes,
-            self.object_shape_,
-            self.constraints_,
-            bounds=None if isinstance(self.constraints, str) else tuple(self.constraints),
-            partially_coherent=self.coherence == "gaussian",
-            centered=self.centered,
-            likelihood=self._likelihood(results.photons, samples, device),
-        )
-        # all that follows is of unit size, whatever the units of the measurement
-        normalized = problem.to_normalized(to_fft_order(magnitudes) if self.centered else magnitudes)
-        objects = None if init is None else problem.to_normalized(to_tensor(init[samples]).to(device, problem.dtype))
-        problem.support = self._chunk_support(support, samples, normalized, objects)
-        x = self._start(problem, normalized, objects, numbers < results.n_samples, random[numbers // results.n_samples])
-        history = None
-        if results.history is not None:
-            history = torch.full((len(numbers), results.history.shape[1]), torch.nan, dtype=x.real.dtype, device=device)
-        wrap = None
-        if isinstance(self.support, str) and self.support == "shrinkwrap":
-            threshold = 0.1 if self.threshold is None else self.threshold
-            wrap = Shrinkwrap(self.shrinkwrap_sigma, threshold)
-
-        def store(index, objects, errors, n_done, kernels):
-            past = None if history is None else history[index]
-            results.store(numbers[index.cpu().numpy()], objects, errors, n_done, past, kernels)
-
-        interval = self.shrinkwrap_interval
-        watched = {"history": history, "on_iteration": line.advance, "company": company}
-        tol = problem.counting_noise(magnitudes, self.centered) if isinstance(self.tol, str) else self.tol
-        schedule = self._schedule(counted=problem.likelihood.noise is not None)
-        run_schedule(problem, x, schedule, tol, store, interval=interval, wrap=wrap, **watched)
-        line.next_chunk()
-
-    def _likelihood(self, photons, samples, device):
-        if photons is None or not photons[samples[0]] > 0:
-            return Likelihood()
-        noise = self.noise if isinstance(self.noise, CountingNoise) else CountingNoise()
-        return Likelihood(noise, torch.from_numpy(photons[samples]).to(device))
-
-    def _random_numbers(self):
-        """Random numbers of each start, the same for all samples, so that none depends on its batch.
-
-        Drawn in double precision, so that the draw does not depend on the data's, and start by start, so that the
-        first ones do not depend on how many follow.
-        """
-        rng = check_random_state(self.random_state)
-        parts = 2 if self.constraints_ == "complex" else 1
-        drawn = rng.uniform(size=(self.n_starts, parts, *self.fourier_shape_))
-        return torch.from_numpy(drawn[:, 0] + 1j * drawn[:, 1] if parts == 2 else drawn[:, 0])
-
-    def _start(self, problem, magnitudes, objects, is_first, noise):
-        """Normalised starts on the whole grid."""
-        noise = noise.to(magnitudes.device, problem.dtype)
-        weights = noise.real[problem.inside]
-        if objects is None and self.start == "autocorrelation":
-            values = autocorrelations(magnitudes).sqrt()
-            starts = [m // 2 - n // 2 for m, n in zip(self.fourier_shape_, self.object_shape_, strict=True)]
-            middle = (slice(a, a + n) for a, n in zip(starts, problem.object_shape, strict=True))
-            values = values[(slice(None), *middle)] * weights
-            # normalised spectra have unit mean square, so normalised objects have unit norm
-            values = values / along_samples(values.abs().square().flatten(1).sum(1).sqrt().clamp_min(1e-30), values)
-            return problem.to_magnitudes(problem.on_grid(problem.to_admissible(values.to(problem.dtype))))
-        if objects is None:
-            # white noise has random phases
-            return problem.to_magnitudes(noise - (0.5 + 0.5j if noise.is_complex() else 0.5))
-        x = problem.on_grid(objects)
-        others = torch.from_numpy(~is_first).to(x.device)
-        if others.any():
-            size = objects.abs().square().flatten(1).mean(1).sqrt()
-            shaken = objects * (2 * weights) + along_samples(size, objects) * (weights - 0.5)
-            x[others] = problem.on_grid(problem.to_admissible(shaken))[others]
-        return x
-
-    def _chunk_support(self, support, samples, magnitudes, objects):
-        """The supports of a chunk, one a start; None for the whole frame."""
-        if support is not None:
-            return torch.from_numpy(support[samples] if len(support) > 1 else support.repeat(len(samples), 0)).to(
-                magnitudes.device
-            )
-        if self.support == "frame":
-            return None
-        threshold = self.threshold if self.support == "autocorrelation" else None
-        sizes = autocorrelation_boxes(magnitudes, self.object_shape_, threshold)
-        return placed_boxes(sizes, self.object_shape_, objects)
-
-    def _device(self):
-        device = resolve_device(self.device)
-        # errors are summed in double precision, which mps does not have
-        return "cpu" if self.device == "auto" and device == "mps" else device
-
-    def _values_per_start(self):
-        values = 4 * int(np.prod(self.fourier_shape_))
-        return values if self._device() == "cpu" else max(1, values // 64)
 
     # --- validation --------------------------------------------------------------------------------------------
 
@@ -496,7 +360,3 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         tags.regressor_tags.poor_score = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _object_dtype(X, kind):
-    return np.result_type(X.dtype, np.complex64) if kind == "complex" else X.dtype

@@ -35,7 +35,8 @@ def check_parameters(estimator):
     check_choice("start", estimator.start, STARTS)
     check_noise(estimator.noise)
     check_choice("coherence", estimator.coherence, COHERENCES)
-    check_count("n_starts", estimator.n_starts)
+    if not (isinstance(estimator.n_starts, str) and estimator.n_starts == "auto"):
+        check_count("n_starts", estimator.n_starts)
     check_count("shrinkwrap_interval", estimator.shrinkwrap_interval)
     poisson = isinstance(estimator.tol, str) and estimator.tol == "poisson"
     if not poisson and not (isinstance(estimator.tol, Real) and 0 <= estimator.tol < math.inf):

@@ -43,21 +43,25 @@ def truth(is_complex):
     return OBJECTS * np.exp(1j * OBJECTS[::-1]) if is_complex else OBJECTS
 
 
+SPECTRA = {is_complex: FourierMagnitude().fit_transform(truth(is_complex)) for is_complex in (False, True)}
+
+
 def correlations(pattern, is_complex):
-    clean = FourierMagnitude().fit_transform(truth(is_complex))
+    clean = SPECTRA[is_complex]
     known = ~np.isnan(pattern)
     clean = clean[:, known] / np.linalg.norm(clean[:, known], axis=1, keepdims=True)
     return clean @ pattern[known]
 
 
 def fitted(is_complex=False, **parameters):
-    model = RefinedRegressor(FrozenEstimator(Blurred(complex_=is_complex)), PosteriorRefiner(n_iter=50, **parameters))
+    refiner = PosteriorRefiner(n_iter=50, n_held_out=40, **parameters)
+    model = RefinedRegressor(FrozenEstimator(Blurred(complex_=is_complex)), refiner)
     objects = truth(is_complex)[:200]
     return model.fit(FourierMagnitude().fit_transform(objects), objects)
 
 
 @pytest.mark.parametrize("is_complex", [False, True])
-@pytest.mark.parametrize("n_photons", [30, 1e3, 1e6, None])
+@pytest.mark.parametrize("n_photons", [30, 1e4, None])
 @pytest.mark.parametrize("stop", [None, 3])
 def test_refinement_makes_nothing_worse(is_complex, n_photons, stop):
     objects = truth(is_complex)[TEST]
@@ -86,8 +90,9 @@ def test_a_sample_is_refined_as_if_alone():
 
 def test_units_of_magnitudes_and_objects_may_differ():
     patterns = PhotonNoise(1e4, random_state=0).fit_transform(CLEAN)
-    plain = RefinedRegressor(FrozenEstimator(Blurred()), PosteriorRefiner(n_iter=50)).fit(patterns[:200], OBJECTS[:200])
-    other = RefinedRegressor(FrozenEstimator(Blurred()), PosteriorRefiner(n_iter=50))
+    refiner = PosteriorRefiner(n_iter=50, n_held_out=40)
+    plain = RefinedRegressor(FrozenEstimator(Blurred()), refiner).fit(patterns[:200], OBJECTS[:200])
+    other = RefinedRegressor(FrozenEstimator(Blurred()), refiner)
     other.fit(1e-3 * patterns[:200], OBJECTS[:200])
     expected, found = plain.predict(patterns[TEST]), other.predict(1e-3 * patterns[TEST])
     assert relative_error(expected, found) < 1e-3
