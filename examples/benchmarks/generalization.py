@@ -22,6 +22,7 @@ from skpr import (
     FourierMagnitude,
     IterativePhaseRetrieval,
     PhaseRetrievalRegressor,
+    RefinedRegressor,
     ShiftFlipAugmenter,
     SymmetryBreakingRegressor,
 )
@@ -48,7 +49,7 @@ def framed(images, seed):
 
 
 def trained(name, detector):
-    """A network on canonical objects, or the one that was kept."""
+    """A refined network on canonical objects, or the one that was kept."""
     settings = (name, arguments.module, arguments.train, arguments.epochs, arguments.seed)
     path = arguments.keep and arguments.keep / f"{'_'.join(map(str, settings))}.joblib"
     if path and path.exists():
@@ -58,7 +59,7 @@ def trained(name, detector):
         arguments.module, max_epochs=arguments.epochs, detector=detector, random_state=arguments.seed
     )
     start = time.perf_counter()
-    model = SymmetryBreakingRegressor(network).fit(magnitude.fit_transform(objects), objects)
+    model = RefinedRegressor(SymmetryBreakingRegressor(network)).fit(magnitude.fit_transform(objects), objects)
     print(f"network, {name} training: {time.perf_counter() - start:.0f} s", flush=True)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +80,11 @@ def test_sets():
     return {name: framed(kinds[name][order[: arguments.images]], arguments.seed + 2) for name, order in orders.items()}
 
 
-def refined(magnitudes, objects, init, **parameters):
+def iterated(magnitudes, objects, init, **parameters):
     """Iterations from a prediction, or from random starts."""
-    retriever = IterativePhaseRetrieval(n_iter=arguments.iterations, random_state=arguments.seed, **parameters)
+    retriever = IterativePhaseRetrieval(
+        n_iter=arguments.iterations, n_starts=1, random_state=arguments.seed, **parameters
+    )
     return retriever.fit(magnitudes, objects).retrieve(magnitudes, init=init).objects
 
 
@@ -93,11 +96,16 @@ for kind, objects in test_sets().items():
     patterns = [PhotonNoise(n, random_state=arguments.seed).fit_transform(exact) for n in PHOTONS] + [exact]
     print(f"\n{kind}, {len(objects)} objects: mean relative error at photons a pattern")
     print(f"{'':<34}" + "".join(f"{n:>9.0e}" for n in PHOTONS) + f"{'exact':>9}", flush=True)
-    rows = {f"network, {name} training": [model.predict(b) for b in patterns] for name, model in networks.items()}
-    for name, found in list(rows.items()):
-        rows[f"{name}, iterated"] = [refined(b, objects, x) for b, x in zip(patterns, found, strict=True)]
+    rows = {
+        f"network, {name} training": [model.regressor_.predict(b) for b in patterns] for name, model in networks.items()
+    }
+    passes = list(rows.items())
+    for name, model in networks.items():
+        rows[f"network, {name} training, refined"] = [model.predict(b) for b in patterns]
+    for name, found in passes:
+        rows[f"{name}, iterated"] = [iterated(b, objects, x) for b, x in zip(patterns, found, strict=True)]
         counted = zip(patterns[:-1], found, strict=False)  # exact magnitudes are no counts
-        rows[f"{name}, settled"] = [refined(b, objects, x, **settle) for b, x in counted]
-    rows["random starts, iterated"] = [refined(b, objects, None) for b in patterns]
+        rows[f"{name}, settled"] = [iterated(b, objects, x, **settle) for b, x in counted]
+    rows["random starts, iterated"] = [iterated(b, objects, None) for b in patterns]
     for name, found in rows.items():
         print(f"{name:<34}" + "".join(f"{relative_error(objects, x):>9.4f}" for x in found), flush=True)
