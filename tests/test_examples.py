@@ -128,6 +128,12 @@ def test_gaussian_benchmark():
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no blobs")
+def test_photons_benchmark():
+    printed = run("benchmarks/photons.py", "--objects", 2, "--photons", 1e5, "--iterations", 20)
+    assert printed.count("of 2") == 6
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no blobs")
 def test_iterative_benchmark():
     printed = run("benchmarks/iterative.py", "--iterations", 10, "--repeats", 1)
     assert "complex objects" in printed
