@@ -22,9 +22,9 @@ ESTIMATORS = [
     PhaseRetrievalRegressor(**SMALL),
     SymmetryBreakingRegressor(PhaseRetrievalRegressor(**SMALL), SymmetryCanonicalizer()),
     make_phase_retriever(**SMALL),
-    IterativePhaseRetrieval(n_iter=10, random_state=0, device="cpu"),
+    IterativePhaseRetrieval(n_iter=10, n_starts=1, random_state=0, device="cpu"),
     RefinedRegressor(
-        PhaseRetrievalRegressor(**SMALL), IterativePhaseRetrieval(n_iter=10, random_state=0, device="cpu")
+        PhaseRetrievalRegressor(**SMALL), IterativePhaseRetrieval(n_iter=10, n_starts=1, random_state=0, device="cpu")
     ),
 ]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)

@@ -36,7 +36,7 @@ clean = FourierMagnitude(oversampling=2).fit_transform(objects)
 noisy = np.fft.fftshift(data["magnitudes_1e6_photons"], axes=(1, 2))
 n = arguments.iterations
 ALGORITHMS = {
-    "auto: hpr, then apg": "auto",
+    "auto": "auto",
     "hio, last tenth er": [("hio", n - n // 10, 0.9), ("er", n // 10)],
     "hio": "hio",
     "er": "er",
@@ -51,6 +51,7 @@ ALGORITHMS = {
 
 def retrieve(algorithm, magnitudes, targets, masks, seed=0, **settings):
     """Every object from its magnitudes."""
+    settings = {"n_starts": 1} | settings
     retriever = IterativePhaseRetrieval(algorithm, n_iter=n, support=masks, random_state=seed, device="cpu", **settings)
     return retriever.fit(magnitudes, targets).retrieve(magnitudes).objects
 

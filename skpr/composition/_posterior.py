@@ -72,6 +72,7 @@ class PosteriorRefiner(BaseEstimator):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skpr import FourierMagnitude, RefinedRegressor
     >>> from sklearn.dummy import DummyRegressor
     >>> objects = np.random.default_rng(0).random((40, 8, 8))
