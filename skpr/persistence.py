@@ -22,11 +22,12 @@ from . import augmentation, detector, neural
 from ._files import read_sealed, write_sealed
 from ._validation import short
 from .canonicalization import Strategies, SymmetryCanonicalizer
-from .composition import PhaseRetrievalPipeline, RefinedRegressor, SymmetryBreakingRegressor
+from .composition import PhaseRetrievalPipeline, PosteriorRefiner, RefinedRegressor, SymmetryBreakingRegressor
 from .exceptions import ModelFileError, VersionWarning
 from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
 from .iterative import IterativePhaseRetrieval
+from .measurement import CountingNoise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +42,12 @@ def _subclasses(module, base):
 
 
 _TYPES = (
+    CountingNoise,
     FourierMagnitude,
     GaussianMagnitude,
     IterativePhaseRetrieval,
     PhaseRetrievalPipeline,
+    PosteriorRefiner,
     RefinedRegressor,
     Strategies,
     SymmetryBreakingRegressor,

@@ -75,11 +75,11 @@ class PosteriorRefiner(BaseEstimator):
     >>> import numpy as np
     >>> from skpr import FourierMagnitude, RefinedRegressor
     >>> from sklearn.dummy import DummyRegressor
-    >>> objects = np.random.default_rng(0).random((40, 8, 8))
+    >>> objects = np.random.default_rng(0).random((40, 8))
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
     >>> refined = RefinedRegressor(DummyRegressor(), PosteriorRefiner(n_iter=100)).fit(magnitudes, objects)
     >>> refined.predict(magnitudes[:2]).shape
-    (2, 8, 8)
+    (2, 8)
     """
 
     def __init__(
@@ -212,9 +212,14 @@ class PosteriorRefiner(BaseEstimator):
 
     def _trust(self, key, predict):
         """Errors of predictions of a group of patterns, and how to use them, by the objects held out."""
-        if key not in self._learned:
-            self._learned[key] = self._judged(key, predict)
-        return self._learned[key]
+        learned = vars(self).setdefault("_learned", {})
+        if key not in learned:
+            learned[key] = self._judged(key, predict)
+        return learned[key]
+
+    def __getstate__(self):
+        """State without what is learned anew, from the same objects and noise, when it is needed."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_learned"}
 
     def _judged(self, key, predict):
         n_objects = max(FEWEST, min(len(self.held_out_), LARGEST // math.prod(self.fourier_shape_)))

@@ -144,9 +144,10 @@ class RefinedRegressor(AroundRegressor):
         if not continues:
             self._check_fourier(refiner, magnitudes, y)
             self.unit_ = 1.0 if refiner is None else learned_unit(magnitudes, y, told(refiner, "centered", True))
-        if not continues:
-            self._held_out = self._rows_held_out(refiner, magnitudes, len(y))
+        self._held_out = None if continues else self._rows_held_out(refiner, magnitudes, len(y))
         self._fit_refiner(refiner, magnitudes, y)
+        if isinstance(before, PosteriorRefiner) and isinstance(self.refiner_, PosteriorRefiner):
+            self.refiner_.held_out_, self.refiner_.noise_ = before.held_out_, before.noise_
         kinds = [getattr(one, "constraints_", None) for one in (before, self.refiner_)]
         if None not in kinds and kinds[0] != kinds[1] and told(self.refiner, "constraints", "auto") == "auto":
             self.refiner_ = before

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 
-from skpr import FourierMagnitude, RefinedRegressor
+from skpr import FourierMagnitude, PhaseRetrievalRegressor, RefinedRegressor
 from skpr.composition import PosteriorRefiner
 from skpr.composition._posterior import Prior
 from skpr.detector import BeamStop, PhotonNoise
 from skpr.measurement import Measurement, full_magnitudes
 from skpr.metrics import relative_error
+from skpr.persistence import load_model, save_model
 
 RNG = np.random.default_rng(0)
 OBJECTS = RNG.random((220, 8, 8)) ** 3
@@ -108,6 +110,17 @@ def test_the_regressor_is_not_trained_on_what_judges_it():
     assert few.regressor_.n_seen_ == 100
 
 
+def test_further_training_is_judged_by_the_same_objects():
+    settings = {"module__hidden_width": 16, "max_epochs": 1, "random_state": 0, "verbose": False, "device": "cpu"}
+    model = RefinedRegressor(PhaseRetrievalRegressor("mlp", **settings), PosteriorRefiner(n_iter=10)).fit(
+        CLEAN, OBJECTS
+    )
+    before = model.refiner_.held_out_
+    model.partial_fit(CLEAN[:50], OBJECTS[:50])
+    np.testing.assert_array_equal(model.refiner_.held_out_, before)
+    assert model.predict(PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[:2])).shape == (2, 8, 8)
+
+
 @pytest.mark.parametrize("kind", ["real", "complex"])
 def test_descent_ends_where_the_posterior_is_flat(kind):
     objects = truth(kind == "complex")[:3]
@@ -137,11 +150,15 @@ def test_powers_are_those_of_rings():
     assert full[0, 3] == pytest.approx(float(full[3, 0]))
 
 
-def test_a_refined_model_is_pickled_with_what_it_learned():
-    model = fitted()
-    patterns = PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[TEST])
+def test_a_refined_model_is_kept_after_it_has_predicted(tmp_path):
+    objects = OBJECTS.reshape(220, 64)[:, :24]
+    clean = FourierMagnitude().fit_transform(objects)
+    model = RefinedRegressor(DummyRegressor(), PosteriorRefiner(n_iter=20, n_held_out=16)).fit(clean, objects)
+    patterns = PhotonNoise(1e4, random_state=0).fit_transform(clean[TEST])
     before = model.predict(patterns)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(patterns), before)
+    save_model(model, tmp_path / "model.skpr")
+    np.testing.assert_array_equal(load_model(tmp_path / "model.skpr").predict(patterns), before)
 
 
 def test_impossible_numbers_are_refused():
