@@ -87,7 +87,7 @@ def make_phase_retriever(
     boundary : {"auto", "zero", "circular"} or sequence of the last two, default="auto"
         Boundary of the shifts; "auto" goes by the shapes at `fit`: "circular" along an axis without oversampling,
         else "zero".
-    refiner : IterativePhaseRetrieval, "auto" or None, default=None
+    refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default=None
         Estimator that polishes predictions; where it is not None, the step `retrieve` is a :class:`RefinedRegressor`
         around the one it is otherwise. Its `random_state` and `device`, where it has none, are those given here.
     device, random_state, **regressor_params
