@@ -21,7 +21,10 @@ class Quantity(np.ndarray):
     """An array with a unit, as those of Astropy and unyt are."""
 
     unit = "nm"
-    value = property(np.asarray)
+
+    @property
+    def value(self):  # with no examples of its own, as NumPy's function would bring them
+        return np.asarray(self)
 
 
 class Dimensionless(Quantity):
