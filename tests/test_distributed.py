@@ -13,6 +13,7 @@ import torch
 from skpr import FourierMagnitude, PhaseRetrievalRegressor
 from skpr.neural._parallel import SharedOrder
 from tests import scripts
+from tests.conftest import same_seeds_in_workers
 
 SEARCH = """
 import json, os, signal, threading
@@ -161,6 +162,7 @@ def train_in_two_processes(folder, **parameters):
 
 
 @pytest.mark.slow
+@same_seeds_in_workers
 def test_two_processes_come_to_the_weights_of_one(objects, tmp_path):
     np.save(tmp_path / "objects.npy", objects[:48])  # whole batches
     first, second = train_in_two_processes(tmp_path, random_state=0, iterator_train__shuffle=False)
