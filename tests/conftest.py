@@ -34,11 +34,15 @@ DTYPES = ["float32", "float64", "complex64", "complex128"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave examples in docstrings out under other seeds: they print what seed 0 draws."""
-    examples = [item for item in items if SEED and isinstance(item, pytest.DoctestItem)]
-    if examples:
-        config.hook.pytest_deselected(items=examples)
-        items[:] = [item for item in items if not isinstance(item, pytest.DoctestItem)]
+    """Leave out under other seeds what holds for seed 0: the examples in docstrings, and that a check must fail."""
+    if not SEED:
+        return
+    examples = [item for item in items if isinstance(item, pytest.DoctestItem)]
+    config.hook.pytest_deselected(items=examples)
+    items[:] = [item for item in items if not isinstance(item, pytest.DoctestItem)]
+    for item in items:
+        for mark in list(item.iter_markers("xfail")):  # two trainings may come to the same by chance
+            item.add_marker(pytest.mark.xfail(*mark.args, **mark.kwargs | {"strict": False}), append=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,14 +11,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._quasi_newton import QuasiNewton
-from .._rings import ring_numbers
 from .._tensors import along_samples, chunks_of, even_rows, picked, resolve_device, space_axes, to_tensor, usual_device
 from .._validation import check_count
 from ..iterative import IterativePhaseRetrieval
 from ..measurement import CountingNoise, Grid, Likelihood, Measurement, mirrored, photons_of
-from ..metrics import relative_error
+from ..metrics import fourier_error, relative_error
 from ..symmetry import register
+from ._prior import Prior
 
 if TYPE_CHECKING:
     from .._typing import Batch, Seed, Self
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
 EVERYTHING = "none", 0, b""  # measured, and without noise
 FEWEST, LARGEST = 4, 1 << 19  # objects that predictions are judged by, if not more than so many Fourier pixels
 WEIGHTS = 2.0, 1.0, 0.5, 0.25, 0.125  # of the prior: errors of neighbouring frequencies are not independent
-STEPS = 60  # of the descent
 EXACT = 1e-4  # of the root mean square magnitude: noise of what has none
-SMALLEST = 1e-12  # of a pattern's energy a pixel: errors of predictions that have none
 
 
 class PosteriorRefiner(BaseEstimator):
@@ -127,7 +123,7 @@ class PosteriorRefiner(BaseEstimator):
         self._learned = {}
         return self
 
-    def retrieve(self, X: Batch, init: Batch, predict: Any = None) -> Retrieval:
+    def retrieve(self, X: Batch, init: Batch, predict: Any) -> Retrieval:
         r"""Refine predictions.
 
         Parameters
@@ -142,7 +138,7 @@ class PosteriorRefiner(BaseEstimator):
         Returns
         -------
         Retrieval
-            With one start a sample, the refined object.
+            With one start a sample, the refined object, and its Fourier error.
         """
         check_is_fitted(self)
         result = self.iterations_.retrieve(X, init=init)
@@ -151,15 +147,20 @@ class PosteriorRefiner(BaseEstimator):
         objects = np.array(ends)
         with torch.no_grad(), usual_device():
             for key, rows in self._groups(magnitudes, photons).items():
-                if predict is None or key == EVERYTHING:  # measured exactly: there is nothing to weigh
+                if key == EVERYTHING:  # measured exactly: there is nothing to weigh
                     continue
                 trust = self._trust(key, predict)
                 for part in chunks_of(len(rows), 8 * math.prod(self.fourier_shape_)):
                     some = rows[part]
                     measured = self._problem(magnitudes[some], photons[some], key)
                     objects[some] = self._refined(measured, predicted[some], ends[some], trust)
-        place = result.objects.device if isinstance(result.objects, torch.Tensor) else None
-        return result._replace(objects=objects if place is None else torch.from_numpy(objects).to(place))
+        errors = fourier_error(magnitudes, objects, centered=self.centered, multioutput="raw_values")
+        errors = np.where(result.finished[:, 0], errors, np.nan)
+        if isinstance(result.objects, torch.Tensor):
+            objects = torch.from_numpy(objects).to(result.objects.device)
+        return result._replace(
+            objects=objects, errors=errors, starts=objects[:, None], start_errors=errors[:, None], photons=photons
+        )
 
     # --- what is measured ------------------------------------------------------------------------------------------
 
@@ -191,9 +192,18 @@ class PosteriorRefiner(BaseEstimator):
         return (differences / values.square().nanmean(dim=axes).clamp_min(1e-300)).sqrt().numpy()
 
     def _learned_noise(self, magnitudes, objects):
-        computed = Grid(self.object_shape_, self.fourier_shape_, bool(self.centered)).magnitudes(objects)
-        squares = (magnitudes.double() - computed.double()).square().nanmean(dim=space_axes(magnitudes))
-        return float((squares / magnitudes.double().square().nanmean(dim=space_axes(magnitudes))).sqrt().median())
+        """Median share of magnitudes that `|F y|` leaves unexplained, in whatever unit each pattern is."""
+        computed = Grid(self.object_shape_, self.fourier_shape_, bool(self.centered)).magnitudes(objects).double()
+        magnitudes, axes = magnitudes.double(), space_axes(magnitudes)
+        known = ~magnitudes.isnan()
+        magnitudes, computed = (torch.where(known, values, 0.0) for values in (magnitudes, computed))
+        products, squares, norms = (
+            (first * second).sum(dim=axes)
+            for first, second in ((computed, magnitudes), (computed, computed), (magnitudes, magnitudes))
+        )
+        lit = (squares > 0) & (norms > 0)
+        unexplained = 1 - products[lit].square() / (squares[lit] * norms[lit])
+        return float(unexplained.clamp_min(0).sqrt().median()) if lit.any() else 0.0
 
     def _problem(self, magnitudes, photons, key):
         """The measurement of some patterns of a group, and the value of one unit of the posterior's logarithm."""
@@ -291,89 +301,3 @@ class Trust(NamedTuple):
     misfit: float
     way: str = "prediction"
     weight: float = 1.0
-
-
-class Prior:
-    """Predictions as a prior: normal errors of a power that depends on the ring of the frequency.
-
-    Parameters
-    ----------
-    problem : Measurement
-    predicted : ndarray of shape (n_samples, *object_shape)
-        In any unit: they are scaled to the measured pixels.
-    """
-
-    def __init__(self, problem, predicted):
-        self.problem = problem
-        values = torch.from_numpy(np.asarray(predicted)).to(problem.magnitudes.device, problem.dtype)
-        moduli = problem.grid.spectrum(values).abs()
-        products, squares = (_sums(problem.weights * moduli * other) for other in (problem.magnitudes, moduli))
-        self.objects = problem.to_admissible(along_samples(products / squares.clamp_min(1e-300), values) * values)
-        self.spectrum = problem.grid.spectrum(self.objects)
-        self.energy = _sums(self._weights * self.spectrum.abs().square()).clamp_min(1e-300)
-
-    @cached_property
-    def _weights(self):
-        """Pixels that each frequency of a spectrum stands for."""
-        columns = self.spectrum.shape[-1]
-        weights = torch.ones(columns, dtype=torch.float64, device=self.spectrum.device)
-        if self.problem.kind != "complex":
-            weights[1 : (self.problem.grid.fourier_shape[-1] + 1) // 2] = 2
-        return weights
-
-    def ring_powers(self, truth):
-        """Mean power of the errors at each frequency, relative to the energy: that of its ring."""
-        shape = self.problem.grid.fourier_shape
-        rings = ring_numbers(shape, centered=False)[0][..., : self.spectrum.shape[-1]]
-        rings = torch.from_numpy(rings).to(self.spectrum.device)
-        errors = self._weights * (self.problem.grid.spectrum(truth) - self.spectrum).abs().square()
-        errors = (errors / along_samples(self.energy, errors)).mean(dim=0)
-        sums = torch.zeros(int(rings.max()) + 1, dtype=torch.float64, device=errors.device)
-        counts = torch.zeros_like(sums).index_add_(0, rings.flatten(), self._weights.expand_as(errors).flatten())
-        sums.index_add_(0, rings.flatten(), errors.flatten())
-        return (sums / counts.clamp_min(1)).clamp_min(SMALLEST)[rings]
-
-    def descend(self, powers, unit, weight, objects):
-        """Objects of the largest posterior from given ones, and what is minimised there.
-
-        Parameters
-        ----------
-        powers : torch.Tensor, broadcastable to the spectrum
-            Powers of the errors, relative to the energy.
-        unit : torch.Tensor of shape (n_samples,)
-            Unit of the posterior's logarithm, in values of the deviance.
-        weight : float
-        objects : torch.Tensor of shape (n_samples, *object_shape)
-        """
-        problem = self.problem
-        stiffness = along_samples(weight * unit / self.energy, self.spectrum) / powers
-
-        def evaluate(x):
-            values, gradients = problem.likelihood.deviance(problem, x)
-            errors = problem.grid.spectrum(x) - self.spectrum
-            values = values + _sums(self._weights * stiffness * errors.abs().square()) / 2
-            return values, gradients + problem.grid.objects(stiffness * errors, real=not x.is_complex())
-
-        descent = QuasiNewton(evaluate, problem.to_admissible(objects))
-        for _ in range(STEPS):
-            descent.step(evaluate, problem.to_admissible)
-        return descent.objects, descent.values
-
-    def registered(self, objects, boundary):
-        """Other objects, in the units of the measurement, moved onto the predictions and normalised."""
-        moved, _ = register(to_tensor(objects).cpu().numpy(), self.objects.cpu().numpy(), boundary=boundary)
-        return self.problem.to_normalized(torch.from_numpy(moved).to(self.objects.device, self.objects.dtype))
-
-    def ways(self, powers, unit, weight, starts):
-        """Ways to refine, and what they find: maxima of the posterior from the predictions, and from where iterations
-        ended, and the better of the two; where the prior has no weight, the ends themselves.
-        """
-        if not weight:
-            return [("ends", starts[1])]
-        (first, values), (second, others) = (self.descend(powers, unit, weight, start) for start in starts)
-        better = torch.where(along_samples(others < values, first), second, first)
-        return [("from predictions", first), ("from ends", second), ("better", better)]
-
-
-def _sums(values):
-    return values.flatten(1).sum(dim=1)

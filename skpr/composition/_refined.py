@@ -144,7 +144,7 @@ class RefinedRegressor(AroundRegressor):
         if not continues:
             self._check_fourier(refiner, magnitudes, y)
             self.unit_ = 1.0 if refiner is None else learned_unit(magnitudes, y, told(refiner, "centered", True))
-        self._held_out = None if continues else self._rows_held_out(refiner, magnitudes, len(y))
+        self._held_out = None if continues else self._rows_held_out(refiner, magnitudes, y)
         self._fit_refiner(refiner, magnitudes, y)
         if isinstance(before, PosteriorRefiner) and isinstance(self.refiner_, PosteriorRefiner):
             self.refiner_.held_out_, self.refiner_.noise_ = before.held_out_, before.noise_
@@ -220,12 +220,15 @@ class RefinedRegressor(AroundRegressor):
         }
         return super()._trained(regressor, X[kept], targets[kept], method, continues, fit_params)
 
-    def _rows_held_out(self, refiner, X, n_samples):
+    def _rows_held_out(self, refiner, *pairs):
         """Samples that the regressor is not to be trained on, or None."""
-        if not isinstance(refiner, PosteriorRefiner) or not isinstance(X, np.ndarray | torch.Tensor):
+        if not isinstance(refiner, PosteriorRefiner):
+            return None
+        if not all(isinstance(batch, np.ndarray | torch.Tensor) for batch in pairs):  # too large to be taken apart
             return None
         if isinstance(self._given_regressor(), FrozenEstimator):  # which has seen none of them
             return None
+        n_samples = len(pairs[0])
         n_rows = min(refiner.n_held_out, n_samples // LEAST_SHARE)
         return even_rows(n_samples, n_rows) if n_rows >= FEWEST else None
 

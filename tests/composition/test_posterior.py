@@ -4,17 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor, RefinedRegressor
 from skpr.composition import PosteriorRefiner
-from skpr.composition._posterior import Prior
 from skpr.detector import BeamStop, PhotonNoise
-from skpr.measurement import Measurement, full_magnitudes
-from skpr.metrics import relative_error
+from skpr.metrics import fourier_error, relative_error
 from skpr.persistence import load_model, save_model
 
 RNG = np.random.default_rng(0)
@@ -90,6 +87,26 @@ def test_a_sample_is_refined_as_if_alone():
         np.testing.assert_allclose(found[0], together[number], atol=1e-5)
 
 
+def test_the_result_tells_the_errors_of_the_refined_objects():
+    patterns = np.concatenate([PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[TEST])[:3], CLEAN[TEST][3:5]])
+    model = fitted()
+    found = model.refiner_.retrieve(patterns, model.regressor_.predict(patterns), model.regressor_.predict)
+    expected = fourier_error(patterns, found.objects, multioutput="raw_values")
+    np.testing.assert_allclose(found.errors, expected)
+    np.testing.assert_array_equal(found.starts[:, 0], found.objects)
+    assert list(found.photons > 0) == [True] * 3 + [False] * 2
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_noise_is_learned_whatever_the_unit_of_each_pattern(is_complex):
+    objects = truth(is_complex)[:40]
+    clean = FourierMagnitude().fit_transform(objects)
+    units = RNG.random(40)[:, None, None] + 0.1
+    assert PosteriorRefiner(n_iter=5).fit(units * clean, objects).noise_ < 1e-6
+    noisy = np.abs(clean + 0.05 * np.sqrt(np.square(clean).mean()) * RNG.standard_normal(clean.shape))
+    assert PosteriorRefiner(n_iter=5).fit(units * noisy, objects).noise_ == pytest.approx(0.05, rel=0.2)
+
+
 def test_units_of_magnitudes_and_objects_may_differ():
     patterns = PhotonNoise(1e4, random_state=0).fit_transform(CLEAN)
     refiner = PosteriorRefiner(n_iter=50, n_held_out=40)
@@ -119,35 +136,6 @@ def test_further_training_is_judged_by_the_same_objects():
     model.partial_fit(CLEAN[:50], OBJECTS[:50])
     np.testing.assert_array_equal(model.refiner_.held_out_, before)
     assert model.predict(PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[:2])).shape == (2, 8, 8)
-
-
-@pytest.mark.parametrize("kind", ["real", "complex"])
-def test_descent_ends_where_the_posterior_is_flat(kind):
-    objects = truth(kind == "complex")[:3]
-    magnitudes = torch.from_numpy(FourierMagnitude().fit_transform(objects))
-    problem = Measurement(magnitudes, (8, 8), kind, centered=True)
-    prior = Prior(problem, objects + 0.2 * RNG.standard_normal(objects.shape))
-    unit = torch.full((3,), 1e-2, dtype=torch.float64)
-    powers = torch.full(prior.spectrum.shape[1:], 1e-3, dtype=torch.float64)
-    found, values = prior.descend(powers, unit, 1.0, prior.objects)
-    for seed in range(5):
-        step = torch.from_numpy(np.random.default_rng(seed).standard_normal(found.shape)).to(found.dtype)
-        moved, others = prior.descend(powers, unit, 1.0, found + 1e-3 * step)
-        torch.testing.assert_close(others, values, rtol=1e-3, atol=1e-9)
-        torch.testing.assert_close(moved, found, rtol=0, atol=2e-3)
-
-
-def test_powers_are_those_of_rings():
-    objects = OBJECTS[:50]
-    magnitudes = torch.from_numpy(CLEAN[:50])
-    problem = Measurement(magnitudes, (8, 8), "real", centered=True)
-    errors = 0.1 * RNG.standard_normal(objects.shape)
-    prior = Prior(problem, objects + errors)
-    powers = prior.ring_powers(problem.to_normalized(torch.from_numpy(objects)))
-    full = full_magnitudes(powers[None], 16, centered=False)[0]
-    relative = 64 * 0.01 / np.square(CLEAN[:50]).sum(axis=(1, 2)).mean()
-    assert float(full[4:7, 4:7].mean()) == pytest.approx(relative, rel=0.3)
-    assert full[0, 3] == pytest.approx(float(full[3, 0]))
 
 
 def test_a_refined_model_is_kept_after_it_has_predicted(tmp_path):
