@@ -10,7 +10,7 @@ from .._layout import is_nested, mirror_correlation
 from .._lazy import some_of
 from .._tensors import resolve_device, to_tensor
 from .._validation import check_choice, check_count, short, warn_user
-from ..measurement import KINDS, check_noise, fits, symmetries_of
+from ..measurement import KINDS, CountingNoise, check_noise, fits, photons_of, symmetries_of
 
 SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
@@ -18,6 +18,7 @@ COHERENCES = "full", "gaussian"
 UNITS_LOOKED_AT = 8  # patterns
 FRACTION = 0.01  # of a count, by which squares are no counts
 BEYOND = 1.1  # times the amplitude that bounds allow: noise adds a little
+DEVIATIONS = 5.0  # of the mean background
 UNRELATED = 0.2  # correlation of neighbouring or opposite pixels below which a batch holds no patterns
 
 
@@ -35,7 +36,10 @@ def check_parameters(estimator):
     check_choice("start", estimator.start, STARTS)
     check_noise(estimator.noise)
     check_choice("coherence", estimator.coherence, COHERENCES)
-    if not (isinstance(estimator.n_starts, str) and estimator.n_starts == "auto"):
+    if isinstance(estimator.n_starts, str):
+        if estimator.n_starts != "auto":
+            raise ValueError(f"n_starts={short(estimator.n_starts)} is not valid; give an integer >= 1 or 'auto'")
+    else:
         check_count("n_starts", estimator.n_starts)
     check_count("shrinkwrap_interval", estimator.shrinkwrap_interval)
     poisson = isinstance(estimator.tol, str) and estimator.tol == "poisson"
@@ -81,6 +85,7 @@ def check_fourier(X, y, whom):
 def _neighbours(values):
     """Correlation of neighbouring pixels of patterns, the largest along any axis."""
     found = []
+    values = values.astype(np.float64)  # the spread of equal values is rounding in single precision
     for axis in range(1, values.ndim):
         n = values.shape[axis]
         pairs = np.stack([values.take(range(n - 1), axis).ravel(), values.take(range(1, n), axis).ravel()])
@@ -166,10 +171,13 @@ def warn_of_units(X, estimator):
     X : ndarray or LazyBatch of shape (n_samples, *fourier_shape)
     estimator : IterativePhaseRetrieval
     """
-    if isinstance(estimator.tol, Real) and isinstance(estimator.constraints, str):
+    is_counting = isinstance(estimator.noise, CountingNoise) or estimator.noise == "poisson"
+    if isinstance(estimator.tol, Real) and isinstance(estimator.constraints, str) and not is_counting:
         return
     some = np.asarray(X[:UNITS_LOOKED_AT], dtype=np.float64)
     peak = np.nanmax(some)
+    if is_counting:
+        _warn_of_counts(some, estimator.noise)
     if isinstance(estimator.tol, str) and 0 < peak <= 1:
         squares = np.square(some[~np.isnan(some)])
         if ((squares > FRACTION) & (squares < 1 - FRACTION)).any():
@@ -187,3 +195,30 @@ def warn_of_units(X, estimator):
                 f"that is as bright as the magnitudes, whose root mean square is at least {needed:.3g}: bounds are in "
                 "the unit of the objects"
             )
+
+
+def _warn_of_counts(some, noise):
+    """Warn of counts that are less than a photon everywhere, or less than the background that is said to be in them."""
+    lit = np.nan_to_num(some, nan=0.0).reshape(len(some), -1).any(axis=1)
+    if not lit.any():
+        return
+    photons = photons_of(some[lit], noise)
+    counts = np.square(some[lit]).reshape(len(photons), -1) / photons[:, None]
+    means, largest = np.nanmean(counts, axis=1), float(np.nanmax(counts))
+    name = short(noise)
+    if largest < 1 - FRACTION:
+        warn_user(
+            f"noise={name} takes squares of magnitudes for counts, and the largest is {largest:.2g} photons: give "
+            "square roots of counts, or CountingNoise(photon=...), the square of a magnitude that one photon makes"
+        )
+        return
+    if not isinstance(noise, CountingNoise) or not noise.background:
+        return
+    n_known = np.isfinite(counts).sum(axis=1)
+    least = noise.background - DEVIATIONS * np.sqrt((noise.background + noise.readout_noise**2) / n_known)
+    if (means < least).mean() > 0.5:
+        warn_user(
+            f"noise={name} has a background of {noise.background:.3g} photons a pixel, but the mean of all pixels is "
+            f"{float(means.mean()):.3g}: give background in photons a pixel, and magnitudes from which it was not "
+            "subtracted"
+        )

@@ -64,3 +64,19 @@ def test_likeliest_object_is_as_near_as_the_counts_allow(detector, kind):
 def test_unknown_noise_is_refused(noise):
     with pytest.raises(ValueError, match="noise=.*choose 'auto', 'poisson', 'gaussian'"):
         IterativePhaseRetrieval(noise=noise).fit(CLEAN)
+
+
+@pytest.mark.parametrize("noise", ["poisson", CountingNoise(), CountingNoise(photon=1.0)])
+def test_counts_of_less_than_a_photon_are_told(noise):
+    retriever = IterativePhaseRetrieval(n_iter=2, noise=noise, random_state=0).fit(CLEAN)
+    with pytest.warns(UserWarning, match=r"the largest is 1e-06 photons: give square roots of counts"):
+        retriever.predict(CLEAN / CLEAN.max() / 1e3)
+    assert retriever.predict(counted()).shape == OBJECTS.shape
+
+
+def test_a_background_that_the_counts_do_not_hold_is_told():
+    with_background = np.sqrt(np.rint(counted() ** 2) + np.random.default_rng(0).poisson(3.0, CLEAN.shape))
+    retriever = IterativePhaseRetrieval(n_iter=2, noise=CountingNoise(background=3.0), random_state=0)
+    assert retriever.fit(with_background).predict(with_background).shape == OBJECTS.shape
+    with pytest.warns(UserWarning, match=r"has a background of 3e\+03 photons a pixel, but the mean"):
+        retriever.set_params(noise=CountingNoise(background=3e3)).predict(with_background)
