@@ -4,11 +4,11 @@ from ._centring import (
     are_plainly_magnitudes,
     check_centring,
     check_friedel_symmetry,
-    counting_units,
     is_no_pattern,
     resemble_magnitudes,
 )
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
+from ._counting import counting_units
 from ._extent import check_extent
 from ._forms import check_not_intensities, form_of
 from ._grid import Grid, boundary_of, fits

@@ -10,7 +10,8 @@ from .._arrays import as_batch
 from .._lazy import LazyBatch
 from .._tensors import along_samples, even_rows, picked, to_tensor
 from .._validation import warn_user
-from ._tilt import warned_of_tilt
+from ._counting import counting_units
+from ._tilt import scatter_of_counting, warned_of_tilt
 from ._transform import mirrored, to_fft_order
 
 MIN_LOOKED_AT, MAX_LOOKED_AT = 8, 64  # patterns, at even distances: enough to tell, and quick
@@ -28,8 +29,7 @@ LEAST_SAMPLES = 4  # that a user's objects are not all symmetric by chance
 SPECKLES = 0.01  # of the pixels: local maxima of magnitudes; a smooth object has one in its middle
 ASYMMETRY_OF_COUNTS = 0.02  # of whole numbers, whose noise is known and taken off
 ASYMMETRY_OF_ONE = 0.25, 8.0  # of a single pattern: beyond as many standard deviations of what counting leaves
-FEW_LOOKED_AT = 64  # pixels that show at once that most patterns are no counts
-FEW, MANY = 1e4, 0.2  # photons, below which rounding shows whole numbers; share of the lit pixels that have so few
+CHANCE = 4.0  # standard deviations of what counting few photons leaves
 NEGATIVE = 1e-3  # of its maximum: lags of an autocorrelation of a non-negative object do not fall below 0
 
 
@@ -68,6 +68,18 @@ def neighbour_correlations(magnitudes, centered):
         harmonic = profile @ _first_harmonic(values.shape[axis], bool(centered))
         found.append(float((harmonic[lit] / totals[lit]).mean()))
     return found
+
+
+def _with_light_behind_stops(magnitudes, centered):
+    """Patterns that are as bright as they get where they were not measured, near what is said to be zero frequency."""
+    space = range(1, magnitudes.ndim)
+    peaks = magnitudes.nan_to_num(0.0).amax(dim=tuple(space), keepdim=True)
+    hidden = magnitudes.isnan()
+    for axis in space:
+        size = magnitudes.shape[axis]
+        near = torch.from_numpy(_first_harmonic(size, bool(centered)) > 0).to(magnitudes.device)
+        hidden = hidden & near.view([-1 if other == axis else 1 for other in range(magnitudes.ndim)])
+    return torch.where(hidden, peaks, magnitudes)
 
 
 @lru_cache(maxsize=64)
@@ -115,9 +127,14 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
     if sample.numel() < LEAST_PIXELS:
         return False
     found = neighbour_correlations(sample, centered)
+    if min(found) < ANTICORRELATION and bool(sample.isnan().any()):
+        found = neighbour_correlations(_with_light_behind_stops(sample, centered), centered)
     if kind == "non_negative" and warned_of_tilt(sample, found, centered, whom):
         return True
     wrong = [axis for axis, value in enumerate(found) if sample.shape[axis + 1] > 2 and value < ANTICORRELATION]
+    if wrong:
+        least = ANTICORRELATION - CHANCE * scatter_of_counting(sample)
+        wrong = [axis for axis in wrong if found[axis] < least]
     if not wrong or (kind != "non_negative" and len(wrong) < sum(m > 2 for m in sample.shape[1:])):
         return False
     place, other = ("in the middle", "at index 0") if centered else ("at index 0", "in the middle")
@@ -188,40 +205,12 @@ def friedel_asymmetries(magnitudes, centered):
     return (squares - products) / (squares + products) - noise, noise, 2 * photons[lit] / np.sqrt(whole)
 
 
-def counting_units(intensities):
-    """Intensity of one photon in each row of intensities, 0 where they are no counts."""
-    units = np.zeros(len(intensities))
-    least = np.fmin.reduce(intensities, axis=1, initial=np.inf)
-    for row in np.flatnonzero(least <= 0):
-        least[row] = np.fmin.reduce(intensities[row], where=intensities[row] > 0, initial=np.inf)
-    some = intensities[:, :: max(1, intensities.shape[1] // FEW_LOOKED_AT)]
-    for unit in (np.ones(len(least)), least):
-        unit = np.where((unit > 0) & (unit < np.inf), unit, 1.0)
-        for row in np.flatnonzero(_are_whole(some / unit[:, None]).all(axis=1) & (units == 0)):
-            if _are_counts(intensities[row] / unit[row]):
-                units[row] = unit[row]
-    return units
-
-
 @lru_cache(maxsize=64)
 def _mirror_index(shape, centered):
     """Flat index of the pixel at `-k` for each pixel, and of those that are at `k` and `-k`."""
     index = torch.arange(math.prod(shape)).view(1, *shape)
     opposite = mirrored(index, centered).flatten().numpy().copy()
     return opposite, np.flatnonzero(opposite == np.arange(len(opposite)))
-
-
-def _are_counts(values):
-    """Whether intensities are whole numbers, but for rounding of their square roots, and many of them small ones."""
-    lit = values[values > 0]
-    if not len(lit) or lit.max() < 1 or abs(lit[0] - np.round(lit[0])) > 1e-5 * max(lit[0], 1):
-        return False
-    small = lit < FEW
-    return bool(small.mean() > MANY) and bool(_are_whole(lit).all())
-
-
-def _are_whole(values):
-    return ~(np.abs(values - values.round()) > 1e-5 * np.maximum(values, 1))  # NaN is
 
 
 def check_friedel_symmetry(magnitudes, centered, kind):
@@ -266,6 +255,7 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     if not len(found):
         return False
     usual = ASYMMETRY_OF_COUNTS + noise.mean() / 2 if noise.any() else ASYMMETRY
+    usual += CHANCE * math.sqrt(np.square(deviation).sum()) / len(found)
     least, deviations = ASYMMETRY_OF_ONE
     odd = found > least + deviations * deviation
     if found.mean() <= usual and not odd.any():

@@ -167,6 +167,8 @@ def _looked_at(patterns):
 def _are_counts(values):
     """Whether all values are whole numbers, and the largest one is large enough for counts."""
     flat = values.reshape(-1)
+    if np.isnan(flat).all():
+        return False
     if not all(_are_whole(some) for some in (flat[:: max(1, len(flat) // FEW)], flat)):
         return False
     largest, smallest = np.nanmax(flat), np.nanmin(flat, where=flat > 0, initial=np.inf)

@@ -4,6 +4,7 @@ import numpy as np
 
 from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
+from ._counting import counting_units
 
 LOOKED_AT = 2  # patterns, at even distances
 LEAST_LIT = 32  # pixels of the pattern that is looked at
@@ -67,9 +68,10 @@ def check_logarithms(magnitudes, whom):
     """
     with usual_device():
         values = picked(magnitudes, even_rows(len(magnitudes), LOOKED_AT)).double().cpu().numpy()
+    peak = float(np.nan_to_num(values, nan=0.0).max(initial=0.0))
     way = next((way for way in map(way_of_counts, values) if way is not None), None)
     why = "undone, their squares are counts"
-    if way is None:
+    if way is None and not counting_units(np.square(values.reshape(len(values), -1) / max(peak, 1e-300))).any():
         way, why = way_of_transforms(values), "undone, their squares are transforms of autocorrelations"
     if way is None:
         return False

@@ -11,10 +11,10 @@ from .._validation import warn_user
 from ._centring import (
     check_centring,
     check_friedel_symmetry,
-    counting_units,
     is_no_pattern,
     looked_at,
 )
+from ._counting import counting_units
 from ._forms import warned_of_form
 
 LEAST_PIXELS = 64  # of a pattern; fewer prove nothing
@@ -96,6 +96,10 @@ def _warned_of_hot_pixels(X, whom, kind):
     rows = np.arange(len(X)) if whole else even_rows(len(X), 8)
     values = to_tensor(X).detach() if whole else picked(X, rows)
     values = values.cpu().numpy().reshape(len(rows), -1)
+    measured = ~np.isnan(values).all(axis=1)  # whoever needs some pixel refuses the others
+    rows, values = rows[measured], values[measured]
+    if not len(rows):
+        return False
     peaks = np.nanargmax(values, axis=1) if np.isnan(values).any() else values.argmax(axis=1)
     n_pixels = values.shape[1]
     # a cheap look first: the next pixel in the row, and the one before

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._validation import short
-from ._centring import counting_units
+from ._counting import counting_units
 from ._likelihood import CountingNoise
 
 NOISES = "auto", "poisson", "gaussian"

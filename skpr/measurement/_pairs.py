@@ -8,6 +8,7 @@ import torch
 
 from .._arrays import as_batch, is_complex
 from .._tensors import even_rows, picked, usual_device
+from ._counting import counting_units
 from ._grid import Grid, fits
 from ._transform import to_centred
 
@@ -17,6 +18,8 @@ LARGEST = 1 << 22  # Fourier pixels that a check may cost, or one pair
 LEAST_VALUES = 256  # Fourier pixels of all pairs looked at; fewer prove nothing
 LEAST_CORRELATION = 0.1  # of magnitudes with |F y|, beside three standard deviations of that of chance
 PLAIN = 0.9  # correlation in one layout that needs no comparison with the other
+CONSTANT = 1e-12  # mean square of what is constant but for rounding, relative to the largest value
+SPARSE = 1.0  # photons a pixel, below which noise may be all there is
 LIKENESS = 0.7  # correlation above which a batch holds magnitudes, of a hundred photons even
 
 
@@ -90,6 +93,14 @@ class Pairs:
         return not (np.isinf(self.values).any() or (self.values < 0).any())
 
     @cached_property
+    def are_sparse(self):
+        """Whether most patterns are dark, or counts of so few photons that they need not correlate with anything."""
+        intensities = np.square(self.values.reshape(len(self), -1))
+        units = counting_units(intensities)
+        mean = np.nansum(intensities, axis=1) / np.maximum((~np.isnan(intensities)).sum(axis=1), 1)
+        return bool((((units > 0) & (mean < SPARSE * units)) | (mean == 0)).mean() > 0.5)
+
+    @cached_property
     def measured(self):
         values = self.values.reshape(len(self), -1)
         values = values if self.known is None else np.where(self.known, values, 0.0)
@@ -125,6 +136,12 @@ class Pairs:
     def own(self):
         return self._compared[1]
 
+    @cached_property
+    def tell(self):
+        """Whether the `|F y|` of each pair is no constant, as that of a single point is: noise correlates with none."""
+        deviations = _deviations(self.computed / _peaks(self.computed), self.known)
+        return np.square(deviations).sum(axis=1) > CONSTANT * self.n_pixels
+
     @property
     def is_centred(self):
         """Whether the patterns have zero frequency in the middle rather than at index 0."""
@@ -146,8 +163,10 @@ class Pairs:
         first, second = (
             _deviations(values, self.known) for values in (self.measured if measured is None else measured, computed)
         )
-        norms = np.einsum("ij,ij->i", first, first) * np.einsum("ij,ij->i", second, second)
-        return np.einsum("ij,ij->i", first, second) / np.sqrt(np.where(norms > 0, norms, 1.0))
+        powers = [np.einsum("ij,ij->i", values, values) for values in (first, second)]
+        norms = powers[0] * powers[1] * (np.minimum(*powers) > CONSTANT * self.n_pixels)
+        products = np.where(norms > 0, np.einsum("ij,ij->i", first, second), 0.0)
+        return products / np.sqrt(np.where(norms > 0, norms, 1.0))
 
 
 def symmetries_of(magnitudes, objects):
@@ -167,7 +186,7 @@ def symmetries_of(magnitudes, objects):
     -------
     {"fourier", "phase"}
         "phase", where only the global phase is a symmetry. "fourier" where nothing can be said: shapes that do not fit
-        each other, or too few values.
+        each other, too few values, objects of constant magnitudes, or less than one photon a pixel.
 
     Examples
     --------
@@ -182,7 +201,9 @@ def symmetries_of(magnitudes, objects):
     if not pairs.fit or len(pairs) * pairs.n_pixels < LEAST_VALUES:
         return "fourier"
     chance = 3 / math.sqrt(pairs.n_pixels)  # a random matrix is one draw, however many the pairs
-    return "fourier" if float(pairs.own.mean()) > min(LEAST_CORRELATION + chance, 0.9) else "phase"
+    own = pairs.own[pairs.tell]
+    correlate = not len(own) or float(own.mean()) > min(LEAST_CORRELATION + chance, 0.9)
+    return "fourier" if correlate or pairs.are_sparse else "phase"
 
 
 def are_magnitudes_of(X, y):

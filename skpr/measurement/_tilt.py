@@ -3,9 +3,28 @@
 import numpy as np
 
 from .._validation import warn_user
+from ._counting import counting_units
 
 LIGHT = 0.3  # first harmonic of the intensities along an axis, below which zero frequency is not in the middle of them
 ASIDE = 0.2  # of it, to one side: gaps of a detector leave it where it is, or more light in the middle
+CHANCE = 4.0  # standard deviations of what counting few photons moves it
+
+
+def scatter_of_counting(magnitudes):
+    """Standard deviation that counting leaves in the mean first harmonic of patterns; 0 where they are no counts.
+
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        NaN where unmeasured.
+    """
+    values = magnitudes.cpu().numpy().reshape(len(magnitudes), -1).astype(np.float64)
+    peaks = np.fmax.reduce(values, axis=1, initial=0.0)
+    values = values[(peaks > 1e-100) & (peaks < 1e100)]  # squares of others overflow or vanish
+    intensities = np.square(np.nan_to_num(values, nan=0.0))
+    totals, units = intensities.sum(axis=1), counting_units(intensities)
+    units[(units != 1) & ((intensities > 0).sum(axis=1) < 2)] = 0.0  # a single number is a multiple of itself
+    return float(np.sqrt((units / totals).sum()) / max(1, len(values)))
 
 
 def warned_of_tilt(magnitudes, harmonics, centered, whom):
@@ -36,13 +55,14 @@ def warned_of_tilt(magnitudes, harmonics, centered, whom):
     space = tuple(range(1, values.ndim))
     values = np.square(values / np.maximum(values.max(axis=space, keepdims=True), 1e-300))
     totals = values.sum(axis=space)
+    least = ASIDE + CHANCE * scatter_of_counting(magnitudes)
     aside = []
     for axis in suspects:
         size = values.shape[axis]
         steps = np.arange(size) - (size // 2 if centered else 0)
         profiles = values.sum(axis=tuple(other for other in space if other != axis))
         harmonic = (profiles @ np.sin(2 * np.pi * steps / size))[totals > 0] / totals[totals > 0]
-        if size > 2 and len(harmonic) and abs(float(harmonic.mean())) > ASIDE:
+        if size > 2 and len(harmonic) and abs(float(harmonic.mean())) > least:
             aside.append(axis)
     if not aside:
         return False

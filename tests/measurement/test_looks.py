@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skpr import FourierMagnitude
+from skpr import FourierMagnitude, IterativePhaseRetrieval, RefinedRegressor
 from skpr.datasets import load_digit_objects, make_crystals
 from skpr.detector import BeamStop, PhotonNoise
 from skpr.measurement import form_of, look_at
@@ -83,3 +83,12 @@ def test_photons_are_no_mistake(n_photons, kind):
 @pytest.mark.parametrize("patterns", [X**2, np.round(X**2), np.log1p(X)], ids=["intensities", "counts", "logarithms"])
 def test_patterns_like_those_of_the_training_are_no_mistake(patterns):
     assert not look_at(patterns, True, "a network", "non_negative", usual=form_of(patterns))
+
+
+def test_a_pattern_without_a_measured_pixel_is_for_others_to_refuse():
+    assert not look_at(changed(X, 1, np.nan), True, "iterations", "non_negative")
+    assert not look_at(np.full_like(X, np.nan), True, "iterations", "non_negative")
+    quick = IterativePhaseRetrieval(n_iter=2, random_state=0)
+    refined = RefinedRegressor(quick, quick).fit(X, DIGITS)
+    with pytest.raises(ValueError, match="X contains NaN in every pixel of 1 of 20 samples, the first at index 1"):
+        refined.predict(changed(X, 1, np.nan))
