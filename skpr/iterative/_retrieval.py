@@ -19,9 +19,12 @@ from .._tensors import usual_device
 from .._validation import warn_user
 from ..measurement import (
     boundary_of,
+    check_centre,
     check_extent,
     check_logarithms,
     check_not_halves,
+    check_plateaus,
+    form_of,
     look_at,
 )
 from ..metrics import squared_correlation
@@ -216,8 +219,9 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             check_fourier(X, y, type(self).__name__)
         if not is_nested():
             name = type(self).__name__
-            told = look_at(X, self.centered, name, self.constraints_, objects=y) or check_logarithms(X, name)
-            if not told:
+            self._form = None
+            if not self._look_at(X, objects=y) and not check_logarithms(X, name):
+                self._form = None if y is None else form_of(X)  # objects have told that it is right
                 check_extent(X, self.object_shape_, name)
         given_support(self.support, self.object_shape_)
         return self
@@ -287,7 +291,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
         if not is_nested():
-            look_at(X, self.centered, type(self).__name__, self.constraints_)
+            self._look_at(X, usual=getattr(self, "_form", None))
         warn_of_units(X, self)
         n_samples = len(X)
         if init is not None:
@@ -315,6 +319,12 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
                 objects=place(found.objects).to(given.device), starts=place(found.starts).to(given.device)
             )
         return found
+
+    def _look_at(self, X, **known):
+        name = type(self).__name__
+        told = look_at(X, self.centered, name, self.constraints_, **known) or check_plateaus(X, self.centered, name)
+        is_positive = self.constraints_ == "non_negative"
+        return told or (is_positive and check_centre(X, self.centered, name))
 
     # --- validation --------------------------------------------------------------------------------------------
 

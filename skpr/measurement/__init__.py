@@ -21,6 +21,7 @@ from ._noise import check_noise, photons_of
 from ._orientation import check_orientation
 from ._pairing import check_pairing
 from ._pairs import Pairs, are_magnitudes_of, check_not_swapped, symmetries_of
+from ._plateaus import check_centre, check_plateaus
 from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
 from ._simulated import check_simulated
 from ._transform import (
@@ -45,6 +46,7 @@ __all__ = [
     "are_plainly_magnitudes",
     "blur",
     "boundary_of",
+    "check_centre",
     "check_centring",
     "check_extent",
     "check_friedel_symmetry",
@@ -55,6 +57,7 @@ __all__ = [
     "check_not_swapped",
     "check_orientation",
     "check_pairing",
+    "check_plateaus",
     "check_simulated",
     "coherence_transfer",
     "counting_units",

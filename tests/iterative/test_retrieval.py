@@ -473,3 +473,15 @@ def test_patterns_in_another_layout_than_fitted_are_told(crystals):
     model = retriever(n_iter=5).fit(magnitudes, objects)
     with pytest.warns(UserWarning, match="pass centered=False"):
         model.predict(np.fft.ifftshift(magnitudes, axes=(1, 2)))
+
+
+def test_a_number_of_starts_that_is_none_is_told_all_ways(crystals):
+    with pytest.raises(ValueError, match="n_starts='Auto' is not valid; give an integer >= 1 or 'auto'"):
+        retriever(n_starts="Auto").fit(crystals[1])
+
+
+def test_what_objects_have_told_to_be_magnitudes_stays_right():
+    y, x = np.mgrid[-12:12, -12:12] + 0.5
+    objects = np.exp(-(x**2) / np.linspace(2, 20, 8)[:, None, None] - y**2 / np.linspace(20, 5, 8)[:, None, None])
+    magnitudes = FourierMagnitude(oversampling=1.5).fit_transform(objects)
+    assert retriever(n_iter=2).fit(magnitudes, objects).predict(magnitudes).shape == objects.shape
