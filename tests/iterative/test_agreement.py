@@ -47,6 +47,7 @@ def test_reconstructions_of_noise_have_no_resolution(noise, parameters, n_starts
     assert np.isnan(found.resolution) == bool(found.reason)
 
 
+@pytest.mark.filterwarnings("ignore:the light of the patterns:UserWarning")  # as of some it is, by chance
 @pytest.mark.parametrize("constraints", ["non_negative", "complex"])
 @pytest.mark.parametrize("n_photons", [1e3, None])
 def test_reconstructions_of_a_shuffled_pattern_do_not_explain_it(constraints, n_photons):
