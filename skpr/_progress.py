@@ -84,12 +84,21 @@ class _Lines(_Bar):
 
 
 class IterationLine:
-    """Progress of a retrieval, which iterates on one chunk after another."""
+    """Progress of a retrieval, which iterates on one chunk after another, in one run or several."""
 
-    def __init__(self, verbose, n_chunks, n_iter):
-        self.n_chunks, self.n_iter, self.chunk = n_chunks, n_iter, 0
+    def __init__(self, verbose):
+        self.n_chunks, self.chunk = 0, 0
         self.began = time.monotonic()
-        self.bar = progress_bar(n_chunks * n_iter, "phase retrieval", shows_progress(verbose))
+        self.verbose, self.bar = verbose, None
+        self.done = 0  # iterations of the chunks that have ended
+
+    def expect(self, n_chunks, n_iter):
+        """Prepare for a run of some chunks."""
+        self.n_chunks, self.n_iter = self.n_chunks + n_chunks, n_iter
+        if self.bar is None:
+            self.bar = progress_bar(n_chunks * n_iter, "phase retrieval", shows_progress(self.verbose))
+        else:
+            self.bar.total += n_chunks * n_iter
 
     def advance(self):
         """Count an iteration."""
@@ -97,12 +106,13 @@ class IterationLine:
 
     def next_chunk(self):
         """Count a chunk, which may have ended early."""
-        self.chunk += 1
-        self.bar.update(self.chunk * self.n_iter - self.bar.n)
+        self.chunk, self.done = self.chunk + 1, self.done + self.n_iter
+        self.bar.update(self.done - self.bar.n)
         if logger.isEnabledFor(logging.INFO):
             left = (time.monotonic() - self.began) * (self.n_chunks - self.chunk) / self.chunk
             logger.info("phase retrieval: %d of %d parts done, %.0f s left", self.chunk, self.n_chunks, left)
 
     def close(self):
         """Leave the line behind."""
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()

@@ -16,6 +16,12 @@ class Terminal(io.StringIO):
         return True
 
 
+def line(verbose, n_chunks, n_iter):
+    prepared = IterationLine(verbose)
+    prepared.expect(n_chunks, n_iter)
+    return prepared
+
+
 def run(line, n_iter, n_chunks=2):
     """A retrieval in chunks, of which the first ends early."""
     for chunk in range(n_chunks):
@@ -28,7 +34,7 @@ def run(line, n_iter, n_chunks=2):
 def test_a_terminal_shows_one_line_that_is_rewritten(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(_progress, "QUIET_SECONDS", 0)
-    run(IterationLine("auto", n_chunks=2, n_iter=4), 4)
+    run(line("auto", 2, 4), 4)
     printed = sys.stderr.getvalue().rstrip()
     assert "\n" not in printed
     assert printed.split("\r")[1].startswith("phase retrieval:   0%")
@@ -38,13 +44,13 @@ def test_a_terminal_shows_one_line_that_is_rewritten(monkeypatch):
 
 def test_quick_work_leaves_no_line(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    run(IterationLine("auto", n_chunks=2, n_iter=4), 4)
+    run(line("auto", 2, 4), 4)
     assert sys.stderr.getvalue().strip() == ""
 
 
 def test_a_file_gets_lines_below_one_another_if_asked(capsys, monkeypatch):
     monkeypatch.setattr(_progress, "LINE_SECONDS", 0)
-    run(IterationLine(True, n_chunks=2, n_iter=4), 4)
+    run(line(True, 2, 4), 4)
     printed = capsys.readouterr().err
     assert "\r" not in printed
     assert printed.endswith("\n")
@@ -62,7 +68,7 @@ def test_a_retrieval_shows_progress_in_a_file_if_asked(capsys):
 
 
 def test_nothing_is_printed_where_no_terminal_watches(capsys):
-    run(IterationLine("auto", 2, 1), 1)
+    run(line("auto", 2, 1), 1)
     assert capsys.readouterr().err == ""
 
 
@@ -80,7 +86,7 @@ def test_trainings_and_retrievals_are_logged(caplog, tmp_path):
     caplog.set_level(logging.DEBUG, logger="skpr")
     small = {"max_epochs": 2, "module__hidden_width": 8, "device": "cpu", "checkpoint": tmp_path / "run.checkpoint"}
     PhaseRetrievalRegressor(**small).fit(magnitudes, objects)
-    IterativePhaseRetrieval(n_iter=3, random_state=0).fit(magnitudes).predict(magnitudes)
+    IterativePhaseRetrieval(n_iter=3, random_state=0).fit(magnitudes, objects).predict(magnitudes)
     printed = [record.getMessage() for record in caplog.records if record.name == "skpr"]
     assert sum(line.startswith("epoch ") and line.endswith(" s left") for line in printed) == 2
     assert sum(line.startswith("wrote ") for line in printed) == 1 + 2  # one before the first epoch

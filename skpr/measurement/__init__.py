@@ -5,10 +5,12 @@ from ._centring import (
     check_centring,
     check_friedel_symmetry,
     is_no_pattern,
+    kinds_of,
     resemble_magnitudes,
 )
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._counting import counting_units
+from ._elsewhere import check_symmetric_elsewhere
 from ._extent import check_extent
 from ._forms import check_not_intensities, form_of
 from ._grid import Grid, boundary_of, fits
@@ -59,6 +61,7 @@ __all__ = [
     "check_pairing",
     "check_plateaus",
     "check_simulated",
+    "check_symmetric_elsewhere",
     "coherence_transfer",
     "counting_units",
     "covariance_of_widths",
@@ -67,6 +70,7 @@ __all__ = [
     "from_spectrum",
     "full_magnitudes",
     "is_no_pattern",
+    "kinds_of",
     "lag_fractions",
     "look_at",
     "mirrored",

@@ -28,6 +28,7 @@ EXACT = 1e-9  # asymmetry that rounding leaves to float32
 LEAST_SAMPLES = 4  # that a user's objects are not all symmetric by chance
 SPECKLES = 0.01  # of the pixels: local maxima of magnitudes; a smooth object has one in its middle
 ASYMMETRY_OF_COUNTS = 0.02  # of whole numbers, whose noise is known and taken off
+SIGNIFICANT, ROUNDING = 5.0, 1e-5  # asymmetry in standard deviations of what counting leaves; of exact patterns
 ASYMMETRY_OF_ONE = 0.25, 8.0  # of a single pattern: beyond as many standard deviations of what counting leaves
 CHANCE = 4.0  # standard deviations of what counting few photons leaves
 NEGATIVE = 1e-3  # of its maximum: lags of an autocorrelation of a non-negative object do not fall below 0
@@ -248,27 +249,66 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     >>> "constraints='complex'" in str(caught[0].message)
     True
     """
-    if math.prod(magnitudes.shape) < LEAST_PIXELS:
+    found = _asymmetry(magnitudes, centered)
+    if found is None:
         return False
+    some, largest = found
+    warn_user(
+        f"{some} patterns are not symmetric about their centre (relative difference {largest:.2g}), as those of "
+        f"{kind.replace('_', '-')} objects are: pass constraints='complex' if the objects have a phase (networks and "
+        "refiners: fit on complex objects), or check where zero frequency lies"
+    )
+    return True
+
+
+def kinds_of(magnitudes, centered):
+    """Kinds of objects that the symmetry of patterns about their centre allows, the likelier first.
+
+    Parameters
+    ----------
+    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+    centered : bool
+
+    Returns
+    -------
+    tuple of str
+        ("complex",) for patterns that are plainly not symmetric, ("non_negative", "complex") where they differ by more
+        than counting noise, or rounding, yet by little, else ("non_negative",).
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).random((8, 16, 16))
+    >>> kinds_of(np.abs(np.fft.fft2(x, (32, 32))), centered=False)
+    ('non_negative',)
+    """
+    if math.prod(magnitudes.shape) < LEAST_PIXELS:
+        return ("non_negative",)
+    if _asymmetry(magnitudes, centered) is not None:
+        return ("complex",)
+    sample = looked_at(magnitudes, *SINGLE_LOOKED_AT)
+    found, _, deviation = friedel_asymmetries(sample.cpu().numpy(), centered)
+    differ = found > np.where(deviation > 0, SIGNIFICANT * deviation, ROUNDING)
+    return ("non_negative", "complex") if 2 * differ.sum() > len(differ) else ("non_negative",)
+
+
+def _asymmetry(magnitudes, centered):
+    """Which patterns are plainly not symmetric about the centre, in words, and by how much; None where none are."""
+    if math.prod(magnitudes.shape) < LEAST_PIXELS:
+        return None
     sample = looked_at(magnitudes, *SINGLE_LOOKED_AT)
     found, noise, deviation = friedel_asymmetries(sample.cpu().numpy(), centered)
     if not len(found):
-        return False
+        return None
     usual = ASYMMETRY_OF_COUNTS + noise.mean() / 2 if noise.any() else ASYMMETRY
     usual += CHANCE * math.sqrt(np.square(deviation).sum()) / len(found)
     least, deviations = ASYMMETRY_OF_ONE
     odd = found > least + deviations * deviation
     if found.mean() <= usual and not odd.any():
-        return False
+        return None
     if min(neighbour_correlations(looked_at(magnitudes), centered)) < CORRELATION:
-        return False
+        return None
     some = "the" if found.mean() > usual else f"{int(odd.sum())} of {len(found)}"
-    warn_user(
-        f"{some} patterns are not symmetric about their centre (relative difference {found.max():.2g}), as those of "
-        f"{kind.replace('_', '-')} objects are: pass constraints='complex' if the objects have a phase (networks and "
-        "refiners: fit on complex objects), or check where zero frequency lies"
-    )
-    return True
+    return some, float(found.max())
 
 
 def resemble_magnitudes(batch):

@@ -28,11 +28,19 @@ class Coherence:
         self.like = magnitudes.new_empty(0)
         n_axes = len(self.grid)
         self.covariances = torch.zeros(len(magnitudes), n_axes, n_axes, dtype=torch.float64, device=magnitudes.device)
+        self.warm_up, self.learns = WARM_UP, None
         self._prepare()
 
     def keep(self, index):
         """Leave only the samples of an index."""
         self.covariances = self.covariances[index]
+        self.learns = None if self.learns is None else self.learns[index]
+        self._prepare()
+
+    def assume(self, covariances):
+        """Go on from kernels of given covariances, of shape (n_samples, n_axes, n_axes); zeros stay as they are."""
+        self.covariances, self.warm_up = covariances, 0
+        self.learns = covariances.flatten(1).any(dim=1)
         self._prepare()
 
     def blurred(self, squares):
@@ -54,7 +62,7 @@ class Coherence:
         Square roots of counts have equal noise, so this is maximum likelihood; intensities would leave the whole say
         to the brightest pixels.
         """
-        if n_updates <= WARM_UP:
+        if n_updates <= self.warm_up:
             return
         autocorrelations = self._to_autocorrelations(problem.intensities(objects)) * self.transfer
         model = self._to_intensities(autocorrelations).clamp_min(0).sqrt()
@@ -64,6 +72,8 @@ class Coherence:
             for factor in _slope_factors(self.grid, autocorrelations.real, not self.is_half)
         ]
         change = _least_squares(slopes, problem.magnitudes - model, weights)
+        if self.learns is not None:
+            change = torch.where(self.learns[:, None], change, 0.0)
         self.covariances = _admissible(self.covariances + _symmetric(change, len(self.grid)))
         self._prepare()
 

@@ -83,27 +83,53 @@ class Likelihood:
             Gradients of the values over the number of Fourier pixels. That of the amplitude loss is `x - P_M x`.
         """
         spectrum = measurement.grid.spectrum(objects)
-        intensities = torch.view_as_real(spectrum).square().sum(-1)
-        if measurement.coherence is not None:
-            intensities = measurement.coherence.blurred(intensities)
-        if self.noise is None:
-            losses, factors = _amplitudes(intensities, measurement.magnitudes)
-        else:
-            photon = along_samples(self._normalized_photons(measurement).to(intensities.dtype), intensities)
-            losses, factors = _counts(intensities, measurement.magnitudes, photon, self.noise)
-        weights = measurement.weights if measurement.n_measured is None else measurement.n_measured
-        values = (weights * losses).sum(-1, keepdim=True).flatten(1).sum(1, dtype=torch.float64)
+        losses, factors = self._losses(measurement, spectrum)
+        values = losses.sum(-1, keepdim=True).flatten(1).sum(1, dtype=torch.float64)
         shares = measurement.measured_shares
         factors = factors if shares is None else factors * shares
         if measurement.coherence is not None:
             factors = measurement.coherence.blurred_slopes(factors)
         return values, measurement.grid.objects(spectrum * factors, real=not objects.is_complex())
 
+    def losses(self, measurement, objects):
+        """Share of each pixel in the value of :meth:`deviance`, of the shape of the measurement's magnitudes."""
+        return self._losses(measurement, measurement.grid.spectrum(objects))[0]
+
+    def pixel_losses(self, measurement, intensities):
+        """Losses of intensities that a detector sees, without weights, of the shape of the magnitudes."""
+        return self._compared(measurement, intensities, measurement.magnitudes)[0]
+
+    def drawn(self, measurement, intensities):
+        """Losses of intensities against counts drawn from them: what noise alone makes."""
+        photon = along_samples(self._normalized_photons(measurement).to(intensities.dtype), intensities)
+        generator = torch.Generator(intensities.device).manual_seed(0)
+        counts = torch.poisson((intensities / photon + self.noise.background).clamp_min(0), generator)
+        if self.noise.readout_noise:
+            normal = torch.randn(counts.shape, generator=generator, dtype=counts.dtype, device=counts.device)
+            counts = (counts + self.noise.readout_noise * normal).clamp_min(0)
+        return self._compared(measurement, intensities, (counts * photon).sqrt())[0]
+
+    def _compared(self, measurement, intensities, magnitudes):
+        """Losses and the factors that make their gradient of the spectrum."""
+        if self.noise is None:
+            return _amplitudes(intensities, magnitudes)
+        photon = along_samples(self._normalized_photons(measurement).to(intensities.dtype), intensities)
+        return _counts(intensities, magnitudes, photon, self.noise)
+
+    def _losses(self, measurement, spectrum):
+        """Weighted losses, and the factors that make their gradient of the spectrum."""
+        intensities = torch.view_as_real(spectrum).square().sum(-1)
+        if measurement.coherence is not None:
+            intensities = measurement.coherence.blurred(intensities)
+        losses, factors = self._compared(measurement, intensities, measurement.magnitudes)
+        weights = measurement.weights if measurement.n_measured is None else measurement.n_measured
+        return weights * losses, factors
+
     def in_photons(self, values, measurement):
         """Logarithm of the likelihood that values of :meth:`deviance` cost; relative to all energy without counts."""
         if self.noise is None:
-            return values / measurement.norms.double().square().clamp_min(1e-300)
-        return 4 * values / self._normalized_photons(measurement)
+            return values / along_samples(measurement.norms.double().square().clamp_min(1e-300), values)
+        return 4 * values / along_samples(self._normalized_photons(measurement), values)
 
     def _normalized_photons(self, measurement):
         return self.photons / measurement.scale.double().square()

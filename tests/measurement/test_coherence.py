@@ -96,7 +96,7 @@ def test_the_error_of_a_retrieval_is_that_of_its_kernel():
 
 
 def test_an_unknown_coherence_is_refused():
-    with pytest.raises(ValueError, match="coherence='none' is not valid; choose 'full' or 'gaussian'"):
+    with pytest.raises(ValueError, match="coherence='none' is not valid; choose 'auto', 'full' or 'gaussian'"):
         IterativePhaseRetrieval(coherence="none").fit(np.ones((2, 8)))
 
 

@@ -22,10 +22,10 @@ def test_tilted_objects_are_sent_to_complex_ones(objects, tilt, photons):
     with pytest.warns(
         UserWarning, match="off their centre along axis 2.*constraints='complex' if the objects are tilted"
     ):
-        IterativePhaseRetrieval().fit(X)
+        IterativePhaseRetrieval(constraints="non_negative").fit(X)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        IterativePhaseRetrieval(constraints="complex").fit(X)
+        warnings.simplefilter("ignore")  # real ones are symmetric about another pixel
+        assert IterativePhaseRetrieval().fit(X).constraints_ == "complex"
 
 
 @pytest.mark.parametrize("objects", [CRYSTALS, STRAINED], ids=["real", "strained"])
