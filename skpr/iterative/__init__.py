@@ -11,6 +11,7 @@ from ._algorithms import ALGORITHMS, hybrid_input_output
 from ._combination import Combination, combine_reconstructions
 from ._results import Retrieval
 from ._retrieval import IterativePhaseRetrieval
+from ._uncertainty import uncertainty
 
 __all__ = [
     "ALGORITHMS",
@@ -24,4 +25,5 @@ __all__ = [
     "project_non_negative",
     "project_real",
     "project_support",
+    "uncertainty",
 ]

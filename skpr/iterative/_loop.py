@@ -13,18 +13,23 @@ class Shrinkwrap:
 
     Parameters
     ----------
-    sigma : (float, float)
+    first, last : torch.Tensor of shape (n_samples,)
         Width of the Gaussian at the first update and the width it decays to, by 1 % an update.
-    threshold : float
+    threshold : torch.Tensor of shape (n_samples,)
+        Fraction of the largest blurred value.
     """
 
-    def __init__(self, sigma, threshold):
-        self.sigma, self.threshold = sigma, threshold
+    def __init__(self, first, last, threshold):
+        self.first, self.last, self.threshold = first, last, threshold
+
+    def keep(self, index):
+        """Leave only the samples of an index."""
+        self.first, self.last, self.threshold = (v[index] for v in (self.first, self.last, self.threshold))
 
     def update(self, problem, objects, n_updates):
         """Replace the problem's support."""
-        first, last = self.sigma
-        problem.support = shrinkwrap(objects, max(last, first * 0.99 ** (n_updates - 1)), self.threshold)
+        widths = torch.maximum(self.last, self.first * 0.99 ** (n_updates - 1))
+        problem.support = shrinkwrap(objects, widths, self.threshold)
 
 
 def run_schedule(
@@ -42,9 +47,9 @@ def run_schedule(
     tol : float or torch.Tensor of shape (n_samples,)
         Residual at which a sample is done.
     store : callable
-        Called as `store(index, objects, errors, n_done, kernels)` with samples that are done, as soon as they are:
-        their places in the chunk, their objects in the units of the measurement, their Fourier errors, the iterations
-        they took, and the covariances of their coherence kernels, if any.
+        Called as `store(index, objects, errors, n_done, kernels, supports)` with samples that are done, as soon as they
+        are: their places in the chunk, their objects in the units of the measurement, their Fourier errors, the
+        iterations they took, and the covariances of their coherence kernels and their supports, if any.
     interval : int
         Iterations between updates of the support and of the coherence, where these are to be found.
     wrap : Shrinkwrap, optional
@@ -74,8 +79,9 @@ def run_schedule(
                 if history is not None:
                     going = ~stored[active]
                     history[active[going], n_done - 1] = error[going]
-            # the kernels that the errors are of: an update replaces them
+            # what the errors are of: an update replaces it
             kernels = None if problem.coherence is None else problem.coherence.covariances
+            supports = problem.support
             if updates:
                 for learner in learners:
                     learner.update(problem, found, n_done // interval)
@@ -96,6 +102,7 @@ def run_schedule(
                     error[new],
                     n_done,
                     None if kernels is None else kernels[new],
+                    None if supports is None else supports[new],
                 )
                 stored[active[new]] = True
             if done.all():
@@ -109,3 +116,5 @@ def run_schedule(
             for key, value in memory.items():
                 memory[key] = value[staying] if isinstance(value, torch.Tensor) else value.kept(staying)
             problem.keep(staying)
+            if wrap is not None:
+                wrap.keep(staying)

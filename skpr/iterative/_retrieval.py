@@ -15,7 +15,6 @@ from .._arrays import check_batch, check_some_measured, inspect_batch, inspect_f
 from .._base import RestoredEstimator
 from .._layout import is_nested, is_told_by
 from .._progress import IterationLine
-from .._tensors import usual_device
 from .._validation import warn_user
 from ..measurement import (
     boundary_of,
@@ -24,17 +23,21 @@ from ..measurement import (
     check_logarithms,
     check_not_halves,
     check_plateaus,
+    check_symmetric_elsewhere,
     form_of,
+    kinds_of,
     look_at,
 )
 from ..metrics import squared_correlation
 from ._run import Run, scheduled
+from ._search import judged_kind, search
 from ._validation import (
     check_fourier,
     check_parameters,
     given_support,
     resolved_kind,
     resolved_object_shape,
+    resolved_support,
     warn_of_units,
 )
 
@@ -64,20 +67,26 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     beta : float, optional
         Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er", "apg" and "ml". The algorithm's
         usual one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1 for "dm" and "admm".
-    support : {"frame", "autocorrelation", "shrinkwrap"} or array of bool, default="frame"
+    support : {"auto", "frame", "autocorrelation", "shrinkwrap"} or array of bool, default="auto"
         Pixels where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a box of half the extent
         of the autocorrelation, in the middle of the frame or where a given start has most energy. "shrinkwrap"
         (Marchesini et al., 2003): that box, replaced again and again by where the blurred object exceeds a threshold.
+        "auto" is the frame where `y` or `object_shape` tells it. Where nobody knows, the support is searched for: every
+        start has a threshold and a width of shrinkwrap of its own, and 5 % of the pixels, held out of the iterations,
+        judge them (the free likelihood: Favre-Nicolin, Leake and Chushkin, 2020). See Notes.
         An array of shape `object_shape`, or with a first axis of one support per sample.
     object_shape : tuple of int, optional
         The frame; that of `y` if not given, else half the Fourier grid, `(m + 1) // 2`.
     constraints : {"auto", "non_negative", "real", "complex"} or (float, float), default="auto"
         The kind of object. A pair bounds its amplitude from below and above in the units of the objects: the value, of
-        a real object, or the modulus, if `y` is complex. "auto" goes by `y`, and is "non_negative" without it.
+        a real object, or the modulus, if `y` is complex. "auto" goes by `y`. Without it, patterns that are symmetric
+        about their centre have "non_negative" objects, plainly asymmetric ones "complex" objects, and pixels held out
+        decide where the asymmetry is small, but no noise.
     n_starts : int or "auto", default="auto"
-        Starts for each sample, of which the smallest Fourier error decides. Started from a given object, the first is
-        the object, and the others are the object times random weights, plus noise. "auto" is 8 for photon counts under
-        the "auto" algorithm without a given object, of which one start often leaves much to be found, else 1.
+        Starts for each sample, of which the smallest Fourier error decides, or pixels held out where the support is
+        searched for. Started from a given object, the first is the object, and the others are the object times random
+        weights, plus noise. "auto" is 8 where the support is searched for, and for photon counts under the "auto"
+        algorithm without a given object, which pixels held out judge, too; else 1.
     start : {"random", "autocorrelation"}, default="random"
         Start without an object: random phases, or the autocorrelation with random weights.
     tol : float or "poisson", default=1e-6
@@ -92,8 +101,9 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Iterations between updates of the support, and of the coherence.
     shrinkwrap_sigma : (float, float), default=(3.0, 1.5)
         First width of the Gaussian in pixels, and the width it decays to by 1 % an update.
-    coherence : {"full", "gaussian"}, default="full"
-        Coherence of the illumination. With "gaussian", intensities are blurred by a Gaussian kernel before they are
+    coherence : {"auto", "full", "gaussian"}, default="auto"
+        Coherence of the illumination. "auto" is "full" where the support is known; where it is searched for, pixels
+        held out decide. With "gaussian", intensities are blurred by a Gaussian kernel before they are
         compared with the measured ones, and each start estimates its own kernel along the way (Clark et al., 2012). The
         kernel also absorbs the detector's point spread. Costs about 50 % more time.
     noise : {"auto", "poisson", "gaussian"} or CountingNoise, default="auto"
@@ -119,7 +129,18 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Boundary of shifts along each axis, by which `score` registers.
     symmetries_ : str
         "fourier": `score` registers over shift, flip and phase.
+    support_ : {"auto", "frame", "autocorrelation", "shrinkwrap", "given"}
+        Rule of the support; "auto" is one that is searched for.
     n_features_in_ : int
+
+    Notes
+    -----
+    A search takes about three times the iterations of `n_starts` starts. It draws twice as many starts, the second half
+    of them about the best of the first (and goes on for as long as the best threshold lies on the edge of what was
+    tried), keeps half, tightens the support of each for as long as it explains the pixels held out as well, goes on in
+    supports made as that of the best one, and fits everything that was measured. The middle of patterns of more than
+    2^18 pixels is searched first. The object is the mean of the starts that explain the pixels held out as well as the
+    best does, and agree; `retrieve(X).summary()` says whether it is to be trusted.
 
     Examples
     --------
@@ -140,7 +161,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         algorithm: Any = "auto",
         n_iter: int = 500,
         beta: Any = None,
-        support: Any = "frame",
+        support: Any = "auto",
         object_shape: Any = None,
         constraints: Any = "auto",
         n_starts: int | str = "auto",
@@ -149,7 +170,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         threshold: Any = None,
         shrinkwrap_interval: Any = 20,
         shrinkwrap_sigma: Any = (3.0, 1.5),
-        coherence: Any = "full",
+        coherence: Any = "auto",
         noise: Any = "auto",
         centered: bool = True,
         random_state: Seed = None,
@@ -205,6 +226,10 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             self.object_shape, self.fourier_shape_, None if y is None else tuple(y.shape[1:])
         )
         self.constraints_ = resolved_kind(self.constraints, y)
+        self.support_ = resolved_support(self.support, is_known=y is not None or self.object_shape is not None)
+        if y is None and isinstance(self.constraints, str) and self.constraints == "auto":
+            kinds = kinds_of(X, self.centered)
+            self.constraints_ = kinds[0] if len(kinds) == 1 else judged_kind(self, X, kinds)
         if self.constraints_ != "complex":
             check_not_halves(X)
         if y is not None and self.constraints in ("real", "non_negative") and is_complex(y):
@@ -220,7 +245,10 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if not is_nested():
             name = type(self).__name__
             self._form = None
-            if not self._look_at(X, objects=y) and not check_logarithms(X, name):
+            told = self._look_at(X, objects=y) or check_logarithms(X, name)
+            if not told and self.constraints_ == "complex" and y is None and self.constraints == "auto":
+                told = check_symmetric_elsewhere(X, self.centered, name)
+            if not told:
                 self._form = None if y is None else form_of(X)  # objects have told that it is right
                 check_extent(X, self.object_shape_, name)
         given_support(self.support, self.object_shape_)
@@ -279,7 +307,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         init : array-like or torch.Tensor of shape (n_samples, \*object_shape_), optional
             Objects to start from, a network's prediction for instance.
         return_history : bool, default=False
-            Whether to record the Fourier error after every iteration, for about half as much time again.
+            Whether to record the Fourier error after every iteration, for about half as much time again. Where pixels
+            were held out, it is that of the others until the final fit.
 
         Returns
         -------
@@ -298,12 +327,14 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             init = self._checked_init(init, n_samples)
         support = given_support(self.support, self.object_shape_, n_samples)
         run = Run(self, X, init, support, return_history=return_history)
-        results, chunks = run.results, run.chunks()
-        line = IterationLine(self.verbose, len(chunks), run.n_iterations)
+        results, line = run.results, IterationLine(self.verbose)
+        judged = np.arange(n_samples) if self.support_ == "auto" else run.counted()
+        more = {"return_history": return_history}
         try:
-            with torch.no_grad(), usual_device():
-                for numbers in chunks:
-                    run.retrieve(numbers, line)
+            if len(judged) < n_samples:
+                run.execute(line, np.setdiff1d(np.arange(n_samples), judged))
+            if len(judged):
+                search(self, X, init, results, line, support=support, samples=judged, **more)
         except KeyboardInterrupt:
             warnings.warn(
                 f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts have finished",
@@ -353,6 +384,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         return {
             "boundary_": boundary_of(self.object_shape_, self.fourier_shape_),
             "symmetries_": "fourier",
+            "support_": resolved_support(self.support, is_known=True),
             "_at_fit": {name: getattr(self, name) for name in self._read_by_fit},
         }
 

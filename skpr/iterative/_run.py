@@ -4,13 +4,14 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._tensors import along_samples, chunks_of, resolve_device, to_tensor
+from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
 from ..measurement import CountingNoise, Likelihood, Measurement, photons_of, rounds_alone, to_fft_order
 from ._loop import Shrinkwrap, run_schedule
 from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
 
+USUAL = 0.1  # threshold of shrinkwrap
 SEVERAL = 8  # starts, where one is not enough
 
 
@@ -27,47 +28,112 @@ class Run:
     ----------
     estimator : IterativePhaseRetrieval
     X : ndarray or LazyBatch of shape (n_samples, *fourier_shape)
-    init : ndarray of shape (n_samples, *object_shape) or None
-    support : ndarray of bool of shape (n_samples or 1, *object_shape) or None
-    return_history : bool
+    init : ndarray of shape (n_samples or n_starts * n_samples, *object_shape), optional
+        Objects from which the first start of each sample begins, or every start.
+    support : ndarray of bool of shape (1, n_samples or n_starts * n_samples, *object_shape), optional
+    return_history : bool, default=False
+    n_starts : int, optional
+        By default that of the estimator.
+    schedule : callable, optional
+        Returns the stages, given whether a pattern holds counts; by default those of the estimator.
+    wraps : tuple of three ndarrays of shape (n_starts * n_samples,), optional
+        First and last width of shrinkwrap, and its threshold. None is no shrinkwrap, unless the estimator asks for it.
+    held_out : HeldOut, optional
+        Pixels that are kept from the iterations, and judge them.
+    kernels : bool or ndarray of shape (n_starts * n_samples, n_axes, n_axes), optional
+        Whether the coherence is estimated, or the covariances from which on; by default as the estimator says.
+    random : RandomState, optional
+        Source of the starts; by default that of the estimator.
     """
 
-    def __init__(self, estimator, X, init, support, *, return_history):
-        self.estimator, self.X, self.init, self.support = estimator, X, init, support
+    def __init__(
+        self,
+        estimator,
+        X,
+        init=None,
+        support=None,
+        *,
+        return_history=False,
+        n_starts=None,
+        schedule=None,
+        wraps=None,
+        held_out=None,
+        kernels=None,
+        random=None,
+    ):
+        self.estimator, self.X, self.init, self.support, self.held_out = estimator, X, init, support, held_out
         self.fourier_shape, self.object_shape = estimator.fourier_shape_, estimator.object_shape_
         self.kind = estimator.constraints_
-        counts = any(name == "ml" for name, _, _ in scheduled(estimator, counted=True))
+        self.schedule = (lambda counted: scheduled(estimator, counted=counted)) if schedule is None else schedule
+        counts = any(name == "ml" for name, _, _ in self.schedule(True))
         self.photons = photons_of(X, estimator.noise) if counts else None
-        self.n_samples, self.n_starts = len(X), self._n_starts()
-        self.n_iterations = sum(n for _, n, _ in scheduled(estimator))
+        self.n_samples = len(X)
+        self.shared = n_starts is None and isinstance(estimator.n_starts, str)
+        self.n_starts = self._n_starts() if n_starts is None else n_starts
+        self.n_iterations = sum(n for _, n, _ in self.schedule(False))
         dtype = np.result_type(X.dtype, np.complex64) if self.kind == "complex" else X.dtype
         self.results = Results(self.n_samples, self.n_starts, self.object_shape, dtype)
         self.results.photons = self.photons
         n_numbers = self.n_starts * self.n_samples
         if return_history:
             self.results.history = np.full((n_numbers, self.n_iterations), np.nan, X.dtype)
-        if estimator.coherence == "gaussian":
+        self.kernels = estimator.coherence == "gaussian" if kernels is None else kernels
+        if self.kernels is not False:
             self.results.coherence = np.zeros((n_numbers, *2 * (len(self.object_shape),)))
-        self.random = self._random_numbers()
+        if held_out is not None:
+            self.results.supports = np.zeros((n_numbers, *self.object_shape), dtype=bool)
+            self.results.free = np.full((n_numbers, held_out.n_groups), np.nan)
+            self.results.explained = np.full(n_numbers, np.nan)
+        self.random = self._random_numbers(check_random_state(estimator.random_state) if random is None else random)
+        self.rule = estimator.support_
+        if wraps is None and self.rule == "shrinkwrap":
+            threshold = USUAL if estimator.threshold is None else estimator.threshold
+            wraps = tuple(np.full(n_numbers, float(v)) for v in (*estimator.shrinkwrap_sigma, threshold))
+        self.wraps = wraps
 
     def _n_starts(self):
         if not isinstance(self.estimator.n_starts, str):
             return self.estimator.n_starts
+        if self.estimator.support_ == "auto":
+            return SEVERAL
         counts = self.photons is not None and (self.photons > 0).any()
         return SEVERAL if counts and self.init is None and isinstance(self.estimator.algorithm, str) else 1
 
-    def chunks(self):
+    def counted(self):
+        """Samples of photon counts, where nobody said how many starts they have: pixels held out choose among some."""
+        if not self.shared or self.n_starts == 1:
+            return np.zeros(0, dtype=int)
+        return np.flatnonzero(self.photons > 0)
+
+    def execute(self, line, samples=None):
+        """Run all starts, or those of some samples.
+
+        Parameters
+        ----------
+        line : IterationLine
+            Progress.
+        samples : ndarray of integers, optional
+        """
+        chunks = self.chunks(samples)
+        line.expect(len(chunks), self.n_iterations)
+        with torch.no_grad(), usual_device():
+            for numbers in chunks:
+                self.retrieve(numbers, line)
+
+    def chunks(self, samples=None):
         """Numbers of the starts that are run together.
 
         Samples with counts and others have schedules of their own, so that none depends on its batch.
         """
         # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
         numbers = np.arange(self.n_starts * self.n_samples)
+        if samples is not None:
+            numbers = numbers[np.isin(numbers % self.n_samples, samples)]
         counted = np.zeros(len(numbers), dtype=bool)
         if self.photons is not None:
             counted = (self.photons > 0)[numbers % self.n_samples]
         others = numbers[~counted]
-        if isinstance(self.estimator.n_starts, str):  # beside counts, which have several
+        if self.shared:  # beside counts, which have several
             others = others[others < self.n_samples]
         groups = [group for group in (numbers[counted], others) if len(group)]
         values = self._values_per_start()
@@ -89,41 +155,48 @@ class Run:
         if company and len(numbers) == 1:
             numbers = numbers.repeat(2)
         samples = numbers % self.n_samples
-        magnitudes = to_tensor(self.X[samples]).to(device)
+        measured = to_tensor(self.X[samples]).to(device)
+        magnitudes = measured if self.held_out is None else self.held_out.without(measured)
         problem = Measurement(
             magnitudes,
             self.object_shape,
             self.kind,
             bounds=None if isinstance(estimator.constraints, str) else tuple(estimator.constraints),
-            partially_coherent=estimator.coherence == "gaussian",
+            partially_coherent=self.kernels is not False,
             centered=estimator.centered,
             likelihood=self._likelihood(samples, device),
         )
+        if isinstance(self.kernels, np.ndarray):
+            problem.coherence.assume(torch.from_numpy(self.kernels[numbers]).to(device))
         # all that follows is of unit size, whatever the units of the measurement
         normalized = problem.to_normalized(to_fft_order(magnitudes) if estimator.centered else magnitudes)
         objects = None
         if self.init is not None:
-            objects = problem.to_normalized(to_tensor(self.init[samples]).to(device, problem.dtype))
-        problem.support = self._supports(samples, normalized, objects)
-        is_first, random = numbers < self.n_samples, self.random[numbers // self.n_samples]
-        x = self._start(problem, normalized, objects, is_first, random)
+            objects = problem.to_normalized(to_tensor(self.init[numbers % len(self.init)]).to(device, problem.dtype))
+        problem.support = self._supports(numbers, normalized, objects)
+        is_given = self.init is not None and numbers < len(self.init)
+        x = self._start(problem, normalized, objects, is_given, self.random[numbers // self.n_samples])
         history = None
         if results.history is not None:
             history = torch.full((len(numbers), results.history.shape[1]), torch.nan, dtype=x.real.dtype, device=device)
         wrap = None
-        if isinstance(estimator.support, str) and estimator.support == "shrinkwrap":
-            threshold = 0.1 if estimator.threshold is None else estimator.threshold
-            wrap = Shrinkwrap(estimator.shrinkwrap_sigma, threshold)
+        if self.wraps is not None:
+            wrap = Shrinkwrap(*(torch.from_numpy(values[numbers]).to(x.real) for values in self.wraps))
 
-        def store(index, objects, errors, n_done, kernels):
-            past = None if history is None else history[index]
-            results.store(numbers[index.cpu().numpy()], objects, errors, n_done, past, kernels)
+        def store(index, objects, errors, n_done, kernels, supports):
+            places, here = numbers[index.cpu().numpy()], index.to(device)
+            results.store(places, objects, errors, n_done, None if history is None else history[index], kernels)
+            if self.held_out is not None:
+                results.supports[places] = True if supports is None else supports.cpu().numpy()
+                results.free[places], results.explained[places] = self.held_out.judge(
+                    measured[here], objects, kernels, estimator, self._likelihood(samples[index.cpu().numpy()], device)
+                )
 
         tol, interval = estimator.tol, estimator.shrinkwrap_interval
         if isinstance(tol, str):
             tol = problem.counting_noise(magnitudes, estimator.centered)
         watched = {"history": history, "on_iteration": line.advance, "company": company}
-        schedule = scheduled(estimator, counted=problem.likelihood.noise is not None)
+        schedule = self.schedule(problem.likelihood.noise is not None)
         run_schedule(problem, x, schedule, tol, store, interval=interval, wrap=wrap, **watched)
         line.next_chunk()
 
@@ -133,18 +206,17 @@ class Run:
         noise = self.estimator.noise if isinstance(self.estimator.noise, CountingNoise) else CountingNoise()
         return Likelihood(noise, torch.from_numpy(self.photons[samples]).to(device))
 
-    def _random_numbers(self):
+    def _random_numbers(self, rng):
         """Random numbers of each start, the same for all samples, so that none depends on its batch.
 
         Drawn in double precision, so that the draw does not depend on the data's, and start by start, so that the
         first ones do not depend on how many follow.
         """
-        rng = check_random_state(self.estimator.random_state)
         parts = 2 if self.kind == "complex" else 1
         drawn = rng.uniform(size=(self.n_starts, parts, *self.fourier_shape))
         return torch.from_numpy(drawn[:, 0] + 1j * drawn[:, 1] if parts == 2 else drawn[:, 0])
 
-    def _start(self, problem, magnitudes, objects, is_first, noise):
+    def _start(self, problem, magnitudes, objects, is_given, noise):
         """Normalised starts on the whole grid."""
         noise = noise.to(magnitudes.device, problem.dtype)
         weights = noise.real[problem.inside]
@@ -160,22 +232,20 @@ class Run:
             # white noise has random phases
             return problem.to_magnitudes(noise - (0.5 + 0.5j if noise.is_complex() else 0.5))
         x = problem.on_grid(objects)
-        others = torch.from_numpy(~is_first).to(x.device)
+        others = torch.from_numpy(~is_given).to(x.device)
         if others.any():
             size = objects.abs().square().flatten(1).mean(1).sqrt()
             shaken = objects * (2 * weights) + along_samples(size, objects) * (weights - 0.5)
             x[others] = problem.on_grid(problem.to_admissible(shaken))[others]
         return x
 
-    def _supports(self, samples, magnitudes, objects):
+    def _supports(self, numbers, magnitudes, objects):
         """The supports of a chunk, one a start; None for the whole frame."""
-        given = self.support
-        if given is not None:
-            given = given[samples] if len(given) > 1 else given.repeat(len(samples), 0)
-            return torch.from_numpy(given).to(magnitudes.device)
-        if self.estimator.support == "frame":
+        if self.support is not None:
+            return torch.from_numpy(self.support[numbers % len(self.support)]).to(magnitudes.device)
+        if self.rule in ("frame", "given") or (self.rule == "auto" and self.wraps is None):
             return None
-        threshold = self.estimator.threshold if self.estimator.support == "autocorrelation" else None
+        threshold = self.estimator.threshold if self.rule == "autocorrelation" else None
         sizes = autocorrelation_boxes(magnitudes, self.object_shape, threshold)
         return placed_boxes(sizes, self.object_shape, objects)
 

@@ -59,6 +59,24 @@ def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
     return stages
 
 
+def stages_of(shares, n_iter, bounded, counted):
+    """A schedule of shares of a number of iterations, each at least one.
+
+    Parameters
+    ----------
+    shares : sequence of (name, beta, share)
+        None is the usual feedback; the name None is what ends in the nearest solution.
+    n_iter : int
+    bounded, counted : bool
+        As in :func:`resolve_schedule`.
+    """
+    last, names = "ml" if counted else "apg", {"hpr": "hio", "raar": "hio"} if bounded else {}
+    return [
+        (names.get(name, name) or last, max(1, int(n_iter * share)), BETAS[name or last] if beta is None else beta)
+        for name, beta, share in shares
+    ]
+
+
 def _feedback(name, own, general):
     beta = general if own is None else own
     beta = BETAS[name] if beta is None else beta

@@ -112,9 +112,9 @@ def shrinkwrap(objects, sigma, threshold):
     Parameters
     ----------
     objects : torch.Tensor of shape (n_samples, *object_shape)
-    sigma : float
-        Width of the Gaussian in pixels.
-    threshold : float
+    sigma : torch.Tensor of shape (n_samples,)
+        Width of each Gaussian in pixels.
+    threshold : torch.Tensor of shape (n_samples,)
         Fraction of the largest blurred value.
 
     Returns
@@ -124,16 +124,20 @@ def shrinkwrap(objects, sigma, threshold):
     Examples
     --------
     >>> import torch
-    >>> shrinkwrap(torch.tensor([[0.0, 0.0, 4.0, 0.0, 0.0]]), sigma=0.5, threshold=0.1)
+    >>> objects = torch.tensor([[0.0, 0.0, 4.0, 0.0, 0.0]])
+    >>> shrinkwrap(objects, sigma=torch.tensor([0.5]), threshold=torch.tensor([0.1]))
     tensor([[False,  True,  True,  True, False]])
     """
-    radius = max(1, math.ceil(3 * sigma))
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
-    blurred = objects.abs()
-    kernel = (kernel / kernel.sum()).to(blurred)
-    n_axes = objects.ndim - 1
+    n_samples, n_axes = len(objects), objects.ndim - 1
+    radius = max(1, math.ceil(3 * float(sigma.max())))
+    places = torch.arange(-radius, radius + 1, dtype=torch.float64, device=objects.device)
+    places = torch.where(places.abs() <= (3 * sigma.double()[:, None]).ceil().clamp_min(1), places, torch.inf)
+    kernels = torch.exp(-0.5 * (places / sigma.double()[:, None]) ** 2)
+    blurred = objects.abs()[None]
+    kernels = (kernels / kernels.sum(1, keepdim=True)).to(blurred)
     for axis in range(n_axes):
-        window = kernel.view([1, 1] + [-1 if a == axis else 1 for a in range(n_axes)])
+        windows = kernels.view([n_samples, 1] + [-1 if a == axis else 1 for a in range(n_axes)])
         padding = [radius if a == axis else 0 for a in range(n_axes)]
-        blurred = CONVOLUTIONS[n_axes](blurred[:, None], window, padding=padding)[:, 0]
-    return blurred > threshold * blurred.amax(dim=tuple(range(1, objects.ndim)), keepdim=True)
+        blurred = CONVOLUTIONS[n_axes](blurred, windows, padding=padding, groups=n_samples)
+    blurred = blurred[0]
+    return blurred > along_samples(threshold, blurred) * blurred.amax(dim=tuple(range(1, objects.ndim)), keepdim=True)

@@ -12,9 +12,9 @@ from .._tensors import resolve_device, to_tensor
 from .._validation import check_choice, check_count, short, warn_user
 from ..measurement import KINDS, CountingNoise, check_noise, fits, photons_of, symmetries_of
 
-SUPPORTS = "frame", "autocorrelation", "shrinkwrap"
+SUPPORTS = "auto", "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
-COHERENCES = "full", "gaussian"
+COHERENCES = "auto", "full", "gaussian"
 UNITS_LOOKED_AT = 8  # patterns
 FRACTION = 0.01  # of a count, by which squares are no counts
 BEYOND = 1.1  # times the amplitude that bounds allow: noise adds a little
@@ -45,10 +45,7 @@ def check_parameters(estimator):
     poisson = isinstance(estimator.tol, str) and estimator.tol == "poisson"
     if not poisson and not (isinstance(estimator.tol, Real) and 0 <= estimator.tol < math.inf):
         raise ValueError(f"tol={short(estimator.tol)} is not valid; give a Fourier error >= 0 or 'poisson'")
-    if estimator.threshold is not None and not (isinstance(estimator.threshold, Real) and 0 < estimator.threshold < 1):
-        raise ValueError(
-            f"threshold={short(estimator.threshold)} is not valid; give a fraction between 0 and 1, or None"
-        )
+    _check_threshold(estimator.threshold)
     sigma = estimator.shrinkwrap_sigma
     valid = isinstance(sigma, list | tuple) and len(sigma) == 2
     if not valid or not all(isinstance(s, Real) and 0 < s < math.inf for s in sigma) or sigma[0] < sigma[1]:
@@ -56,6 +53,19 @@ def check_parameters(estimator):
             f"shrinkwrap_sigma={short(sigma)} is not valid; give two widths in pixels, (first, last), first >= last"
         )
     resolve_device(estimator.device)
+
+
+def _check_threshold(threshold):
+    """Refuse what is neither a fraction nor a range of fractions."""
+    if threshold is None:
+        return
+    ends = threshold if isinstance(threshold, list | tuple) else (threshold, threshold)
+    valid = len(ends) == 2 and all(isinstance(end, Real) and 0 < end < 1 for end in ends) and ends[0] <= ends[1]
+    if not valid:
+        raise ValueError(
+            f"threshold={short(threshold)} is not valid; give a fraction between 0 and 1, a range (low, high) of them "
+            "from which every start has its own, or None"
+        )
 
 
 def check_fourier(X, y, whom):
@@ -111,6 +121,13 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
     if of_y is not None and shape != of_y:
         raise ValueError(f"object_shape={short(object_shape)} is not the shape of the objects in y, {of_y}")
     return tuple(int(n) for n in shape)
+
+
+def resolved_support(support, *, is_known):
+    """The rule of the support: "auto" is the frame where this is known, and "given" is an array."""
+    if not isinstance(support, str):
+        return "given"
+    return "frame" if support == "auto" and is_known else support
 
 
 def resolved_kind(constraints, y):

@@ -15,9 +15,8 @@ from tests.conftest import random_members, random_objects
 
 def starts_of(pattern, n_starts=8, n_iter=80, **parameters):
     """Independent reconstructions of one pattern, and their errors."""
-    retriever = IterativePhaseRetrieval(
-        n_iter=n_iter, n_starts=n_starts, random_state=0, device="cpu", **parameters
-    ).fit(pattern[None])
+    settings = {"support": "frame", "random_state": 0, "device": "cpu", **parameters}
+    retriever = IterativePhaseRetrieval(n_iter=n_iter, n_starts=n_starts, **settings).fit(pattern[None])
     found = retriever.retrieve(pattern[None])
     return found.starts[0], found.start_errors[0]
 

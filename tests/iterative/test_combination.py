@@ -80,13 +80,22 @@ def test_input_that_does_not_fit_is_refused(runs):
         combine_reconstructions(objects, min_correlation="high")
     with pytest.raises(ValueError, match="subpixel='no' is not valid"):
         combine_reconstructions(objects, subpixel="no")
-    found = (
-        IterativePhaseRetrieval(n_iter=1, random_state=0, device="cpu").fit(np.ones((1, 8))).retrieve(np.ones((1, 8)))
-    )
-    with pytest.raises(TypeError, match=r"objects is a Retrieval; .* such as retrieval.starts\[0\]"):
-        combine_reconstructions(found)
     with pytest.raises(ValueError, match="boundary='open' is not valid"):
         combine_reconstructions(objects, boundary="open")
+
+
+def test_a_retrieval_has_a_combination_of_each_pattern():
+    objects = random_objects((10, 10), "float64", 2)
+    X = FourierMagnitude().fit_transform(objects)
+    found = IterativePhaseRetrieval(n_iter=60, n_starts=3, random_state=0, device="cpu").fit(X, objects).retrieve(X)
+    together = combine_reconstructions(found, X)
+    for i, combination in enumerate(together):
+        alone = combine_reconstructions(found.starts[i], X[i], errors=found.start_errors[i])
+        np.testing.assert_array_equal(combination.object, alone.object)
+        assert combination.resolution == alone.resolution
+    assert [one.resolution for one in combine_reconstructions(found)] == [None, None]
+    with pytest.raises(ValueError, match=r"magnitudes have shape \(1, 20, 20\), but the Retrieval is of 2 patterns"):
+        combine_reconstructions(found, X[:1])
 
 
 @pytest.mark.parametrize("objects", [(3, 8, 8), (3, 5, 8, 8), (1, 5, 8, 8), (5, 8, 8), (8, 8)], ids=str)

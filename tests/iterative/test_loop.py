@@ -19,7 +19,7 @@ def test_every_sample_is_stored_once_and_in_its_place():
     x[1], x[3] = torch.rand((32, 32)), torch.rand((32, 32))
     found, stored = torch.zeros_like(objects), []
 
-    def store(index, values, errors, n_done, kernels):
+    def store(index, values, errors, n_done, kernels, supports):
         stored.extend((int(i), n_done) for i in index)
         found[index] = values
 
@@ -38,7 +38,7 @@ def test_samples_that_leave_do_not_disturb_those_that_stay():
             problem.keep(torch.tensor(keep))
             values = torch.zeros_like(objects)
 
-            def store(index, done, errors, n_done, kernels, values=values, keep=keep):
+            def store(index, done, errors, n_done, kernels, supports, values=values, keep=keep):
                 values[torch.tensor(keep)[index]] = done
 
             run_schedule(problem, x[keep], [(name, 30, 0.9)], 1e-4, store)
@@ -48,7 +48,7 @@ def test_samples_that_leave_do_not_disturb_those_that_stay():
 
 def test_shrinkwrap_narrows_its_blur_down_to_the_last_width():
     problem, x, _ = crystals(1)
-    wrap = Shrinkwrap((3.0, 1.0), 0.2)
+    wrap = Shrinkwrap(*torch.tensor([[3.0], [1.0], [0.2]]))
     sizes = []
     for n_updates in (1, 50, 500, 5000):
         wrap.update(problem, x[problem.inside], n_updates)

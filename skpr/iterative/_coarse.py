@@ -1,0 +1,69 @@
+"""The middle of large patterns: the same objects on larger pixels, in which a search costs a fraction."""
+
+import math
+
+import numpy as np
+
+LARGEST = 1 << 18  # pixels of a pattern, beyond which its middle is searched first
+LEAST = 16  # pixels an axis that the middle keeps
+
+
+def middle_shape(fourier_shape):
+    """Shape of the middle of a pattern, of every axis the same fraction; the pattern's own if it is not large.
+
+    Examples
+    --------
+    >>> middle_shape((128, 128, 128)), middle_shape((2048, 2048)), middle_shape((64, 64))
+    ((64, 64, 64), (512, 512), (64, 64))
+    """
+    shape, factor = tuple(fourier_shape), 1
+    while math.prod(shape) > LARGEST and min(shape) > LEAST:
+        factor *= 2
+        shape = tuple(2 * (size // (2 * factor)) + size % 2 for size in fourier_shape)
+    return shape
+
+
+def middle_object_shape(object_shape, fourier_shape, middle):
+    """Frame of the objects on the larger pixels."""
+    return tuple(
+        min(math.ceil(n * few / many), few) for n, many, few in zip(object_shape, fourier_shape, middle, strict=True)
+    )
+
+
+def cut(values, shape, *, centered):
+    """The middle of patterns.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, *fourier_shape)
+    shape : tuple of int
+    centered : bool
+        Whether zero frequency is in the middle; else it is at index 0, also of what is returned.
+    """
+    for axis, few in enumerate(shape, 1):
+        many = values.shape[axis]
+        kept = np.arange(few) - few // 2
+        kept = kept + many // 2 if centered else np.fft.ifftshift(kept) % many
+        values = values.take(kept, axis)
+    return values
+
+
+def lifted(objects, fourier_shape, object_shape, middle):
+    """Objects on the larger pixels, interpolated to the smaller ones: the rest of their spectrum is 0.
+
+    Parameters
+    ----------
+    objects : ndarray of shape (n_objects, *middle_object_shape)
+    fourier_shape, object_shape, middle : tuple of int
+    """
+    axes = tuple(range(1, objects.ndim))
+    spectra = np.fft.fftshift(np.fft.fftn(objects, middle, axes=axes), axes=axes)
+    widths = [(0, 0)]
+    for many, few in zip(fourier_shape, middle, strict=True):
+        before = many // 2 - few // 2
+        widths.append((before, many - few - before))
+    found = np.fft.ifftn(np.fft.ifftshift(np.pad(spectra, widths), axes=axes), axes=axes)
+    found = found[(slice(None), *(slice(n) for n in object_shape))]
+    if not np.iscomplexobj(objects):
+        found = found.real
+    return found.astype(objects.dtype)
