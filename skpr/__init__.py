@@ -5,7 +5,13 @@ from ._lazy import LazyBatch
 from .augmentation import ShiftFlipAugmenter
 from .canonicalization import SymmetryCanonicalizer
 from .composition import PhaseRetrievalPipeline, RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
-from .display import ConvergenceDisplay, ReconstructionDisplay, ResolutionDisplay, TrainingDisplay
+from .display import (
+    ConvergenceDisplay,
+    ReconstructionDisplay,
+    ResolutionDisplay,
+    RetrievalDisplay,
+    TrainingDisplay,
+)
 from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
 from .iterative import IterativePhaseRetrieval
@@ -22,6 +28,7 @@ __all__ = [
     "ReconstructionDisplay",
     "RefinedRegressor",
     "ResolutionDisplay",
+    "RetrievalDisplay",
     "ShiftFlipAugmenter",
     "SymmetryBreakingRegressor",
     "SymmetryCanonicalizer",

@@ -8,8 +8,9 @@ from tests.conftest import random_objects
 
 
 def retrieved(**parameters):
-    magnitudes = FourierMagnitude().fit_transform(random_objects((10, 10), "float32", 3))
-    retriever = IterativePhaseRetrieval(n_iter=20, n_starts=2, random_state=0, device="cpu").fit(magnitudes)
+    objects = random_objects((10, 10), "float32", 3)
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    retriever = IterativePhaseRetrieval(n_iter=20, n_starts=2, random_state=0, device="cpu").fit(magnitudes, objects)
     return retriever.retrieve(magnitudes, **parameters)
 
 

@@ -1,0 +1,157 @@
+"""One retrieved pattern on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._typing import Batch
+from .._validation import short
+from ..iterative import combine_reconstructions
+from ..measurement import Grid
+from ._pictures import as_array, as_picture, new_axes, with_grey_gaps
+
+
+class RetrievalDisplay:
+    r"""A pattern, its object, how far its starts differ, and the verdict on them.
+
+    Parameters
+    ----------
+    magnitudes : ndarray of shape fourier_shape
+        The pattern; NaN where unmeasured.
+    object : ndarray of shape object_shape
+    starts : ndarray of shape (n_starts, \*object_shape)
+        Its starts, registered to the object.
+    deviations : ndarray of shape object_shape
+        Standard deviation of each pixel.
+    errors : ndarray of shape (n_starts,)
+        Errors by which the starts are judged.
+    verdict : str
+        One line.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    axes_ : ndarray of matplotlib.axes.Axes of shape (2, 2)
+
+    Notes
+    -----
+    Complex objects are shown by their modulus; three-dimensional ones by their middle slice.
+
+    Examples
+    --------
+    >>> import matplotlib, numpy as np
+    >>> matplotlib.use("Agg")
+    >>> from skpr import FourierMagnitude, IterativePhaseRetrieval
+    >>> X = FourierMagnitude().fit_transform(np.random.default_rng(0).random((2, 8, 8)))
+    >>> found = IterativePhaseRetrieval(n_iter=20, n_starts=2, random_state=0).fit(X).retrieve(X)
+    >>> RetrievalDisplay.from_retrieval(found, X, pattern=1).verdict.startswith("pattern 1: ")
+    True
+    """
+
+    def __init__(self, magnitudes, object, starts, deviations, errors, verdict):
+        self.magnitudes = magnitudes
+        self.object = object
+        self.starts = starts
+        self.deviations = deviations
+        self.errors = errors
+        self.verdict = verdict
+
+    @classmethod
+    def from_retrieval(
+        cls, found: Any, X: Batch, *, pattern: int = 0, deviations: Any = None, **plot_params: Any
+    ) -> RetrievalDisplay:
+        r"""Draw one pattern of a retrieval.
+
+        Parameters
+        ----------
+        found : Retrieval
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            The patterns that were retrieved.
+        pattern : int, default=0
+            Number of the pattern.
+        deviations : array-like of shape (n_samples, \*object_shape), optional
+            Standard deviations of the pixels, as :func:`skpr.iterative.uncertainty` gives them; those of the registered
+            starts if not given.
+        **plot_params
+            Passed to :meth:`plot`.
+
+        Returns
+        -------
+        RetrievalDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no such pattern, or `X` is not the batch that was retrieved.
+        """
+        if not hasattr(found, "starts"):
+            raise TypeError(f"found is {type(found).__name__}; give the Retrieval that retrieve(X) returns")
+        n_samples = len(found.errors)
+        if len(X) != n_samples:
+            raise ValueError(f"X holds {len(X)} patterns, but found holds {n_samples} objects; give the same patterns")
+        if not isinstance(pattern, int | np.integer) or not -n_samples <= pattern < n_samples:
+            raise ValueError(f"pattern={short(pattern)} is not valid; give an integer from 0 to {n_samples - 1}")
+        number = int(pattern) % n_samples
+        Grid(tuple(found.objects.shape[1:]), tuple(X.shape[1:]))
+        x, starts = as_array(found.objects[number]), as_array(found.starts[number])
+        finished = np.asarray(found.finished[number]) & starts.reshape(len(starts), -1).any(axis=1)
+        registered = starts[finished]
+        if x.any() and len(registered):
+            both = np.concatenate([x[None], registered])
+            known = combine_reconstructions(both, errors=[0.0] + [1.0] * len(registered), subpixel=True)
+            registered = known.registered[1:]
+        if deviations is None:
+            spread = np.square(np.abs(registered - x)).sum(axis=0) / max(len(registered) - 1, 1)
+            deviations = np.sqrt(spread) if len(registered) else np.zeros(x.shape)
+        else:
+            deviations = as_array(deviations)[number]
+        errors = found.start_errors if found.free_errors is None else found.free_errors
+        verdict = found.summary().splitlines()[number]
+        return cls(as_array(X[number]), x, registered, deviations, np.asarray(errors[number]), verdict).plot(
+            **plot_params
+        )
+
+    def plot(self, *, axes: Any = None, cmap: Any = "inferno") -> RetrievalDisplay:
+        """Draw the page.
+
+        Parameters
+        ----------
+        axes : ndarray of matplotlib.axes.Axes of shape (2, 2), optional
+            Axes to draw on; a new figure if not given.
+        cmap : str or matplotlib colour map
+            Colour map of the pattern, the object and the deviations.
+
+        Returns
+        -------
+        self
+        """
+        if axes is None:
+            axes = new_axes(2, 2, figsize=(8, 7))
+        axes = np.asarray(axes)
+        if axes.size != 4:
+            raise ValueError(f"axes has shape {axes.shape}; a page needs axes of shape (2, 2)")
+        axes = axes.reshape(2, 2)
+        figure = axes[0, 0].figure
+        pictures = {
+            "log magnitude": np.log1p(np.ma.masked_invalid(as_picture(self.magnitudes))),
+            "object": as_picture(self.object),
+            "standard deviation": as_picture(self.deviations),
+        }
+        for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
+            figure.colorbar(ax.imshow(picture, cmap=with_grey_gaps(cmap)), ax=ax, shrink=0.8)
+            ax.set_title(title, fontsize=10)
+            ax.set_xticks([])
+            ax.set_yticks([])
+        ordered = np.sort(self.errors[np.isfinite(self.errors)])
+        axes[1, 1].plot(np.arange(1, len(ordered) + 1), ordered, "o-")
+        axes[1, 1].set(xlabel="start, best first", ylabel="error on pixels held out" if self._was_held_out else "error")
+        axes[1, 1].set_title("starts", fontsize=10)
+        figure.suptitle(self.verdict, fontsize=9, wrap=True)
+        self.axes_, self.figure_ = axes, figure
+        return self
+
+    @property
+    def _was_held_out(self):
+        return "no pixels were held out" not in self.verdict
