@@ -133,6 +133,23 @@ def test_photons_benchmark():
     assert printed.count("of 2") == 6
 
 
+def test_blind_benchmark():
+    printed = run("benchmarks/blind.py", "--patterns", 6, "--settings", "0.1,1.5", "--iterations", 20).splitlines()
+    assert [line.split("  ")[0] for line in printed[1:]] == ["no setting", "threshold 0.1, width 1.5"]
+
+
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal")
+def test_measured_benchmark():
+    printed = run("benchmarks/measured.py", "--starts", 2, "--iterations", 5, "--size", 32)
+    assert printed.count("agree by .95") == 5
+    assert "registered to the best" in printed
+
+
+def test_coverage_benchmark():
+    printed = run("benchmarks/coverage.py", "--objects", 1, "--photons", 1e5, "--iterations", 20)
+    assert len(printed.splitlines()) == 3
+
+
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no blobs")
 def test_iterative_benchmark():
     printed = run("benchmarks/iterative.py", "--iterations", 10, "--repeats", 1)
