@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from .._progress import IterationLine
 from .._tensors import even_rows
 from ..metrics import fourier_error
-from ._choice import best, mean_of_alike, serving, smallest_that_serves
+from ._choice import better, mean_of_alike, serving, smallest_that_serves
 from ._coarse import cut, lifted, middle_object_shape, middle_shape
 from ._held_out import HeldOut
 from ._results import Results
@@ -273,7 +273,8 @@ class _Search:
             np.broadcast_to(np.take_along_axis(values, first[None], 0), shape)
             for values in (found.thresholds, found.widths)
         )
-        return self._chosen(found, self._gone_on([found], thresholds, widths, kernels, SETTLING), best)
+        alike = self._gone_on([found], thresholds, widths, kernels, SETTLING)
+        return self._chosen(found, alike, better)
 
     def _gone_on(self, parts, thresholds, widths, kernels=None, shares=TIGHTENING):
         """Go on with starts, in supports of other thresholds and widths; one row of `thresholds` a start of `parts`."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skpr.iterative._choice import best, mean_of_alike, serving, smallest_that_serves
+from skpr.iterative._choice import better, mean_of_alike, serving, smallest_that_serves
 from tests.conftest import random_members, random_objects
 
 
@@ -15,7 +15,8 @@ def test_of_supports_that_serve_the_smallest_is_chosen():
     sizes = np.array([[30, 10, 0], [20, 20, 20], [5, 5, 5]])
     assert smallest_that_serves(free, sizes).tolist() == [1, 0, 1]
     assert serving(free, 2.0).tolist() == [[True] * 3, [True] * 3, [False] * 3]
-    assert best(free, sizes).tolist() == [0, 0, 1]
+    assert better(free[[2, 0]], sizes[[2, 0]]).tolist() == [1, 1, 0]
+    assert better(free[[0, 2]], sizes[[0, 2]]).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("least", [0.0, 1e-300, 1e300])
