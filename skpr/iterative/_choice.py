@@ -9,13 +9,13 @@ FAR = 1e6  # times it, beyond which worse is no different
 
 
 def better(free, sizes):
-    """Choose the second of two states, unless it explains the pixels held out worse than the first."""
+    """Choose the second of two states unless its held-out misfit is larger."""
     before, after = free.sum(axis=-1)
     return ((after <= before) & (sizes[1] > 0)).astype(int)
 
 
 def smallest_that_serves(free, sizes):
-    """Choose the smallest support whose object explains the pixels held out as well as any does.
+    """Choose the smallest support among those within one standard error of the best.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def smallest_that_serves(free, sizes):
 
 
 def serving(free, n_errors):
-    """Mark the choices that explain the pixels held out as well as the best does, but for some standard errors.
+    """Mark the choices whose held-out misfit is within some standard errors of the best.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def serving(free, n_errors):
 
 
 def mean_of_alike(objects, least, boundary, middle=None):
-    """Mean of the objects that correlate with one of them by more than `least`, registered to it.
+    """Average the objects that correlate with one of them by more than `least`.
 
     Parameters
     ----------

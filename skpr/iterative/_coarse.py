@@ -9,7 +9,7 @@ LEAST = 16  # pixels an axis that the middle keeps
 
 
 def middle_shape(fourier_shape):
-    """Shape of the middle of a pattern, of every axis the same fraction; the pattern's own if it is not large.
+    """Shape of the middle of a large pattern, the same fraction of every axis.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def cut(values, shape, *, centered):
 
 
 def lifted(objects, fourier_shape, object_shape, middle):
-    """Objects on the larger pixels, interpolated to the smaller ones: the rest of their spectrum is 0.
+    """Interpolate objects to the smaller pixels; frequencies beyond the middle are 0.
 
     Parameters
     ----------

@@ -135,7 +135,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
 
     Notes
     -----
-    A search takes about three times the iterations of `n_starts` starts. It draws twice as many starts, the second half
+    A search takes about four times the iterations of `n_starts` starts. It draws twice as many starts, the second half
     of them about the best of the first (and goes on for as long as the best threshold lies on the edge of what was
     tried), keeps half, tightens the support of each for as long as it explains the pixels held out as well, goes on in
     supports made as that of the best one, and fits everything that was measured. The middle of patterns of more than

@@ -100,7 +100,7 @@ class Run:
         return SEVERAL if counts and self.init is None and isinstance(self.estimator.algorithm, str) else 1
 
     def counted(self):
-        """Samples of photon counts, where nobody said how many starts they have: pixels held out choose among some."""
+        """Samples of photon counts that are given several starts by default."""
         if not self.shared or self.n_starts == 1:
             return np.zeros(0, dtype=int)
         return np.flatnonzero(self.photons > 0)

@@ -61,7 +61,7 @@ class MixedCoherenceError(Exception):
 
 
 def search(estimator, X, init, results, line, *, support=None, samples=None, return_history=False):
-    """Retrieve objects judged by pixels that are held out, in supports that are searched for if they are not known.
+    """Retrieve objects judged by held-out pixels, searching for unknown supports.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def search(estimator, X, init, results, line, *, support=None, samples=None, ret
 
 
 def judged_kind(estimator, X, kinds):
-    """Which kind of object explains the pixels held out of some patterns best.
+    """Choose the kind of object with the smallest held-out misfit.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ class _Search:
         return found
 
     def _tightened(self, found):
-        """The same starts, each in the smallest support that serves it as well."""
+        """Shrink the support of each start while its held-out misfit stays as small."""
         n = len(TIGHTER)
         thresholds = np.concatenate([np.minimum(found.thresholds * factor, LARGEST_THRESHOLD) for factor in TIGHTER])
         tighter = self._gone_on([found] * n, thresholds, np.full_like(thresholds, TIGHT_WIDTHS[1]))
@@ -266,7 +266,7 @@ class _Search:
         return picked
 
     def _alike(self, found, kernels=None):
-        """The same starts, all in supports made as that of the best one is: so they can be compared."""
+        """Continue all starts with the threshold and width of the best one."""
         shape = self.n_starts, self.n_samples
         first = smallest_that_serves(found.free.reshape(*shape, -1), found.supports.reshape(*shape, -1).sum(axis=-1))
         thresholds, widths = (
@@ -277,7 +277,7 @@ class _Search:
         return self._chosen(found, alike, better)
 
     def _gone_on(self, parts, thresholds, widths, kernels=None, shares=TIGHTENING):
-        """Go on with starts, in supports of other thresholds and widths; one row of `thresholds` a start of `parts`."""
+        """Continue starts with other thresholds and widths, one row for each start of `parts`."""
         wraps = np.maximum(widths, TIGHT_WIDTHS[0]), widths, thresholds
         if kernels is None:
             kernels = _kernels(parts)

@@ -15,7 +15,7 @@ LARGEST = 1 << 24  # pixels of a pattern
 
 
 def check_symmetric_elsewhere(X, centered, whom):
-    """Warn of patterns that are symmetric about a pixel beside zero frequency, as of real objects not centred.
+    """Warn of patterns that are symmetric about a pixel other than zero frequency.
 
     Taken for what they are, they have complex objects: the real ones times a phase ramp.
 
