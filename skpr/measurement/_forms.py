@@ -21,6 +21,7 @@ EXACT = 1e-9  # what the correlation with |F y| lacks to 1 where nothing is near
 LEFT_BY_ROOT = 0.6  # of what the correlation with |F y| lacks to 1, where square roots correlate so much better
 LEAST_CORRELATION = 0.7  # of the roots
 LEAST_COUNT = 100  # the largest whole number of what are counts
+SQUARED, TELLING = 8.0, 0.01  # precisions by which a squared root of a count may differ from it, where that tells
 ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
 ROUNDING = 1e-12  # mean square of a transform relative to all, of patterns in single precision
 ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
@@ -176,7 +177,13 @@ def _are_counts(values):
 
 
 def _are_whole(values):
-    return bool(((values == np.round(values)) | np.isnan(values)).all())
+    """Whether values are whole numbers but for the rounding of squared roots; large ones need only not contradict."""
+    rounding = SQUARED * np.finfo(values.real.dtype).eps * np.abs(values)
+    if not ((np.abs(values - np.round(values)) <= rounding) | np.isnan(values)).all():
+        return False
+    exact = values == np.round(values)
+    tell = exact | (rounding <= TELLING)
+    return bool(2 * np.count_nonzero(tell & (values > 0)) >= np.count_nonzero(values > 0))
 
 
 def _transform_autocorrelations(intensities, end_of_squares):
