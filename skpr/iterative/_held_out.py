@@ -9,6 +9,7 @@ from copy import copy
 
 import torch
 from sklearn.utils import check_random_state
+from torch.nn import functional
 
 from .._tensors import along_samples
 from ..measurement import Measurement, mirrored, to_fft_order
@@ -19,6 +20,7 @@ SIDE = 3  # pixels of an island, so that its middle is no interpolation between 
 FEWEST = 8  # islands; where 5 % are fewer, islands are single pixels
 CENTRE = 3.0  # pixels around zero frequency, which nothing replaces
 LEAST_BEYOND = 3.0  # standard deviations of the noise, by which the mean of each ring leaves more
+HOT = 100.0  # times the intensity of every other pixel of a ring
 LEAST_PIXELS = 12  # that were held out, of which fewer tell nothing
 GROUPS = 64  # of islands, whose scatter is the error of a comparison
 
@@ -130,23 +132,31 @@ class HeldOut:
         n_pixels = (self.mask.to(losses.device) & ~magnitudes.isnan()).flatten(1).sum(1)
         return values / n_pixels.clamp_min(1)[:, None]
 
+    def _ring_means(self, intensities, used):
+        """Mean of the pixels used of the ring of each pixel, less a hot pixel of it."""
+        rings = self.rings.to(intensities.device).flatten()
+        sums, counts, first, second = intensities.new_zeros(4, len(intensities), int(rings.max()) + 1)
+        sums.index_add_(1, rings, intensities)
+        counts.index_add_(1, rings, used.double())
+        places = rings.expand_as(intensities)
+        first.scatter_reduce_(1, places, intensities, "amax")
+        rest = torch.where(intensities < first.gather(1, places), intensities, 0.0)
+        second.scatter_reduce_(1, places, rest, "amax")
+        is_hot = (first > HOT * second) & (second > 0)
+        sums = torch.where(is_hot, sums - first + second, sums)
+        # of a ring that is held out as a whole, as all are that are held out in one dimension: those beside it
+        window = sums.new_ones(1, 1, 2 * SIDE + 1)
+        near = [functional.conv1d(values[:, None], window, padding=SIDE)[:, 0] for values in (sums, counts)]
+        known = counts > 0
+        sums, counts = (torch.where(known, *both) for both in zip((sums, counts), near, strict=True))
+        return (sums / counts.clamp_min(1))[:, rings]
+
     def _explained(self, misfits, seen, objects, likelihood, magnitudes):
         """Share explained of what the mean of each ring leaves, less the noise; NaN where that is hardly more."""
         order = to_fft_order(magnitudes) if self.centered else magnitudes
         used = ~(order.isnan() | (self.groups >= 0).to(order.device))
-        rings = self.rings.to(order.device).flatten()
-        n_rings = int(rings.max()) + 1
         intensities = torch.where(used, order / along_samples(seen.scale, order), 0.0).double().square().flatten(1)
-        sums, counts = intensities.new_zeros(2, len(order), n_rings)
-        sums.index_add_(1, rings, intensities)
-        counts.index_add_(1, rings, used.flatten(1).double())
-        # of a ring that is held out as a whole, as all are that are held out in one dimension: those beside it
-        near = [
-            torch.nn.functional.conv1d(v[:, None], v.new_ones(1, 1, 2 * SIDE + 1), padding=SIDE)[:, 0]
-            for v in (sums, counts)
-        ]
-        sums, counts = (torch.where(counts > 0, own, around) for own, around in zip((sums, counts), near, strict=True))
-        means = (sums / counts.clamp_min(1))[:, rings].view(order.shape).to(seen.magnitudes.dtype)
+        means = self._ring_means(intensities, used.flatten(1)).view(order.shape).to(seen.magnitudes.dtype)
         unexplained = self._grouped(seen.weights * likelihood.pixel_losses(seen, means), seen, likelihood, magnitudes)
         noise = torch.zeros_like(unexplained)
         if likelihood.noise is not None:

@@ -76,3 +76,13 @@ def test_noise_in_small_patterns_is_not_explained(shape):
     X = np.sqrt(np.random.default_rng(0).poisson(5.0, (6, *shape)).astype(float))
     model = IterativePhaseRetrieval(n_iter=60, n_starts=4, random_state=0, constraints="non_negative").fit(X)
     assert "good" not in model.retrieve(X).verdicts
+
+
+def test_a_hot_pixel_does_not_make_its_ring_the_easier_to_explain():
+    intensities = torch.ones((2, 1024), dtype=torch.float64)
+    held = HeldOut((32, 32), False)
+    used = (held.groups < 0).flatten().expand(2, -1)
+    place = int(((held.rings == 10).flatten() & used[0]).nonzero()[0])
+    intensities[1, place] = 1e6
+    means = held._ring_means(torch.where(used, intensities, 0.0), used)
+    torch.testing.assert_close(means, torch.ones_like(means))
