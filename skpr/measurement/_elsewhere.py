@@ -8,7 +8,7 @@ from .._lazy import some_of
 from .._tensors import to_tensor
 from .._validation import warn_user
 
-SYMMETRIC = 0.98  # correlation of intensities with those on the other side
+SYMMETRIC = 0.995  # correlation of intensities with those on the other side
 LOOKED_AT = 4  # patterns
 LEAST_PIXELS = 64
 LARGEST = 1 << 24  # pixels of a pattern
