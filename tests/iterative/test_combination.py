@@ -92,7 +92,7 @@ def test_a_retrieval_has_a_combination_of_each_pattern():
     for i, combination in enumerate(together):
         alone = combine_reconstructions(found.starts[i], X[i], errors=found.start_errors[i])
         np.testing.assert_array_equal(combination.object, alone.object)
-        assert combination.resolution == alone.resolution
+        np.testing.assert_equal(combination.resolution, alone.resolution)  # NaN, too
     assert [one.resolution for one in combine_reconstructions(found)] == [None, None]
     with pytest.raises(ValueError, match=r"magnitudes have shape \(1, 20, 20\), but the Retrieval is of 2 patterns"):
         combine_reconstructions(found, X[:1])
