@@ -29,6 +29,7 @@ class RetrievalDisplay:
         Errors by which the starts are judged.
     verdict : str
         One line.
+    errors_name : str, default="Fourier error"
 
     Attributes
     ----------
@@ -50,13 +51,14 @@ class RetrievalDisplay:
     True
     """
 
-    def __init__(self, magnitudes, object, starts, deviations, errors, verdict):
+    def __init__(self, magnitudes, object, starts, deviations, errors, verdict, errors_name="Fourier error"):
         self.magnitudes = magnitudes
         self.object = object
         self.starts = starts
         self.deviations = deviations
         self.errors = errors
         self.verdict = verdict
+        self.errors_name = errors_name
 
     @classmethod
     def from_retrieval(
@@ -83,6 +85,8 @@ class RetrievalDisplay:
 
         Raises
         ------
+        TypeError
+            If `found` is no Retrieval.
         ValueError
             If there is no such pattern, or `X` is not the batch that was retrieved.
         """
@@ -94,7 +98,7 @@ class RetrievalDisplay:
         if not isinstance(pattern, int | np.integer) or not -n_samples <= pattern < n_samples:
             raise ValueError(f"pattern={short(pattern)} is not valid; give an integer from 0 to {n_samples - 1}")
         number = int(pattern) % n_samples
-        Grid(tuple(found.objects.shape[1:]), tuple(X.shape[1:]))
+        Grid(tuple(found.objects.shape[1:]), tuple(np.shape(X)[1:]))
         x, starts = as_array(found.objects[number]), as_array(found.starts[number])
         finished = np.asarray(found.finished[number]) & starts.reshape(len(starts), -1).any(axis=1)
         registered = starts[finished]
@@ -107,11 +111,11 @@ class RetrievalDisplay:
             deviations = np.sqrt(spread) if len(registered) else np.zeros(x.shape)
         else:
             deviations = as_array(deviations)[number]
-        errors = found.start_errors if found.free_errors is None else found.free_errors
+        errors, name = found.start_errors[number], "Fourier error"
+        if found.free_errors is not None and not np.isnan(found.free_errors[number]).all():
+            errors, name = found.free_errors[number], "error on pixels held out"
         verdict = found.summary().splitlines()[number]
-        return cls(as_array(X[number]), x, registered, deviations, np.asarray(errors[number]), verdict).plot(
-            **plot_params
-        )
+        return cls(as_array(X[number]), x, registered, deviations, errors, verdict, name).plot(**plot_params)
 
     def plot(self, *, axes: Any = None, cmap: Any = "inferno") -> RetrievalDisplay:
         """Draw the page.
@@ -146,12 +150,8 @@ class RetrievalDisplay:
             ax.set_yticks([])
         ordered = np.sort(self.errors[np.isfinite(self.errors)])
         axes[1, 1].plot(np.arange(1, len(ordered) + 1), ordered, "o-")
-        axes[1, 1].set(xlabel="start, best first", ylabel="error on pixels held out" if self._was_held_out else "error")
+        axes[1, 1].set(xlabel="start, best first", ylabel=self.errors_name)
         axes[1, 1].set_title("starts", fontsize=10)
         figure.suptitle(self.verdict, fontsize=9, wrap=True)
         self.axes_, self.figure_ = axes, figure
         return self
-
-    @property
-    def _was_held_out(self):
-        return "no pixels were held out" not in self.verdict

@@ -15,9 +15,9 @@ class Retrieval(NamedTuple):
     Attributes
     ----------
     objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-        Per sample the mean of the starts that explain pixels held out as well as the best does, and agree, registered
-        to fractions of a pixel; where no pixels were held out, the finished start with the smallest Fourier error.
-        Zeros where none finished.
+        Mean of the best starts that agree, registered to fractions of a pixel, where pixels were held out: of those
+        that explain these pixels as well as the best does, or, in a known support, of those like the start with the
+        smallest Fourier error. Elsewhere that start. Zeros where none finished.
     errors : ndarray of shape (n_samples,)
         Fourier error of each, as :func:`skpr.metrics.fourier_error` gives it; NaN where no start finished.
     starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
@@ -36,9 +36,9 @@ class Retrieval(NamedTuple):
     free_errors : ndarray of shape (n_samples, n_starts) or None
         Misfit of pixels that were held out until the final fit, by which the support and the start were chosen: the
         mean deviance a pixel of roots of counts, of which noise makes 1 or less, else the Fourier error of these
-        pixels. None where no support was searched for.
+        pixels. None where none were held out.
     supports : ndarray of bool of shape (n_samples, n_starts, \*object_shape) or None
-        Supports that were found.
+        Support of each start. None where no pixels were held out.
     explained : ndarray of shape (n_samples, n_starts) or None
         Share of what the pixels held out show that the object explains, beyond noise; see :meth:`summary`.
 
@@ -78,7 +78,7 @@ class Retrieval(NamedTuple):
     def summary(self) -> str:
         """Tell in words, a line a pattern, whether its object is to be trusted.
 
-        Where the support was searched for, by pixels that were held out: what share of their differences from the mean
+        Where pixels were held out, by these: what share of their differences from the mean
         of their ring an object explains beyond noise, good from 80 % on and failed below 50 %; and by the better half
         of the starts: what share of their energy their first common mode has, good from 95 % on and failed below 80 %.
         "undecided" is a pattern of which pixels held out show hardly more than noise. Starts that agree are no evidence

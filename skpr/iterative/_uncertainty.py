@@ -64,6 +64,8 @@ def uncertainty(retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16
 
     Raises
     ------
+    TypeError
+        If `retriever` does not retrieve, or `found` is no Retrieval.
     ValueError
         If `X` and `found` do not belong together.
 
