@@ -1,7 +1,7 @@
 """A grid search, and a reconstruction of more patterns than fit into memory, on a dask cluster.
 
-Without arguments, the cluster is two processes of this machine. On a cluster of yours, start a scheduler and workers,
-one for each GPU, and give this script the scheduler's address::
+Without arguments, the cluster is two processes of this machine. On a cluster of yours, start a
+scheduler and workers, one for each GPU, and give this script the scheduler's address::
 
     dask scheduler --scheduler-file scheduler.json &
     CUDA_VISIBLE_DEVICES=0 dask worker --scheduler-file scheduler.json --nthreads 1 &
@@ -22,9 +22,8 @@ With SLURM, `dask-jobqueue` starts the workers; in place of the local cluster be
     )
     cluster.scale(jobs=8)  # eight workers, a GPU each
 
-A worker that dies takes nothing with it: its candidates are fitted again by others. Models are seeded, so the scores
-are those of a search on one machine.
-"""
+A worker that dies takes nothing with it: its candidates are fitted again by others. Models are
+seeded, so the scores are those of a search on one machine."""
 
 import argparse
 import contextlib
@@ -53,14 +52,21 @@ def search(objects, epochs):
         ],
         "retrieve__regressor__lr": [3e-4, 1e-3],
     }
-    return GridSearchCV(model, grid, scoring=neg_relative_error_scorer, cv=2, n_jobs=-1).fit(objects, objects)
+    return GridSearchCV(model, grid, scoring=neg_relative_error_scorer, cv=2, n_jobs=-1).fit(
+        objects, objects
+    )
 
 
 def reconstruct(client, retriever, magnitudes):
-    """Reconstructions of a dask array of patterns, block by block, wherever there is a worker: a dask array."""
+    """Reconstructions of a dask array of patterns, block by block, wherever there is a worker: a
+    dask array.
+    """
     sizes = ((n,) for n in retriever.regressor_.object_shape_)
     return magnitudes.map_blocks(
-        predict, client.scatter(retriever, broadcast=True), dtype=np.float32, chunks=(magnitudes.chunks[0], *sizes)
+        predict,
+        client.scatter(retriever, broadcast=True),
+        dtype=np.float32,
+        chunks=(magnitudes.chunks[0], *sizes),
     )
 
 
@@ -72,7 +78,9 @@ def predict(magnitudes, retriever):
 def main():
     """Search, then reconstruct."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scheduler-file", help="of a running cluster; two local processes if not given")
+    parser.add_argument(
+        "--scheduler-file", help="of a running cluster; two local processes if not given"
+    )
     parser.add_argument("--train", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
@@ -90,15 +98,25 @@ def main():
             found = search(train, arguments.epochs)
         workers = len(client.scheduler_info()["workers"])
         print(
-            f"{len(found.cv_results_['params'])} candidates on {workers} workers: {time.perf_counter() - start:.0f} s"
+            f"{len(found.cv_results_['params'])} candidates on {workers} workers: "
+            f"{time.perf_counter() - start:.0f} s"
         )
         for rank in np.argsort(found.cv_results_["rank_test_score"]):
             params = found.cv_results_["params"][rank]
-            print(f"{-found.cv_results_['mean_test_score'][rank]:.4f}  {' '.join(str(v) for v in params.values())}")
-        # patterns on disk or in a store would be dask.array.from_zarr(...) or from_array(h5py_dataset)
-        patterns = dask.array.from_array(found.best_estimator_[:1].transform(test), chunks=(100, -1, -1))
+            print(
+                f"{-found.cv_results_['mean_test_score'][rank]:.4f}  "
+                f"{' '.join(str(v) for v in params.values())}"
+            )
+        # patterns on disk or in a store would be dask.array.from_zarr(...) or
+        # from_array(h5py_dataset)
+        patterns = dask.array.from_array(
+            found.best_estimator_[:1].transform(test), chunks=(100, -1, -1)
+        )
         reconstructions = reconstruct(client, found.best_estimator_[-1], patterns).compute()
-        print(f"relative error of {len(test)} reconstructions: {relative_error(test, reconstructions):.4f}")
+        print(
+            f"relative error of {len(test)} reconstructions: "
+            f"{relative_error(test, reconstructions):.4f}"
+        )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,10 @@
 
     torchrun --nproc-per-node 2 examples/distributed_training.py
 
-PyTorch starts the processes; the script says how they talk (NCCL between GPUs, else gloo) and fits as ever. Every
-process reads the same data and takes its share of each batch. On several machines, `torchrun --nnodes 4
---rdzv-endpoint host:port` starts the same script on each. A fit with `checkpoint=` goes on where it was when `torchrun`
-starts it again.
-"""
+PyTorch starts the processes; the script says how they talk (NCCL between GPUs, else gloo) and fits
+as ever. Every process reads the same data and takes its share of each batch. On several machines,
+`torchrun --nnodes 4 --rdzv-endpoint host:port` starts the same script on each. A fit with
+`checkpoint=` goes on where it was when `torchrun` starts it again."""
 
 import argparse
 import os
@@ -30,12 +29,18 @@ if "WORLD_SIZE" in os.environ:  # under torchrun; otherwise this is an ordinary 
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
 
-objects = ShiftFlipAugmenter(frame_shape=24, random_state=0).fit_transform(load_digit_objects().data)
-model = make_phase_retriever(max_epochs=arguments.epochs, checkpoint=arguments.checkpoint, random_state=0)
+objects = ShiftFlipAugmenter(frame_shape=24, random_state=0).fit_transform(
+    load_digit_objects().data
+)
+model = make_phase_retriever(
+    max_epochs=arguments.epochs, checkpoint=arguments.checkpoint, random_state=0
+)
 model.fit(objects[: arguments.train], objects[: arguments.train])
 
 network = model[-1].regressor_
-weights = torch.cat([value.flatten() for value in network.module_.state_dict().values()]).double().sum()
+weights = (
+    torch.cat([value.flatten() for value in network.module_.state_dict().values()]).double().sum()
+)
 error = relative_error(objects[-300:], model.predict(objects[-300:]))
 rank = int(os.environ.get("RANK", 0))
 # one piece, so that lines of processes do not mix

@@ -2,21 +2,22 @@
 What the symmetries cost, and what breaking them buys
 =====================================================
 
-The experiment of Tayal et al., "Unlocking Inverse Problems Using Deep Learning: Breaking Symmetries in Phase
-Retrieval" (2020), with this package: the same images in four variants (as they are; half of them flipped; randomly
-shifted; both), each learned from raw pairs and after symmetry breaking, scored by the paper's relative error modulo
-symmetries.
+The experiment of Tayal et al., "Unlocking Inverse Problems Using Deep Learning: Breaking Symmetries
+in Phase Retrieval" (2020), with this package: the same images in four variants (as they are; half
+of them flipped; randomly shifted; both), each learned from raw pairs and after symmetry breaking,
+scored by the paper's relative error modulo symmetries.
 
-``python examples/plot_02_symmetry_breaking.py`` runs on the bundled digits in a few minutes. The paper's data, 28 x 28
-in a 42 x 42 frame on a 96 x 96 Fourier grid::
+``python examples/plot_02_symmetry_breaking.py`` runs on the bundled digits in a few minutes. The
+paper's data, 28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid::
 
-    python examples/plot_02_symmetry_breaking.py --data fashion-mnist --module unet --train 20000 --test 10000 \
+    python examples/plot_02_symmetry_breaking.py --data fashion-mnist --module unet --train 20000
+    --test 10000 \
         --trainings canonical --iterations 300
 
-Two more sets ask the same of objects as coherent imaging sees them, in five to twenty minutes: ``--data cells``,
-nuclei cut out of real microscopy images, and ``--data crystals``, simulated strained crystals, which are complex, so
-that a third symmetry, the global phase, is a variant of its own.
-"""
+Two more sets ask the same of objects as coherent imaging sees them, in five to twenty minutes:
+``--data cells``, nuclei cut out of real microscopy images, and ``--data crystals``, simulated
+strained crystals, which are complex, so that a third symmetry, the global phase, is a variant of
+its own. """
 
 import argparse
 import time
@@ -64,17 +65,30 @@ SETTINGS = {
     "crystals": (32, 64, 5, 3000, 500, 20),
 }
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--data", choices=list(SETTINGS), default="digits")
 parser.add_argument(
-    "--train", type=int, default=None, help="training images: 1400; 3000 for cells, crystals (README's figures: 20000)"
+    "--train",
+    type=int,
+    default=None,
+    help="training images: 1400; 3000 for cells, crystals (README's figures: 20000)",
 )
-parser.add_argument("--test", type=int, default=None, help="test images: 300; 500 for cells, crystals")
-parser.add_argument("--epochs", type=int, default=None, help="60 for digits, 12 for fashion-mnist, else 20")
+parser.add_argument(
+    "--test", type=int, default=None, help="test images: 300; 500 for cells, crystals"
+)
+parser.add_argument(
+    "--epochs", type=int, default=None, help="60 for digits, 12 for fashion-mnist, else 20"
+)
 parser.add_argument("--module", choices=["mlp", "unet"], default="mlp")
 parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=None)
-parser.add_argument("--trainings", nargs="+", choices=["raw", "canonical"], default=["raw", "canonical"])
-parser.add_argument("--iterations", type=int, default=0, help="iterations that refine the predictions; none if 0")
+parser.add_argument(
+    "--trainings", nargs="+", choices=["raw", "canonical"], default=["raw", "canonical"]
+)
+parser.add_argument(
+    "--iterations", type=int, default=0, help="iterations that refine the predictions; none if 0"
+)
 parser.add_argument("--device", default="auto")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "figures")
@@ -83,7 +97,11 @@ arguments = parser.parse_args()
 frame, fourier_shape, max_shift, *sizes = SETTINGS[arguments.data]
 given = (arguments.train, arguments.test, arguments.epochs)
 n_train, n_test, epochs = (number or default for number, default in zip(given, sizes, strict=True))
-names = ("none", "phase", "flip", "shift", "all") if arguments.data == "crystals" else ("none", "flip", "shift", "both")
+names = (
+    ("none", "phase", "flip", "shift", "all")
+    if arguments.data == "crystals"
+    else ("none", "flip", "shift", "both")
+)
 names = arguments.variants or names
 
 # %%
@@ -101,11 +119,12 @@ def fashion_mnist():
 
 
 # %%
-# Nuclei and crystals have none: a nucleus is as likely as its flip, and a crystal as itself times any phase, so the
-# symmetries are in the population before any augmenter adds them. For a variant "none" that is really free of them,
-# rules that look at one object at a time settle each: bounding box in the middle, positive skewness, positive sum. That
-# too is symmetry breaking, so "raw" on "none" shows what simple rules reach, where the template is not used. Nuclei of
-# one microscopy image resemble each other: no image gives both training and test nuclei.
+# Nuclei and crystals have none: a nucleus is as likely as its flip, and a crystal as itself times
+# any phase, so the symmetries are in the population before any augmenter adds them. For a variant
+# "none" that is really free of them, rules that look at one object at a time settle each: bounding
+# box in the middle, positive skewness, positive sum. That too is symmetry breaking, so "raw" on
+# "none" shows what simple rules reach, where the template is not used. Nuclei of one microscopy
+# image resemble each other: no image gives both training and test nuclei.
 
 
 def settled(objects):
@@ -114,18 +133,27 @@ def settled(objects):
 
 def cells():
     nuclei = load_cells((frame, frame))
-    split = GroupShuffleSplit(1, test_size=0.2, random_state=0).split(nuclei.data, groups=nuclei.image)
+    split = GroupShuffleSplit(1, test_size=0.2, random_state=0).split(
+        nuclei.data, groups=nuclei.image
+    )
     train, test = (np.random.default_rng(0).permutation(part) for part in next(split))
     return settled(nuclei.data[train[:n_train]]), settled(nuclei.data[test[:n_test]])
 
 
 def crystals():
     # phases that vary by more than half a turn within most crystals
-    objects = make_crystals(n_train + n_test, shape=(frame, frame), max_phase=6.0, random_state=0).data
+    objects = make_crystals(
+        n_train + n_test, shape=(frame, frame), max_phase=6.0, random_state=0
+    ).data
     return settled(objects[:n_train]), settled(objects[n_train:])
 
 
-train, test = {"digits": digits, "fashion-mnist": fashion_mnist, "cells": cells, "crystals": crystals}[arguments.data]()
+train, test = {
+    "digits": digits,
+    "fashion-mnist": fashion_mnist,
+    "cells": cells,
+    "crystals": crystals,
+}[arguments.data]()
 
 # %%
 # The variants of training and test set.
@@ -152,16 +180,27 @@ def retriever(training):
         arguments.module, max_epochs=epochs, device=arguments.device, random_state=arguments.seed
     )
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
-    return make_pipeline(FourierMagnitude(fourier_shape=fourier_shape), SymmetryBreakingRegressor(network, transformer))
+    return make_pipeline(
+        FourierMagnitude(fourier_shape=fourier_shape),
+        SymmetryBreakingRegressor(network, transformer),
+    )
 
 
 published = PAPER if arguments.data == "fashion-mnist" else {}
 errors = {}
-print(f"{arguments.data}, {len(train)} training and {len(test)} test images, {arguments.module}, {epochs} epochs")
-print(f"{'variant':<9}{'trained on':<12}{'error':>8}{'median':>9}{'paper':>8}{'fit [s]':>9}", end="")
+print(
+    f"{arguments.data}, {len(train)} training and {len(test)} test images, {arguments.module}, "
+    f"{epochs} epochs"
+)
+print(
+    f"{'variant':<9}{'trained on':<12}{'error':>8}{'median':>9}{'paper':>8}{'fit [s]':>9}", end=""
+)
 print(f"{'refined':>9}{'below .01':>11}{'[s]':>6}" if arguments.iterations else "", flush=True)
 for name in names:
-    objects, unseen = variant(train, name, arguments.seed + 1), variant(test, name, arguments.seed + 2)
+    objects, unseen = (
+        variant(train, name, arguments.seed + 1),
+        variant(test, name, arguments.seed + 2),
+    )
     for training in arguments.trainings:
         start = time.perf_counter()
         model = retriever(training).fit(objects, objects)
@@ -170,7 +209,11 @@ for name in names:
         each = relative_error(unseen, found, multioutput="raw_values")
         errors[name, training] = each.mean()
         paper = published.get((name, training), np.nan)
-        print(f"{name:<9}{training:<12}{each.mean():>8.4f}{np.median(each):>9.4f}{paper:>8.3f}{seconds:>9.0f}", end="")
+        print(
+            f"{name:<9}{training:<12}{each.mean():>8.4f}{np.median(each):>9.4f}{paper:>8.3f}"
+            f"{seconds:>9.0f}",
+            end="",
+        )
         if arguments.iterations:
             refiner = IterativePhaseRetrieval(
                 n_iter=arguments.iterations, random_state=arguments.seed, device=arguments.device
@@ -195,7 +238,13 @@ for offset, training in zip((-0.2, 0.2), ("raw", "canonical"), strict=True):
         axes.bar_label(bars, fmt="%.3f", fontsize=8)
         if published:
             dashes = [published.get((name, training), np.nan) for name in names]
-            axes.plot(places + offset, dashes, "k_", markersize=22, label=None if offset < 0 else "published")
+            axes.plot(
+                places + offset,
+                dashes,
+                "k_",
+                markersize=22,
+                label=None if offset < 0 else "published",
+            )
 axes.set_xticks(places, names)
 axes.set_xlabel("symmetries in the data")
 axes.set_ylabel("relative error modulo symmetries")
@@ -206,10 +255,12 @@ figure.savefig(path, dpi=80)
 print(f"saved {path}")
 
 # %%
-# Conclusion: canonical training sets are the same whatever symmetries were in the data, so the symmetries cost nothing.
-# What each costs raw pairs depends on the objects: nuclei are nearly their own flips, so of the two only shifts matter;
-# crystals pay for shifts and phases, and for flips little more than "none" pays already.
-# Limits: the published figures (dashes) are for 60,000 images and another network, a guide rather than a like-for-like
-# comparison; and "none" is not free of symmetry either in the images, which differ in where their content lies. In the
-# crystals it is, but they come in every orientation, where any rule for the flip jumps between some neighbours, and so
-# does the origin of a phase where the sum of an object is small. The template gives less error than these rules.
+# Conclusion: canonical training sets are the same whatever symmetries were in the data, so the
+# symmetries cost nothing. What each costs raw pairs depends on the objects: nuclei are nearly their
+# own flips, so of the two only shifts matter; crystals pay for shifts and phases, and for flips
+# little more than "none" pays already. Limits: the published figures (dashes) are for 60,000 images
+# and another network, a guide rather than a like-for-like comparison; and "none" is not free of
+# symmetry either in the images, which differ in where their content lies. In the crystals it is,
+# but they come in every orientation, where any rule for the flip jumps between some neighbours, and
+# so does the origin of a phase where the sum of an object is small. The template gives less error
+# than these rules.

@@ -2,8 +2,9 @@
 Let cross-validation choose the canonicalization
 ================================================
 
-Symmetry breaking is a step of the pipeline, so the question of how to break them, or whether, is a grid search.
-Scoring is modulo symmetries: no strategy gains from putting objects where the truth happens to be.
+Symmetry breaking is a step of the pipeline, so the question of how to break them, or whether, is a
+grid search. Scoring is modulo symmetries: no strategy gains from putting objects where the truth
+happens to be.
 
 Run it with ``python examples/plot_03_choose_a_strategy.py``; about eight minutes on two cores.
 """
@@ -19,7 +20,9 @@ from skpr import ShiftFlipAugmenter, SymmetryCanonicalizer, make_phase_retriever
 from skpr.datasets import load_digit_objects
 from skpr.metrics import neg_relative_error_scorer
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--train", type=int, default=1797)
 parser.add_argument("--epochs", type=int, default=40)
 parser.add_argument("--folds", type=int, default=3)
@@ -64,18 +67,24 @@ names = list(strategies)
 raw = errors[names.index("passthrough")]
 print(f"{'rank':<6}{'strategy':<26}{'error':>8}{'+-':>8}{'passthrough / this':>20}")
 for rank, index in enumerate(order, start=1):
-    print(f"{rank:<6}{names[index]:<26}{errors[index]:>8.4f}{spread[index]:>8.4f}{raw / errors[index]:>20.2f}")
+    print(
+        f"{rank:<6}{names[index]:<26}{errors[index]:>8.4f}{spread[index]:>8.4f}"
+        f"{raw / errors[index]:>20.2f}"
+    )
 
 # %%
 # And as a picture.
 
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-axes.barh([names[i] for i in order[::-1]], errors[order[::-1]], xerr=spread[order[::-1]], color="tab:blue")
+axes.barh(
+    [names[i] for i in order[::-1]], errors[order[::-1]], xerr=spread[order[::-1]], color="tab:blue"
+)
 axes.set_xlabel(f"relative error modulo symmetries, {arguments.folds}-fold cross-validation")
 arguments.figures.mkdir(parents=True, exist_ok=True)
 figure.savefig(arguments.figures / "plot_03_choose_a_strategy.png", dpi=80)
 print(f"saved {arguments.figures / 'plot_03_choose_a_strategy.png'}")
 
 # %%
-# Conclusion: most of the gain comes from the shift, and a rule that is continuous beats one that is not. Limits:
-# differences smaller than the spread over folds are noise; digits have a natural orientation, from which rules profit.
+# Conclusion: most of the gain comes from the shift, and a rule that is continuous beats one that is
+# not. Limits: differences smaller than the spread over folds are noise; digits have a natural
+# orientation, from which rules profit.

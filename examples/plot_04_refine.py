@@ -2,13 +2,13 @@
 Finishing what a network starts
 ===============================
 
-A network's one pass is near the object, but not exact. Iterative phase retrieval is exact where it converges, but from
-random starts it often does not. Here a network's prediction starts the iterations: once a network trained on
-symmetry-broken objects, once one trained on raw pairs, beside random starts with three times the iterations. Objects
-are shifted and flipped at random.
+A network's one pass is near the object, but not exact. Iterative phase retrieval is exact where it
+converges, but from random starts it often does not. Here a network's prediction starts the
+iterations: once a network trained on symmetry-broken objects, once one trained on raw pairs, beside
+random starts with three times the iterations. Objects are shifted and flipped at random.
 
-``python examples/plot_04_refine.py`` runs on the bundled digits in about two minutes. The paper's data, 28 x 28 in a
-42 x 42 frame on a 96 x 96 Fourier grid::
+``python examples/plot_04_refine.py`` runs on the bundled digits in about two minutes. The paper's
+data, 28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid::
 
     python examples/plot_04_refine.py --data fashion-mnist --module unet --train 12000 --test 1000
 """
@@ -33,7 +33,9 @@ from skpr import (
 from skpr.datasets import fetch_fashion_mnist, load_digit_objects
 from skpr.metrics import relative_error
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--data", choices=["digits", "fashion-mnist"], default="digits")
 parser.add_argument("--train", type=int, default=1400)
 parser.add_argument("--test", type=int, default=300)
@@ -45,8 +47,8 @@ parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "fig
 arguments = parser.parse_args()
 
 # %%
-# The objects, and what a detector records of them. Of Fashion-MNIST's test images the first 1,000 are left out: the
-# network was developed with an eye on them.
+# The objects, and what a detector records of them. Of Fashion-MNIST's test images the first 1,000
+# are left out: the network was developed with an eye on them.
 
 if arguments.data == "digits":
     images = load_digit_objects().data
@@ -61,7 +63,9 @@ else:
 
 def anywhere(images, seed):
     """Shifted by up to `max_shift` pixels, half of them upside down."""
-    return ShiftFlipAugmenter(frame_shape=frame, max_shift=max_shift, random_state=seed).fit_transform(images)
+    return ShiftFlipAugmenter(
+        frame_shape=frame, max_shift=max_shift, random_state=seed
+    ).fit_transform(images)
 
 
 train, test = anywhere(train, arguments.seed + 1), anywhere(test, arguments.seed + 2)
@@ -69,11 +73,17 @@ magnitude = FourierMagnitude(fourier_shape=fourier_shape)
 train_magnitudes, magnitudes = magnitude.fit_transform(train), magnitude.fit(test).transform(test)
 
 # %%
-# Two refined regressors that differ in one step: whether the symmetries of the training objects are broken.
+# Two refined regressors that differ in one step: whether the symmetries of the training objects are
+# broken.
 
 models = {}
-for name, transformer in (("symmetry-broken network", SymmetryCanonicalizer()), ("raw network", "passthrough")):
-    network = PhaseRetrievalRegressor(arguments.module, max_epochs=epochs, random_state=arguments.seed)
+for name, transformer in (
+    ("symmetry-broken network", SymmetryCanonicalizer()),
+    ("raw network", "passthrough"),
+):
+    network = PhaseRetrievalRegressor(
+        arguments.module, max_epochs=epochs, random_state=arguments.seed
+    )
     refiner = IterativePhaseRetrieval(n_iter=arguments.iterations, random_state=arguments.seed)
     models[name] = RefinedRegressor(SymmetryBreakingRegressor(network, transformer), refiner)
     start = time.perf_counter()
@@ -81,10 +91,12 @@ for name, transformer in (("symmetry-broken network", SymmetryCanonicalizer()), 
     print(f"{name}: fitted in {time.perf_counter() - start:.0f} s", flush=True)
 
 # %%
-# Each budget of iterations is a retrieval of its own: leave local minima, then settle. Random starts get three times
-# the largest budget. Nothing is chosen by looking at the truth.
+# Each budget of iterations is a retrieval of its own: leave local minima, then settle. Random
+# starts get three times the largest budget. Nothing is chosen by looking at the truth.
 
-predictions = {name: model.regressor_.predict(magnitudes) for name, model in models.items()} | {"random starts": None}
+predictions = {name: model.regressor_.predict(magnitudes) for name, model in models.items()} | {
+    "random starts": None
+}
 budgets = [arguments.iterations * k // 30 for k in (3, 10, 20, 30)]
 rows = {}
 print(f"\n{arguments.data}, {len(train)} training and {len(test)} test objects")
@@ -97,7 +109,11 @@ def report(name, n_iter, found, seconds):
     solved = (each < 0.01).mean()
     rows.setdefault(name, []).append((n_iter, each.mean(), solved))
     median = np.median(each)
-    print(f"{name:<26}{n_iter:>11}{each.mean():>9.4f}{median:>10.6f}{100 * solved:>9.1f} %{seconds:>7.0f}", flush=True)
+    print(
+        f"{name:<26}{n_iter:>11}{each.mean():>9.4f}{median:>10.6f}{100 * solved:>9.1f} "
+        f"%{seconds:>7.0f}",
+        flush=True,
+    )
 
 
 histories = {}
@@ -105,16 +121,21 @@ for name, init in predictions.items():
     if init is not None:
         report(name, 0, init, 0)
     for n_iter in budgets if init is not None else [*budgets, 3 * arguments.iterations]:
-        retriever = IterativePhaseRetrieval(n_iter=n_iter, random_state=arguments.seed).fit(magnitudes, test)
+        retriever = IterativePhaseRetrieval(n_iter=n_iter, random_state=arguments.seed).fit(
+            magnitudes, test
+        )
         start = time.perf_counter()
         found = retriever.retrieve(magnitudes, init=init).objects
         report(name, n_iter, found, time.perf_counter() - start)
     few = slice(0, 40)
-    history = retriever.retrieve(magnitudes[few], init=None if init is None else init[few], return_history=True).history
+    history = retriever.retrieve(
+        magnitudes[few], init=None if init is None else init[few], return_history=True
+    ).history
     histories[name] = history
 
 # %%
-# The picture: error against iterations, success against iterations, and the Fourier error of single starts.
+# The picture: error against iterations, success against iterations, and the Fourier error of single
+# starts.
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 for number, (name, points) in enumerate(rows.items()):
@@ -134,7 +155,7 @@ figure.savefig(path, dpi=80)
 print(f"saved {path}")
 
 # %%
-# Conclusion: in the same number of iterations a network's start fails less often than a random one, if its training set
-# had its symmetries broken. With three times the iterations random starts catch up, so the network saves time.
-# Limits: data are free of noise here, and the objects have sharp edges; where they are soft and the frame is loose, any
-# start needs many more iterations.
+# Conclusion: in the same number of iterations a network's start fails less often than a random one,
+# if its training set had its symmetries broken. With three times the iterations random starts catch
+# up, so the network saves time. Limits: data are free of noise here, and the objects have sharp
+# edges; where they are soft and the frame is loose, any start needs many more iterations.

@@ -2,17 +2,19 @@
 A measured crystal
 ==================
 
-From the raw rocking curve of a Bragg experiment to a three-dimensional crystal: correct the frames, retrieve from many
-random starts with shrinkwrap as one batch, bring the starts together modulo shift, flip and phase, average, and ask how
-far the result can be trusted. There is no truth to compare with, so three things judge: the Fourier error on measured
-pixels, the same on pixels held out of the retrieval, and whether independent starts agree.
+From the raw rocking curve of a Bragg experiment to a three-dimensional crystal: correct the frames,
+retrieve from many random starts with shrinkwrap as one batch, bring the starts together modulo
+shift, flip and phase, average, and ask how far the result can be trusted. There is no truth to
+compare with, so three things judge: the Fourier error on measured pixels, the same on pixels held
+out of the retrieval, and whether independent starts agree.
 
-The data are one gold crystal measured at beamline 34-ID-C of the Advanced Photon Source at 9 keV, the example data of
-cohere-ui: ``SKPR_DATA`` names the folder that holds ``bragg-cdi/S0054_rocking.npz`` and ``whitefield.tif``. Without
-it the script simulates a rocking curve, and says so.
+The data are one gold crystal measured at beamline 34-ID-C of the Advanced Photon Source at 9 keV,
+the example data of cohere-ui: ``SKPR_DATA`` names the folder that holds
+``bragg-cdi/S0054_rocking.npz`` and ``whitefield.tif``. Without it the script simulates a rocking
+curve, and says so.
 
-``SKPR_DATA=path/to/data python examples/plot_05_measured_crystal.py`` takes some three minutes on two cores.
-"""
+``SKPR_DATA=path/to/data python examples/plot_05_measured_crystal.py`` takes some three minutes on
+two cores."""
 
 import argparse
 import resource
@@ -38,12 +40,18 @@ from skpr.files import read_diffraction
 from skpr.iterative import combine_reconstructions
 from skpr.metrics import fourier_error
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--starts", type=int, default=10, help="independent random starts")
 parser.add_argument("--iterations", type=int, default=400, help="from random starts; fewer refine")
-parser.add_argument("--coherence", choices=["gaussian", "full"], default="gaussian", help="of the illumination")
+parser.add_argument(
+    "--coherence", choices=["gaussian", "full"], default="gaussian", help="of the illumination"
+)
 parser.add_argument("--size", type=int, default=128, help="pixels of the pattern along each axis")
-parser.add_argument("--train", type=int, default=3000, help="simulated crystals for the network; 0 leaves it out")
+parser.add_argument(
+    "--train", type=int, default=3000, help="simulated crystals for the network; 0 leaves it out"
+)
 parser.add_argument("--epochs", type=int, default=15)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "figures")
@@ -52,8 +60,8 @@ began = time.perf_counter()
 n, half = arguments.size, arguments.size // 2
 
 # %%
-# The rocking curve: frames one after the other are planes of one three-dimensional pattern. Correct for the detector's
-# sensitivity, take single counts for background, centre the Bragg peak, crop.
+# The rocking curve: frames one after the other are planes of one three-dimensional pattern. Correct
+# for the detector's sensitivity, take single counts for background, centre the Bragg peak, crop.
 
 folder = data_folder() / "bragg-cdi"
 if (folder / "S0054_rocking.npz").exists():
@@ -69,16 +77,21 @@ if (folder / "S0054_rocking.npz").exists():
     ).data
     source = "measured"
 else:
-    crystal = make_crystals(1, shape=(half, half, half), max_phase=1.5, random_state=arguments.seed).data
-    detector = make_pipeline(FourierMagnitude(), PartialCoherence(0.4), PhotonNoise(3e7, random_state=arguments.seed))
+    crystal = make_crystals(
+        1, shape=(half, half, half), max_phase=1.5, random_state=arguments.seed
+    ).data
+    detector = make_pipeline(
+        FourierMagnitude(), PartialCoherence(0.4), PhotonNoise(3e7, random_state=arguments.seed)
+    )
     pattern = detector.fit_transform(crystal)
     source = "SIMULATED, for want of data"
 print(f"{source}: pattern of shape {pattern.shape[1:]}, {np.nansum(pattern**2):.3g} counts")
 held_out = MissingPixels(fraction=0.05, random_state=arguments.seed)
 
 # %%
-# Starts, and what they have in common. The illumination is only partially coherent, and each start estimates by how
-# much. What agreement means depends on what is compared: starts as they come lie on different members of one orbit.
+# Starts, and what they have in common. The illumination is only partially coherent, and each start
+# estimates by how much. What agreement means depends on what is compared: starts as they come lie
+# on different members of one orbit.
 
 
 def judged(name, patterns, objects, coherence):
@@ -86,15 +99,22 @@ def judged(name, patterns, objects, coherence):
     used = held_out.fit_transform(patterns)
     unused = np.where(np.isnan(used), patterns, np.nan)
     errors = [
-        fourier_error(np.broadcast_to(b, (len(objects), *b.shape[1:])), objects, coherence=coherence)
+        fourier_error(
+            np.broadcast_to(b, (len(objects), *b.shape[1:])), objects, coherence=coherence
+        )
         for b in (used, unused)
     ]
     ratio = errors[1] / errors[0]
-    print(f"{name:<20} Fourier error {errors[0]:.3f}, on held-out pixels {errors[1]:.3f}: {ratio:.2f} x")
+    print(
+        f"{name:<20} Fourier error {errors[0]:.3f}, on held-out pixels {errors[1]:.3f}: "
+        f"{ratio:.2f} x"
+    )
 
 
 def correlations(objects):
-    """Correlation of each pair, as they are: 1 for equal ones, 0 for a phase a quarter of a turn off."""
+    """Correlation of each pair, as they are: 1 for equal ones, 0 for a phase a quarter of a turn
+    off.
+    """
     flat = objects.reshape(len(objects), -1)
     flat = flat / np.linalg.norm(flat, axis=1, keepdims=True)
     return (flat @ flat.conj().T).real
@@ -126,18 +146,26 @@ def many_starts(name, patterns, threshold, sigma):
     start = time.perf_counter()
     found = retriever.fit(used).retrieve(used)
     seconds = time.perf_counter() - start
-    runs = combine_reconstructions(found.starts[0], used[0], errors=found.start_errors[0], subpixel=True)
+    runs = combine_reconstructions(
+        found.starts[0], used[0], errors=found.start_errors[0], subpixel=True
+    )
     canonical = SymmetryCanonicalizer().fit_transform(found.starts[0])
-    agreements = [mean_agreement(objects) for objects in (found.starts[0], canonical, runs.registered)]
+    agreements = [
+        mean_agreement(objects) for objects in (found.starts[0], canonical, runs.registered)
+    ]
     print(f"\n{name}: {arguments.starts} starts, {seconds:.0f} s")
     kernels = None if found.coherence is None else found.coherence[0]
     judged("  all starts, mean", patterns, found.starts[0], kernels)
     print(
-        f"  pairs of starts correlate by {agreements[0]:.2f} as they are, {agreements[1]:.2f} canonicalised, "
+        f"  pairs of starts correlate by {agreements[0]:.2f} as they are, {agreements[1]:.2f} "
+        f"canonicalised, "
         f"{agreements[2]:.2f} registered"
     )
     print(f"  registered to the best: {np.sort(runs.correlations).round(3)}")
-    print(f"  {(runs.correlations >= 0.95).sum()} of {arguments.starts} agree by .95; {resolved(runs)}")
+    print(
+        f"  {(runs.correlations >= 0.95).sum()} of {arguments.starts} agree by .95; "
+        f"{resolved(runs)}"
+    )
     if kernels is not None:
         widths = np.sqrt(np.diagonal(kernels[np.argmin(found.start_errors[0])])).round(2)
         print(f"  kernel of the best, widths in Fourier pixels: {widths}")
@@ -147,7 +175,9 @@ def many_starts(name, patterns, threshold, sigma):
 slice2d = pattern[:, half]
 found_slice, slice_runs = many_starts("middle slice", slice2d, threshold=0.15, sigma=(3.0, 1.0))
 coarse = Cropping(half).fit_transform(pattern)
-found_volume, volume_runs = many_starts(f"volume, central {half}^3", coarse, threshold=0.15, sigma=(1.5, 0.7))
+found_volume, volume_runs = many_starts(
+    f"volume, central {half}^3", coarse, threshold=0.15, sigma=(1.5, 0.7)
+)
 
 # %%
 # The whole volume, from what the best consistent starts found in its middle: pixels half as large.
@@ -171,11 +201,15 @@ used = np.repeat(held_out.fit_transform(pattern), len(finer), axis=0)
 start = time.perf_counter()
 fine = refiner.fit(used).retrieve(used, init=finer.astype(np.complex64))
 print(f"\nvolume, {n}^3: {len(finer)} refined, {time.perf_counter() - start:.0f} s")
-judged("  all, mean", pattern, fine.objects, None if fine.coherence is None else fine.coherence[:, 0])
+judged(
+    "  all, mean", pattern, fine.objects, None if fine.coherence is None else fine.coherence[:, 0]
+)
 fine_runs = combine_reconstructions(fine.objects, used[0], errors=fine.errors, subpixel=True)
 print(f"  registered to the best: {np.sort(fine_runs.correlations).round(3)}")
 print(f"  {resolved(fine_runs)}; PRTF shell by shell:")
-shells = np.rint(n * np.sqrt(sum(np.fft.fftfreq(n)[index] ** 2 for index in np.indices(pattern.shape[1:])))).astype(int)
+shells = np.rint(
+    n * np.sqrt(sum(np.fft.fftfreq(n)[index] ** 2 for index in np.indices(pattern.shape[1:])))
+).astype(int)
 shells = np.fft.fftshift(shells)
 counts = np.array([np.nanmean(pattern[0][shells == shell] ** 2) for shell in range(half + 1)])
 print("    cycles/pixel   PRTF   counts a pixel")
@@ -184,18 +218,24 @@ for shell in range(0, half + 1, max(1, n // 16)):
     print(f"    {frequency:12.3f} {value:6.2f} {counts[shell]:16.3g}")
 
 # %%
-# A network trained on simulated crystals, noise and partial coherence included, starts the slice's retrieval, too. It
-# sees the central part of the slice.
+# A network trained on simulated crystals, noise and partial coherence included, starts the slice's
+# retrieval, too. It sees the central part of the slice.
 
 middle = Cropping(half).fit_transform(slice2d)
 histories = {}
 if arguments.train:
-    simulated = make_crystals(arguments.train, shape=(half // 2, half // 2), max_phase=2.0, random_state=1).data
+    simulated = make_crystals(
+        arguments.train, shape=(half // 2, half // 2), max_phase=2.0, random_state=1
+    ).data
     simulated = ShiftFlipAugmenter(random_phase=True, random_state=2).fit_transform(simulated)
     detector = make_pipeline(PartialCoherence(0.3), PhotonNoise((1e5, 1e7)))
-    network = PhaseRetrievalRegressor(max_epochs=arguments.epochs, detector=detector, random_state=arguments.seed)
+    network = PhaseRetrievalRegressor(
+        max_epochs=arguments.epochs, detector=detector, random_state=arguments.seed
+    )
     start = time.perf_counter()
-    model = SymmetryBreakingRegressor(network).fit(FourierMagnitude().fit_transform(simulated), simulated)
+    model = SymmetryBreakingRegressor(network).fit(
+        FourierMagnitude().fit_transform(simulated), simulated
+    )
     print(f"\nnetwork: {arguments.train} simulated crystals, {time.perf_counter() - start:.0f} s")
     guess = model.predict(np.nan_to_num(middle))
     retriever = IterativePhaseRetrieval(
@@ -215,12 +255,18 @@ if arguments.train:
         checkpoints = [min(k, arguments.iterations) for k in (10, 50, 100, arguments.iterations)]
         medians = np.median(found.history[0], axis=0)
         steps = ", ".join(f"{medians[k - 1]:.3f} after {k}" for k in checkpoints)
-        runs = combine_reconstructions(found.starts[0], used[0], errors=found.start_errors[0], subpixel=True)
-        print(f"  {name:<15} median Fourier error {steps}; {(runs.correlations >= 0.95).sum()} agree by .95")
+        runs = combine_reconstructions(
+            found.starts[0], used[0], errors=found.start_errors[0], subpixel=True
+        )
+        print(
+            f"  {name:<15} median Fourier error {steps}; {(runs.correlations >= 0.95).sum()} "
+            f"agree by .95"
+        )
     print(f"  the network's guess itself: {fourier_error(middle, guess):.3f}")
 
 # %%
-# The picture: patterns, amplitudes and phases through the middle of the crystal, how starts agree, how far to trust.
+# The picture: patterns, amplitudes and phases through the middle of the crystal, how starts agree,
+# how far to trust.
 
 
 def through_the_middle(crystal):
@@ -228,7 +274,13 @@ def through_the_middle(crystal):
     crystal = crystal * np.exp(-1j * np.angle((crystal * np.abs(crystal)).sum()))
     weights = np.abs(crystal) ** 2
     places = [
-        int(round(np.average(np.arange(size), weights=weights.sum(tuple(a for a in range(3) if a != axis)))))
+        int(
+            round(
+                np.average(
+                    np.arange(size), weights=weights.sum(tuple(a for a in range(3) if a != axis))
+                )
+            )
+        )
         for axis, size in enumerate(crystal.shape)
     ]
     return [trimmed(np.take(crystal, place, axis=axis)) for axis, place in enumerate(places)]
@@ -246,10 +298,16 @@ planes = [np.take(pattern[0], half, axis=axis) for axis in range(3)]
 slices = through_the_middle(fine_runs.object)
 for column in range(3):
     axes[0, column].imshow(np.log10(planes[column] ** 2 + 1), cmap="magma")
-    axes[0, column].set_title(f"{source.split(',')[0].lower()} counts, log, plane {column + 1}", fontsize=9)
+    axes[0, column].set_title(
+        f"{source.split(',')[0].lower()} counts, log, plane {column + 1}", fontsize=9
+    )
     axes[1, column].imshow(np.abs(slices[column]), cmap="inferno")
     axes[1, column].set_title("amplitude", fontsize=9)
-    phase = np.where(np.abs(slices[column]) > 0.25 * np.abs(slices[column]).max(), np.angle(slices[column]), np.nan)
+    phase = np.where(
+        np.abs(slices[column]) > 0.25 * np.abs(slices[column]).max(),
+        np.angle(slices[column]),
+        np.nan,
+    )
     shown = axes[2, column].imshow(phase, cmap="twilight", vmin=-np.pi, vmax=np.pi)
     axes[2, column].set_title("phase [rad]", fontsize=9)
 for ax in axes[:, :3].flat:
@@ -286,9 +344,10 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 print(f"\nsaved {path}; {time.perf_counter() - began:.0f} s in all, at most {peak:.1f} GB")
 
 # %%
-# Conclusion: the printed figures say whether starts agree once brought together, and that they do not as they come.
-# Limits: shells with less than a photon per speckle have no PRTF, because runs agree on noise as they do on a signal.
-# The three refined runs started from consistent ones, and agree more than independent runs would. Pixels are those of
-# the rocking curve, whose axes are not at right angles in space: shapes are sheared until they are mapped to the
-# laboratory. Agreement of starts is no proof: all share the support rule and the corrections. The network saves the
-# first tens of iterations, and nothing after them.
+# Conclusion: the printed figures say whether starts agree once brought together, and that they do
+# not as they come. Limits: shells with less than a photon per speckle have no PRTF, because runs
+# agree on noise as they do on a signal. The three refined runs started from consistent ones, and
+# agree more than independent runs would. Pixels are those of the rocking curve, whose axes are not
+# at right angles in space: shapes are sheared until they are mapped to the laboratory. Agreement of
+# starts is no proof: all share the support rule and the corrections. The network saves the first
+# tens of iterations, and nothing after them.

@@ -2,14 +2,17 @@
 Few photons and a beam stop
 ===========================
 
-A detector counts photons, and a stop keeps the direct beam off it: noise everywhere, and nothing measured where a
-pattern is brightest. Here every method meets both: the iterations, which take magnitudes as exact and know nothing
-about objects but their frame and that they are not negative, and networks, which have seen objects. One network is
-trained for all exposures and stops: noise and stop are drawn anew for every batch of its training.
+A detector counts photons, and a stop keeps the direct beam off it: noise everywhere, and nothing
+measured where a pattern is brightest. Here every method meets both: the iterations, which take
+magnitudes as exact and know nothing about objects but their frame and that they are not negative,
+and networks, which have seen objects. One network is trained for all exposures and stops: noise and
+stop are drawn anew for every batch of its training.
 
-``python examples/plot_06_photons_and_beam_stop.py`` runs on the bundled digits in about five minutes; Fashion-MNIST::
+``python examples/plot_06_photons_and_beam_stop.py`` runs on the bundled digits in about five
+minutes; Fashion-MNIST::
 
-    python examples/plot_06_photons_and_beam_stop.py --data fashion-mnist --module unet --train 12000
+    python examples/plot_06_photons_and_beam_stop.py --data fashion-mnist --module unet --train
+    12000
 """
 
 import argparse
@@ -33,14 +36,18 @@ from skpr.datasets import fetch_fashion_mnist, load_digit_objects
 from skpr.detector import BeamStop, PhotonNoise
 from skpr.metrics import relative_error
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--data", choices=["digits", "fashion-mnist"], default="digits")
 parser.add_argument("--train", type=int, default=1400)
 parser.add_argument("--test", type=int, default=200)
 parser.add_argument("--epochs", type=int, default=None, help="60 for digits, 12 for fashion-mnist")
 parser.add_argument("--module", choices=["mlp", "unet"], default="mlp")
 parser.add_argument("--iterations", type=int, default=500)
-parser.add_argument("--photons", type=float, nargs="+", default=[1e3, 1e4, 1e5, 1e6, 1e7, np.inf], help="inf: exact")
+parser.add_argument(
+    "--photons", type=float, nargs="+", default=[1e3, 1e4, 1e5, 1e6, 1e7, np.inf], help="inf: exact"
+)
 parser.add_argument("--stop", type=int, default=5, help="pixels across that are hidden")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "figures")
@@ -58,7 +65,9 @@ else:
     train = fetch_fashion_mnist("train").data[: arguments.train]
     test = fetch_fashion_mnist("test").data[1000:][: arguments.test]
     frame, fourier_shape, epochs = 42, 96, arguments.epochs or 12
-objects = ShiftFlipAugmenter(frame_shape=frame, random_state=arguments.seed + 1).fit_transform(train)
+objects = ShiftFlipAugmenter(frame_shape=frame, random_state=arguments.seed + 1).fit_transform(
+    train
+)
 unseen = ShiftFlipAugmenter(frame_shape=frame, random_state=arguments.seed + 2).fit_transform(test)
 forward = FourierMagnitude(fourier_shape=fourier_shape).fit(objects)
 magnitudes, clean = forward.transform(objects), forward.transform(unseen)
@@ -73,13 +82,21 @@ def network(transformer):
     regressor = PhaseRetrievalRegressor(
         arguments.module, max_epochs=epochs, detector=detector, random_state=arguments.seed
     )
-    return RefinedRegressor(SymmetryBreakingRegressor(regressor, transformer)).fit(magnitudes, objects)
+    return RefinedRegressor(SymmetryBreakingRegressor(regressor, transformer)).fit(
+        magnitudes, objects
+    )
 
 
 start = time.perf_counter()
-networks = {"raw network": network("passthrough"), "symmetry-broken network": network(SymmetryCanonicalizer())}
+networks = {
+    "raw network": network("passthrough"),
+    "symmetry-broken network": network(SymmetryCanonicalizer()),
+}
 seconds = time.perf_counter() - start
-print(f"{arguments.data}: {len(objects)} training objects, {epochs} epochs, {seconds:.0f} s for two networks")
+print(
+    f"{arguments.data}: {len(objects)} training objects, {epochs} epochs, {seconds:.0f} s for two "
+    f"networks"
+)
 
 # %%
 # Every method on the same patterns.
@@ -96,7 +113,9 @@ def measured(n_photons, stop):
 def found_by(patterns):
     """Reconstructions by each method."""
     for algorithm in ("er", "hio", "hpr", "raar", "dm", "admm", "apg", "auto"):
-        retriever = IterativePhaseRetrieval(algorithm, arguments.iterations, random_state=arguments.seed)
+        retriever = IterativePhaseRetrieval(
+            algorithm, arguments.iterations, random_state=arguments.seed
+        )
         yield algorithm, retriever.fit(patterns, unseen).predict(patterns)
     for name, model in networks.items():
         guess = model.regressor_.predict(patterns)
@@ -107,8 +126,13 @@ def found_by(patterns):
             ("iterations to the noise", "auto", "poisson"),
             ("gradient to the noise", "apg", "poisson"),
         ):
-            refiner = IterativePhaseRetrieval(algorithm, arguments.iterations, tol=tol, random_state=arguments.seed)
-            yield f"{name}, {ending}", refiner.fit(patterns, unseen).retrieve(patterns, init=guess).objects
+            refiner = IterativePhaseRetrieval(
+                algorithm, arguments.iterations, tol=tol, random_state=arguments.seed
+            )
+            yield (
+                f"{name}, {ending}",
+                refiner.fit(patterns, unseen).retrieve(patterns, init=guess).objects,
+            )
 
 
 errors = {}
@@ -116,13 +140,17 @@ for n_photons in arguments.photons:
     for name, reconstructions in found_by(measured(n_photons, arguments.stop)):
         errors.setdefault(name, []).append(relative_error(unseen, reconstructions))
 print(f"\nmean relative error with a stop of {arguments.stop} x {arguments.stop}")
-print(f"{'photons a pattern':<46}" + "".join(f"{n_photons:>9.0e}" for n_photons in arguments.photons))
+print(
+    f"{'photons a pattern':<46}" + "".join(f"{n_photons:>9.0e}" for n_photons in arguments.photons)
+)
 for name, row in errors.items():
     print(f"{name:<46}" + "".join(f"{error:>9.4f}" for error in row))
 
 print("\nthe symmetry-broken network behind other stops, 1e6 photons")
 for stop in (0, 3, 5, 7, 9):
-    error = relative_error(unseen, networks["symmetry-broken network"].regressor_.predict(measured(1e6, stop)))
+    error = relative_error(
+        unseen, networks["symmetry-broken network"].regressor_.predict(measured(1e6, stop))
+    )
     print(f"{stop} x {stop}: {error:.4f}")
 
 # %%
@@ -140,7 +168,10 @@ for name, row in errors.items():
         lw=2 if "network" in name else 1.2,
         ms=4,
     )
-ax.set(xlabel="photons a pattern; last: exact magnitudes", ylabel="mean relative error modulo symmetries")
+ax.set(
+    xlabel="photons a pattern; last: exact magnitudes",
+    ylabel="mean relative error modulo symmetries",
+)
 ax.set_title(f"{arguments.data}, beam stop of {arguments.stop} x {arguments.stop}", fontsize=10)
 ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 arguments.figures.mkdir(parents=True, exist_ok=True)
@@ -149,9 +180,9 @@ figure.savefig(path, dpi=80)
 print(f"saved {path}")
 
 # %%
-# Conclusion: in a loose frame what a stop hides is not determined by the rest, and iterations alone stay where they
-# are, however many photons there are; the network fills it in from what it has seen of objects. Iterations from its
-# prediction leave the prediction with the minimum. The refinement that weighs both, prediction and measurement, by
-# their noise gains at every exposure.
-# Limits: the network fills in what is likely, which is not what is measured; for objects of another kind that is the
-# wrong thing.
+# Conclusion: in a loose frame what a stop hides is not determined by the rest, and iterations alone
+# stay where they are, however many photons there are; the network fills it in from what it has seen
+# of objects. Iterations from its prediction leave the prediction with the minimum. The refinement
+# that weighs both, prediction and measurement, by their noise gains at every exposure. Limits: the
+# network fills in what is likely, which is not what is measured; for objects of another kind that
+# is the wrong thing.

@@ -4,7 +4,12 @@ from ._homes import settle
 from ._lazy import LazyBatch
 from .augmentation import ShiftFlipAugmenter
 from .canonicalization import SymmetryCanonicalizer
-from .composition import PhaseRetrievalPipeline, RefinedRegressor, SymmetryBreakingRegressor, make_phase_retriever
+from .composition import (
+    PhaseRetrievalPipeline,
+    RefinedRegressor,
+    SymmetryBreakingRegressor,
+    make_phase_retriever,
+)
 from .display import (
     ConvergenceDisplay,
     ReconstructionDisplay,
@@ -39,5 +44,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 settle(
-    *(f"skpr.{name}" for name in ("augmentation", "canonicalization", "composition", "detector", "iterative", "neural"))
+    *(
+        f"skpr.{name}"
+        for name in (
+            "augmentation",
+            "canonicalization",
+            "composition",
+            "detector",
+            "iterative",
+            "neural",
+        )
+    )
 )

@@ -1,9 +1,9 @@
 """The door: whatever a user holds becomes a checked batch.
 
-Every public function and estimator takes batches whose first axis counts samples and whose remaining one to three axes
-are space. Inside, torch computes in the input's own precision; what came in goes out. The values are scanned once: what
-the scan finds (:class:`~skpr._facts.Facts`) is handed down, and nobody below asks again.
-"""
+Every public function and estimator takes batches whose first axis counts samples and whose
+remaining one to three axes are space. Inside, torch computes in the input's own precision; what
+came in goes out. The values are scanned once: what the scan finds (:class:`~skpr._facts.Facts`) is
+handed down, and nobody below asks again."""
 
 import numpy as np
 import torch
@@ -30,40 +30,45 @@ def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
     allow_complex : bool
         Whether complex values are valid.
     ensure_all_finite : bool or "allow-nan"
-        Whether NaN and infinity are refused, as in :func:`sklearn.utils.check_array`. With False nobody looks at the
-        values, and nothing is read from disk.
+        Whether NaN and infinity are refused, as in :func:`sklearn.utils.check_array`. With False
+        nobody looks at the values, and nothing is read from disk.
 
     Returns
     -------
     ndarray, torch.Tensor or LazyBatch
-        The batch in float32, float64 or their complex pairs; not copied where its type is one of them.
+        The batch in float32, float64 or their complex pairs; not copied where its type is one of
+        them.
 
     Raises
     ------
     ValueError
-        For wrong dimensions, no samples, an empty sample, NaN or infinity, masked values where every value is needed,
-        values beyond the range of float64, or unexpected complex values.
+        For wrong dimensions, no samples, an empty sample, NaN or infinity, masked values where
+        every value is needed, values beyond the range of float64, or unexpected complex values.
     TypeError
-        For values that are not numbers, and for containers that hold several arrays, a unit or a sparse array.
+        For values that are not numbers, and for containers that hold several arrays, a unit or a
+        sparse array.
 
     Warns
     -----
     UserWarning
-        For an axis of channels, and for one image in place of a batch; see :func:`~skpr._layout.warn_of_layout`.
+        For an axis of channels, and for one image in place of a batch; see
+        :func:`~skpr._layout.warn_of_layout`.
 
     Notes
     -----
-    Besides arrays and tensors the door takes lists of either, data frames, xarray's arrays, and arrays of any package
-    that NumPy can read. Masked values are unmeasured: NaN, where NaN is valid. Quantities without dimension are taken
-    as numbers, those with a unit are refused. Quantized tensors are dequantized; names of axes and labels are ignored.
-    """
+    Besides arrays and tensors the door takes lists of either, data frames, xarray's arrays, and
+    arrays of any package that NumPy can read. Masked values are unmeasured: NaN, where NaN is
+    valid. Quantities without dimension are taken as numbers, those with a unit are refused.
+    Quantized tensors are dequantized; names of axes and labels are ignored."""
     if ensure_all_finite is False:
         from_frame, batch = is_frame(batch), as_batch(batch, name=name)
         _check_complex_allowed(batch, name, allow_complex)
         if not from_frame:
             warn_of_layout(batch)
         return batch
-    return inspect_batch(batch, name=name, allow_complex=allow_complex, ensure_all_finite=ensure_all_finite)[0]
+    return inspect_batch(
+        batch, name=name, allow_complex=allow_complex, ensure_all_finite=ensure_all_finite
+    )[0]
 
 
 def inspect_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True, warn=True):
@@ -145,7 +150,9 @@ def _checked_array(batch, name):
     try:
         return np.asarray(check_array(batch, **checks))
     except (TypeError, ValueError, OverflowError) as error:
-        if getattr(getattr(batch, "dtype", None), "kind", "O") != "O":  # sparse arrays, matrices and text
+        if (
+            getattr(getattr(batch, "dtype", None), "kind", "O") != "O"
+        ):  # sparse arrays, matrices and text
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{name} holds objects that are not numbers: {error}") from error
@@ -164,21 +171,27 @@ def _is_integer(batch):
 def _check_complex_allowed(batch, name, allow_complex):
     if is_complex(batch) and not allow_complex:
         raise ValueError(
-            f"Complex data not supported: {name} is {batch.dtype}, and magnitudes are real; pass np.abs({name})"
+            f"Complex data not supported: {name} is {batch.dtype}, and magnitudes are real; pass "
+            f"np.abs({name})"
         )
 
 
 def _check_layout(shape, name):
     if len(shape) < 2:
         raise ValueError(
-            f"{name} has shape {shape}: a batch is (n_samples, *sample_shape). Reshape your data to batch[None] if it "
+            f"{name} has shape {shape}: a batch is (n_samples, *sample_shape). Reshape your data "
+            f"to batch[None] if it "
             "is one sample"
         )
     if shape[0] == 0:
-        raise ValueError(f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required by {name}.")
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required by "
+            f"{name}."
+        )
     if 0 in shape[1:]:
         raise ValueError(
-            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required on every sample axis of "
+            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required on "
+            f"every sample axis of "
             f"{name}."
         )
     if len(shape) - 1 > MAX_SAMPLE_AXES:
@@ -192,17 +205,20 @@ def _check_finite(facts, shape, name, ensure_all_finite):
     n_nan = 0 if ensure_all_finite == "allow-nan" else facts.n_nan
     if ensure_all_finite and (n_nan or facts.n_infinite):
         found = {"NaN": n_nan, "infinity": facts.n_infinite}
-        counted = " and ".join(f"{what} in {n} of {np.prod(shape)} values" for what, n in found.items() if n)
+        counted = " and ".join(
+            f"{what} in {n} of {np.prod(shape)} values" for what, n in found.items() if n
+        )
         raise ValueError(f"Input {name} contains {counted}")
 
 
 def check_fitted_batch(estimator, X, *, reset, shape_attribute, **checks):
     """Validate `X` for an estimator, and its samples' shape.
 
-    `fit` (`reset=True`) sets `n_features_in_` and the attribute `shape_attribute`; later calls raise a
-    `ValueError` for samples of another shape.
-    """
-    return inspect_fitted_batch(estimator, X, reset=reset, shape_attribute=shape_attribute, **checks)[0]
+    `fit` (`reset=True`) sets `n_features_in_` and the attribute `shape_attribute`; later calls
+    raise a `ValueError` for samples of another shape."""
+    return inspect_fitted_batch(
+        estimator, X, reset=reset, shape_attribute=shape_attribute, **checks
+    )[0]
 
 
 def inspect_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False, **checks):
@@ -219,12 +235,16 @@ def inspect_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False
     shape, fitted = tuple(X.shape[1:]), getattr(estimator, shape_attribute, None)
     if not reset and tuple(X.shape) == fitted:
         raise ValueError(
-            f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on samples of shape {fitted}; "
+            f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
+            f"samples of shape {fitted}; "
             "if X is one sample, give X[None]"
         )
-    if not reset and len(shape) > 1 and shape != fitted:  # scikit-learn would count the last axis only
+    if (
+        not reset and len(shape) > 1 and shape != fitted
+    ):  # scikit-learn would count the last axis only
         raise ValueError(
-            f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on samples of shape {fitted}"
+            f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
+            f"samples of shape {fitted}"
         )
     validate_data(estimator, given if is_frame(given) else X, reset=reset, skip_check_array=True)
     if positive:
@@ -233,7 +253,8 @@ def inspect_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False
         setattr(estimator, shape_attribute, shape)
     elif shape != fitted:
         raise ValueError(
-            f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on samples of shape {fitted}"
+            f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
+            f"samples of shape {fitted}"
         )
     return X, facts
 
@@ -272,7 +293,8 @@ def check_non_negative(X, whom):
     lowest = _facts_about(X).minimum
     if lowest < 0:
         raise ValueError(
-            f"Negative values in data passed to {whom}: magnitudes are >= 0, the smallest here is {lowest:.4g}"
+            f"Negative values in data passed to {whom}: magnitudes are >= 0, the smallest here is "
+            f"{lowest:.4g}"
         )
 
 
@@ -281,7 +303,8 @@ def check_some_measured(X, facts=None):
     facts = facts_of(X) if facts is None else facts
     if facts.n_hidden:
         raise ValueError(
-            f"X contains NaN in every pixel of {facts.n_hidden} of {len(X)} samples, the first at index "
+            f"X contains NaN in every pixel of {facts.n_hidden} of {len(X)} samples, the first at "
+            f"index "
             f"{facts.first_hidden}: nothing was measured there; leave such samples out"
         )
 
@@ -290,7 +313,8 @@ def check_lit(name, batch, facts):
     """Refuse a training set that is zero everywhere: nothing can be learned from it."""
     if facts.largest == 0:
         raise ValueError(
-            f"{name} is zero everywhere, in all of n_samples={len(batch)}: there is nothing to learn; check how it was "
+            f"{name} is zero everywhere, in all of n_samples={len(batch)}: there is nothing to "
+            f"learn; check how it was "
             "loaded and cropped"
         )
 
@@ -298,8 +322,8 @@ def check_lit(name, batch, facts):
 def is_non_negative(batch):
     """Whether objects are real and not negative, but for rounding.
 
-    Negative values smaller than 1e-3 of the largest modulus count as rounding: what an inverse transform, an
-    interpolation or a retrieval leaves of zeros.
+    Negative values smaller than 1e-3 of the largest modulus count as rounding: what an inverse
+    transform, an interpolation or a retrieval leaves of zeros.
 
     Parameters
     ----------

@@ -15,12 +15,12 @@ from ._validation import short, warn_user
 class RestoredEstimator(BaseEstimator):
     """Estimator that comes back from a pickle or a model file of an earlier version of its class.
 
-    Parameters that the class did not have then are at their defaults. A subclass whose fitted attributes have become
-    more names the values of the new ones in `_since_fitted`.
+    Parameters that the class did not have then are at their defaults. A subclass whose fitted
+    attributes have become more names the values of the new ones in `_since_fitted`.
 
-    Parameters that only `fit` reads are named in `_read_by_fit`. A subclass calls `_remember_parameters` in `fit`, and
-    `_check_unchanged` in the methods that follow, so that none is set afterwards and ignored.
-    """
+    Parameters that only `fit` reads are named in `_read_by_fit`. A subclass calls
+    `_remember_parameters` in `fit`, and `_check_unchanged` in the methods that follow, so that none
+    is set afterwards and ignored."""
 
     _read_by_fit = ()
 
@@ -39,7 +39,9 @@ class RestoredEstimator(BaseEstimator):
                 vars(self).setdefault(name, value)
 
     def _since_fitted(self):
-        """Return fitted attributes that the first versions did not have, as they follow from those they had."""
+        """Return fitted attributes that the first versions did not have, as they follow from those
+        they had.
+        """
         return {}
 
 
@@ -56,7 +58,8 @@ def check_unchanged(estimator, at_fit):
         now = getattr(estimator, name)
         if not same_value(now, before):
             raise ValueError(
-                f"{name}={short(now)} was set after fit, which saw {short(before)} and alone reads it: call fit again"
+                f"{name}={short(now)} was set after fit, which saw {short(before)} and alone "
+                f"reads it: call fit again"
             )
 
 
@@ -72,13 +75,14 @@ def same_value(one, other):
 class BatchTransformer(TransformerMixin, RestoredEstimator):
     """Base of transformers of batches: validation, fitted state and tags.
 
-    A subclass names its two attributes below and writes `fit` and `transform`, which begin with `self._checked`.
-    """
+    A subclass names its two attributes below and writes `fit` and `transform`, which begin with
+    `self._checked`."""
 
     _shape_attribute = "object_shape_"  # fitted shape of one sample at input
     _fitted_attribute = "object_shape_"  # the last attribute that `fit` sets
     _way_of_targets = (  # end of the sentence about targets that equal the objects
-        ". To transform targets, give it to SymmetryBreakingRegressor(regressor, transformer); to transform both, do "
+        ". To transform targets, give it to SymmetryBreakingRegressor(regressor, transformer); to "
+        "transform both, do "
         "so before fit"
     )
 
@@ -97,10 +101,18 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
         return tags
 
     def _warn_of_targets(self, X, y):
-        """Warn where targets equal the objects: a step of a pipeline changes its input, and never its targets."""
-        if y is not None and is_called_by("sklearn.pipeline") and not is_nested() and are_equal(X, y):
+        """Warn where targets equal the objects: a step of a pipeline changes its input, and never
+        its targets.
+        """
+        if (
+            y is not None
+            and is_called_by("sklearn.pipeline")
+            and not is_nested()
+            and are_equal(X, y)
+        ):
             warn_user(
-                f"y passed to {type(self).__name__} equals X, of which alone it makes others: as a step of a pipeline "
+                f"y passed to {type(self).__name__} equals X, of which alone it makes others: as "
+                f"a step of a pipeline "
                 f"it leaves the targets as they are{self._way_of_targets}"
             )
 

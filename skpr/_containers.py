@@ -1,8 +1,8 @@
 """Containers that users hold, and how batches are taken out of them.
 
-Whatever a container carries beside its values and changes what they mean (a mask, a unit, a scale) is honoured, or
-refused by name. A gradient is kept. Names of axes, labels and coordinates are ignored.
-"""
+Whatever a container carries beside its values and changes what they mean (a mask, a unit, a scale)
+is honoured, or refused by name. A gradient is kept. Names of axes, labels and coordinates are
+ignored."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -78,11 +78,18 @@ def _frame(frame, name):
 
 def _refuse_collections(batch, name):
     if isinstance(batch, str | bytes | os.PathLike):
-        raise TypeError(f"{name}={batch!r} is text, not a batch; load the file first, with numpy.load for instance")
+        raise TypeError(
+            f"{name}={batch!r} is text, not a batch; load the file first, with numpy.load for "
+            f"instance"
+        )
     if batch is None or isinstance(batch, set | frozenset | Iterator):
-        raise TypeError(f"{name} is a {type(batch).__name__}; give an array of shape (n_samples, *sample_shape)")
+        raise TypeError(
+            f"{name} is a {type(batch).__name__}; give an array of shape (n_samples, *sample_shape)"
+        )
     if isinstance(batch, torch.utils.data.Dataset | torch.utils.data.DataLoader):
-        raise TypeError(f"{name} is a {type(batch).__name__}; give its samples as one array or tensor")
+        raise TypeError(
+            f"{name} is a {type(batch).__name__}; give its samples as one array or tensor"
+        )
     dtype = getattr(batch, "dtype", None)
     names = dtype.names if isinstance(dtype, np.dtype) else None
     if names is None and isinstance(batch, Mapping):
@@ -91,7 +98,8 @@ def _refuse_collections(batch, name):
         first = repr(names[0]) if names else "'name'"
         listed = ", ".join(repr(one) for one in names[:8]) + (", ..." if len(names) > 8 else "")
         raise TypeError(
-            f"{name} is a {type(batch).__name__} that holds several arrays ({listed}); give one of them, "
+            f"{name} is a {type(batch).__name__} that holds several arrays ({listed}); give one "
+            f"of them, "
             f"{name}[{first}]"
         )
 
@@ -108,7 +116,8 @@ def _without_unit(batch, name):
     if str(unit) not in ("", "dimensionless", "1"):
         bare = f"{name}.{way}" if way else f"numpy.asarray({name})"
         raise TypeError(
-            f"{name} is a {type(batch).__name__} in units of {str(unit)!r}, which results would not keep; give its "
+            f"{name} is a {type(batch).__name__} in units of {str(unit)!r}, which results would "
+            f"not keep; give its "
             f"values in a unit of your choice, {bare}"
         )
     return getattr(batch, way) if way else batch
@@ -123,19 +132,26 @@ def _is_masked(batch):
 
 def _filled(batch, name, allow_nan):
     """Values of a masked array: NaN where they are masked."""
-    mask = np.ma.getmaskarray(batch) if isinstance(batch, np.ma.MaskedArray) else np.asarray(batch.mask)
+    mask = (
+        np.ma.getmaskarray(batch)
+        if isinstance(batch, np.ma.MaskedArray)
+        else np.asarray(batch.mask)
+    )
     # `data` of NumPy's, `unmasked` of Astropy's
     values = np.asarray(batch.unmasked if hasattr(batch, "unmasked") else batch.data)
     n_masked = int(mask.sum())
     if n_masked and not allow_nan:
         raise ValueError(
-            f"{name} is a masked array with {n_masked} of {mask.size} values masked, and every value is needed here; "
+            f"{name} is a masked array with {n_masked} of {mask.size} values masked, and every "
+            f"value is needed here; "
             f"give {name}.filled(...) with values of your choice"
         )
     if not n_masked:
         return _array(values, name, allow_nan)
     values = _array(values, name, allow_nan)
-    return np.where(mask, values.dtype.type(np.nan) if values.dtype.kind in "fc" else np.float32(np.nan), values)
+    return np.where(
+        mask, values.dtype.type(np.nan) if values.dtype.kind in "fc" else np.float32(np.nan), values
+    )
 
 
 def _on_disk(batch, name):
@@ -165,7 +181,9 @@ def _stacked(batch, name, allow_nan):
 
 def _holds_values(one):
     """Whether an entry of a list is an array rather than a number."""
-    return isinstance(one, torch.Tensor) or (not isinstance(one, np.generic) and hasattr(one, "__array__"))
+    return isinstance(one, torch.Tensor) or (
+        not isinstance(one, np.generic) and hasattr(one, "__array__")
+    )
 
 
 def _as_numpy(part):
@@ -174,7 +192,10 @@ def _as_numpy(part):
 
 def _refuse_ragged(name, shapes):
     first, second, *_ = sorted(shapes)
-    raise ValueError(f"{name} has samples of different shapes, such as {first} and {second}; give samples of one shape")
+    raise ValueError(
+        f"{name} has samples of different shapes, such as {first} and {second}; give samples of "
+        f"one shape"
+    )
 
 
 def _array(batch, name, allow_nan):
@@ -183,15 +204,24 @@ def _array(batch, name, allow_nan):
         array = np.asarray(batch)
     except ValueError as error:
         if "inhomogeneous" in str(error):
-            raise ValueError(f"{name} has samples of different shapes; give samples of one shape") from error
+            raise ValueError(
+                f"{name} has samples of different shapes; give samples of one shape"
+            ) from error
         raise
     except Exception as error:
-        raise TypeError(f"{name} is a {type(batch).__name__}, which NumPy cannot read: {error}") from error
+        raise TypeError(
+            f"{name} is a {type(batch).__name__}, which NumPy cannot read: {error}"
+        ) from error
     if array.dtype.kind == "O" and array.ndim == 0:
-        raise TypeError(f"{name} is a {type(batch).__name__}, which NumPy cannot read; give its values as an array")
+        raise TypeError(
+            f"{name} is a {type(batch).__name__}, which NumPy cannot read; give its values as an "
+            f"array"
+        )
     if array.dtype.kind == "O":
         return _of_objects(array, name, allow_nan)
-    if array.dtype.kind in "mMT" or (array.dtype.kind == "V" and not np.can_cast(array.dtype, np.float32)):
+    if array.dtype.kind in "mMT" or (
+        array.dtype.kind == "V" and not np.can_cast(array.dtype, np.float32)
+    ):
         raise TypeError(f"{name} holds values of type {array.dtype}; give real or complex numbers")
     return array
 
@@ -202,7 +232,11 @@ def _of_objects(array, name, allow_nan):
     Scikit-learn refuses other objects later.
     """
     values = array.ravel().tolist()
-    if array.ndim == 1 and len(values) and all(isinstance(v, list | tuple) or _holds_values(v) for v in values):
+    if (
+        array.ndim == 1
+        and len(values)
+        and all(isinstance(v, list | tuple) or _holds_values(v) for v in values)
+    ):
         return _stacked(values, name, allow_nan)
     if any(isinstance(value, complex | np.complexfloating) for value in values):
         try:
@@ -218,22 +252,29 @@ def _of_objects(array, name, allow_nan):
 def _tensor(batch, name, allow_nan):
     """A dense tensor of numbers; the gradient is kept."""
     if batch.is_nested:
-        raise TypeError(f"{name} is a nested tensor, whose samples differ in shape; give samples of one shape")
+        raise TypeError(
+            f"{name} is a nested tensor, whose samples differ in shape; give samples of one shape"
+        )
     if batch.layout != torch.strided:
-        raise TypeError(f"{name} is not a dense tensor but of layout {batch.layout}; give {name}.to_dense()")
+        raise TypeError(
+            f"{name} is not a dense tensor but of layout {batch.layout}; give {name}.to_dense()"
+        )
     if batch.device.type == "meta":
         raise ValueError(
-            f"{name} is a tensor on the device 'meta', which holds no values; give it on a device that does"
+            f"{name} is a tensor on the device 'meta', which holds no values; give it on a device "
+            f"that does"
         )
     if hasattr(batch, "full_tensor"):
         raise TypeError(
-            f"{name} is a {type(batch).__name__}, of which this process holds a part; give {name}.full_tensor()"
+            f"{name} is a {type(batch).__name__}, of which this process holds a part; give "
+            f"{name}.full_tensor()"
         )
     if hasattr(batch, "get_mask"):
         n_masked = int((~batch.get_mask()).sum())
         if n_masked and not allow_nan:
             raise ValueError(
-                f"{name} is a masked tensor with {n_masked} of {batch.numel()} values masked, and every value is "
+                f"{name} is a masked tensor with {n_masked} of {batch.numel()} values masked, and "
+                f"every value is "
                 f"needed here; give {name}.to_tensor(...) with a value of your choice"
             )
         values = _tensor_in_float(batch.get_data(), name)
@@ -259,7 +300,9 @@ def _tensor_in_float(batch, name):
         narrow = batch.dtype.is_floating_point or batch.dtype in _NARROW
         return batch.to(torch.float32 if narrow else torch.float64)
     except (RuntimeError, NotImplementedError) as error:
-        raise TypeError(f"{name} holds values of type {batch.dtype}; give real or complex numbers") from error
+        raise TypeError(
+            f"{name} holds values of type {batch.dtype}; give real or complex numbers"
+        ) from error
 
 
 def in_float(array, name):
@@ -279,7 +322,8 @@ def in_float(array, name):
         vanished = (array != 0).any() and not (converted != 0).any()
         if lost.any() or vanished:
             raise ValueError(
-                f"{name} holds values of {array.dtype} beyond the range of {dtype}, in which they are computed; "
+                f"{name} holds values of {array.dtype} beyond the range of {dtype}, in which they "
+                f"are computed; "
                 "rescale it"
             )
     return converted

@@ -9,10 +9,11 @@ WHOLE = 0.99  # of the judged pixels
 
 
 def counts_of(pattern):
-    """Return the photons of each pixel of one pattern, or None where magnitudes are not square roots of counts.
+    """Return the photons of each pixel of one pattern, or None where magnitudes are not square
+    roots of counts.
 
-    Squares are counts where they are whole numbers, or, in any other unit, whole multiples of the smallest: a pattern
-    with dark regions has single photons somewhere.
+    Squares are counts where they are whole numbers, or, in any other unit, whole multiples of the
+    smallest: a pattern with dark regions has single photons somewhere.
 
     Parameters
     ----------

@@ -15,7 +15,8 @@ class Facts(NamedTuple):
     Attributes
     ----------
     minimum : float
-        Smallest value that is not NaN; infinity where all are NaN, and NaN for complex values, which have no order.
+        Smallest value that is not NaN; infinity where all are NaN, and NaN for complex values,
+        which have no order.
     largest : float
         Largest modulus.
     n_nan, n_infinite : int
@@ -76,8 +77,12 @@ def facts_of(batch):
 
 def _scanned(parts):
     found = [(part.start, *_scan(values)) for part, values in parts]
-    starts, minima, largest, n_nan, n_infinite, n_hidden, first_hidden, is_complex = zip(*found, strict=True)
-    hidden = [start + first for start, first in zip(starts, first_hidden, strict=True) if first >= 0]
+    starts, minima, largest, n_nan, n_infinite, n_hidden, first_hidden, is_complex = zip(
+        *found, strict=True
+    )
+    hidden = [
+        start + first for start, first in zip(starts, first_hidden, strict=True) if first >= 0
+    ]
     return Facts(
         math.nan if is_complex[0] else min(minima),
         max(largest),
@@ -92,7 +97,9 @@ def _scanned(parts):
 def _scan(values):
     """Facts about one tensor: one pass over its values if all are finite."""
     is_complex = values.is_complex()
-    lowest, highest = (float(end) for end in (torch.view_as_real(values) if is_complex else values).aminmax())
+    lowest, highest = (
+        float(end) for end in (torch.view_as_real(values) if is_complex else values).aminmax()
+    )
     if math.isfinite(lowest) and math.isfinite(highest):  # NaN anywhere would be passed on
         largest = float(values.abs().amax()) if is_complex else max(abs(lowest), abs(highest))
         return lowest, largest, 0, 0, 0, -1, is_complex
@@ -101,4 +108,12 @@ def _scan(values):
     largest = float(values.abs().nan_to_num(0.0, posinf=torch.inf).amax())
     minimum = math.nan if is_complex else float(torch.where(nan, torch.inf, values).amin())
     first = int(hidden.int().argmax()) if hidden.any() else -1
-    return minimum, largest, int(nan.sum()), int((values.isinf() & ~nan).sum()), int(hidden.sum()), first, is_complex
+    return (
+        minimum,
+        largest,
+        int(nan.sum()),
+        int((values.isinf() & ~nan).sum()),
+        int(hidden.sum()),
+        first,
+        is_complex,
+    )

@@ -13,7 +13,9 @@ from pathlib import Path
 from .exceptions import ModelFileError
 
 FORMAT = 1  # of the content of a sealed file
-_TEMPORARY = re.compile(r"\.skpr-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{16}\.tmp")  # machine, process, random
+_TEMPORARY = re.compile(
+    r"\.skpr-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{16}\.tmp"
+)  # machine, process, random
 
 
 def write_sealed(path, kind, content, *, replace=True):
@@ -53,27 +55,40 @@ def read_sealed(path, kind):
     with open(path, "rb") as file:
         header = file.readline(64)
         words = header.split()
-        if len(words) != 3 or words[0] != b"skpr" or not words[2].isdigit() or not header.endswith(b"\n"):
-            raise ModelFileError(f"{path} was not written by skpr, or is damaged: it begins with {header[:24]!r}")
+        if (
+            len(words) != 3
+            or words[0] != b"skpr"
+            or not words[2].isdigit()
+            or not header.endswith(b"\n")
+        ):
+            raise ModelFileError(
+                f"{path} was not written by skpr, or is damaged: it begins with {header[:24]!r}"
+            )
         if words[1] != kind.encode():
-            raise ModelFileError(f"{path} holds a skpr {words[1].decode(errors='replace')}, not a {kind}")
+            raise ModelFileError(
+                f"{path} holds a skpr {words[1].decode(errors='replace')}, not a {kind}"
+            )
         if int(words[2]) > FORMAT:
             raise ModelFileError(
-                f"{path} is of format {int(words[2])}, which a later skpr wrote; this one reads {FORMAT}"
+                f"{path} is of format {int(words[2])}, which a later skpr wrote; this one reads "
+                f"{FORMAT}"
             )
         checksum = file.readline(65)
         content = file.read()
     if checksum != f"{hashlib.sha256(content).hexdigest()}\n".encode() or int(words[2]) != FORMAT:
-        raise ModelFileError(f"{path} is damaged: its checksum does not fit its {len(content)} bytes")
+        raise ModelFileError(
+            f"{path} is damaged: its checksum does not fit its {len(content)} bytes"
+        )
     return content
 
 
 @contextlib.contextmanager
 def written_whole(path, *, replace=True):
-    """Within, a temporary name beside `path`, which becomes `path` if all goes well and is removed if not.
+    """Within, a temporary name beside `path`, which becomes `path` if all goes well and is removed
+    if not.
 
-    The file gets the permissions of the one that it replaces, or those of any new file. A link is followed.
-    """
+    The file gets the permissions of the one that it replaces, or those of any new file. A link is
+    followed."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give the name of a file")
@@ -81,7 +96,9 @@ def written_whole(path, *, replace=True):
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {target.parent}")
     temporary = target.with_name(f".skpr-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))  # less the process's mask
+        os.close(
+            os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        )  # less the process's mask
     except OSError as error:
         raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
     try:
@@ -98,18 +115,24 @@ def written_whole(path, *, replace=True):
 def remove_stale(folder):
     """Remove what processes of this package that are no longer alive had half written in a folder.
 
-    A name tells machine and process. Files of another machine, of a process that lives, or that do not begin as a
-    sealed file does are left alone.
-    """
+    A name tells machine and process. Files of another machine, of a process that lives, or that do
+    not begin as a sealed file does are left alone."""
     with contextlib.suppress(OSError):
         for path in Path(folder).iterdir():
             named = _TEMPORARY.fullmatch(path.name)
-            if named and named[1] == _machine() and not _is_alive(int(named[2])) and _begins_sealed(path):
+            if (
+                named
+                and named[1] == _machine()
+                and not _is_alive(int(named[2]))
+                and _begins_sealed(path)
+            ):
                 path.unlink()
 
 
 def _put(temporary, target, replace):
-    """Give a file its name, with the permissions of the one it replaces; `FileExistsError` if it must not."""
+    """Give a file its name, with the permissions of the one it replaces; `FileExistsError` if it
+    must not.
+    """
     if replace:
         with contextlib.suppress(FileNotFoundError):
             os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))

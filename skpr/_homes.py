@@ -1,4 +1,6 @@
-"""Public classes belong to the package that exports them, wherever in it they are defined: files name them by it."""
+"""Public classes belong to the package that exports them, wherever in it they are defined: files
+name them by it.
+"""
 
 import importlib
 

@@ -21,22 +21,24 @@ READ_VALUES = 1 << 22  # float32 values of one step through a batch: 16 MiB
 class LazyBatch(NDArrayOperatorsMixin):
     r"""Batch larger than memory: an array on disk and the steps applied to it.
 
-    Estimators take it in place of an array. Transformers return another such batch at once: objects are read, moved
-    and transformed only when the network needs the next few. Indexing samples, as cross-validation does, gives a
-    smaller such batch and reads nothing. `numpy.asarray`, arithmetic and `batch[i]` read the samples they need.
+    Estimators take it in place of an array. Transformers return another such batch at once: objects
+    are read, moved and transformed only when the network needs the next few. Indexing samples, as
+    cross-validation does, gives a smaller such batch and reads nothing. `numpy.asarray`, arithmetic
+    and `batch[i]` read the samples they need.
 
-    Memory maps, HDF5 and zarr datasets and dask arrays that are passed to an estimator are wrapped automatically. Wrap
-    one yourself before its samples are split (a fold of a memory map is a copy in memory), or to have it checked for
-    NaN and infinity once instead of by each step.
+    Memory maps, HDF5 and zarr datasets and dask arrays that are passed to an estimator are wrapped
+    automatically. Wrap one yourself before its samples are split (a fold of a memory map is a copy
+    in memory), or to have it checked for NaN and infinity once instead of by each step.
 
-    Pickles hold the place of a memory map or of an HDF5 dataset, so that other processes read the same file. A
-    copy-on-write memory map is pickled by value, because its changes are in memory only.
+    Pickles hold the place of a memory map or of an HDF5 dataset, so that other processes read the
+    same file. A copy-on-write memory map is pickled by value, because its changes are in memory
+    only.
 
     Parameters
     ----------
     array : numpy.memmap, h5py.Dataset, zarr.Array, dask.array.Array or alike, of shape (n_samples, \*sample_shape)
-        Anything with `shape`, `dtype` and slices along its first axis. Samples are read in blocks, which are multiples
-        of the array's own chunks. Masked values are read as NaN.
+        Anything with `shape`, `dtype` and slices along its first axis. Samples are read in blocks,
+        which are multiples of the array's own chunks. Masked values are read as NaN.
 
     Attributes
     ----------
@@ -66,17 +68,23 @@ class LazyBatch(NDArrayOperatorsMixin):
             return
         if not is_on_disk(array) and type(array) not in (np.ndarray, np.memmap):
             raise TypeError(
-                f"array={type(array).__name__} is not an array on disk; give a numpy.memmap, an h5py.Dataset, a "
+                f"array={type(array).__name__} is not an array on disk; give a numpy.memmap, an "
+                f"h5py.Dataset, a "
                 "zarr.Array or a dask.array.Array"
             )
         if is_closed(array):
             raise ValueError(_CLOSED)
         if array.dtype.kind not in "biufc":
-            raise TypeError(f"array holds values of type {array.dtype}; give real or complex numbers")
+            raise TypeError(
+                f"array holds values of type {array.dtype}; give real or complex numbers"
+            )
         if len(array.shape) == 0:
             raise ValueError("array has shape (): a batch is (n_samples, *sample_shape)")
         if not all(isinstance(n, Integral) for n in array.shape):
-            raise ValueError(f"array has shape {array.shape}, which is not known yet; call its compute_chunk_sizes()")
+            raise ValueError(
+                f"array has shape {array.shape}, which is not known yet; call its "
+                f"compute_chunk_sizes()"
+            )
         self._store, self._rows, self._steps = _Store(array), range(array.shape[0]), ()
 
     facts = None
@@ -87,7 +95,7 @@ class LazyBatch(NDArrayOperatorsMixin):
         batch._store, batch._rows, batch._steps = store, rows, steps
         return batch
 
-    # --- what an array has ---------------------------------------------------------------------------------------
+    # --- what an array has ------------------------------------------------------------------------
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -136,7 +144,11 @@ class LazyBatch(NDArrayOperatorsMixin):
         if isinstance(index, slice):
             rows = self._rows[index]
         else:
-            rows = np.asarray(self._rows)[index] if not isinstance(self._rows, range) else _picked(self._rows, index)
+            rows = (
+                np.asarray(self._rows)[index]
+                if not isinstance(self._rows, range)
+                else _picked(self._rows, index)
+            )
         part = self._of(self._store, rows, tuple(step.of(index) for step in self._steps))
         if self.facts is not None:
             part.facts = self.facts.of_part()
@@ -148,7 +160,8 @@ class LazyBatch(NDArrayOperatorsMixin):
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError(
-                "a batch on disk cannot be seen as an array without reading it: copy=False is not possible"
+                "a batch on disk cannot be seen as an array without reading it: copy=False is not "
+                "possible"
             )
         out = np.empty(self.shape, self.dtype)
         for part in self.parts():
@@ -157,16 +170,20 @@ class LazyBatch(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         """Arithmetic reads the whole batch."""
-        return getattr(ufunc, method)(*(np.asarray(x) if isinstance(x, LazyBatch) else x for x in inputs), **kwargs)
+        return getattr(ufunc, method)(
+            *(np.asarray(x) if isinstance(x, LazyBatch) else x for x in inputs), **kwargs
+        )
 
-    # --- reading -------------------------------------------------------------------------------------------------
+    # --- reading ----------------------------------------------------------------------------------
 
     def read(self, device: str | torch.device = "cpu") -> torch.Tensor:
         """Read, move to a device and compute there: a tensor of the whole batch."""
         values = to_tensor(self._store.read(self._rows)).to(device)
         with torch.no_grad():
             for step in self._steps:
-                values = step.function(values, *(to_tensor(argument).to(device) for argument in step.arguments))
+                values = step.function(
+                    values, *(to_tensor(argument).to(device) for argument in step.arguments)
+                )
         return values
 
     def mapped(self, function, *arguments, facts=None):
@@ -182,7 +199,9 @@ class LazyBatch(NDArrayOperatorsMixin):
             Facts about the values, if they are known.
         """
         arguments = tuple(np.asarray(argument) for argument in arguments)
-        batch = self._of(self._store, self._rows, (*self._steps, _Step(function, arguments, None, None)))
+        batch = self._of(
+            self._store, self._rows, (*self._steps, _Step(function, arguments, None, None))
+        )
         first = batch[:1].read().numpy()
         batch._steps = (*self._steps, _Step(function, arguments, first.shape[1:], first.dtype))
         batch.facts = facts
@@ -191,8 +210,12 @@ class LazyBatch(NDArrayOperatorsMixin):
     def parts(self):
         """Slices of the batch that are read one after the other in a pass over it."""
         length = max(1, READ_VALUES // max(1, self.size // max(1, len(self))))
-        length = -(-length // self.block_rows) * self.block_rows if length > self.block_rows else length
-        return [slice(start, min(start + length, len(self))) for start in range(0, len(self), length)]
+        length = (
+            -(-length // self.block_rows) * self.block_rows if length > self.block_rows else length
+        )
+        return [
+            slice(start, min(start + length, len(self))) for start in range(0, len(self), length)
+        ]
 
     @property
     def block_rows(self):
@@ -227,7 +250,10 @@ class _Store:
 
     def __init__(self, array, place=None):
         self.array, self.place = array, place
-        self.shape, self.dtype = tuple(array.shape), np.dtype(array.dtype)  # which a closed file does not tell
+        self.shape, self.dtype = (
+            tuple(array.shape),
+            np.dtype(array.dtype),
+        )  # which a closed file does not tell
         row_bytes = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
         chunk = _chunk_rows(array)
         self.block_rows = chunk * max(1, BLOCK_BYTES // row_bytes // chunk)
@@ -238,7 +264,9 @@ class _Store:
         """Samples, copied, in the precision in which they are computed."""
         out = np.empty((len(rows), *self.shape[1:]), float_dtype(self.dtype))
         with np.errstate(over="ignore"):  # what float64 does not hold is found as infinity
-            if isinstance(self.array, np.ndarray):  # the operating system keeps what was read of a memory map
+            if isinstance(
+                self.array, np.ndarray
+            ):  # the operating system keeps what was read of a memory map
                 out[...] = self.array[_as_slice(rows)]
                 return out
             rows = np.asarray(rows)
@@ -298,8 +326,12 @@ class _Place(NamedTuple):
         root = array
         while isinstance(root.base, np.memmap):
             root = root.base
-        first = root.offset + array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-        return cls(os.path.abspath(array.filename), None, (array.dtype, first, array.shape, array.strides))
+        first = (
+            root.offset + array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        )
+        return cls(
+            os.path.abspath(array.filename), None, (array.dtype, first, array.shape, array.strides)
+        )
 
     def opened(self):
         """The array, for reading."""
@@ -307,7 +339,8 @@ class _Place(NamedTuple):
             return self._opened()
         except (OSError, ValueError, KeyError) as error:
             raise OSError(
-                f"{self.filename}, which a pickled batch was read from, cannot be opened again for reading: {error}"
+                f"{self.filename}, which a pickled batch was read from, cannot be opened again "
+                f"for reading: {error}"
             ) from error
 
     def _opened(self):
@@ -395,7 +428,9 @@ def _checked_index(index, n_samples):
             raise IndexError(f"a mask of shape {index.shape} does not fit {n_samples} samples")
         return index.nonzero()[0]
     if index.ndim != 1 or (len(index) and index.dtype.kind not in "iu"):
-        raise IndexError(f"only samples can be picked, by integers, masks and slices: got {index!r}")
+        raise IndexError(
+            f"only samples can be picked, by integers, masks and slices: got {index!r}"
+        )
     index = index.astype(np.int64)
     if len(index) and not (-n_samples <= index.min() and index.max() < n_samples):
         raise IndexError(f"samples {index.min()} to {index.max()} were asked for, of {n_samples}")

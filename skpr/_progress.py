@@ -6,7 +6,9 @@ import time
 
 from tqdm import tqdm
 
-logger = logging.getLogger("skpr")  # INFO: epochs and parts of retrievals as they are done; quiet unless configured
+logger = logging.getLogger(
+    "skpr"
+)  # INFO: epochs and parts of retrievals as they are done; quiet unless configured
 
 QUIET_SECONDS = 0.5  # on a terminal, before a bar appears: quick work needs none
 LINE_SECONDS = 5.0  # elsewhere, between lines
@@ -54,10 +56,21 @@ def progress_bar(total, description, shown, **options):
     """
     if sys.stderr.isatty():
         return _Bar(
-            total=total, desc=description, disable=not shown, delay=QUIET_SECONDS, dynamic_ncols=True, **options
+            total=total,
+            desc=description,
+            disable=not shown,
+            delay=QUIET_SECONDS,
+            dynamic_ncols=True,
+            **options,
         )
     return _Lines(
-        total=total, desc=description, disable=not shown, mininterval=LINE_SECONDS, miniters=1, ascii=True, **options
+        total=total,
+        desc=description,
+        disable=not shown,
+        mininterval=LINE_SECONDS,
+        miniters=1,
+        ascii=True,
+        **options,
     )
 
 
@@ -96,7 +109,9 @@ class IterationLine:
         """Prepare for a run of some chunks."""
         self.n_chunks, self.n_iter = self.n_chunks + n_chunks, n_iter
         if self.bar is None:
-            self.bar = progress_bar(n_chunks * n_iter, "phase retrieval", shows_progress(self.verbose))
+            self.bar = progress_bar(
+                n_chunks * n_iter, "phase retrieval", shows_progress(self.verbose)
+            )
         else:
             self.bar.total += n_chunks * n_iter
 
@@ -110,7 +125,9 @@ class IterationLine:
         self.bar.update(self.done - self.bar.n)
         if logger.isEnabledFor(logging.INFO):
             left = (time.monotonic() - self.began) * (self.n_chunks - self.chunk) / self.chunk
-            logger.info("phase retrieval: %d of %d parts done, %.0f s left", self.chunk, self.n_chunks, left)
+            logger.info(
+                "phase retrieval: %d of %d parts done, %.0f s left", self.chunk, self.n_chunks, left
+            )
 
     def close(self):
         """Leave the line behind."""

@@ -1,4 +1,6 @@
-"""Minimisation of smooth functions of objects under constraints: L-BFGS, batched, on what is free to move."""
+"""Minimisation of smooth functions of objects under constraints: L-BFGS, batched, on what is free
+to move.
+"""
 
 import torch
 
@@ -14,8 +16,8 @@ ROUNDING = 4  # precisions of the value, that a sum cannot tell
 class QuasiNewton:
     """Projected L-BFGS (Nocedal, 1980; Bertsekas, 1982), one step a call.
 
-    Values that a bound holds, and that the gradient presses against it, do not move; the others move by the two-loop
-    recursion. Every sample has a step length of its own.
+    Values that a bound holds, and that the gradient presses against it, do not move; the others
+    move by the two-loop recursion. Every sample has a step length of its own.
 
     Parameters
     ----------
@@ -34,7 +36,9 @@ class QuasiNewton:
         """Return itself with only the samples of an index."""
         for name in ("objects", "values", "gradients"):
             setattr(self, name, getattr(self, name)[index])
-        self._moves, self._turns = ([value[index] for value in values] for values in (self._moves, self._turns))
+        self._moves, self._turns = (
+            [value[index] for value in values] for values in (self._moves, self._turns)
+        )
         return self
 
     def step(self, evaluate, project):
@@ -51,8 +55,12 @@ class QuasiNewton:
         slope = inner(direction, self.gradients).real
         uphill = ~(slope < 0)
         if uphill.any():
-            direction = torch.where(along_samples(uphill, direction), -self.gradients * free, direction)
-        length = torch.ones(len(direction), dtype=self.gradients.real.dtype, device=direction.device)
+            direction = torch.where(
+                along_samples(uphill, direction), -self.gradients * free, direction
+            )
+        length = torch.ones(
+            len(direction), dtype=self.gradients.real.dtype, device=direction.device
+        )
         tolerance = ROUNDING * torch.finfo(length.dtype).eps * self.values.abs()
         for _ in range(TRIALS):
             found = project(self.objects + along_samples(length, direction) * direction)
@@ -90,8 +98,12 @@ class QuasiNewton:
         if steps:
             curvature, square = steps[0][4:]
             known = (curvature > 0) & (square > 0)
-            size = torch.where(known, curvature / torch.where(square > 0, square, 1.0), 1.0).clamp(0.1, 100)
+            size = torch.where(known, curvature / torch.where(square > 0, square, 1.0), 1.0).clamp(
+                0.1, 100
+            )
             direction = along_samples(size, direction) * direction
         for move, turn, rate, share, *_ in reversed(steps):
-            direction = direction + along_samples(share - rate * inner(turn, direction).real, move) * move
+            direction = (
+                direction + along_samples(share - rate * inner(turn, direction).real, move) * move
+            )
         return -direction * free, free

@@ -14,8 +14,8 @@ def ring_radii(shape, centered):
 def ring_numbers(shape, centered):
     """Number of the ring of every Fourier pixel, and how many rings are complete.
 
-    Rings are one Fourier pixel of the shortest axis wide; an axis of one pixel has no frequencies and does not count.
-    """
+    Rings are one Fourier pixel of the shortest axis wide; an axis of one pixel has no frequencies
+    and does not count."""
     shortest = min([n for n in shape if n > 1], default=1)
     return np.rint(ring_radii(shape, centered) * shortest).astype(int), shortest // 2 + 1
 
@@ -24,6 +24,10 @@ def ring_sums(values, centered):
     """Mean frequency and sum of values on each ring, up to the highest frequency of every axis."""
     rings, n_rings = ring_numbers(values.shape, centered)
     counts = np.bincount(rings.ravel(), minlength=n_rings)[:n_rings]
-    radii = np.bincount(rings.ravel(), ring_radii(values.shape, centered).ravel(), minlength=n_rings)[:n_rings]
-    sums = np.bincount(rings.ravel(), np.asarray(values, dtype=float).ravel(), minlength=n_rings)[:n_rings]
+    radii = np.bincount(
+        rings.ravel(), ring_radii(values.shape, centered).ravel(), minlength=n_rings
+    )[:n_rings]
+    sums = np.bincount(rings.ravel(), np.asarray(values, dtype=float).ravel(), minlength=n_rings)[
+        :n_rings
+    ]
     return radii / np.maximum(counts, 1), sums

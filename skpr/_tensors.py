@@ -7,7 +7,9 @@ import torch
 
 from ._validation import short
 
-CHUNK_VALUES = 1 << 19  # float32 values in the working set of one chunk: 2 MiB, about one core's cache
+CHUNK_VALUES = (
+    1 << 19
+)  # float32 values in the working set of one chunk: 2 MiB, about one core's cache
 
 
 def space_axes(batch):
@@ -18,9 +20,9 @@ def space_axes(batch):
 def float_dtype(dtype):
     """The precision in which values of a NumPy `dtype` are computed.
 
-    Floating types of 32 and 64 bits and their complex pairs stay as they are; narrower floats, booleans and
-    integers of up to 16 bits become float32, which holds them exactly; everything else becomes float64.
-    """
+    Floating types of 32 and 64 bits and their complex pairs stay as they are; narrower floats,
+    booleans and integers of up to 16 bits become float32, which holds them exactly; everything else
+    becomes float64."""
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
         return np.dtype(np.complex64 if dtype.itemsize <= 8 else np.complex128)
@@ -53,7 +55,8 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        For what is not a device, and for a device that this machine, or this build of PyTorch, does not have.
+        For what is not a device, and for a device that this machine, or this build of PyTorch, does
+        not have.
     """
     if isinstance(device, str) and device == "auto":
         if torch.cuda.is_available():
@@ -67,7 +70,9 @@ def resolve_device(device):
         raise ValueError(f"device={short(device)} is not a device; {_VALID_DEVICES}") from error
     if not _exists(found):
         here = ", ".join(repr(name) for name in _devices_here())
-        raise ValueError(f"device={str(device)!r} does not exist here; choose 'auto' or one of {here}")
+        raise ValueError(
+            f"device={str(device)!r} does not exist here; choose 'auto' or one of {here}"
+        )
     return str(found)
 
 
@@ -87,7 +92,9 @@ def _exists(device):
 
 
 def _devices_here():
-    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    gpus = (
+        [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
     return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
 
 
@@ -100,7 +107,9 @@ def even_rows(n_samples, at_most):
 
 def picked(batch, rows):
     """Some samples of an array, a tensor or a batch on disk, as a tensor without gradient."""
-    return to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]).detach()
+    return to_tensor(
+        batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]
+    ).detach()
 
 
 def usual_device():
@@ -108,7 +117,9 @@ def usual_device():
 
     Functions of arrays compute there, and those of tensors say where.
     """
-    elsewhere = torch.empty(0).device.type != "cpu"  # torch.get_default_device forgets, in older versions, None
+    elsewhere = (
+        torch.empty(0).device.type != "cpu"
+    )  # torch.get_default_device forgets, in older versions, None
     return torch.device("cpu") if elsewhere else contextlib.nullcontext()
 
 
@@ -126,10 +137,11 @@ def map_chunks(function, *batches, values_per_sample=None):
     function : callable
         Takes one tensor per batch, returns a tensor or a tuple of tensors with the chunk's length.
     *batches : ndarray or torch.Tensor of shape (n_samples, ...)
-        Batches, cut along the first axis. If any is a tensor, the results are tensors and gradients are kept; otherwise
-        they are arrays.
+        Batches, cut along the first axis. If any is a tensor, the results are tensors and gradients
+        are kept; otherwise they are arrays.
     values_per_sample : int, optional
-        Size of the function's working set for one sample; the size of a sample of the first batch if not given.
+        Size of the function's working set for one sample; the size of a sample of the first batch
+        if not given.
 
     Returns
     -------
@@ -181,16 +193,20 @@ def _repacked(parts, template):
 
 
 def energy(x):
-    """Sum of `|x|^2` over space, squared and summed in float64: of float32 values none overflows or vanishes."""
+    """Sum of `|x|^2` over space, squared and summed in float64: of float32 values none overflows or
+    vanishes.
+    """
     parts = real_parts(x)
     return parts.double().square().sum(dim=space_axes(parts))
 
 
 def unit_scale(x):
-    """Power of two that brings the largest real or imaginary part of each sample to between 1/2 and 1.
+    """Power of two that brings the largest real or imaginary part of each sample to between 1/2 and
+    1.
 
-    Multiplication by it is exact, so that products of scaled values neither overflow nor vanish and are otherwise those
-    of the values themselves. It is 1 for samples that are 0, and stops short of numbers whose inverse overflows.
+    Multiplication by it is exact, so that products of scaled values neither overflow nor vanish and
+    are otherwise those of the values themselves. It is 1 for samples that are 0, and stops short of
+    numbers whose inverse overflows.
 
     Returns
     -------
@@ -200,7 +216,9 @@ def unit_scale(x):
     peaks = parts.abs().amax(dim=space_axes(parts))
     exponents = torch.frexp(peaks).exponent
     most = 126 if peaks.dtype == torch.float32 else 1022
-    return along_samples(times_power_of_two(torch.ones_like(peaks), -exponents.clamp(-most, most)), x)
+    return along_samples(
+        times_power_of_two(torch.ones_like(peaks), -exponents.clamp(-most, most)), x
+    )
 
 
 def real_parts(x):
@@ -214,7 +232,9 @@ def inner(x, y):
 
 
 def unit(values):
-    """`values / |values|`, and 1 where the value is 0 or too small to divide by; the sign, for real values."""
+    """`values / |values|`, and 1 where the value is 0 or too small to divide by; the sign, for real
+    values.
+    """
     if values.is_complex():
         none = values.real.abs() + values.imag.abs() < torch.finfo(values.real.dtype).tiny
         return torch.where(none, 1.0, torch.where(none, 1.0, values).sgn())
@@ -228,6 +248,6 @@ def along_samples(values, x):
 def times_power_of_two(values, exponents):
     """Values times two to the power of integers, in the precision of the values: no digit is lost.
 
-    `torch.ldexp` computes powers of integers in the default precision, whatever that of the values is.
-    """
+    `torch.ldexp` computes powers of integers in the default precision, whatever that of the values
+    is."""
     return torch.ldexp(values, exponents.to(values.dtype))

@@ -13,8 +13,9 @@ from ._lazy import LazyBatch
 
 __all__ = ["Batch", "Boundary", "FilePath", "Seed", "Self"]
 
-# Functions return what they are given, an array for an array and a tensor for a tensor, and metrics a number or one for
-# each sample: their results are annotated as Any, which a union would make harder to use and no safer.
+# Functions return what they are given, an array for an array and a tensor for a tensor, and metrics
+# a number or one for each sample: their results are annotated as Any, which a union would make
+# harder to use and no safer.
 Batch: TypeAlias = npt.ArrayLike | torch.Tensor | LazyBatch
 Boundary: TypeAlias = str | Sequence[str]
 FilePath: TypeAlias = str | os.PathLike[str]

@@ -1,8 +1,7 @@
 """Validators that refuse a parameter by name and list what is valid.
 
-Each returns the value in its plain form, so that `n = check_count("n_starts", self.n_starts)` is all that an
-estimator writes.
-"""
+Each returns the value in its plain form, so that `n = check_count("n_starts", self.n_starts)` is
+all that an estimator writes."""
 
 import math
 import sys
@@ -16,14 +15,18 @@ BOUNDARIES = "zero", "circular"
 LONGEST = 80  # characters of a value in a message
 CLOSED = "both", "left", "right", "neither"
 UNDOES_BREAKING = (
-    "moves objects within their orbits, which undoes symmetry breaking: magnitudes do not tell one member from "
-    "another; move objects before they are made canonical, with transformer=make_pipeline(ShiftFlipAugmenter(...), "
+    "moves objects within their orbits, which undoes symmetry breaking: magnitudes do not tell "
+    "one member from "
+    "another; move objects before they are made canonical, with "
+    "transformer=make_pipeline(ShiftFlipAugmenter(...), "
     "SymmetryCanonicalizer()) of a SymmetryBreakingRegressor"
 )
 
 
 def short(value):
-    """Text for a value in a message: `repr`, but for long arrays, whose values nobody wants to read."""
+    """Text for a value in a message: `repr`, but for long arrays, whose values nobody wants to
+    read.
+    """
     text = " ".join(repr(value).split())
     if len(text) > LONGEST and hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"<{type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}>"
@@ -32,7 +35,9 @@ def short(value):
 
 def check_choice(name, value, choices):
     """Refuse a value outside `choices`, saying which are valid."""
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice) for choice in choices
+    ):
         *first, last = [repr(choice) if choice is not None else "None" for choice in choices]
         raise ValueError(f"{name}={short(value)} is not valid; choose {', '.join(first)} or {last}")
     return value
@@ -50,20 +55,29 @@ def check_boundary(boundary, n_axes=None):
         for one in boundary:
             check_choice("boundary", one, BOUNDARIES)
         if n_axes is not None and len(boundary) != n_axes:
-            raise ValueError(f"boundary={short(boundary)} has {len(boundary)} entries for objects with {n_axes} axes")
+            raise ValueError(
+                f"boundary={short(boundary)} has {len(boundary)} entries for objects with "
+                f"{n_axes} axes"
+            )
         return tuple(boundary)
     check_choice("boundary", boundary, BOUNDARIES)
     return boundary if n_axes is None else (boundary,) * n_axes
 
 
 def resolve_boundary(boundary, n_axes):
-    """Boundary along each axis; "auto", for those who are not told the shape of magnitudes, is "zero"."""
+    """Boundary along each axis; "auto", for those who are not told the shape of magnitudes, is
+    "zero".
+    """
     if isinstance(boundary, str):
         check_choice("boundary", boundary, ("auto", *BOUNDARIES))
-    return check_boundary("zero" if isinstance(boundary, str) and boundary == "auto" else boundary, n_axes)
+    return check_boundary(
+        "zero" if isinstance(boundary, str) and boundary == "auto" else boundary, n_axes
+    )
 
 
-def check_number(name, value, low=None, high=None, *, closed="both", integer=False, optional=False, noun=None):
+def check_number(
+    name, value, low=None, high=None, *, closed="both", integer=False, optional=False, noun=None
+):
     """Refuse what is not a finite number, or lies outside an interval.
 
     Parameters
@@ -80,7 +94,8 @@ def check_number(name, value, low=None, high=None, *, closed="both", integer=Fal
     optional : bool
         Whether None is valid.
     noun : str, optional
-        Name of valid values in the message, "counts" for instance; "a number" or "an integer" if not given.
+        Name of valid values in the message, "counts" for instance; "a number" or "an integer" if
+        not given.
 
     Returns
     -------
@@ -108,7 +123,10 @@ def check_number(name, value, low=None, high=None, *, closed="both", integer=Fal
     if not valid:
         noun = noun or ("an integer" if integer else "a number")
         interval = _interval(name, low, high, below, above)
-        raise ValueError(f"{name}={short(value)} is not valid; give {noun}{interval}{' or None' if optional else ''}")
+        raise ValueError(
+            f"{name}={short(value)} is not valid; give "
+            f"{noun}{interval}{' or None' if optional else ''}"
+        )
     return int(value) if integer else float(value)
 
 
@@ -180,7 +198,9 @@ def check_shape(name, value, n_axes=None, *, low=1):
         if isinstance(value, Integral):
             valid += f", ({value}, {value}) for two axes"
     else:
-        valid = f"an integer >= {low}" + (f", or one for each of {n_axes} axes" if n_axes > 1 else "")
+        valid = f"an integer >= {low}" + (
+            f", or one for each of {n_axes} axes" if n_axes > 1 else ""
+        )
     raise ValueError(f"{name}={short(value)} is not valid; give {valid}")
 
 
@@ -204,7 +224,9 @@ def check_float_dtype(dtype):
     except TypeError:
         found = None
     if found is None or found not in (np.float32, np.float64):  # NumPy takes None for float64
-        raise ValueError(f"dtype={short(dtype)} is not valid; choose numpy.float32 or numpy.float64")
+        raise ValueError(
+            f"dtype={short(dtype)} is not valid; choose numpy.float32 or numpy.float64"
+        )
     return found
 
 
@@ -221,7 +243,8 @@ def check_flag(name, value, *, optional=False):
         return None
     if not isinstance(value, bool | np.bool_):
         raise ValueError(
-            f"{name}={short(value)} is not valid; choose {'True, False or None' if optional else 'True or False'}"
+            f"{name}={short(value)} is not valid; choose "
+            f"{'True, False or None' if optional else 'True or False'}"
         )
     return bool(value)
 
@@ -232,7 +255,9 @@ def warn_user(message, category=UserWarning):
     It is the nearest line outside this package and the libraries that call it.
     """
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _LIBRARIES:
+    while (
+        frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _LIBRARIES
+    ):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 

@@ -1,4 +1,6 @@
-"""Partial coherence as functions, under the name they have always had; they live in :mod:`skpr.measurement`."""
+"""Partial coherence as functions, under the name they have always had; they live in
+:mod:`skpr.measurement`.
+"""
 
 from .measurement import blur, coherence_transfer, covariance_of_widths, lag_fractions
 

@@ -30,24 +30,32 @@ from .measurement import (
 if TYPE_CHECKING:
     from ._typing import Batch, Self
 
-__all__ = ["FourierMagnitude", "from_spectrum", "full_magnitudes", "mirrored", "oversampled_shape", "to_spectrum"]
+__all__ = [
+    "FourierMagnitude",
+    "from_spectrum",
+    "full_magnitudes",
+    "mirrored",
+    "oversampled_shape",
+    "to_spectrum",
+]
 
 
 class FourierMagnitude(BatchTransformer):
     """Simulate what a detector records: the oversampled Fourier magnitude `|F x|`.
 
-    The step is for objects. Magnitudes that were measured must not pass through it: leave it out of a fitted pipeline,
-    `model[1:].predict(magnitudes)`.
+    The step is for objects. Magnitudes that were measured must not pass through it: leave it out of
+    a fitted pipeline, `model[1:].predict(magnitudes)`.
 
     Parameters
     ----------
     oversampling : float, default=2.0
-        Fourier pixels per object pixel along each axis; the grid has `ceil(oversampling * n)` points. Recovery needs
-        about 2 (`m >= 2 n - 1`); with 1 the shift symmetry becomes circular.
+        Fourier pixels per object pixel along each axis; the grid has `ceil(oversampling * n)`
+        points. Recovery needs about 2 (`m >= 2 n - 1`); with 1 the shift symmetry becomes circular.
     fourier_shape : int or tuple of int, optional
         The Fourier grid itself, at least as large as the objects; overrides `oversampling`.
     centered : bool, default=True
-        Whether zero frequency is in the middle (index `m // 2`), as on a detector, or at index 0, in FFT order.
+        Whether zero frequency is in the middle (index `m // 2`), as on a detector, or at index 0,
+        in FFT order.
 
     Attributes
     ----------
@@ -66,7 +74,10 @@ class FourierMagnitude(BatchTransformer):
     _fitted_on_patterns = False
 
     def __init__(
-        self, oversampling: float = 2.0, fourier_shape: int | tuple[int, ...] | None = None, centered: bool = True
+        self,
+        oversampling: float = 2.0,
+        fourier_shape: int | tuple[int, ...] | None = None,
+        centered: bool = True,
     ) -> None:
         self.oversampling = oversampling
         self.fourier_shape = fourier_shape
@@ -80,8 +91,8 @@ class FourierMagnitude(BatchTransformer):
         X : array-like or torch.Tensor of shape (n_samples, *object_shape)
             Real or complex objects.
         y : array-like or torch.Tensor, optional
-            Targets of a pipeline. They are only looked at to tell whether `X` are their magnitudes already, or other
-            objects.
+            Targets of a pipeline. They are only looked at to tell whether `X` are their magnitudes
+            already, or other objects.
 
         Returns
         -------
@@ -90,13 +101,15 @@ class FourierMagnitude(BatchTransformer):
         Raises
         ------
         ValueError
-            For a grid that does not hold the objects, and for an `X` that holds the magnitudes of `y`.
+            For a grid that does not hold the objects, and for an `X` that holds the magnitudes of
+            `y`.
 
         Warns
         -----
         UserWarning
-            For an `X` that looks like magnitudes: symmetric about zero frequency, and brightest there. For signals that
-            look like flattened images. As a step of a pipeline, for a `y` that plainly holds other objects than `X`.
+            For an `X` that looks like magnitudes: symmetric about zero frequency, and brightest
+            there. For signals that look like flattened images. As a step of a pipeline, for a `y`
+            that plainly holds other objects than `X`.
         """
         X = self._checked(X, reset=True)
         if not isinstance(self.centered, bool | np.bool_):
@@ -105,8 +118,10 @@ class FourierMagnitude(BatchTransformer):
         self.fourier_shape_ = self._resolved_fourier_shape(tuple(X.shape[1:]))
         if y is not None and are_magnitudes_of(X, y):
             raise ValueError(
-                "X holds the Fourier magnitudes of y, and FourierMagnitude would transform them again: a pipeline that "
-                "simulates is fitted on objects, as in model.fit(objects, objects); fit measured magnitudes without "
+                "X holds the Fourier magnitudes of y, and FourierMagnitude would transform them "
+                "again: a pipeline that "
+                "simulates is fitted on objects, as in model.fit(objects, objects); fit measured "
+                "magnitudes without "
                 "this step, as in model[1:].fit(magnitudes, objects)"
             )
         if y is not None and self._is_step_of_targets():
@@ -115,7 +130,8 @@ class FourierMagnitude(BatchTransformer):
         self._fitted_on_patterns = resemble_magnitudes(X)
         if self._fitted_on_patterns:
             warn_user(
-                "X looks like magnitudes, not like objects: it is symmetric about its middle and brightest there. "
+                "X looks like magnitudes, not like objects: it is symmetric about its middle and "
+                "brightest there. "
                 "Measured magnitudes must not be transformed again; leave this step out, as in "
                 "model[1:].fit(magnitudes, objects)"
             )
@@ -141,16 +157,18 @@ class FourierMagnitude(BatchTransformer):
         Warns
         -----
         UserWarning
-            For an `X` that looks like magnitudes where what was fitted did not: symmetric about zero frequency, and
-            brightest there.
+            For an `X` that looks like magnitudes where what was fitted did not: symmetric about
+            zero frequency, and brightest there.
         """
         check_is_fitted(self)
         self._check_unchanged()
         X = self._checked(X, reset=False)
         if not self._fitted_on_patterns and resemble_magnitudes(X):
             warn_user(
-                "X looks like magnitudes, not like the objects that FourierMagnitude was fitted on: it is symmetric "
-                "about its middle and brightest there. Measured magnitudes must not be transformed again; leave this "
+                "X looks like magnitudes, not like the objects that FourierMagnitude was fitted "
+                "on: it is symmetric "
+                "about its middle and brightest there. Measured magnitudes must not be "
+                "transformed again; leave this "
                 "step out, as in model[1:].predict(magnitudes)"
             )
         values = math.prod(self.fourier_shape_)
@@ -158,10 +176,18 @@ class FourierMagnitude(BatchTransformer):
         return map_batch(self._magnitudes, X, values_per_sample=values, facts=facts)
 
     def _known_facts(self, objects, dtype):
-        """Facts about magnitudes without computing them: not negative, and finite where no sum can overflow."""
+        """Facts about magnitudes without computing them: not negative, and finite where no sum can
+        overflow.
+        """
         largest = objects.largest * math.prod(self.object_shape_)
-        safe = largest < 0.1 * float(torch.finfo(torch.float32 if dtype.itemsize <= 4 else torch.float64).max)
-        return objects._replace(minimum=0.0, largest=largest, is_integer=False) if safe and dtype.kind == "f" else None
+        safe = largest < 0.1 * float(
+            torch.finfo(torch.float32 if dtype.itemsize <= 4 else torch.float64).max
+        )
+        return (
+            objects._replace(minimum=0.0, largest=largest, is_integer=False)
+            if safe and dtype.kind == "f"
+            else None
+        )
 
     def _magnitudes(self, objects):
         return Grid(self.object_shape_, self.fourier_shape_, self.centered).magnitudes(objects)
@@ -171,28 +197,38 @@ class FourierMagnitude(BatchTransformer):
             return super()._checked(X, reset)
         except ValueError as error:
             made = vars(self).get("fourier_shape_")
-            if not reset and made != self.object_shape_ and tuple(getattr(X, "shape", ()))[1:] == made:
+            if (
+                not reset
+                and made != self.object_shape_
+                and tuple(getattr(X, "shape", ()))[1:] == made
+            ):
                 raise ValueError(
-                    f"{error}: FourierMagnitude takes objects, and {made} is the shape of their magnitudes. If these "
-                    "are measured magnitudes, leave this step out, as in model[1:].predict(magnitudes)"
+                    f"{error}: FourierMagnitude takes objects, and {made} is the shape of their "
+                    f"magnitudes. If these "
+                    "are measured magnitudes, leave this step out, as in "
+                    "model[1:].predict(magnitudes)"
                 ) from error
             if "NaN" not in str(error):
                 raise
             raise ValueError(
-                f"{error}. FourierMagnitude takes objects. If these are measured magnitudes with missing pixels, leave "
+                f"{error}. FourierMagnitude takes objects. If these are measured magnitudes with "
+                f"missing pixels, leave "
                 "this step out, as in model[1:].predict(magnitudes)"
             ) from error
 
     def _resolved_fourier_shape(self, object_shape):
         if self.fourier_shape is None:
             if not isinstance(self.oversampling, Real) or not 1 <= self.oversampling < math.inf:
-                raise ValueError(f"oversampling={short(self.oversampling)} is not valid; give a number >= 1")
+                raise ValueError(
+                    f"oversampling={short(self.oversampling)} is not valid; give a number >= 1"
+                )
             return oversampled_shape(object_shape, self.oversampling)
         shape = self.fourier_shape
         shape = (shape,) * len(object_shape) if isinstance(shape, Number) else tuple(shape)
         if not fits(object_shape, shape):
             raise ValueError(
-                f"fourier_shape={short(self.fourier_shape)} does not fit objects of shape {object_shape}; give one "
+                f"fourier_shape={short(self.fourier_shape)} does not fit objects of shape "
+                f"{object_shape}; give one "
                 "integer per axis, each at least the object's"
             )
         return tuple(int(m) for m in shape)

@@ -59,12 +59,13 @@ def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=N
 class GaussianMagnitude(BatchTransformer):
     r"""Simulate generalized phase retrieval: the magnitudes `|A x|` of random linear measurements.
 
-    The entries of `A` are independent standard normal, real for real objects and circular complex for complex ones, so
-    that `E b_i^2 = |x|^2` for each measurement `b = |A x|`. An object enters as the vector of its `n` values. A random
-    matrix knows neither place nor orientation: of the symmetries of the Fourier magnitude only the **phase** is left,
-    `|A e^{i theta} x| = |A x|`, the sign for real objects. For almost every matrix `b` determines the object up to it,
-    from `m >= 2 n - 1` measurements if real (Balan, Casazza and Edidin, 2006), from `m >= 4 n - 4` if complex (Conca
-    et al., 2015). Tayal et al. (2020) introduced symmetry breaking on this model.
+    The entries of `A` are independent standard normal, real for real objects and circular complex
+    for complex ones, so that `E b_i^2 = |x|^2` for each measurement `b = |A x|`. An object enters
+    as the vector of its `n` values. A random matrix knows neither place nor orientation: of the
+    symmetries of the Fourier magnitude only the **phase** is left, `|A e^{i theta} x| = |A x|`, the
+    sign for real objects. For almost every matrix `b` determines the object up to it, from `m >= 2
+    n - 1` measurements if real (Balan, Casazza and Edidin, 2006), from `m >= 4 n - 4` if complex
+    (Conca et al., 2015). Tayal et al. (2020) introduced symmetry breaking on this model.
 
     Parameters
     ----------
@@ -78,7 +79,8 @@ class GaussianMagnitude(BatchTransformer):
     Attributes
     ----------
     matrix_ : ndarray of shape (n_measurements, n_values), float64 or complex128
-        `A`; complex if fitted on complex objects. Measurements are computed in the precision of the objects.
+        `A`; complex if fitted on complex objects. Measurements are computed in the precision of the
+        objects.
     object_shape_ : tuple of int
         Shape of one object.
     n_features_in_ : int
@@ -86,15 +88,17 @@ class GaussianMagnitude(BatchTransformer):
 
     Notes
     -----
-    A real matrix does not measure complex objects: `|A conj(x)| = |A x|` would be a further symmetry.
+    A real matrix does not measure complex objects: `|A conj(x)| = |A x|` would be a further
+    symmetry.
 
     :class:`skpr.SymmetryCanonicalizer` breaks the one there is with `shift=None, flip=None`.
 
     References
     ----------
-    K. Tayal, C.-H. Lai, V. Kumar, J. Sun, "Inverse Problems, Deep Learning, and Symmetry Breaking", 2020,
-    arXiv:2003.09077. R. Balan, P. Casazza, D. Edidin, "On signal reconstruction without phase", 2006. A. Conca,
-    D. Edidin, M. Hering, C. Vinzant, "An algebraic characterization of injectivity in phase retrieval", 2015.
+    K. Tayal, C.-H. Lai, V. Kumar, J. Sun, "Inverse Problems, Deep Learning, and Symmetry Breaking",
+    2020, arXiv:2003.09077. R. Balan, P. Casazza, D. Edidin, "On signal reconstruction without
+    phase", 2006. A. Conca, D. Edidin, M. Hering, C. Vinzant, "An algebraic characterization of
+    injectivity in phase retrieval", 2015.
 
     Examples
     --------
@@ -108,7 +112,9 @@ class GaussianMagnitude(BatchTransformer):
     _fitted_attribute = "matrix_"
     _read_by_fit = "oversampling", "n_measurements"
 
-    def __init__(self, oversampling: float = 4.0, n_measurements: Any = None, random_state: Seed = None) -> None:
+    def __init__(
+        self, oversampling: float = 4.0, n_measurements: Any = None, random_state: Seed = None
+    ) -> None:
         self.oversampling = oversampling
         self.n_measurements = n_measurements
         self.random_state = random_state
@@ -160,7 +166,8 @@ class GaussianMagnitude(BatchTransformer):
         Raises
         ------
         ValueError
-            For objects with NaN or infinity, of another shape than fitted, or complex where the fitted ones were real.
+            For objects with NaN or infinity, of another shape than fitted, or complex where the
+            fitted ones were real.
         """
         check_is_fitted(self)
         self._check_unchanged()
@@ -169,7 +176,8 @@ class GaussianMagnitude(BatchTransformer):
         matrix = torch.from_numpy(self.matrix_)
         if sample.is_complex() and not matrix.is_complex():
             raise ValueError(
-                f"X is complex ({X.dtype}), but GaussianMagnitude was fitted on real objects and has a real matrix; "
+                f"X is complex ({X.dtype}), but GaussianMagnitude was fitted on real objects and "
+                f"has a real matrix; "
                 "fit it on complex ones"
             )
         dtype = sample.dtype.to_complex() if matrix.is_complex() else sample.dtype
@@ -179,7 +187,9 @@ class GaussianMagnitude(BatchTransformer):
 
     def _resolved_n_measurements(self, n_values):
         if self.n_measurements is None:
-            return oversampled_shape((n_values,), check_number("oversampling", self.oversampling, 1))[0]
+            return oversampled_shape(
+                (n_values,), check_number("oversampling", self.oversampling, 1)
+            )[0]
         return check_count("n_measurements", self.n_measurements)
 
 

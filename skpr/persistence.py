@@ -1,9 +1,9 @@
 """Models in files that can be loaded next year, by whoever does not trust them.
 
-Pickle and joblib execute what a file says. :func:`load_model` does not: it builds the types it knows
-(:data:`TRUSTED_TYPES`, and those of NumPy and scikit-learn that skops trusts) and refuses a file that names others,
-that is damaged, or that a later version wrote. :func:`save_model` writes nothing that could not be read so. The engine
-is `skops <https://skops.readthedocs.io>`_, an extra.
+Pickle and joblib execute what a file says. :func:`load_model` does not: it builds the types it
+knows (:data:`TRUSTED_TYPES`, and those of NumPy and scikit-learn that skops trusts) and refuses a
+file that names others, that is damaged, or that a later version wrote. :func:`save_model` writes
+nothing that could not be read so. The engine is `skops <https://skops.readthedocs.io>`_, an extra.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from . import augmentation, detector, neural
 from ._files import read_sealed, write_sealed
 from ._validation import short
 from .canonicalization import Strategies, SymmetryCanonicalizer
-from .composition import PhaseRetrievalPipeline, PosteriorRefiner, RefinedRegressor, SymmetryBreakingRegressor
+from .composition import (
+    PhaseRetrievalPipeline,
+    PosteriorRefiner,
+    RefinedRegressor,
+    SymmetryBreakingRegressor,
+)
 from .exceptions import ModelFileError, VersionWarning
 from .fourier import FourierMagnitude
 from .gaussian import GaussianMagnitude
@@ -38,7 +43,11 @@ __all__ = ["TRUSTED_TYPES", "load_model", "save_model"]
 
 
 def _subclasses(module, base):
-    return [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, base)]
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, base)
+    ]
 
 
 _TYPES = (
@@ -79,7 +88,10 @@ _OF_LIBRARIES = (
 _FORMER = (
     "skpr.canonicalization._canonicalizer.SymmetryCanonicalizer",
     "skpr.canonicalization._search.Strategies",
-    *(f"skpr.detector._counting.{name}" for name in ("PartialCoherence", "PhotonNoise", "Quantization")),
+    *(
+        f"skpr.detector._counting.{name}"
+        for name in ("PartialCoherence", "PhotonNoise", "Quantization")
+    ),
     *(f"skpr.detector._counting.{name}" for name in ("ReadoutNoise", "Saturation")),
     *(f"skpr.detector._missing.{name}" for name in ("BeamStop", "MissingPixels")),
     *(f"skpr.detector._window.{name}" for name in ("Binning", "Cropping")),
@@ -88,7 +100,10 @@ _FORMER = (
     "skpr.neural._training.SymmetricError",
 )
 TRUSTED_TYPES = tuple(
-    sorted({f"{t.__module__}.{t.__qualname__}" for t in _TYPES + _OF_LIBRARIES if callable(t)} | {*_FORMER})
+    sorted(
+        {f"{t.__module__}.{t.__qualname__}" for t in _TYPES + _OF_LIBRARIES if callable(t)}
+        | {*_FORMER}
+    )
 )
 
 
@@ -98,19 +113,21 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     Parameters
     ----------
     model : estimator
-        Estimator of this package, or a pipeline of scikit-learn's around one; the `best_estimator_` of a search. A
-        network is written as arrays, and comes back on whatever device there is then.
+        Estimator of this package, or a pipeline of scikit-learn's around one; the `best_estimator_`
+        of a search. A network is written as arrays, and comes back on whatever device there is
+        then.
     path : path-like
         Name of the file. An existing file is replaced.
     trusted : sequence of str, default=()
-        Further types that may be in the file, as "module.Class": a network of your own, for instance. Pass the same to
+        Further types that may be in the file, as "module.Class": a network of your own, for
+        instance. Pass the same to
         :func:`load_model`.
 
     Raises
     ------
     TypeError
-        For types that :func:`load_model` would refuse, for what cannot be written down at all, and for a `trusted` that
-        is no sequence of names.
+        For types that :func:`load_model` would refuse, for what cannot be written down at all, and
+        for a `trusted` that is no sequence of names.
     OSError
         If the file cannot be written.
     ImportError
@@ -130,7 +147,9 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
 
     if not isinstance(path, str | os.PathLike):
         hint = ": they are swapped" if isinstance(model, str | os.PathLike) else ""
-        raise TypeError(f"save_model takes a model and a path, but path is a {type(path).__name__}{hint}")
+        raise TypeError(
+            f"save_model takes a model and a path, but path is a {type(path).__name__}{hint}"
+        )
     if isinstance(model, type):
         raise TypeError(f"{model.__name__} is a class, not a model; give a fitted instance")
     skops = _import_skops()
@@ -138,7 +157,9 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     try:
         content = skops.dumps(model)
     except Exception as error:  # of many kinds
-        raise TypeError(f"{type(model).__name__} cannot be written to a model file: {error}") from error
+        raise TypeError(
+            f"{type(model).__name__} cannot be written to a model file: {error}"
+        ) from error
     unknown = _unknown_types(skops, content, trusted)
     if unknown:
         raise TypeError(_refusal(model, unknown))
@@ -163,7 +184,8 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     Raises
     ------
     ModelFileError
-        For a file that is damaged, no model, of a later format, or that holds types that are not trusted.
+        For a file that is damaged, no model, of a later format, or that holds types that are not
+        trusted.
     TypeError
         For a `trusted` that is no sequence of names.
     OSError
@@ -196,7 +218,8 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
         raise ModelFileError(f"{path} is no model file: {error}") from error
     if unknown:
         raise ModelFileError(
-            f"{path} holds types that are not trusted: {', '.join(unknown)}; if you know where it comes from, pass "
+            f"{path} holds types that are not trusted: {', '.join(unknown)}; if you know where it "
+            f"comes from, pass "
             f"trusted={unknown}"
         )
     with warnings.catch_warnings():
@@ -209,7 +232,8 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
             ) from error
     if version != __version__:
         warnings.warn(
-            f"{path} was written by skpr {version} and is read by {__version__}: its predictions may differ",
+            f"{path} was written by skpr {version} and is read by {__version__}: its predictions "
+            f"may differ",
             VersionWarning,
             stacklevel=2,
         )
@@ -218,9 +242,12 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
 
 def _names(trusted):
     if not isinstance(trusted, str) and not (
-        isinstance(trusted, list | tuple | set | frozenset) and all(isinstance(name, str) for name in trusted)
+        isinstance(trusted, list | tuple | set | frozenset)
+        and all(isinstance(name, str) for name in trusted)
     ):
-        raise TypeError(f"trusted={short(trusted)} is not valid; give names of types, such as ['module.Class']")
+        raise TypeError(
+            f"trusted={short(trusted)} is not valid; give names of types, such as ['module.Class']"
+        )
     return (trusted,) if isinstance(trusted, str) else tuple(trusted)
 
 
@@ -232,12 +259,16 @@ def _unknown_types(skops, content, trusted):
 
 def _refusal(model, unknown):
     """Sentence that says why a model is not written, and the way out."""
-    begin = f"{type(model).__name__} holds types that load_model does not trust: {', '.join(unknown)}"
+    begin = (
+        f"{type(model).__name__} holds types that load_model does not trust: {', '.join(unknown)}"
+    )
     if isinstance(model, GridSearchCV | RandomizedSearchCV) or hasattr(model, "best_estimator_"):
         return f"{begin}; save its best_estimator_"
     if any("<" in name for name in unknown):
         return f"{begin}; functions without a name of their own cannot be found again: define them in a module"
-    return f"{begin}; if others may trust them, pass trusted={unknown} to save_model and to load_model"
+    return (
+        f"{begin}; if others may trust them, pass trusted={unknown} to save_model and to load_model"
+    )
 
 
 def _import_skops():

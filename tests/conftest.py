@@ -1,9 +1,9 @@
 """Shared objects: random batches over the dtypes, dimensions and parities the package promises.
 
-Two environment variables try the suite under other conditions. `SKPR_TEST_SEED` (0 unless set) is added to every
-integer seed: those of the tests' own generators and those that estimators and data sets are given. `SKPR_TEST_THREADS`
-(1 unless set) is the number of threads that torch computes with.
-"""
+Two environment variables try the suite under other conditions. `SKPR_TEST_SEED` (0 unless set) is
+added to every integer seed: those of the tests' own generators and those that estimators and data
+sets are given. `SKPR_TEST_THREADS` (1 unless set) is the number of threads that torch computes
+with."""
 
 import os
 from numbers import Integral
@@ -28,21 +28,29 @@ if SEED:  # before anything imports them by name
 from skpr.augmentation import draw_elements  # noqa: E402
 from skpr.symmetry import act  # noqa: E402
 
-same_seeds_in_workers = pytest.mark.skipif(SEED != 0, reason="processes that joblib starts do not know SKPR_TEST_SEED")
+same_seeds_in_workers = pytest.mark.skipif(
+    SEED != 0, reason="processes that joblib starts do not know SKPR_TEST_SEED"
+)
 SHAPES = [(11,), (12,), (9, 10), (12, 12), (6, 7, 8)]
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out under other seeds what holds for seed 0: the examples in docstrings, and that a check must fail."""
+    """Leave out under other seeds what holds for seed 0: the examples in docstrings, and that a
+    check must fail.
+    """
     if not SEED:
         return
     examples = [item for item in items if isinstance(item, pytest.DoctestItem)]
     config.hook.pytest_deselected(items=examples)
     items[:] = [item for item in items if not isinstance(item, pytest.DoctestItem)]
     for item in items:
-        for mark in list(item.iter_markers("xfail")):  # two trainings may come to the same by chance
-            item.add_marker(pytest.mark.xfail(*mark.args, **mark.kwargs | {"strict": False}), append=False)
+        for mark in list(
+            item.iter_markers("xfail")
+        ):  # two trainings may come to the same by chance
+            item.add_marker(
+                pytest.mark.xfail(*mark.args, **mark.kwargs | {"strict": False}), append=False
+            )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,7 +66,9 @@ def _own_generators():
 
 
 def random_objects(shape, dtype, n_samples=24, boundary="zero", seed=0):
-    """Random non-negative (or complex) objects; with "zero", small content at random places of a dark frame."""
+    """Random non-negative (or complex) objects; with "zero", small content at random places of a
+    dark frame.
+    """
     rng = np.random.default_rng(seed)
     objects = rng.random((n_samples, *shape))
     if np.dtype(dtype).kind == "c":

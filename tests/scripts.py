@@ -1,8 +1,8 @@
 """Scripts in processes of their own, which need not import what takes long to import.
 
-To import torch, scikit-learn and matplotlib takes seconds, longer than most scripts of the tests themselves. Where the
-system lets a process be copied, one process does that, imports nothing of skpr, and every script begins as its copy.
-"""
+To import torch, scikit-learn and matplotlib takes seconds, longer than most scripts of the tests
+themselves. Where the system lets a process be copied, one process does that, imports nothing of
+skpr, and every script begins as its copy."""
 
 import multiprocessing
 import os
@@ -10,7 +10,9 @@ import runpy
 import sys
 from pathlib import Path
 
-COPIED = sys.platform == "linux"  # elsewhere, copies of a process that has imported such libraries may crash
+COPIED = (
+    sys.platform == "linux"
+)  # elsewhere, copies of a process that has imported such libraries may crash
 IMPORTED = (
     "matplotlib.backends.backend_agg",
     "matplotlib.pyplot",
@@ -51,7 +53,12 @@ def start(script, *arguments, folder, name="script", **environment):
     try:
         process = context.Process(
             target=_run,
-            args=(str(script), list(map(str, arguments)), before | ONE_THREAD | environment, str(folder / name)),
+            args=(
+                str(script),
+                list(map(str, arguments)),
+                before | ONE_THREAD | environment,
+                str(folder / name),
+            ),
         )
         process.start()
     finally:

@@ -1,4 +1,6 @@
-"""The floors of the package: who imports whom, whose names are private, and how what is public is described."""
+"""The floors of the package: who imports whom, whose names are private, and how what is public is
+described.
+"""
 
 import ast
 import importlib
@@ -36,7 +38,9 @@ def parsed(path):
 
 
 def imports(path):
-    """Absolute dotted names that a module imports, wherever it does so: `skpr.symmetry._content.content_box`."""
+    """Absolute dotted names that a module imports, wherever it does so:
+    `skpr.symmetry._content.content_box`.
+    """
     package = path.parent.parts
     for node in parsed(path):
         if isinstance(node, ast.Import):
@@ -78,7 +82,9 @@ def test_no_private_name_crosses_a_package(path):
 def test_lower_floors_do_not_import_higher_ones(path):
     if path.name in ("__init__.py", "__main__.py") and len(path.parts) == 2:
         return
-    imported = {unit(name.split(".")) for name in imports(path) if name.startswith("skpr.")} - {"__version__"}
+    imported = {unit(name.split(".")) for name in imports(path) if name.startswith("skpr.")} - {
+        "__version__"
+    }
     here = floor(unit(path.parts))
     assert not [name for name in imported if floor(name) > here]
 
@@ -96,15 +102,25 @@ def test_packages_of_one_floor_do_not_import_one_another_in_a_circle():
 
 @cache
 def defined(package):
-    """Private names that the modules of one package define, as functions, classes, methods and attributes."""
+    """Private names that the modules of one package define, as functions, classes, methods and
+    attributes.
+    """
     nodes = [node for path in MODULES if unit(path.parts) == package for node in parsed(path)]
     names = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    return names | {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    return names | {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
 
 
 @every_module
 def test_private_attributes_are_of_self_or_of_the_same_package(path):
-    own = {*defined(unit(path.parts)), "_replace", "_getframe"}  # the last are public: of named tuples, of sys
+    own = {
+        *defined(unit(path.parts)),
+        "_replace",
+        "_getframe",
+    }  # the last are public: of named tuples, of sys
     foreign = [
         f"{ast.unparse(node)} in line {node.lineno}"
         for node in parsed(path)
@@ -122,13 +138,17 @@ def test_private_attributes_are_of_self_or_of_the_same_package(path):
 
 def docstrings(path):
     for node in parsed(path):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
             yield getattr(node, "name", path.stem), ast.get_docstring(node)
 
 
 def section(text, title):
     """Entries of a section of a numpydoc docstring, each with the first line of its description."""
-    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, flags=re.DOTALL | re.MULTILINE)
+    found = re.search(
+        rf"^{title}\n-+\n(.*?)(?=^\S[^\n]*\n-+\n|\Z)", text, flags=re.DOTALL | re.MULTILINE
+    )
     lines = found.group(1).splitlines() if found else []
     for line, following in zip_longest(lines, lines[1:], fillvalue=""):
         if line and not line.startswith(" "):
@@ -143,12 +163,18 @@ def test_summaries_and_descriptions_open_with_a_noun_or_a_verb(path):
         openings = [("summary", text)]
         for title in ("Parameters", "Attributes", "Returns", "Raises", "Warns"):
             openings += section(text, title)
-        found += [f"{name}, {entry}: {opening[:60]}" for entry, opening in openings if riddle.match(opening)]
+        found += [
+            f"{name}, {entry}: {opening[:60]}"
+            for entry, opening in openings
+            if riddle.match(opening)
+        ]
     assert not found
 
 
 PUBLIC_MODULES = ["skpr"] + [
-    f"skpr.{module.name}" for module in pkgutil.iter_modules([str(ROOT)]) if not module.name.startswith("_")
+    f"skpr.{module.name}"
+    for module in pkgutil.iter_modules([str(ROOT)])
+    if not module.name.startswith("_")
 ]
 
 
@@ -160,8 +186,14 @@ def public_callables(module):
         if inspect.isfunction(value) or (inspect.isclass(value) and not is_error):
             yield name, value
         if inspect.isclass(value):
-            methods = {key: getattr(method, "__func__", method) for key, method in vars(value).items()}
-            yield from ((f"{name}.{k}", m) for k, m in methods.items() if k[0] != "_" and inspect.isfunction(m))
+            methods = {
+                key: getattr(method, "__func__", method) for key, method in vars(value).items()
+            }
+            yield from (
+                (f"{name}.{k}", m)
+                for k, m in methods.items()
+                if k[0] != "_" and inspect.isfunction(m)
+            )
 
 
 @pytest.mark.parametrize("module", PUBLIC_MODULES)
@@ -170,9 +202,19 @@ def test_public_names_are_described_with_their_parameters_in_order(module):
     for name, value in public_callables(module):
         text = inspect.getdoc(value)
         entries = [entry.split(" : ")[0] for entry, _ in section(text or "", "Parameters")]
-        described = [part.strip().lstrip("*") for entry in entries for part in entry.replace("\\", "").split(",")]
-        taken = [parameter for parameter in inspect.signature(value).parameters if parameter not in ("self", "cls")]
-        if not text or (described and described != [p for p in taken if p in described or p != "y"]):
+        described = [
+            part.strip().lstrip("*")
+            for entry in entries
+            for part in entry.replace("\\", "").split(",")
+        ]
+        taken = [
+            parameter
+            for parameter in inspect.signature(value).parameters
+            if parameter not in ("self", "cls")
+        ]
+        if not text or (
+            described and described != [p for p in taken if p in described or p != "y"]
+        ):
             wrong.append(f"{name}: {described}, but it takes {taken}")
     assert not wrong
 
@@ -181,19 +223,37 @@ def test_public_names_are_described_with_their_parameters_in_order(module):
 def test_modules_say_what_is_public_and_have_it(module):
     there = importlib.import_module(module)
     assert there.__doc__
-    assert list(there.__all__) == sorted(there.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    assert list(there.__all__) == sorted(
+        there.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )
     assert all(hasattr(there, name) for name in there.__all__)
 
 
 def test_importing_the_package_imports_no_reader_and_no_extra():
-    extras = "fabio", "h5py", "hdf5plugin", "matplotlib", "pint", "silx", "tifffile", "zarr", "skops", "dask", "pooch"
+    extras = (
+        "fabio",
+        "h5py",
+        "hdf5plugin",
+        "matplotlib",
+        "pint",
+        "silx",
+        "tifffile",
+        "zarr",
+        "skops",
+        "dask",
+        "pooch",
+    )
     script = f"import sys, skpr; print([name for name in ('skpr.files', *{extras}) if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT.parent, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT.parent, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
 def test_every_package_is_installed():
     setuptools = pytest.importorskip("setuptools")
-    include = re.search(r"packages\.find\]\ninclude = \[(.*?)\]", (ROOT.parent / "pyproject.toml").read_text())[1]
+    include = re.search(
+        r"packages\.find\]\ninclude = \[(.*?)\]", (ROOT.parent / "pyproject.toml").read_text()
+    )[1]
     installed = setuptools.find_packages(str(ROOT.parent), include=re.findall(r'"(.*?)"', include))
     assert set(installed) == {".".join(path.parent.parts) for path in MODULES}

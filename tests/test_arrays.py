@@ -26,7 +26,10 @@ from skpr._tensors import float_dtype, map_chunks, resolve_device, to_tensor
 def test_values_are_computed_in_a_precision_that_holds_them(dtype, expected):
     assert float_dtype(dtype) == expected
     assert check_batch(np.ones((2, 3), dtype=dtype)).dtype == expected
-    assert check_batch(torch.ones((2, 3)).to(to_tensor(np.ones(1, dtype=dtype)).dtype)).numpy().dtype == expected
+    assert (
+        check_batch(torch.ones((2, 3)).to(to_tensor(np.ones(1, dtype=dtype)).dtype)).numpy().dtype
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,10 @@ def test_tensors_keep_their_gradient():
     [
         ([[np.nan, 1.0, np.nan]], "Input X contains NaN in 2 of 3 values$"),
         ([[np.inf, 1.0, 2.0]], "Input X contains infinity in 1 of 3 values$"),
-        ([[np.inf, 1.0, np.nan]], "Input X contains NaN in 1 of 3 values and infinity in 1 of 3 values$"),
+        (
+            [[np.inf, 1.0, np.nan]],
+            "Input X contains NaN in 1 of 3 values and infinity in 1 of 3 values$",
+        ),
     ],
 )
 def test_values_that_are_not_finite_are_counted(values, message):
@@ -128,7 +134,9 @@ def test_what_is_no_device_is_refused(device):
         resolve_device(device)
 
 
-@pytest.mark.parametrize("device", ["cuda:99", torch.device("cuda", 99), "xla", "meta", torch.device("meta")], ids=str)
+@pytest.mark.parametrize(
+    "device", ["cuda:99", torch.device("cuda", 99), "xla", "meta", torch.device("meta")], ids=str
+)
 def test_a_device_that_is_not_here_is_refused_before_any_work(device):
     message = f"device='{device}' does not exist here; choose 'auto' or one of 'cpu'"
     with pytest.raises(ValueError, match=message):
@@ -142,11 +150,15 @@ def test_devices_that_are_here_have_a_name():
     assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else there)
     assert resolve_device(torch.device("cpu")) == "cpu"
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="device='cuda' does not exist here; choose 'auto' or one of 'cpu'"):
+        with pytest.raises(
+            ValueError, match="device='cuda' does not exist here; choose 'auto' or one of 'cpu'"
+        ):
             resolve_device("cuda")
 
 
-@pytest.mark.parametrize(("lowest", "expected"), [(0.0, True), (-1e-9, True), (-0.9e-3, True), (-1.1e-3, False)])
+@pytest.mark.parametrize(
+    ("lowest", "expected"), [(0.0, True), (-1e-9, True), (-0.9e-3, True), (-1.1e-3, False)]
+)
 @pytest.mark.parametrize("unit", [1e-25, 1.0, 1e25])
 def test_negative_values_within_rounding_count_as_zeros(lowest, expected, unit):
     batch = np.array([[0.0, 1.0, lowest]]) * unit
@@ -167,7 +179,9 @@ def test_a_batch_may_pass_without_a_look_at_its_values():
 
 
 @pytest.mark.parametrize(
-    "container", [np.asarray, np.ndarray.tolist, list], ids=["array", "nested list", "list of arrays"]
+    "container",
+    [np.asarray, np.ndarray.tolist, list],
+    ids=["array", "nested list", "list of arrays"],
 )
 def test_the_shape_of_a_sample_is_told_for_any_container(container):
     assert sample_shape_of(container(np.ones((4, 2, 3)))) == (2, 3)

@@ -16,7 +16,9 @@ TRANSFORMERS = [
     SymmetryCanonicalizer(),
     PhotonNoise(random_state=0),
 ]
-every_transformer = pytest.mark.parametrize("transformer", TRANSFORMERS, ids=lambda t: type(t).__name__)
+every_transformer = pytest.mark.parametrize(
+    "transformer", TRANSFORMERS, ids=lambda t: type(t).__name__
+)
 
 
 @every_transformer

@@ -15,7 +15,9 @@ from skpr import (
 from skpr.augmentation import RandomDeformation
 from skpr.detector import PhotonNoise
 
-COMPLEX = {"check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"}
+COMPLEX = {
+    "check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"
+}
 SINGLE = {"check_regressor_multioutput": "networks compute and predict in float32, whatever comes"}
 NETWORK = SINGLE | {
     "check_no_attributes_set_in_init": "skorch keeps its state and arguments like module__width as attributes",
@@ -26,7 +28,9 @@ NETWORK = SINGLE | {
 
 
 def network():
-    return PhaseRetrievalRegressor(max_epochs=3, module__hidden_width=16, device="cpu", random_state=0)
+    return PhaseRetrievalRegressor(
+        max_epochs=3, module__hidden_width=16, device="cpu", random_state=0
+    )
 
 
 EXPECTED_FAILURES = {
@@ -53,8 +57,12 @@ ESTIMATORS = [
     SymmetryBreakingRegressor(network(), SymmetryCanonicalizer("box", "moment")),
     SymmetryBreakingRegressor(network(), "passthrough"),
     IterativePhaseRetrieval(n_iter=20, random_state=0, device="cpu"),
-    IterativePhaseRetrieval("raar", 20, support="shrinkwrap", n_starts=2, random_state=0, device="cpu"),
-    IterativePhaseRetrieval(n_iter=20, coherence="gaussian", tol="poisson", random_state=0, device="cpu"),
+    IterativePhaseRetrieval(
+        "raar", 20, support="shrinkwrap", n_starts=2, random_state=0, device="cpu"
+    ),
+    IterativePhaseRetrieval(
+        n_iter=20, coherence="gaussian", tol="poisson", random_state=0, device="cpu"
+    ),
     network().set_params(detector=PhotonNoise(1e6)),
     network().set_params(tuning_steps=3),
     RefinedRegressor(network(), refiner=None),
@@ -68,7 +76,9 @@ def expected_failures(estimator):
     return {} if refined else EXPECTED_FAILURES[type(estimator)]
 
 
-@pytest.mark.filterwarnings("ignore:the objects fill their frame")  # scikit-learn's arrays are dark nowhere
+@pytest.mark.filterwarnings(
+    "ignore:the objects fill their frame"
+)  # scikit-learn's arrays are dark nowhere
 @parametrize_with_checks(
     ESTIMATORS,
     expected_failed_checks=expected_failures,

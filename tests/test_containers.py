@@ -1,4 +1,6 @@
-"""Containers that users hold batches in: each is read right, or refused in a sentence that names the way."""
+"""Containers that users hold batches in: each is read right, or refused in a sentence that names
+the way.
+"""
 
 import contextlib
 import warnings
@@ -53,7 +55,9 @@ READABLE = {
     "tuple of arrays": lambda: tuple(VALUES),
     "list of tensors": lambda: list(torch.from_numpy(VALUES)),
     "list of tensors with gradient": lambda: list(torch.from_numpy(VALUES).requires_grad_()),
-    "list of lists of tensors": lambda: [list(row) for row in torch.from_numpy(VALUES).requires_grad_()],
+    "list of lists of tensors": lambda: [
+        list(row) for row in torch.from_numpy(VALUES).requires_grad_()
+    ],
     "list of quantities": lambda: list(VALUES.view(Dimensionless)),
     "tensor and array": lambda: [torch.from_numpy(VALUES[0]), *VALUES[1:]],
     "range": lambda: [range(0, 4), range(4, 8), range(8, 12)],
@@ -62,13 +66,17 @@ READABLE = {
     "array of arrays": lambda: np.fromiter(VALUES, dtype=object),
     "subclass": lambda: VALUES.view(Dimensionless),
     "nothing masked": lambda: np.ma.masked_greater(VALUES, 99),
-    "field of a packed record": lambda: np.rec.fromarrays([np.ones(3, "u1"), VALUES], dtype="u1, 4f8")["f1"],
+    "field of a packed record": lambda: np.rec.fromarrays(
+        [np.ones(3, "u1"), VALUES], dtype="u1, 4f8"
+    )["f1"],
     "big endian": lambda: VALUES.astype(">f8"),
     "long": lambda: VALUES.astype(np.longdouble),
     "Fortran order": lambda: np.asfortranarray(VALUES),
     "negative strides": lambda: VALUES[::-1, ::-1].copy()[::-1, ::-1],
     "quantized": quantized,
-    "conjugate view": lambda: torch.complex(torch.zeros(3, 4), -torch.from_numpy(VALUES).float()).conj().imag,
+    "conjugate view": lambda: (
+        torch.complex(torch.zeros(3, 4), -torch.from_numpy(VALUES).float()).conj().imag
+    ),
     "bfloat16": lambda: torch.from_numpy(VALUES).bfloat16(),
     "parameter": lambda: torch.nn.Parameter(torch.from_numpy(VALUES)),
 }
@@ -86,7 +94,9 @@ def test_values_are_those_of_the_container(make):
 def test_magnitudes_are_those_of_the_plain_array(make):
     found = FourierMagnitude().fit_transform(make())
     expected = FourierMagnitude().fit_transform(VALUES)
-    np.testing.assert_allclose(np.asarray(torch.as_tensor(found).detach()), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(torch.as_tensor(found).detach()), expected, rtol=1e-5, atol=1e-5
+    )
 
 
 REFUSED = {
@@ -95,25 +105,61 @@ REFUSED = {
     "masked": (masked, ValueError, r"2 of 12 values masked.*X\.filled"),
     "list of masked": (lambda: list(masked()), ValueError, r"2 of 4 values masked.*X\.filled"),
     "matrix": (lambda: VALUES.view(np.matrix), TypeError, "np.matrix is not supported"),
-    "record": (lambda: np.zeros(3, "f4, f8"), TypeError, r"several arrays \('f0', 'f1'\).*X\['f0'\]"),
+    "record": (
+        lambda: np.zeros(3, "f4, f8"),
+        TypeError,
+        r"several arrays \('f0', 'f1'\).*X\['f0'\]",
+    ),
     "dictionary": (lambda: {"data": VALUES}, TypeError, r"several arrays \('data'\).*X\['data'\]"),
     "sparse": (lambda: scipy.sparse.csr_array(VALUES), TypeError, "toarray"),
     "sparse tensor": (lambda: torch.from_numpy(VALUES).to_sparse(), TypeError, r"X\.to_dense\(\)"),
     "meta": (lambda: torch.ones(3, 4, device="meta"), ValueError, "holds no values"),
-    "ragged lists": (lambda: [[1.0, 2.0], [3.0]], ValueError, r"different shapes, such as \(1,\) and \(2,\)"),
-    "ragged arrays": (lambda: [VALUES, VALUES[:2]], ValueError, r"different shapes, such as \(2, 4\) and \(3, 4\)"),
+    "ragged lists": (
+        lambda: [[1.0, 2.0], [3.0]],
+        ValueError,
+        r"different shapes, such as \(1,\) and \(2,\)",
+    ),
+    "ragged arrays": (
+        lambda: [VALUES, VALUES[:2]],
+        ValueError,
+        r"different shapes, such as \(2, 4\) and \(3, 4\)",
+    ),
     "ragged tensors": (lambda: [torch.ones(2), torch.ones(3)], ValueError, "different shapes"),
     "path": (lambda: "objects.npy", TypeError, "X='objects.npy' is text"),
     "nothing": (lambda: None, TypeError, "X is a NoneType; give an array of shape"),
-    "data set": (lambda: torch.utils.data.TensorDataset(torch.ones(3, 4)), TypeError, "X is a TensorDataset; give"),
-    "bunch": (lambda: Bunch(data=VALUES, target=VALUES), TypeError, r"several arrays \('data', 'target'\)"),
-    "generator": (lambda: (row for row in VALUES), TypeError, "X is a generator; give an array of shape"),
+    "data set": (
+        lambda: torch.utils.data.TensorDataset(torch.ones(3, 4)),
+        TypeError,
+        "X is a TensorDataset; give",
+    ),
+    "bunch": (
+        lambda: Bunch(data=VALUES, target=VALUES),
+        TypeError,
+        r"several arrays \('data', 'target'\)",
+    ),
+    "generator": (
+        lambda: (row for row in VALUES),
+        TypeError,
+        "X is a generator; give an array of shape",
+    ),
     "number": (lambda: 3.0, ValueError, r"X has shape \(\): a batch is"),
     "dates": (lambda: np.array([["2020-01-01"]], "M8[D]"), TypeError, r"type datetime64\[D\]"),
     "text": (lambda: np.array([["a"]]), ValueError, "Convert your data to numeric values"),
-    "objects": (lambda: np.array([["a", 1]], dtype=object), ValueError, "X holds objects that are not numbers.*'a'"),
-    "beyond float64": (lambda: VALUES * np.longdouble("1e400"), ValueError, "beyond the range of float64"),
-    "below float64": (lambda: VALUES * np.longdouble("1e-400"), ValueError, "beyond the range of float64"),
+    "objects": (
+        lambda: np.array([["a", 1]], dtype=object),
+        ValueError,
+        "X holds objects that are not numbers.*'a'",
+    ),
+    "beyond float64": (
+        lambda: VALUES * np.longdouble("1e400"),
+        ValueError,
+        "beyond the range of float64",
+    ),
+    "below float64": (
+        lambda: VALUES * np.longdouble("1e-400"),
+        ValueError,
+        "beyond the range of float64",
+    ),
 }
 
 
@@ -169,7 +215,9 @@ def test_data_frames_are_read():
     pandas = pytest.importorskip("pandas")
     np.testing.assert_array_equal(check_batch(pandas.DataFrame(VALUES)), VALUES)
     np.testing.assert_array_equal(check_batch(pandas.DataFrame(VALUES + 1j)), VALUES + 1j)
-    np.testing.assert_array_equal(check_batch(pandas.DataFrame((VALUES + 1j).astype(object))), VALUES + 1j)
+    np.testing.assert_array_equal(
+        check_batch(pandas.DataFrame((VALUES + 1j).astype(object))), VALUES + 1j
+    )
     holes = pandas.DataFrame({"a": pandas.array([1, None, 3], dtype="Int64")})
     np.testing.assert_array_equal(check_batch(holes, **MAGNITUDES), [[1.0], [np.nan], [3.0]])
     with pytest.raises(ValueError, match="X holds objects that are not numbers.*'dark'"):
@@ -180,7 +228,9 @@ def test_data_frames_are_read():
 
 def test_labelled_arrays_are_read():
     xarray = pytest.importorskip("xarray")
-    np.testing.assert_array_equal(check_batch(xarray.DataArray(VALUES, dims=("sample", "x"))), VALUES)
+    np.testing.assert_array_equal(
+        check_batch(xarray.DataArray(VALUES, dims=("sample", "x"))), VALUES
+    )
     with pytest.raises(TypeError, match=r"several arrays \('objects'\)"):
         check_batch(xarray.Dataset({"objects": ("x", VALUES[0])}))
 
@@ -188,7 +238,9 @@ def test_labelled_arrays_are_read():
 @pytest.mark.parametrize("package", ["astropy.units", "pint"])
 def test_quantities_of_other_packages_are_refused_by_their_unit(package):
     units = pytest.importorskip(package)
-    metre, one = (units.m, units.one) if package == "astropy.units" else (units.Unit("m"), units.Unit(""))
+    metre, one = (
+        (units.m, units.one) if package == "astropy.units" else (units.Unit("m"), units.Unit(""))
+    )
     with pytest.raises(TypeError, match=r"in units of '(m|meter)', .*, X\.(value|magnitude)"):
         check_batch(VALUES * metre)
     np.testing.assert_array_equal(check_batch(VALUES * one), VALUES)

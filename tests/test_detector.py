@@ -39,7 +39,9 @@ STEPS = [
 ]
 every_step = pytest.mark.parametrize("step", STEPS, ids=str)
 RANDOM = [
-    step for step in STEPS if "random_state" in step.get_params() and str(step) != str(BeamStop(1, random_state=0))
+    step
+    for step in STEPS
+    if "random_state" in step.get_params() and str(step) != str(BeamStop(1, random_state=0))
 ]
 
 PLACES = "a draw belongs to a place in the batch"
@@ -83,7 +85,9 @@ def test_an_unmeasured_pixel_stays_unmeasured_and_alone(step):
     b = patterns()
     b[:, 16, 13] = np.nan
     if isinstance(step, PartialCoherence):
-        with pytest.raises(ValueError, match="contains NaN: PartialCoherence mixes .* hide pixels in a later step"):
+        with pytest.raises(
+            ValueError, match="contains NaN: PartialCoherence mixes .* hide pixels in a later step"
+        ):
             clone(step).fit(b)
         return
     whole = patterns()
@@ -99,7 +103,9 @@ def test_a_seed_draws_the_same_and_a_generator_anew(step):
     b = patterns((32, 32))
     fixed = clone(step).fit(b)
     np.testing.assert_array_equal(fixed.transform(b), fixed.transform(b))
-    np.testing.assert_array_equal(fixed.transform(b), pickle.loads(pickle.dumps(fixed)).transform(b))
+    np.testing.assert_array_equal(
+        fixed.transform(b), pickle.loads(pickle.dumps(fixed)).transform(b)
+    )
     fresh = clone(step).set_params(random_state=np.random.RandomState(0)).fit(b)
     assert not np.array_equal(fresh.transform(b), fresh.transform(b), equal_nan=True)
 
@@ -112,7 +118,9 @@ def test_the_result_does_not_depend_on_how_a_batch_is_cut(step, object_shape, mo
     np.testing.assert_array_equal(clone(step).fit_transform(b), whole)
 
 
-@pytest.mark.parametrize("step", [PhotonNoise(), ReadoutNoise(), BeamStop(), MissingPixels()], ids=str)
+@pytest.mark.parametrize(
+    "step", [PhotonNoise(), ReadoutNoise(), BeamStop(), MissingPixels()], ids=str
+)
 def test_only_an_unseeded_draw_is_not_deterministic(step):
     assert get_tags(step).non_deterministic
     assert not get_tags(clone(step).set_params(random_state=0)).non_deterministic
@@ -149,7 +157,12 @@ def test_the_unit_of_magnitudes_does_not_matter_to_an_exposure(unit):
 
 
 def test_many_counts_of_float32_scatter_as_they_should():
-    counts = PhotonNoise(None, random_state=0).fit_transform(np.full((1, 20000), 3e4, "float32")).astype(float) ** 2
+    counts = (
+        PhotonNoise(None, random_state=0)
+        .fit_transform(np.full((1, 20000), 3e4, "float32"))
+        .astype(float)
+        ** 2
+    )
     assert abs(counts.mean() - 9e8) < 1e3
     assert abs(counts.std() - 3e4) < 1e3
 
@@ -179,15 +192,27 @@ def test_bright_pixels_do_not_change_how_the_others_are_drawn_or_cut(monkeypatch
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("unit", [1e-38, 1e-30, 1e-20, 1e20, 1e30])
 @pytest.mark.parametrize(
-    "step", [PartialCoherence(0.7), Binning(2), Cropping(4), ReadoutNoise(0.0), MissingPixels(fraction=0.0)], ids=str
+    "step",
+    [
+        PartialCoherence(0.7),
+        Binning(2),
+        Cropping(4),
+        ReadoutNoise(0.0),
+        MissingPixels(fraction=0.0),
+    ],
+    ids=str,
 )
 def test_steps_without_a_unit_of_their_own_know_no_unit(step, unit, dtype):
     b = np.random.default_rng(0).random((3, 8, 9)) + 0.1
-    np.testing.assert_allclose(step.fit_transform((b * unit).astype(dtype)) / unit, step.fit_transform(b), rtol=1e-4)
+    np.testing.assert_allclose(
+        step.fit_transform((b * unit).astype(dtype)) / unit, step.fit_transform(b), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("unit", [1e20, 1e30])
-@pytest.mark.parametrize("step", [ReadoutNoise(2.0, random_state=0), Quantization(3.0), Saturation(1e70)], ids=str)
+@pytest.mark.parametrize(
+    "step", [ReadoutNoise(2.0, random_state=0), Quantization(3.0), Saturation(1e70)], ids=str
+)
 def test_magnitudes_far_above_noise_and_steps_come_out_as_they_are(step, unit):
     b = (np.random.default_rng(0).random((3, 50)) + 0.1).astype("float32") * np.float32(unit)
     np.testing.assert_allclose(step.fit_transform(b), b, rtol=1e-6)
@@ -219,7 +244,9 @@ def test_partial_coherence_is_a_periodic_gaussian_blur_of_intensities():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_wider_the_kernel_the_less_contrast(object_shape, dtype):
     b = patterns(object_shape, dtype)
-    contrasts = [(PartialCoherence(width).fit_transform(b) ** 2).std() for width in (0.0, 0.3, 0.6, 1.2)]
+    contrasts = [
+        (PartialCoherence(width).fit_transform(b) ** 2).std() for width in (0.0, 0.3, 0.6, 1.2)
+    ]
     assert (np.diff(contrasts) < 0).all()
 
 
@@ -239,7 +266,9 @@ def test_a_stop_of_5_covers_the_central_5_by_5(grid, centered):
 
 
 def test_stops_are_drawn_for_each_pattern():
-    hidden = np.isnan(BeamStop((0, 4), offset=2, random_state=0).fit_transform(np.ones((400, 15, 15))))
+    hidden = np.isnan(
+        BeamStop((0, 4), offset=2, random_state=0).fit_transform(np.ones((400, 15, 15)))
+    )
     assert set(hidden.sum(axis=(1, 2))) == {0, 1, 4, 9, 16}
     assert hidden[:, 7 - 4 : 7 + 4, 7 - 4 : 7 + 4].sum() == hidden.sum()
     assert hidden.any(axis=(1, 2)).sum() > 200
@@ -255,7 +284,9 @@ def test_a_disk_hides_what_is_near():
 def test_given_and_random_pixels_are_missing():
     mask = np.zeros((20, 20), dtype=bool)
     mask[:, 9:11] = True
-    hidden = np.isnan(MissingPixels(mask, fraction=0.1, random_state=0).fit_transform(np.ones((50, 20, 20))))
+    hidden = np.isnan(
+        MissingPixels(mask, fraction=0.1, random_state=0).fit_transform(np.ones((50, 20, 20)))
+    )
     assert hidden[:, mask].all()
     assert abs(hidden[:, ~mask].mean() - 0.1) < 0.01
 
@@ -281,7 +312,9 @@ def test_a_pixel_that_counts_the_limit_is_not_saturated(dtype):
 def test_masks_are_bool_or_made_of_ones_and_zeros(kind):
     mask = np.eye(5, dtype=bool)
     given = mask.tolist() if kind is list else kind(mask)
-    np.testing.assert_array_equal(np.isnan(MissingPixels(given).fit_transform(np.ones((2, 5, 5))))[1], mask)
+    np.testing.assert_array_equal(
+        np.isnan(MissingPixels(given).fit_transform(np.ones((2, 5, 5))))[1], mask
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,7 +324,11 @@ def test_masks_are_bool_or_made_of_ones_and_zeros(kind):
         (np.full((4, 4), 0.5), "mask holds 0.5; give one bool a pixel"),
         (np.full((4, 4), 2), "mask holds 2; give one bool a pixel"),
         (np.full((4, 4), "yes"), "mask is <U3; give one bool a pixel"),
-        (np.ones((4, 4)), "mask is True everywhere: no pixel is measured; True marks what is unmeasured, give ~mask"),
+        (
+            np.ones((4, 4)),
+            "mask is True everywhere: no pixel is measured; True marks what is unmeasured, give "
+            "~mask",
+        ),
         ([[True] * 4, [False]], "mask is not a rectangular array"),
         (False, r"mask has shape \(\); give one bool a pixel, of shape \(4, 4\)"),
     ],
@@ -305,7 +342,9 @@ def test_masks_that_cannot_be_meant_are_refused(mask, message):
 def test_a_stop_that_hides_everything_is_refused():
     b = np.ones((2, 8, 9))
     for stop in (BeamStop(10), BeamStop((2, 20)), BeamStop(40, shape="disk")):
-        with pytest.raises(ValueError, match=r"is not valid; it hides every pixel of patterns of shape \(8, 9\)"):
+        with pytest.raises(
+            ValueError, match=r"is not valid; it hides every pixel of patterns of shape \(8, 9\)"
+        ):
             stop.fit(b)
     assert not np.isnan(BeamStop(8).fit_transform(b)).all()
 
@@ -364,7 +403,9 @@ def test_quantised_counts_are_whole_steps_up_to_the_last():
 
 
 @pytest.mark.parametrize("shape", [(16, 17), (15, 12)])
-@pytest.mark.parametrize("step", [Cropping(7), Cropping((6, 8)), Binning(2), Binning(3), Binning((1, 4))], ids=str)
+@pytest.mark.parametrize(
+    "step", [Cropping(7), Cropping((6, 8)), Binning(2), Binning(3), Binning((1, 4))], ids=str
+)
 def test_zero_frequency_stays_in_the_middle(step, shape):
     b = np.zeros((1, *shape))
     b[0, shape[0] // 2, shape[1] // 2] = 1
@@ -403,17 +444,27 @@ def test_a_block_with_an_unmeasured_pixel_is_unmeasured():
 def test_a_whole_detector_is_a_pipeline():
     objects = random_objects((12, 12), "float32", 3)
     detector = make_pipeline(
-        FourierMagnitude(), PartialCoherence(0.2), PhotonNoise(1e5), ReadoutNoise(1), Quantization(), BeamStop(3)
+        FourierMagnitude(),
+        PartialCoherence(0.2),
+        PhotonNoise(1e5),
+        ReadoutNoise(1),
+        Quantization(),
+        BeamStop(3),
     )
     measured = detector.fit_transform(objects)
-    found = IterativePhaseRetrieval(n_iter=50, random_state=0).fit(measured, objects).retrieve(measured)
+    found = (
+        IterativePhaseRetrieval(n_iter=50, random_state=0).fit(measured, objects).retrieve(measured)
+    )
     assert found.errors.max() < 0.25  # fits what is left of the pattern
 
 
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (PhotonNoise(-1), r"n_photons=-1 is not valid; give a number > 0, a pair \(lowest, highest\) or None"),
+        (
+            PhotonNoise(-1),
+            r"n_photons=-1 is not valid; give a number > 0, a pair \(lowest, highest\) or None",
+        ),
         (PhotonNoise((5, 2)), r"n_photons=\(5, 2\) is not valid"),
         (PhotonNoise("many"), "n_photons='many' is not valid"),
         (PhotonNoise(np.inf), "n_photons=inf is not valid"),
@@ -446,12 +497,18 @@ def test_a_whole_detector_is_a_pipeline():
         (BeamStop(2.5), "size=2.5 is not valid"),
         (BeamStop(3, shape="star"), "shape='star' is not valid; choose 'square' or 'disk'"),
         (BeamStop(3, offset=-1), "offset=-1 is not valid"),
-        (MissingPixels(np.zeros((3, 3))), r"mask has shape \(3, 3\); give one bool a pixel, of shape \(32, 34\)"),
+        (
+            MissingPixels(np.zeros((3, 3))),
+            r"mask has shape \(3, 3\); give one bool a pixel, of shape \(32, 34\)",
+        ),
         (MissingPixels(fraction=1.0), "fraction=1.0 is not valid"),
         (PartialCoherence(-0.1), "width=-0.1 is not valid"),
         (PartialCoherence((0.1,)), r"width=\(0.1,\) is not valid"),
         (Cropping(0), "shape=0 is not valid"),
-        (Cropping((2.5, 2)), r"shape=\(2.5, 2\) is not valid; give an integer >= 1, or one for each of 2 axes"),
+        (
+            Cropping((2.5, 2)),
+            r"shape=\(2.5, 2\) is not valid; give an integer >= 1, or one for each of 2 axes",
+        ),
         (Binning(40), "factor=40 is not valid"),
         (Binning(2.0), "factor=2.0 is not valid"),
     ],

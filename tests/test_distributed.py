@@ -1,4 +1,6 @@
-"""Searches and reconstructions on a real cluster of processes, and what becomes of them when one dies."""
+"""Searches and reconstructions on a real cluster of processes, and what becomes of them when one
+dies.
+"""
 
 import json
 import os
@@ -171,7 +173,9 @@ def test_two_processes_come_to_the_weights_of_one(objects, tmp_path):
         device="cpu", mixed_precision=False, random_state=0, iterator_train__shuffle=False, **SMALL
     )
     net.fit(FourierMagnitude().fit_transform(objects[:48]), objects[:48])
-    alone = torch.cat([value.flatten() for value in net.module_.network.state_dict().values()]).numpy()
+    alone = torch.cat(
+        [value.flatten() for value in net.module_.network.state_dict().values()]
+    ).numpy()
     np.testing.assert_allclose(first["weights"], alone, atol=1e-4 * np.abs(alone).max())
 
 

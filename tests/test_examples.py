@@ -22,7 +22,9 @@ def run(script, *options):
 
 
 def run_alone(script, *options):
-    """The same of one that starts processes itself or measures memory: a script run in a process of its own."""
+    """The same of one that starts processes itself or measures memory: a script run in a process of
+    its own.
+    """
     environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, script if script == "-m" else str(EXAMPLES / script), *map(str, options)],
@@ -49,8 +51,28 @@ def test_symmetry_breaking(tmp_path):
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
 def test_symmetry_breaking_on_the_papers_data(tmp_path):
-    small = ("--data", "fashion-mnist", "--module", "unet", "--variants", "both", "--train", 64, "--test", 16)
-    printed = run("plot_02_symmetry_breaking.py", *small, "--epochs", 1, "--iterations", 2, "--figures", tmp_path)
+    small = (
+        "--data",
+        "fashion-mnist",
+        "--module",
+        "unet",
+        "--variants",
+        "both",
+        "--train",
+        64,
+        "--test",
+        16,
+    )
+    printed = run(
+        "plot_02_symmetry_breaking.py",
+        *small,
+        "--epochs",
+        1,
+        "--iterations",
+        2,
+        "--figures",
+        tmp_path,
+    )
     assert "0.161" in printed
     assert "refined" in printed
 
@@ -85,7 +107,9 @@ def test_invariance_benchmark_counts_no_failure(options):
 
 
 def test_refine(tmp_path):
-    printed = run("plot_04_refine.py", "--train", 64, "--test", 8, "--epochs", 1, "--figures", tmp_path)
+    printed = run(
+        "plot_04_refine.py", "--train", 64, "--test", 8, "--epochs", 1, "--figures", tmp_path
+    )
     assert printed.count("symmetry-broken network") == 6
     assert printed.count("random starts") == 5
     assert (tmp_path / "plot_04_refine_digits.png").stat().st_size > 5_000
@@ -93,17 +117,34 @@ def test_refine(tmp_path):
 
 def test_measured_crystal_says_when_it_is_simulated(tmp_path, monkeypatch):
     monkeypatch.setenv("SKPR_DATA", str(tmp_path))
-    small = ("--size", 32, "--starts", 3, "--iterations", 40, "--train", 32, "--epochs", 1, "--figures", tmp_path)
+    small = (
+        "--size",
+        32,
+        "--starts",
+        3,
+        "--iterations",
+        40,
+        "--train",
+        32,
+        "--epochs",
+        1,
+        "--figures",
+        tmp_path,
+    )
     printed = run("plot_05_measured_crystal.py", *small)
     assert printed.startswith("SIMULATED, for want of data: pattern of shape (32, 32, 32)")
     assert printed.count("on held-out pixels") == 3
     assert (tmp_path / "plot_05_measured_crystal.png").stat().st_size > 10_000
 
 
-@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal")
+@pytest.mark.skipif(
+    "SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal"
+)
 def test_measured_crystal(tmp_path):
     small = ("--size", 64, "--starts", 3, "--iterations", 20, "--train", 0, "--figures", tmp_path)
-    assert run("plot_05_measured_crystal.py", *small).startswith("measured: pattern of shape (64, 64, 64)")
+    assert run("plot_05_measured_crystal.py", *small).startswith(
+        "measured: pattern of shape (64, 64, 64)"
+    )
 
 
 def test_photons_and_beam_stop(tmp_path):
@@ -115,11 +156,28 @@ def test_photons_and_beam_stop(tmp_path):
 
 
 def test_complex_crystals_benchmark(tmp_path):
-    small = ("--train", 32, "--test", 4, "--size", 16, "--epochs", 1, "--iterations", 10, "--module", "mlp")
-    first, again = (run("benchmarks/complex_crystals.py", *small, "--keep", tmp_path) for _ in range(2))
+    small = (
+        "--train",
+        32,
+        "--test",
+        4,
+        "--size",
+        16,
+        "--epochs",
+        1,
+        "--iterations",
+        10,
+        "--module",
+        "mlp",
+    )
+    first, again = (
+        run("benchmarks/complex_crystals.py", *small, "--keep", tmp_path) for _ in range(2)
+    )
     assert first.count("random starts") == 3
     # the second run loads what the first has trained
-    assert [line.split()[:-1] for line in first.splitlines()] == [line.split()[:-1] for line in again.splitlines()]
+    assert [line.split()[:-1] for line in first.splitlines()] == [
+        line.split()[:-1] for line in again.splitlines()
+    ]
 
 
 def test_gaussian_benchmark():
@@ -134,11 +192,18 @@ def test_photons_benchmark():
 
 
 def test_blind_benchmark():
-    printed = run("benchmarks/blind.py", "--patterns", 6, "--settings", "0.1,1.5", "--iterations", 20).splitlines()
-    assert [line.split("  ")[0] for line in printed[1:]] == ["no setting", "threshold 0.1, width 1.5"]
+    printed = run(
+        "benchmarks/blind.py", "--patterns", 6, "--settings", "0.1,1.5", "--iterations", 20
+    ).splitlines()
+    assert [line.split("  ")[0] for line in printed[1:]] == [
+        "no setting",
+        "threshold 0.1, width 1.5",
+    ]
 
 
-@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal")
+@pytest.mark.skipif(
+    "SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal"
+)
 def test_measured_benchmark():
     printed = run("benchmarks/measured.py", "--starts", 2, "--iterations", 5, "--size", 32)
     assert printed.count("agree by .95") == 5
@@ -167,14 +232,34 @@ def test_published_setting_benchmark_on_other_images(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", x_train=images, x_test=images[:8])
     for _ in range(2):  # trained, and kept
-        printed = run("benchmarks/not_oversampled.py", *small, "--data", tmp_path / "images.npz", "--keep", tmp_path)
+        printed = run(
+            "benchmarks/not_oversampled.py",
+            *small,
+            "--data",
+            tmp_path / "images.npz",
+            "--keep",
+            tmp_path,
+        )
         assert "network, fine-tuned" in printed
         assert "network trained on 96 images" in printed
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
 def test_generalization_benchmark(tmp_path):
-    small = ("--train", 48, "--images", 4, "--epochs", 1, "--iterations", 3, "--module", "mlp", "--keep", tmp_path)
+    small = (
+        "--train",
+        48,
+        "--images",
+        4,
+        "--epochs",
+        1,
+        "--iterations",
+        3,
+        "--module",
+        "mlp",
+        "--keep",
+        tmp_path,
+    )
     first, again = (run("benchmarks/generalization.py", *small) for _ in range(2))
     assert first.count("random starts, iterated") == 3
     assert "nan" not in first
@@ -183,14 +268,23 @@ def test_generalization_benchmark(tmp_path):
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
 def test_cost_benchmark():
-    printed = run("benchmarks/cost.py", "--train", 48, "--images", 8, "--epochs", 1, "--iterations", 3)
+    printed = run(
+        "benchmarks/cost.py", "--train", 48, "--images", 8, "--epochs", 1, "--iterations", 3
+    )
     assert "unet, single pass" in printed
     assert "hio, " in printed
 
 
 def test_backgrounds_benchmark():
     printed = run(
-        "benchmarks/backgrounds.py", "--objects", 40, "--iterations", 20, "--kinds", "crystals", "crystals 1-D"
+        "benchmarks/backgrounds.py",
+        "--objects",
+        40,
+        "--iterations",
+        20,
+        "--kinds",
+        "crystals",
+        "crystals 1-D",
     )
     assert printed.count("exact darkness") == 2
     assert "retrieved, 1e+05 photons" in printed
@@ -221,9 +315,9 @@ def test_larger_than_memory_benchmark(tmp_path):
 
 
 def test_stack_larger_than_memory_benchmark(tmp_path):
-    printed = run_alone("benchmarks/stack_larger_than_memory.py", "--folder", tmp_path, "--gigabytes", 1).splitlines()[
-        1:
-    ]
+    printed = run_alone(
+        "benchmarks/stack_larger_than_memory.py", "--folder", tmp_path, "--gigabytes", 1
+    ).splitlines()[1:]
     assert len(printed) == 3
     for line in printed:
         imported, most = map(float, line.split()[-2:])
@@ -233,7 +327,9 @@ def test_stack_larger_than_memory_benchmark(tmp_path):
 
 def test_endurance_benchmark():
     pytest.importorskip("skops")
-    printed = run_alone("benchmarks/endurance.py", "--predictions", 20000, "--inputs", 300, "--files", 30)
+    printed = run_alone(
+        "benchmarks/endurance.py", "--predictions", 20000, "--inputs", 300, "--files", 30
+    )
     assert "accepted" not in printed
     assert printed.count("Error") == 2  # of two kinds, and nothing else was raised
     assert "30 of 30 damaged model files refused" in printed

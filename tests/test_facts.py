@@ -72,7 +72,9 @@ def scans(monkeypatch):
 def test_a_call_scans_each_batch_once(scans):
     rng = np.random.default_rng(0)
     magnitudes, objects = rng.random((6, 8, 8)), rng.random((6, 4, 4))
-    net = PhaseRetrievalRegressor(max_epochs=1, module__hidden_width=4, device="cpu", random_state=0)
+    net = PhaseRetrievalRegressor(
+        max_epochs=1, module__hidden_width=4, device="cpu", random_state=0
+    )
     net.fit(magnitudes, objects)
     assert len(scans) == 2
     net.predict(magnitudes)

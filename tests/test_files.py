@@ -42,7 +42,9 @@ def test_a_new_file_has_the_permissions_of_any_other(tmp_path):
 
 
 def test_the_mask_of_the_process_is_never_touched(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("other threads would write with another mask"))
+    monkeypatch.setattr(
+        os, "umask", lambda mask: pytest.fail("other threads would write with another mask")
+    )
     write_sealed(tmp_path / "a", "model", b"x")
     assert read_sealed(tmp_path / "a", "model") == b"x"
 
@@ -76,7 +78,9 @@ def test_a_folder_is_refused_in_a_sentence(tmp_path):
 @pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
 def test_a_file_that_must_not_be_replaced_stays(links, tmp_path, monkeypatch):
     if not links:
-        monkeypatch.setattr(os, "link", lambda *paths: (_ for _ in ()).throw(PermissionError("no links here")))
+        monkeypatch.setattr(
+            os, "link", lambda *paths: (_ for _ in ()).throw(PermissionError("no links here"))
+        )
     write_sealed(tmp_path / "a", "model", b"x", replace=False)
     with pytest.raises(FileExistsError):
         write_sealed(tmp_path / "a", "model", b"y", replace=False)

@@ -27,7 +27,9 @@ def test_any_grid_can_be_given(fourier_shape):
     x = random_objects((9, 12), "float64")
     found = FourierMagnitude(fourier_shape=fourier_shape).fit_transform(x)
     shape = (fourier_shape,) * 2 if np.ndim(fourier_shape) == 0 else fourier_shape
-    np.testing.assert_allclose(found, np.fft.fftshift(np.abs(np.fft.fft2(x, s=shape)), axes=(1, 2)), atol=1e-12)
+    np.testing.assert_allclose(
+        found, np.fft.fftshift(np.abs(np.fft.fft2(x, s=shape)), axes=(1, 2)), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
@@ -62,7 +64,8 @@ def test_impossible_grids_are_refused(parameters, message):
 def test_objects_of_another_shape_are_refused():
     magnitude = FourierMagnitude().fit(np.ones((2, 4, 4)))
     with pytest.raises(
-        ValueError, match=r"shape \(4, 5\), but FourierMagnitude was fitted on samples of shape \(4, 4\)"
+        ValueError,
+        match=r"shape \(4, 5\), but FourierMagnitude was fitted on samples of shape \(4, 4\)",
     ):
         magnitude.transform(np.ones((2, 4, 5)))
 
@@ -78,7 +81,9 @@ def test_magnitudes_of_the_targets_are_refused():
     objects = load_digit_objects().data[:40]
     for parameters in ({}, {"oversampling": 1}):
         magnitudes = FourierMagnitude(**parameters).fit_transform(objects)
-        with pytest.raises(ValueError, match=r"X holds the Fourier magnitudes of y.*model\[1:\]\.fit"):
+        with pytest.raises(
+            ValueError, match=r"X holds the Fourier magnitudes of y.*model\[1:\]\.fit"
+        ):
             FourierMagnitude(**parameters).fit(magnitudes, objects)
     FourierMagnitude().fit(objects, objects)
 
@@ -98,7 +103,10 @@ def test_measured_magnitudes_are_recognised_where_objects_are_expected():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"fourier_shape": (32.9, 32.2)}, r"fourier_shape=\(32.9, 32.2\) does not fit objects of shape \(16, 16\)"),
+        (
+            {"fourier_shape": (32.9, 32.2)},
+            r"fourier_shape=\(32.9, 32.2\) does not fit objects of shape \(16, 16\)",
+        ),
         ({"fourier_shape": 32.0}, "fourier_shape=32.0 does not fit"),
         ({"oversampling": np.inf}, "oversampling=inf is not valid; give a number >= 1"),
         ({"centered": "yes"}, "centered='yes' is not valid; choose True or False"),

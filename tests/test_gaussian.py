@@ -5,12 +5,19 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skpr import GaussianMagnitude, PhaseRetrievalRegressor, SymmetryBreakingRegressor, SymmetryCanonicalizer
+from skpr import (
+    GaussianMagnitude,
+    PhaseRetrievalRegressor,
+    SymmetryBreakingRegressor,
+    SymmetryCanonicalizer,
+)
 from skpr.gaussian import draw_gaussian_matrix
 from skpr.metrics import orbit_mean_squared_error
 from tests.conftest import random_objects, relative_difference, tolerance
 
-COMPLEX = {"check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"}
+COMPLEX = {
+    "check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"
+}
 
 
 @parametrize_with_checks(
@@ -27,14 +34,20 @@ def test_magnitudes_are_those_of_the_matrix(object_shape, dtype):
     found = magnitude.fit_transform(x)
     assert found.shape == (len(x), 4 * x[0].size)
     assert found.dtype == np.zeros(0, dtype).real.dtype
-    assert relative_difference(found, np.abs(x.reshape(len(x), -1) @ magnitude.matrix_.T)) < tolerance(dtype) / 10
+    assert (
+        relative_difference(found, np.abs(x.reshape(len(x), -1) @ magnitude.matrix_.T))
+        < tolerance(dtype) / 10
+    )
 
 
 def test_the_phase_leaves_magnitudes_alone(dtype):
     x = random_objects((9, 10), dtype)
     turn = np.exp(1.3j).astype(dtype) if np.iscomplexobj(x) else np.asarray(-1, dtype)
     magnitude = GaussianMagnitude(random_state=0).fit(x)
-    assert relative_difference(magnitude.transform(turn * x), magnitude.transform(x)) < tolerance(dtype) / 10
+    assert (
+        relative_difference(magnitude.transform(turn * x), magnitude.transform(x))
+        < tolerance(dtype) / 10
+    )
 
 
 @pytest.mark.parametrize("move", [lambda x: np.roll(x, 1, axis=1), lambda x: x[:, ::-1], np.conj])
@@ -62,12 +75,17 @@ def test_complex_entries_are_circular():
     [({}, 48), ({"oversampling": 1}, 12), ({"oversampling": 2.05}, 25), ({"n_measurements": 5}, 5)],
 )
 def test_the_number_of_measurements_follows_the_values_of_an_object(parameters, n_measurements):
-    assert GaussianMagnitude(**parameters).fit_transform(np.ones((2, 3, 4))).shape == (2, n_measurements)
+    assert GaussianMagnitude(**parameters).fit_transform(np.ones((2, 3, 4))).shape == (
+        2,
+        n_measurements,
+    )
 
 
 def test_a_seed_repeats_the_matrix_and_none_does_not():
     x = np.ones((2, 4))
-    first, second, other = (GaussianMagnitude(random_state=seed).fit_transform(x) for seed in (0, 0, 1))
+    first, second, other = (
+        GaussianMagnitude(random_state=seed).fit_transform(x) for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, other)
     unseeded = GaussianMagnitude()
@@ -76,13 +94,17 @@ def test_a_seed_repeats_the_matrix_and_none_does_not():
 
 def test_the_matrix_of_a_seed_is_the_same_in_every_precision():
     x = np.ones((2, 4))
-    single, double = (GaussianMagnitude(random_state=0).fit(x.astype(dtype)) for dtype in ("float32", "float64"))
+    single, double = (
+        GaussianMagnitude(random_state=0).fit(x.astype(dtype)) for dtype in ("float32", "float64")
+    )
     np.testing.assert_array_equal(single.matrix_, double.matrix_)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
 def test_gradients_pass_through(dtype):
-    x = torch.randn(2, 4, 5, dtype=dtype, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    x = torch.randn(
+        2, 4, 5, dtype=dtype, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
     magnitude = GaussianMagnitude(random_state=0).fit(x.detach())
     assert torch.autograd.gradcheck(magnitude.transform, (x,))
 
@@ -105,7 +127,9 @@ def test_a_complex_matrix_measures_real_objects_too():
 
 def test_a_real_matrix_refuses_complex_objects():
     magnitude = GaussianMagnitude().fit(np.ones((2, 4)))
-    with pytest.raises(ValueError, match=r"X is complex \(complex64\), but GaussianMagnitude was fitted on real"):
+    with pytest.raises(
+        ValueError, match=r"X is complex \(complex64\), but GaussianMagnitude was fitted on real"
+    ):
         magnitude.transform(np.ones((2, 4), dtype="complex64"))
 
 
@@ -165,7 +189,9 @@ def test_objects_without_a_value_are_refused():
 
 def test_objects_of_another_shape_are_refused():
     magnitude = GaussianMagnitude().fit(np.ones((2, 4, 4)))
-    with pytest.raises(ValueError, match=r"shape \(4, 5\), but GaussianMagnitude was fitted on samples of shape"):
+    with pytest.raises(
+        ValueError, match=r"shape \(4, 5\), but GaussianMagnitude was fitted on samples of shape"
+    ):
         magnitude.transform(np.ones((2, 4, 5)))
 
 
@@ -174,21 +200,35 @@ class Perceptron(torch.nn.Sequential):
 
     def __init__(self, fourier_shape, object_shape, n_channels):
         n_values = n_channels * object_shape[0]
-        layers = torch.nn.Linear(fourier_shape[0], 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU()
+        layers = (
+            torch.nn.Linear(fourier_shape[0], 64),
+            torch.nn.ReLU(),
+            torch.nn.Linear(64, 64),
+            torch.nn.ReLU(),
+        )
         super().__init__(*layers, torch.nn.Linear(64, n_values))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 def test_training_on_canonical_objects_beats_training_on_raw_ones(dtype):
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((3000, 3)) + (1j * rng.standard_normal((3000, 3)) if dtype == "complex64" else 0)
+    x = rng.standard_normal((3000, 3)) + (
+        1j * rng.standard_normal((3000, 3)) if dtype == "complex64" else 0
+    )
     train, test = np.split(x.astype(dtype), [2000])
     errors = {}
-    for name, transformer in (("raw", "passthrough"), ("canonical", SymmetryCanonicalizer(None, None, "origin"))):
+    for name, transformer in (
+        ("raw", "passthrough"),
+        ("canonical", SymmetryCanonicalizer(None, None, "origin")),
+    ):
         network = PhaseRetrievalRegressor(
             Perceptron, lr=3e-3, max_epochs=25, batch_size=64, device="cpu", random_state=0
         )
-        model = make_pipeline(GaussianMagnitude(random_state=0), SymmetryBreakingRegressor(network, transformer))
+        model = make_pipeline(
+            GaussianMagnitude(random_state=0), SymmetryBreakingRegressor(network, transformer)
+        )
         predicted = model.fit(train, train).predict(test)
-        errors[name] = orbit_mean_squared_error(test, predicted, shift=False, flip=False, phase=True)
+        errors[name] = orbit_mean_squared_error(
+            test, predicted, shift=False, flip=False, phase=True
+        )
     assert errors["canonical"] < errors["raw"] / 10

@@ -24,7 +24,8 @@ ESTIMATORS = [
     make_phase_retriever(**SMALL),
     IterativePhaseRetrieval(n_iter=10, n_starts=1, random_state=0, device="cpu"),
     RefinedRegressor(
-        PhaseRetrievalRegressor(**SMALL), IterativePhaseRetrieval(n_iter=10, n_starts=1, random_state=0, device="cpu")
+        PhaseRetrievalRegressor(**SMALL),
+        IterativePhaseRetrieval(n_iter=10, n_starts=1, random_state=0, device="cpu"),
     ),
 ]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
@@ -75,8 +76,13 @@ def test_one_sample_is_enough(estimator):
 @every_estimator
 def test_samples_of_another_shape_than_fitted_are_refused(estimator):
     estimator.fit(np.ones((3, 4, 4)), np.ones((3, 4, 4)))
-    with pytest.raises(ValueError, match=r"samples of shape \(4, 5\), but .* was fitted on samples of shape \(4, 4\)"):
-        (estimator.predict if hasattr(estimator, "predict") else estimator.transform)(np.ones((3, 4, 5)))
+    with pytest.raises(
+        ValueError,
+        match=r"samples of shape \(4, 5\), but .* was fitted on samples of shape \(4, 4\)",
+    ):
+        (estimator.predict if hasattr(estimator, "predict") else estimator.transform)(
+            np.ones((3, 4, 5))
+        )
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS[3:], ids=lambda e: type(e).__name__)

@@ -23,7 +23,10 @@ from skpr.metrics import orbit_psnr
     [
         ((5, 1, 16, 16), r"axis of 1 holds channels, give images without it, X\[:, 0\]"),
         ((5, 1, 8, 40), r"axis of 1 .*X\[:, 0\]"),
-        ((5, 3, 16, 16), r"axis of 3 .*one channel per sample, X.reshape\(-1, \*X.shape\[2:\]\), or .*X\[:, 0\]"),
+        (
+            (5, 3, 16, 16),
+            r"axis of 3 .*one channel per sample, X.reshape\(-1, \*X.shape\[2:\]\), or .*X\[:, 0\]",
+        ),
         ((5, 4, 32, 32), r"axis of 4 .*one channel per sample"),
         ((5, 16, 16, 3), r"axis of 3 .*one channel per sample, numpy.moveaxis.*X\[..., 0\]"),
         ((5, 16, 16, 1), r"axis of 1 .*X\[..., 0\]"),
@@ -41,7 +44,16 @@ def test_an_axis_of_channels_is_pointed_out(shape, way, container):
 
 @pytest.mark.parametrize(
     "shape",
-    [(5, 8, 8, 8), (5, 3, 8, 8), (5, 2, 64, 64), (5, 5, 64, 64), (5, 4, 16, 16), (3, 16, 16), (1, 64, 64), (50, 64, 2)],
+    [
+        (5, 8, 8, 8),
+        (5, 3, 8, 8),
+        (5, 2, 64, 64),
+        (5, 5, 64, 64),
+        (5, 4, 16, 16),
+        (3, 16, 16),
+        (1, 64, 64),
+        (50, 64, 2),
+    ],
     ids=str,
 )
 def test_volumes_and_images_are_ordinary(shape):
@@ -51,20 +63,27 @@ def test_volumes_and_images_are_ordinary(shape):
 
 @pytest.mark.parametrize("scale", [1.0, 1e-30, 1e30])
 def test_one_image_without_the_axis_of_samples_is_pointed_out(scale):
-    images = [*load_digit_objects().data[:40], *make_crystals(4, shape=(24, 24), random_state=0).data]
+    images = [
+        *load_digit_objects().data[:40],
+        *make_crystals(4, shape=(24, 24), random_state=0).data,
+    ]
     pointed_out = 0
     for image in images:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             check_batch(image * np.float64(scale))
         pointed_out += any(
-            "its rows look like those of one image; if it is one sample, give X[None]" in str(w.message) for w in caught
+            "its rows look like those of one image; if it is one sample, give X[None]"
+            in str(w.message)
+            for w in caught
         )
     assert pointed_out > 0.8 * len(images)
 
 
 def test_one_pattern_without_the_axis_of_samples_is_pointed_out():
-    pattern = FourierMagnitude().fit_transform(make_crystals(1, shape=(24, 24), random_state=0).data)[0]
+    pattern = FourierMagnitude().fit_transform(
+        make_crystals(1, shape=(24, 24), random_state=0).data
+    )[0]
     pattern[20:28, 20:28] = np.nan  # behind a beam stop
     with pytest.warns(UserWarning, match=r"taken for 48 signals of 48 pixels.*X\[None\]"):
         IterativePhaseRetrieval(n_iter=1, constraints="complex", random_state=0).fit(pattern)
@@ -75,7 +94,12 @@ def test_signals_are_no_image(seed):
     rng = np.random.default_rng(seed)
     place = rng.integers(0, 32, 32)
     pulses = np.exp(-((np.arange(32) - place[:, None]) ** 2) / 20)
-    for signals in (pulses, rng.standard_normal((32, 40)), rng.random((32, 20)) + 5, np.tile(pulses[0], (32, 1))):
+    for signals in (
+        pulses,
+        rng.standard_normal((32, 40)),
+        rng.random((32, 20)) + 5,
+        np.tile(pulses[0], (32, 1)),
+    ):
         check_batch(signals)  # warnings are errors
 
 
@@ -83,7 +107,9 @@ X_AXIS = np.arange(64)
 FAMILIES = {
     "places": np.array([np.exp(-((X_AXIS - 20 - c / 2) ** 2) / 40) for c in range(40)]),
     "widths": np.array([np.exp(-((X_AXIS - 32) ** 2) / (20 + 8 * c)) for c in range(40)]),
-    "chirps": np.array([np.exp(-((X_AXIS - 32) ** 2) * (1 / 80 - 1j * c / 2000)) for c in range(50)]),
+    "chirps": np.array(
+        [np.exp(-((X_AXIS - 32) ** 2) * (1 / 80 - 1j * c / 2000)) for c in range(50)]
+    ),
     "decays": np.array([np.exp(-X_AXIS / (2 + c)) for c in range(40)]),
 }
 
@@ -97,7 +123,8 @@ def test_signals_in_the_order_of_a_parameter_are_no_image(family):
 def test_thin_volumes_whose_layers_differ_are_no_channels():
     check_batch(np.random.default_rng(0).random((5, 3, 24, 24)))
     with pytest.warns(
-        UserWarning, match="volumes 3 pixels thick may stay as they are; if the axis of 3 holds channels"
+        UserWarning,
+        match="volumes 3 pixels thick may stay as they are; if the axis of 3 holds channels",
     ):
         check_batch(np.ones((5, 3, 24, 24)))
 
@@ -112,12 +139,16 @@ def test_batches_of_as_many_samples_as_pixels_are_ordinary(shape):
 
 def test_one_sample_of_the_fitted_shape_is_told_to_be_one():
     magnitude = FourierMagnitude().fit(np.ones((3, 4, 5)))
-    with pytest.raises(ValueError, match=r"X has samples of shape \(5,\), .* if X is one sample, give X\[None\]"):
+    with pytest.raises(
+        ValueError, match=r"X has samples of shape \(5,\), .* if X is one sample, give X\[None\]"
+    ):
         magnitude.transform(np.ones((4, 5)))
 
 
 COLOURS = np.random.default_rng(0).random((6, 1, 16, 16)) * np.array([0.5, 1.0, 0.8])[:, None, None]
-NET = PhaseRetrievalRegressor(max_epochs=1, module__hidden_width=4, device="cpu", random_state=0, early_stopping=True)
+NET = PhaseRetrievalRegressor(
+    max_epochs=1, module__hidden_width=4, device="cpu", random_state=0, early_stopping=True
+)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +158,12 @@ NET = PhaseRetrievalRegressor(max_epochs=1, module__hidden_width=4, device="cpu"
         SymmetryCanonicalizer("box", None),
         NET,
         SymmetryBreakingRegressor(NET, SymmetryCanonicalizer("box", None)),
-        RefinedRegressor(NET, IterativePhaseRetrieval(n_iter=1, random_state=0), symmetries="fourier"),
-        make_phase_retriever(max_epochs=1, module__hidden_width=4, shift="box", flip=None, device="cpu"),
+        RefinedRegressor(
+            NET, IterativePhaseRetrieval(n_iter=1, random_state=0), symmetries="fourier"
+        ),
+        make_phase_retriever(
+            max_epochs=1, module__hidden_width=4, shift="box", flip=None, device="cpu"
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -154,11 +189,17 @@ STRAINED = make_crystals(24, shape=(24, 24), max_phase=3.0, random_state=0).data
 
 
 @pytest.mark.parametrize("objects", [CRYSTALS, STRAINED], ids=["real", "complex"])
-@pytest.mark.parametrize("kind", [np.ascontiguousarray, lambda batch: torch.from_numpy(batch.copy())])
+@pytest.mark.parametrize(
+    "kind", [np.ascontiguousarray, lambda batch: torch.from_numpy(batch.copy())]
+)
 def test_objects_along_another_axis_than_the_first_are_told(objects, kind):
-    with pytest.warns(UserWarning, match=r"slices along the last axis are unrelated.*numpy.moveaxis\(X, -1, 0\)"):
+    with pytest.warns(
+        UserWarning, match=r"slices along the last axis are unrelated.*numpy.moveaxis\(X, -1, 0\)"
+    ):
         check_batch(kind(np.moveaxis(objects, 0, -1)))
-    with pytest.warns(UserWarning, match=r"slices are unrelated to each other.*grid of 2 x 12 positions"):
+    with pytest.warns(
+        UserWarning, match=r"slices are unrelated to each other.*grid of 2 x 12 positions"
+    ):
         check_batch(kind(objects.reshape(2, 12, 24, 24)))
 
 

@@ -28,7 +28,14 @@ from skpr._facts import facts_of
 from skpr.augmentation import RandomDeformation
 from skpr.detector import BeamStop, Binning, PhotonNoise
 from skpr.iterative import combine_reconstructions
-from skpr.metrics import fourier_error, orbit_mean_squared_error, orbit_psnr, orbit_ssim, r_factor, relative_error
+from skpr.metrics import (
+    fourier_error,
+    orbit_mean_squared_error,
+    orbit_psnr,
+    orbit_ssim,
+    r_factor,
+    relative_error,
+)
 from skpr.neural._sampling import BlockShuffle
 from skpr.symmetry import GroupElement, act
 
@@ -54,10 +61,14 @@ def on_disk(request, tmp_path, objects):
         yield np.load(tmp_path / "objects.npy", mmap_mode="r")
     elif request.param == "hdf5":
         with h5py.File(tmp_path / "objects.h5", "w") as file:
-            yield file.create_dataset("objects", data=objects, chunks=(7, 9, 11), compression="gzip")
+            yield file.create_dataset(
+                "objects", data=objects, chunks=(7, 9, 11), compression="gzip"
+            )
     elif request.param == "zarr":
         zarr = pytest.importorskip("zarr")
-        array = zarr.create_array(str(tmp_path / "objects.zarr"), shape=objects.shape, dtype="f4", chunks=(7, 9, 11))
+        array = zarr.create_array(
+            str(tmp_path / "objects.zarr"), shape=objects.shape, dtype="f4", chunks=(7, 9, 11)
+        )
         array[:] = objects
         yield array
     else:
@@ -76,13 +87,23 @@ def small_blocks(monkeypatch, objects):
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize(
     "index",
-    [slice(None), slice(3, 40, 7), slice(30, 2, -5), [4, 4, 1, 49], [-1, -50], np.arange(N_SAMPLES) % 3 == 0, []],
+    [
+        slice(None),
+        slice(3, 40, 7),
+        slice(30, 2, -5),
+        [4, 4, 1, 49],
+        [-1, -50],
+        np.arange(N_SAMPLES) % 3 == 0,
+        [],
+    ],
     ids=["all", "some", "back", "list", "last", "mask", "none"],
 )
 def test_a_part_of_it_is_that_part_of_the_array(on_disk, objects, index):
     batch = LazyBatch(on_disk)
     np.testing.assert_array_equal(np.asarray(batch[index]), objects[index])
-    np.testing.assert_array_equal(np.asarray(batch[5:45][::-1][[0, 3]]), objects[5:45][::-1][[0, 3]])
+    np.testing.assert_array_equal(
+        np.asarray(batch[5:45][::-1][[0, 3]]), objects[5:45][::-1][[0, 3]]
+    )
     np.testing.assert_array_equal(batch[-2], objects[-2])
     np.testing.assert_array_equal(batch + 1, objects + 1)
 
@@ -134,11 +155,15 @@ def test_transformers_make_of_it_what_they_make_of_the_array(transformer, on_dis
 
 
 def test_complex_objects_are_read_too(tmp_path, rng):
-    objects = np.pad(rng.random((9, 6, 5)) + 1j * rng.random((9, 6, 5)), ((0, 0), (1, 2), (2, 1))).astype(np.complex64)
+    objects = np.pad(
+        rng.random((9, 6, 5)) + 1j * rng.random((9, 6, 5)), ((0, 0), (1, 2), (2, 1))
+    ).astype(np.complex64)
     np.save(tmp_path / "objects.npy", objects)
     batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r"))
     canonical = SymmetryCanonicalizer().fit_transform(batch)
-    np.testing.assert_allclose(np.asarray(canonical), SymmetryCanonicalizer().fit_transform(objects), atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(canonical), SymmetryCanonicalizer().fit_transform(objects), atol=1e-5
+    )
     assert relative_error(batch, canonical) < 1e-10
 
 
@@ -156,7 +181,8 @@ def test_steps_that_draw_every_pixel_refuse_it(on_disk):
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [(np.nan, "contains NaN in 1 of 4950 values"), (np.inf, "contains infinity in 1 of")]
+    ("value", "message"),
+    [(np.nan, "contains NaN in 1 of 4950 values"), (np.inf, "contains infinity in 1 of")],
 )
 def test_bad_values_on_disk_are_found(tmp_path, objects, value, message):
     objects[33, 2, 1] = value
@@ -168,7 +194,10 @@ def test_bad_values_on_disk_are_found(tmp_path, objects, value, message):
 def test_magnitudes_on_disk_are_checked(tmp_path, objects):
     magnitudes = FourierMagnitude().fit_transform(objects)
     retriever = IterativePhaseRetrieval(n_iter=2, random_state=0)
-    for change, message in ((-1.0, "Negative values"), (np.nan, "NaN in every pixel of 1 of 50 samples.*index 7")):
+    for change, message in (
+        (-1.0, "Negative values"),
+        (np.nan, "NaN in every pixel of 1 of 50 samples.*index 7"),
+    ):
         magnitudes[7] = change
         np.save(tmp_path / "magnitudes.npy", magnitudes)
         with pytest.raises(ValueError, match=message):
@@ -181,15 +210,22 @@ def test_what_was_checked_is_not_read_again(on_disk, monkeypatch):
     facts = facts_of(batch)
     assert facts.minimum == 0
     scanned, passes = skpr._facts._scanned, []
-    monkeypatch.setattr(skpr._facts, "_scanned", lambda parts: passes.append(list(parts)) or scanned(passes[-1]))
+    monkeypatch.setattr(
+        skpr._facts, "_scanned", lambda parts: passes.append(list(parts)) or scanned(passes[-1])
+    )
     for check in (check_batch, LazyBatch):
         assert check(batch).facts is facts
     check_batch(FourierMagnitude().fit(batch).transform(batch))
     assert batch[:7].facts == facts  # holds for some what holds for all
     assert FourierMagnitude().fit_transform(batch).facts.complete
     assert SymmetryCanonicalizer().fit_transform(batch).facts.minimum == 0
-    act(batch, GroupElement(np.ones((N_SAMPLES, 2), int), np.ones(N_SAMPLES, bool), np.ones(N_SAMPLES)))
-    assert all(len(parts) == 1 for parts in passes)  # in memory: a pass over the file would be in many parts
+    act(
+        batch,
+        GroupElement(np.ones((N_SAMPLES, 2), int), np.ones(N_SAMPLES, bool), np.ones(N_SAMPLES)),
+    )
+    assert all(
+        len(parts) == 1 for parts in passes
+    )  # in memory: a pass over the file would be in many parts
 
 
 def test_pickles_hold_the_place_and_not_the_data(on_disk, objects):
@@ -205,7 +241,9 @@ def test_pickles_hold_the_place_and_not_the_data(on_disk, objects):
 def test_views_of_a_memory_map_are_found_again(tmp_path, objects):
     np.save(tmp_path / "objects.npy", objects)
     view = np.load(tmp_path / "objects.npy", mmap_mode="r")[5:][2:30]
-    np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(LazyBatch(view)))), objects[7:35])
+    np.testing.assert_array_equal(
+        np.asarray(pickle.loads(pickle.dumps(LazyBatch(view)))), objects[7:35]
+    )
 
 
 @pytest.mark.parametrize("n_samples", [1, 10, 23])
@@ -218,7 +256,12 @@ def test_shuffling_in_blocks_takes_every_sample_once(n_samples, block_rows):
 
 
 def fitted(X, y=None, **parameters):
-    parameters = {"max_epochs": 3, "batch_size": 8, "module__hidden_width": 16, "device": "cpu"} | parameters
+    parameters = {
+        "max_epochs": 3,
+        "batch_size": 8,
+        "module__hidden_width": 16,
+        "device": "cpu",
+    } | parameters
     return make_phase_retriever(**parameters, random_state=0).fit(X, X if y is None else y)
 
 
@@ -227,7 +270,9 @@ def test_a_network_trained_from_disk_is_the_one_trained_from_memory(on_disk, obj
     from_disk, from_memory = fitted(batch), fitted(objects)
     expected = from_memory.predict(objects)
     np.testing.assert_allclose(from_disk.predict(batch), expected, atol=1e-4 * expected.max())
-    assert from_disk.score(batch, batch) == pytest.approx(from_memory.score(objects, objects), abs=1e-4)
+    assert from_disk.score(batch, batch) == pytest.approx(
+        from_memory.score(objects, objects), abs=1e-4
+    )
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -263,7 +308,9 @@ def test_scoring_from_disk_holds_a_few_predictions_at_a_time(on_disk, objects, m
     monkeypatch.setattr("skpr.metrics._scorers.SCORED", 16)
     lengths = []
     keep = PhaseRetrievalRegressor.predict
-    monkeypatch.setattr(PhaseRetrievalRegressor, "predict", lambda self, X: lengths.append(len(X)) or keep(self, X))
+    monkeypatch.setattr(
+        PhaseRetrievalRegressor, "predict", lambda self, X: lengths.append(len(X)) or keep(self, X)
+    )
     assert model.score(on_disk, on_disk) == pytest.approx(model.score(objects, objects), abs=1e-5)
     assert lengths == [16, 16, 16, 2, 50]
 
@@ -297,7 +344,12 @@ def test_what_holds_all_in_memory_reads_memory_maps(tmp_path, objects):
 
 @pytest.mark.parametrize(
     "metric",
-    [relative_error, orbit_mean_squared_error, partial(orbit_psnr, data_range=1), partial(orbit_ssim, data_range=1)],
+    [
+        relative_error,
+        orbit_mean_squared_error,
+        partial(orbit_psnr, data_range=1),
+        partial(orbit_ssim, data_range=1),
+    ],
     ids=["relative", "mse", "psnr", "ssim"],
 )
 def test_metrics_read_it(metric, on_disk, objects):
@@ -309,7 +361,9 @@ def test_metrics_read_it(metric, on_disk, objects):
 def test_fourier_errors_read_it(on_disk, objects):
     magnitudes = FourierMagnitude().fit_transform(objects) + np.float32(0.1)
     for metric in (fourier_error, r_factor):
-        assert metric(magnitudes, LazyBatch(on_disk)) == pytest.approx(metric(magnitudes, objects), rel=1e-5)
+        assert metric(magnitudes, LazyBatch(on_disk)) == pytest.approx(
+            metric(magnitudes, objects), rel=1e-5
+        )
 
 
 def test_it_is_computed_where_it_is_asked_for(on_disk):
@@ -369,7 +423,9 @@ VIEWS = {
     "window": lambda a: a[3:40, 2:7, 1:],
     "turned": lambda a: a.swapaxes(1, 2),
     "mirrored": lambda a: a[:, ::-1, ::-3],
-    "repeated": lambda a: np.lib.stride_tricks.as_strided(a, (9, *a.shape[1:]), (0, *a.strides[1:]), subok=True),
+    "repeated": lambda a: np.lib.stride_tricks.as_strided(
+        a, (9, *a.shape[1:]), (0, *a.strides[1:]), subok=True
+    ),
 }
 
 
@@ -394,7 +450,9 @@ def test_a_field_of_records_on_disk_is_read(tmp_path):
     np.save(tmp_path / "records.npy", records)
     mapped = np.load(tmp_path / "records.npy", mmap_mode="r")
     np.testing.assert_array_equal(np.asarray(check_batch(mapped["image"])), records["image"])
-    np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(LazyBatch(mapped["image"])))), records["image"])
+    np.testing.assert_array_equal(
+        np.asarray(pickle.loads(pickle.dumps(LazyBatch(mapped["image"])))), records["image"]
+    )
     with pytest.raises(TypeError, match=r"several arrays \('kind', 'image'\)"):
         check_batch(mapped)
 
@@ -403,7 +461,9 @@ def test_a_file_that_is_gone_is_named(tmp_path, objects):
     np.save(tmp_path / "objects.npy", objects)
     pickled = pickle.dumps(LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r")))
     (tmp_path / "objects.npy").unlink()
-    with pytest.raises(OSError, match=r"objects.npy, which a pickled batch was read from, cannot be opened again"):
+    with pytest.raises(
+        OSError, match=r"objects.npy, which a pickled batch was read from, cannot be opened again"
+    ):
         pickle.loads(pickled)
 
 
@@ -411,8 +471,15 @@ def test_a_closed_file_is_named(tmp_path, objects):
     with h5py.File(tmp_path / "objects.h5", "w") as file:
         dataset = file.create_dataset("objects", data=objects)
         batch = LazyBatch(dataset)
-    for use in (lambda: check_batch(dataset), lambda: LazyBatch(dataset), batch.read, lambda: pickle.dumps(batch)):
-        with pytest.raises(ValueError, match="the HDF5 file of this dataset is closed; keep it open"):
+    for use in (
+        lambda: check_batch(dataset),
+        lambda: LazyBatch(dataset),
+        batch.read,
+        lambda: pickle.dumps(batch),
+    ):
+        with pytest.raises(
+            ValueError, match="the HDF5 file of this dataset is closed; keep it open"
+        ):
             use()
 
 
@@ -449,7 +516,9 @@ def test_sizes_that_dask_does_not_know_are_asked_for(objects):
 @pytest.mark.parametrize("dtype", ["S3", "M8[s]", [("a", "f4")]], ids=str)
 def test_arrays_on_disk_that_hold_no_numbers_are_refused(tmp_path, dtype):
     np.save(tmp_path / "x.npy", np.zeros((3, 4), dtype=dtype))
-    with pytest.raises(TypeError, match="array holds values of type .*; give real or complex numbers"):
+    with pytest.raises(
+        TypeError, match="array holds values of type .*; give real or complex numbers"
+    ):
         LazyBatch(np.load(tmp_path / "x.npy", mmap_mode="r"))
 
 

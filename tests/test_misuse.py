@@ -1,4 +1,6 @@
-"""Mistakes that users make first: each ends in the right answer, in one sentence that refuses it, or in a warning."""
+"""Mistakes that users make first: each ends in the right answer, in one sentence that refuses it,
+or in a warning.
+"""
 
 import re
 import warnings
@@ -81,7 +83,9 @@ REGRESSORS = {
 every_transformer = pytest.mark.parametrize("make", TRANSFORMERS.values(), ids=TRANSFORMERS)
 every_regressor = pytest.mark.parametrize("make", REGRESSORS.values(), ids=REGRESSORS)
 every_estimator = pytest.mark.parametrize(
-    "make", [*TRANSFORMERS.values(), *REGRESSORS.values(), pipeline], ids=[*TRANSFORMERS, *REGRESSORS, "pipeline"]
+    "make",
+    [*TRANSFORMERS.values(), *REGRESSORS.values(), pipeline],
+    ids=[*TRANSFORMERS, *REGRESSORS, "pipeline"],
 )
 REFUSED = (ValueError, TypeError, NotFittedError, AttributeError)
 
@@ -128,7 +132,9 @@ UNUSABLE = [
 
 
 @every_estimator
-@pytest.mark.parametrize(("batch", "message"), UNUSABLE, ids=["1-D", "5-D", "empty", "inf", "text", "None", "a name"])
+@pytest.mark.parametrize(
+    ("batch", "message"), UNUSABLE, ids=["1-D", "5-D", "empty", "inf", "text", "None", "a name"]
+)
 def test_batches_that_are_none_are_refused_by_fit_and_by_use(make, batch, message):
     refused(lambda: make().fit(batch, Y), message)
     refused(lambda: used(fitted(make))(batch), message)
@@ -202,7 +208,9 @@ def test_objects_and_magnitudes_that_are_swapped_are_refused(make):
 
 @every_regressor
 def test_magnitudes_of_another_grid_are_refused(make):
-    refused(lambda: fitted(make).predict(X[:, 1:]), r"31 features.* 32 features|\(31, 32\).*\(32, 32\)")
+    refused(
+        lambda: fitted(make).predict(X[:, 1:]), r"31 features.* 32 features|\(31, 32\).*\(32, 32\)"
+    )
 
 
 @every_estimator
@@ -283,7 +291,9 @@ class Wrong(torch.nn.Module):
 
 def test_a_module_of_the_wrong_output_shape_is_refused():
     small = {"max_epochs": 1, "device": "cpu", "mixed_precision": False}
-    refused(lambda: PhaseRetrievalRegressor(Wrong, **small).fit(X, Y), r"\(9, 9\).*\(16, 16\)|shape")
+    refused(
+        lambda: PhaseRetrievalRegressor(Wrong, **small).fit(X, Y), r"\(9, 9\).*\(16, 16\)|shape"
+    )
 
 
 def test_no_score_is_infinite():
@@ -319,7 +329,9 @@ def test_any_container_of_numbers_gives_what_an_array_gives(make, container):
     found = make().fit(container(X), container(Y)).predict(container(X))
     found = found.detach().numpy() if isinstance(found, torch.Tensor) else found
     narrow = container is CONTAINERS["float16"]
-    assert relative_error(expected.astype(np.float64), found.astype(np.float64)) < (1e-2 if narrow else 1e-4)
+    assert relative_error(expected.astype(np.float64), found.astype(np.float64)) < (
+        1e-2 if narrow else 1e-4
+    )
 
 
 @pytest.mark.parametrize("unit", [1e-30, 1e30])
@@ -330,12 +342,16 @@ def test_errors_do_not_depend_on_the_unit(unit, dtype):
     assert found == pytest.approx(relative_error(objects, np.roll(objects, 3, axis=0)), rel=1e-3)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint16", "uint32", "int64", "float16", "longdouble"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int16", "uint16", "uint32", "int64", "float16", "longdouble"]
+)
 def test_distances_of_narrow_types_are_those_of_wide_ones(dtype):
     a, b = (np.array(values).astype(dtype) for values in ([[0, 0, 1, 0]], [[1, 1, 0, 1]]))
     expected = orbit_distance(a.astype(float), b.astype(float))
     np.testing.assert_allclose(orbit_distance(a, b), expected, rtol=1e-3)
-    np.testing.assert_allclose(register(a, b)[0], register(a.astype(float), b.astype(float))[0], atol=1e-3)
+    np.testing.assert_allclose(
+        register(a, b)[0], register(a.astype(float), b.astype(float))[0], atol=1e-3
+    )
 
 
 # reconstructions
@@ -343,7 +359,10 @@ def test_distances_of_narrow_types_are_those_of_wide_ones(dtype):
 
 def test_a_forgotten_index_of_the_pattern_is_refused_or_maps_over_patterns():
     found = retriever(n_starts=3).fit(X[:2], Y[:2]).retrieve(X[:2])
-    refused(lambda: combine_reconstructions(found.starts, X[:2]), r"objects of shape \(3, 16, 16\) do not fit|\[0\]")
+    refused(
+        lambda: combine_reconstructions(found.starts, X[:2]),
+        r"objects of shape \(3, 16, 16\) do not fit|\[0\]",
+    )
 
 
 def test_one_run_has_no_resolution():
@@ -355,8 +374,14 @@ def test_one_run_has_no_resolution():
 
 
 def test_a_search_over_a_typo_is_refused():
-    refused(lambda: GridSearchCV(pipeline(), {"retrieve__regresor__lr": [1e-3]}, cv=2).fit(Y, Y), "'regresor'")
-    refused(lambda: clone(pipeline()).set_params(retrieve__transformer__canonicalise=None), "'canonicalise'")
+    refused(
+        lambda: GridSearchCV(pipeline(), {"retrieve__regresor__lr": [1e-3]}, cv=2).fit(Y, Y),
+        "'regresor'",
+    )
+    refused(
+        lambda: clone(pipeline()).set_params(retrieve__transformer__canonicalise=None),
+        "'canonicalise'",
+    )
 
 
 def test_a_shift_in_the_network_does_not_undo_symmetry_breaking():
@@ -403,7 +428,9 @@ def test_counts_and_intensities_are_told_from_magnitudes_without_objects():
     retriever().fit(np.sqrt(counts))
 
 
-@pytest.mark.parametrize("make", [network, broken, refined, pipeline], ids=["network", "broken", "refined", "pipeline"])
+@pytest.mark.parametrize(
+    "make", [network, broken, refined, pipeline], ids=["network", "broken", "refined", "pipeline"]
+)
 def test_training_sets_that_are_zero_everywhere_are_refused(make):
     pairs = [(Y, 0 * Y), (0 * Y, 0 * Y)] if make is pipeline else [(X, 0 * Y), (0 * X, Y)]
     for x, y in pairs:
@@ -414,15 +441,21 @@ def test_training_sets_that_are_zero_everywhere_are_refused(make):
 
 
 @pytest.mark.filterwarnings("ignore:the objects fill their frame")
-@pytest.mark.parametrize("make", [SymmetryCanonicalizer, ShiftFlipAugmenter], ids=["canonicalizer", "augmenter"])
-@pytest.mark.parametrize("magnitudes", [X, CORNER, X.astype(np.float32)], ids=["centred", "in FFT order", "float32"])
+@pytest.mark.parametrize(
+    "make", [SymmetryCanonicalizer, ShiftFlipAugmenter], ids=["canonicalizer", "augmenter"]
+)
+@pytest.mark.parametrize(
+    "magnitudes", [X, CORNER, X.astype(np.float32)], ids=["centred", "in FFT order", "float32"]
+)
 def test_symmetries_of_magnitudes_are_warned_of(make, magnitudes):
     with pytest.warns(UserWarning, match="X looks like magnitudes"):
         make().fit(magnitudes)
 
 
 @pytest.mark.filterwarnings("ignore:the objects fill their frame")
-@pytest.mark.parametrize("make", [SymmetryCanonicalizer, ShiftFlipAugmenter], ids=["canonicalizer", "augmenter"])
+@pytest.mark.parametrize(
+    "make", [SymmetryCanonicalizer, ShiftFlipAugmenter], ids=["canonicalizer", "augmenter"]
+)
 def test_smooth_symmetric_objects_are_no_magnitudes(make):
     r = np.arange(16) - 8
     widths = np.linspace(2, 5, 20)[:, None, None]
@@ -456,7 +489,9 @@ def test_detector_steps_warn_of_patterns_that_are_not_centred(step):
 
 
 def test_steps_without_a_parameter_centered_do_not_name_it():
-    with pytest.warns(UserWarning, match="Cropping takes it to be in the middle: pass numpy.fft.fftshift"):
+    with pytest.warns(
+        UserWarning, match="Cropping takes it to be in the middle: pass numpy.fft.fftshift"
+    ):
         Cropping(16).fit_transform(CORNER)
     BeamStop(3, centered=False).fit_transform(CORNER)
 
@@ -488,17 +523,24 @@ LATER = [
 ]
 
 
-@pytest.mark.parametrize(("make", "parameters"), LATER, ids=lambda value: getattr(value, "__name__", str(value)))
+@pytest.mark.parametrize(
+    ("make", "parameters"), LATER, ids=lambda value: getattr(value, "__name__", str(value))
+)
 def test_what_only_fit_reads_asks_for_a_new_fit(make, parameters):
     estimator = make().fit(X, Y) if make in REGRESSORS.values() else make().fit(Y, Y)
     before = estimator.get_params()
     batch = X if make in REGRESSORS.values() else Y
-    refused(lambda: used(estimator.set_params(**parameters))(batch), "was set after fit, .*: call fit again")
+    refused(
+        lambda: used(estimator.set_params(**parameters))(batch),
+        "was set after fit, .*: call fit again",
+    )
     estimator.set_params(**{name: before[name] for name in parameters})
     used(estimator)(batch)
 
 
-@pytest.mark.parametrize("parameters", [{"transformer__shift": "box"}, {"regressor__lr": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "parameters", [{"transformer__shift": "box"}, {"regressor__lr": 0.1}], ids=str
+)
 def test_parameters_of_parts_set_after_the_fit_are_warned_of(parameters):
     model = SymmetryBreakingRegressor(network(), SymmetryCanonicalizer()).fit(X, Y)
     model.predict(X)
@@ -508,7 +550,9 @@ def test_parameters_of_parts_set_after_the_fit_are_warned_of(parameters):
 
 def test_a_refiner_set_after_the_fit_is_warned_of():
     model = refined().fit(X, Y)
-    with pytest.warns(UserWarning, match="refiner=None was set after fit, and RefinedRegressor predicts as it was"):
+    with pytest.warns(
+        UserWarning, match="refiner=None was set after fit, and RefinedRegressor predicts as it was"
+    ):
         model.set_params(refiner=None).predict(X)
 
 
@@ -594,10 +638,18 @@ def test_scores_and_metrics_of_exact_images_agree():
 
 
 def test_nothing_depends_on_the_default_device_of_torch():
-    expected = network().fit(X, Y).predict(X), retriever().fit(X, Y).predict(X), BeamStop().fit_transform(X)
+    expected = (
+        network().fit(X, Y).predict(X),
+        retriever().fit(X, Y).predict(X),
+        BeamStop().fit_transform(X),
+    )
     torch.set_default_device("meta")
     try:
-        found = network().fit(X, Y).predict(X), retriever().fit(X, Y).predict(X), BeamStop().fit_transform(X)
+        found = (
+            network().fit(X, Y).predict(X),
+            retriever().fit(X, Y).predict(X),
+            BeamStop().fit_transform(X),
+        )
         score = broken().fit(X, Y).score(X, Y)
     finally:
         torch.set_default_device(None)
@@ -606,14 +658,16 @@ def test_nothing_depends_on_the_default_device_of_torch():
     assert 0 < score < 1
 
 
-@pytest.mark.parametrize("container", [list, lambda x: x.astype(np.longdouble)], ids=["list", "longdouble"])
+@pytest.mark.parametrize(
+    "container", [list, lambda x: x.astype(np.longdouble)], ids=["list", "longdouble"]
+)
 def test_checks_and_reorderings_of_patterns_take_any_container(container):
     with pytest.warns(UserWarning, match="zero frequency at index 0"):
         check_centring(container(CORNER), True, "a network")
     np.testing.assert_array_equal(to_centred(container(CORNER)), X)
 
 
-# --- steps, axes and layouts that are not what was meant ----------------------------------------------------------
+# --- steps, axes and layouts that are not what was meant ------------------------------------------
 
 VOLUME = make_crystals(1, shape=(12, 12, 12), random_state=0).data[0]
 FLAT = Y.reshape(len(Y), -1)
@@ -628,16 +682,25 @@ def messages(call):
 
 def test_a_step_that_moves_canonical_objects_is_refused():
     steps = SymmetryCanonicalizer(), ShiftFlipAugmenter(boundary="circular", random_state=0)
-    with pytest.raises(ValueError, match="behind the canonicalizer, moves objects within their orbits, which undoes"):
+    with pytest.raises(
+        ValueError,
+        match="behind the canonicalizer, moves objects within their orbits, which undoes",
+    ):
         SymmetryBreakingRegressor(network(), make_pipeline(*steps)).fit(X, Y)
-    moved_before = SymmetryBreakingRegressor(network(), make_pipeline(*steps[::-1]), check_inverse=False)
+    moved_before = SymmetryBreakingRegressor(
+        network(), make_pipeline(*steps[::-1]), check_inverse=False
+    )
     assert not any("within their orbits" in one for one in messages(lambda: moved_before.fit(X, Y)))
 
 
-@pytest.mark.parametrize("make", [lambda: RefinedRegressor(network()), retriever], ids=["refined", "retriever"])
+@pytest.mark.parametrize(
+    "make", [lambda: RefinedRegressor(network()), retriever], ids=["refined", "retriever"]
+)
 def test_iterations_refuse_magnitudes_of_a_random_matrix(make):
     measured = GaussianMagnitude(random_state=0).fit_transform(FLAT)
-    with pytest.raises(ValueError, match="do(es)? not (correlate with|hold Fourier magnitudes of y)"):
+    with pytest.raises(
+        ValueError, match="do(es)? not (correlate with|hold Fourier magnitudes of y)"
+    ):
         make().fit(measured, FLAT)
     assert messages(lambda: retriever().fit(X, np.zeros_like(Y))) == []  # for the shape
 
@@ -645,15 +708,23 @@ def test_iterations_refuse_magnitudes_of_a_random_matrix(make):
 @pytest.mark.parametrize(
     ("step", "way"),
     [
-        (SymmetryCanonicalizer(boundary="circular"), "SymmetryBreakingRegressor(regressor, transformer)"),
-        (ShiftFlipAugmenter(boundary="circular"), "SymmetryBreakingRegressor(regressor, transformer)"),
+        (
+            SymmetryCanonicalizer(boundary="circular"),
+            "SymmetryBreakingRegressor(regressor, transformer)",
+        ),
+        (
+            ShiftFlipAugmenter(boundary="circular"),
+            "SymmetryBreakingRegressor(regressor, transformer)",
+        ),
         (RandomDeformation(), "PhaseRetrievalRegressor(augmenter=RandomDeformation())"),
     ],
     ids=["canonicalizer", "augmenter", "deformation"],
 )
 def test_steps_that_leave_the_targets_behind_are_pointed_out(step, way):
     found = messages(lambda: make_pipeline(step, FourierMagnitude(), network()).fit(Y, Y.copy()))
-    assert sum("equals X, of which alone it makes others" in one and way in one for one in found) == 1
+    assert (
+        sum("equals X, of which alone it makes others" in one and way in one for one in found) == 1
+    )
     assert not any("equals X" in one for one in messages(lambda: step.fit(Y)))
 
 
@@ -662,18 +733,27 @@ def test_steps_that_leave_the_targets_behind_are_pointed_out(step, way):
     [
         (VOLUME, r"X\[None\]"),
         (FourierMagnitude().fit_transform(VOLUME[None])[0], r"X\[None\]"),
-        (X.reshape(4, 6, *X.shape[1:]), r"grid of 4 x 6 positions, give X.reshape\(-1, \*X.shape\[2:\]\)"),
+        (
+            X.reshape(4, 6, *X.shape[1:]),
+            r"grid of 4 x 6 positions, give X.reshape\(-1, \*X.shape\[2:\]\)",
+        ),
         (np.moveaxis(X, 0, -1), r"numpy.moveaxis\(X, -1, 0\)"),
     ],
     ids=["volume", "pattern of a volume", "grid", "samples last"],
 )
 def test_axes_in_another_order_are_pointed_out(batch, way):
-    found = messages(lambda: IterativePhaseRetrieval(n_iter=1, constraints="complex").fit(batch.astype(np.float64)))
+    found = messages(
+        lambda: IterativePhaseRetrieval(n_iter=1, constraints="complex").fit(
+            batch.astype(np.float64)
+        )
+    )
     assert sum(re.search(way, one) is not None for one in found) == 1
 
 
 def test_flattened_images_are_pointed_out_where_shape_matters():
-    with pytest.warns(UserWarning, match=r"flattened images of 16 x 16; give these, X.reshape\(-1, 16, 16\)"):
+    with pytest.warns(
+        UserWarning, match=r"flattened images of 16 x 16; give these, X.reshape\(-1, 16, 16\)"
+    ):
         FourierMagnitude().fit_transform(FLAT)
     with pytest.warns(UserWarning, match="y of shape .* looks like flattened images of 16 x 16"):
         SymmetryBreakingRegressor(Ridge(), symmetries="phase").fit(X.reshape(len(X), -1), FLAT)
@@ -684,7 +764,9 @@ def test_flattened_images_are_pointed_out_where_shape_matters():
 
 
 def test_deformed_magnitudes_are_pointed_out():
-    with pytest.warns(UserWarning, match="X looks like magnitudes, .* deformed magnitudes belong to none"):
+    with pytest.warns(
+        UserWarning, match="X looks like magnitudes, .* deformed magnitudes belong to none"
+    ):
         RandomDeformation().fit_transform(X)
 
 
@@ -712,7 +794,9 @@ class Unweighted(torch.nn.Module):
 
 
 def test_a_network_without_a_constructor_is_given_nothing_and_has_no_weights():
-    with pytest.raises(ValueError, match="^module=.*Unweighted.* has no weights to train; define its layers"):
+    with pytest.raises(
+        ValueError, match="^module=.*Unweighted.* has no weights to train; define its layers"
+    ):
         PhaseRetrievalRegressor(Unweighted, max_epochs=1, device="cpu").fit(X, Y)
 
 
@@ -720,32 +804,50 @@ def test_data_sets_are_taken_apart_in_the_message():
     pairs = TensorDataset(torch.from_numpy(Y), torch.from_numpy(Y))
     for make in (pipeline, broken):
         with pytest.raises(
-            ValueError, match=r"y is None.* in place of a TensorDataset, as in fit\(\*dataset.tensors\)"
+            ValueError,
+            match=r"y is None.* in place of a TensorDataset, as in fit\(\*dataset.tensors\)",
         ):
             make().fit(pairs, None)
 
 
 def test_magnitudes_given_to_a_pipeline_that_simulates_are_told_where_to_go():
     model = make_pipeline(FourierMagnitude(), network()).fit(Y, Y)
-    for call in (lambda: model.predict(X), lambda: ReconstructionDisplay.from_estimator(model, X, Y)):
-        with pytest.raises(ValueError, match=r"shape of their magnitudes.*model\[1:\].predict\(magnitudes\)"):
+    for call in (
+        lambda: model.predict(X),
+        lambda: ReconstructionDisplay.from_estimator(model, X, Y),
+    ):
+        with pytest.raises(
+            ValueError, match=r"shape of their magnitudes.*model\[1:\].predict\(magnitudes\)"
+        ):
             call()
 
 
-@pytest.mark.parametrize("forward", [FourierMagnitude, partial(GaussianMagnitude, random_state=0)], ids=["F", "A"])
+@pytest.mark.parametrize(
+    "forward", [FourierMagnitude, partial(GaussianMagnitude, random_state=0)], ids=["F", "A"]
+)
 @pytest.mark.parametrize("make", [pipeline, None], ids=["factory", "steps"])
 def test_a_simulation_of_other_objects_than_the_targets_is_pointed_out(forward, make):
     y = make_crystals(24, shape=(16, 16), max_phase=3.0, random_state=0).data
     if forward is not FourierMagnitude:
         y, make = y.reshape(24, -1), None
     model = make_pipeline(forward(), network()) if make is None else make()
-    assert sum("X holds the moduli of y" in one for one in messages(lambda: model.fit(np.abs(y), y))) == 1
+    assert (
+        sum("X holds the moduli of y" in one for one in messages(lambda: model.fit(np.abs(y), y)))
+        == 1
+    )
     assert not any("simulated of X" in one for one in messages(lambda: model.fit(y, y.copy())))
 
 
 def test_deformed_targets_of_measured_magnitudes_are_refused():
     steps = make_pipeline(RandomDeformation(), SymmetryCanonicalizer(boundary="circular"))
-    with pytest.raises(ValueError, match=r"RandomDeformation\(\) of transformer deforms targets.*augmenter=Random"):
+    with pytest.raises(
+        ValueError, match=r"RandomDeformation\(\) of transformer deforms targets.*augmenter=Random"
+    ):
         SymmetryBreakingRegressor(network(), steps).fit(X, Y)
-    found = messages(lambda: make_pipeline(RandomDeformation(), FourierMagnitude(), network()).fit(Y, Y.copy()))
-    assert any("X and y no longer belong together" in one and "augmenter=RandomDeformation()" in one for one in found)
+    found = messages(
+        lambda: make_pipeline(RandomDeformation(), FourierMagnitude(), network()).fit(Y, Y.copy())
+    )
+    assert any(
+        "X and y no longer belong together" in one and "augmenter=RandomDeformation()" in one
+        for one in found
+    )

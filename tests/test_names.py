@@ -1,4 +1,6 @@
-"""Tests have the same names in every process: else none can be run again by name, nor shared among workers."""
+"""Tests have the same names in every process: else none can be run again by name, nor shared among
+workers.
+"""
 
 import os
 import re
@@ -26,7 +28,9 @@ def collected(hash_seed):
 
 @pytest.mark.slow
 def test_names_depend_on_no_hash_no_time_and_no_place_in_memory(request):
-    here = [item.nodeid for item in request.session.items if item.nodeid.startswith("tests/")]  # collected seconds ago
+    here = [
+        item.nodeid for item in request.session.items if item.nodeid.startswith("tests/")
+    ]  # collected seconds ago
     other = 2 if os.environ.get("PYTHONHASHSEED") == "1" else 1
     there = collected(other)
     assert len(there) > 1000

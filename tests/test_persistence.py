@@ -61,7 +61,10 @@ def path(model, tmp_path):
 
 def described(model):
     """Parameters as text, without the places of objects in memory."""
-    return {name: re.sub("0x[0-9a-fA-F]+", "", repr(value)) for name, value in model.get_params().items()}
+    return {
+        name: re.sub("0x[0-9a-fA-F]+", "", repr(value))
+        for name, value in model.get_params().items()
+    }
 
 
 def same(first, second):
@@ -73,10 +76,17 @@ def same(first, second):
     [
         {},
         {"module": "unet", "module__width": 4, "early_stopping": True},
-        {"augmenter": RandomDeformation(), "detector": make_pipeline(PhotonNoise(1e5), BeamStop((0, 3)))},
+        {
+            "augmenter": RandomDeformation(),
+            "detector": make_pipeline(PhotonNoise(1e5), BeamStop((0, 3))),
+        },
         {"refiner": IterativePhaseRetrieval(n_iter=3, random_state=0)},
         {"criterion": "orbit", "random_state": np.random.RandomState(4)},
-        {"detector": MissingPixels(mask=np.eye(16, dtype=bool)), "shift": "box", "flip": "principal"},
+        {
+            "detector": MissingPixels(mask=np.eye(16, dtype=bool)),
+            "shift": "box",
+            "flip": "principal",
+        },
     ],
     ids=["mlp", "unet", "steps", "refined", "orbit", "mask"],
 )
@@ -144,7 +154,10 @@ def test_unfitted_networks_and_searches_come_back(objects, tmp_path):
     same(load_model(tmp_path / "best.skpr").predict(objects), search.predict(objects))
     strangers = set(skops.get_untrusted_types(data=skops.dumps(search))) - set(TRUSTED_TYPES)
     save_model(search, tmp_path / "search.skpr", trusted=strangers)
-    same(load_model(tmp_path / "search.skpr", trusted=strangers).predict(objects), search.predict(objects))
+    same(
+        load_model(tmp_path / "search.skpr", trusted=strangers).predict(objects),
+        search.predict(objects),
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -152,7 +165,9 @@ def test_a_network_of_a_gpu_is_read_where_there_is_none(objects):
     magnitudes = FourierMagnitude().fit_transform(objects)
     net = PhaseRetrievalRegressor(**SMALL).fit(magnitudes, objects)
     expected = net.predict(magnitudes)
-    net.device = "cuda"  # as if it had been trained on one: weights are kept as arrays wherever they were
+    net.device = (
+        "cuda"  # as if it had been trained on one: weights are kept as arrays wherever they were
+    )
     again = pickle.loads(pickle.dumps(net))
     assert again.device == "cuda"
     same(again.predict(magnitudes), expected)
@@ -160,26 +175,36 @@ def test_a_network_of_a_gpu_is_read_where_there_is_none(objects):
 
 def test_a_file_of_another_version_says_so(path, monkeypatch):
     monkeypatch.setattr(skpr, "__version__", "0.7.3")
-    with pytest.warns(VersionWarning, match="was written by skpr 0.1.0 and is read by 0.7.3") as warned:
+    with pytest.warns(
+        VersionWarning, match="was written by skpr 0.1.0 and is read by 0.7.3"
+    ) as warned:
         load_model(path)
     assert len(warned) == 1
 
 
 @pytest.mark.parametrize(
-    "model", [SymmetryCanonicalizer(), FourierMagnitude(), PhaseRetrievalRegressor()], ids=["canon", "fourier", "net"]
+    "model",
+    [SymmetryCanonicalizer(), FourierMagnitude(), PhaseRetrievalRegressor()],
+    ids=["canon", "fourier", "net"],
 )
 @pytest.mark.parametrize("version", ["0.1.1", "0.0.9", "1.0.0"])
-def test_every_kind_of_model_says_that_another_version_wrote_it(model, version, tmp_path, monkeypatch):
+def test_every_kind_of_model_says_that_another_version_wrote_it(
+    model, version, tmp_path, monkeypatch
+):
     monkeypatch.setattr(skpr, "__version__", version)
     save_model(model, tmp_path / "model.skpr")
     monkeypatch.undo()
-    with pytest.warns(VersionWarning, match=f"was written by skpr {version} and is read by {skpr.__version__}"):
+    with pytest.warns(
+        VersionWarning, match=f"was written by skpr {version} and is read by {skpr.__version__}"
+    ):
         load_model(tmp_path / "model.skpr")
 
 
 def test_a_file_of_a_later_format_is_refused(path, monkeypatch):
     path.write_bytes(path.read_bytes().replace(b"skpr model 1\n", b"skpr model 2\n", 1))
-    with pytest.raises(ModelFileError, match="of format 2, which a later skpr wrote; this one reads 1"):
+    with pytest.raises(
+        ModelFileError, match="of format 2, which a later skpr wrote; this one reads 1"
+    ):
         load_model(path)
 
 
@@ -189,7 +214,11 @@ def test_damaged_files_are_refused(path):
     for number in range(200):
         place = int(rng.integers(len(content)))
         if number % 3 == 0:
-            damaged = content[:place] + bytes([content[place] ^ 1 << int(rng.integers(8))]) + content[place + 1 :]
+            damaged = (
+                content[:place]
+                + bytes([content[place] ^ 1 << int(rng.integers(8))])
+                + content[place + 1 :]
+            )
         elif number % 3 == 1:
             damaged = content[:place]
         else:
@@ -240,8 +269,14 @@ def test_functions_named_in_a_file_are_not_called(name, path):
             part = old.read(entry)
             if entry == "schema.json":
                 schema = json.loads(part)
-                schema |= {"__class__": function, "__module__": module, "__loader__": "FunctionNode"}
-                part = json.dumps(schema | {"content": {"function": function, "module_path": module}}).encode()
+                schema |= {
+                    "__class__": function,
+                    "__module__": module,
+                    "__loader__": "FunctionNode",
+                }
+                part = json.dumps(
+                    schema | {"content": {"function": function, "module_path": module}}
+                ).encode()
             new.writestr(entry, part)
     write_sealed(path, "model", header + b"\n" + changed.read_bytes())
     with pytest.raises(ModelFileError):
@@ -250,11 +285,15 @@ def test_functions_named_in_a_file_are_not_called(name, path):
 
 def test_types_that_are_not_known_need_to_be_trusted(tmp_path):
     name = "tests.test_persistence.Stranger"
-    with pytest.raises(TypeError, match=f"does not trust: {name}; if others may trust them, pass trusted="):
+    with pytest.raises(
+        TypeError, match=f"does not trust: {name}; if others may trust them, pass trusted="
+    ):
         save_model(Stranger(), tmp_path / "model.skpr")
     assert not (tmp_path / "model.skpr").exists()
     save_model(Stranger(), tmp_path / "model.skpr", trusted=name)
-    with pytest.raises(ModelFileError, match=f"not trusted: {name}; if you know where it comes from, pass trusted="):
+    with pytest.raises(
+        ModelFileError, match=f"not trusted: {name}; if you know where it comes from, pass trusted="
+    ):
         load_model(tmp_path / "model.skpr")
     assert isinstance(load_model(tmp_path / "model.skpr", trusted=[name]), Stranger)
 
@@ -272,8 +311,18 @@ class Own(torch.nn.Module):
         {"criterion": torch.nn.L1Loss},
         {"criterion": partial(OrbitLoss, flip=False)},
         {"module": MLP},
-        {"callbacks": [("schedule", LRScheduler("StepLR", step_size=2)), EarlyStopping("train_loss")]},
-        {"callbacks": [LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2), SymmetricError()]},
+        {
+            "callbacks": [
+                ("schedule", LRScheduler("StepLR", step_size=2)),
+                EarlyStopping("train_loss"),
+            ]
+        },
+        {
+            "callbacks": [
+                LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=2),
+                SymmetricError(),
+            ]
+        },
         {"callbacks": [TrainingCheckpoint(Path("run.checkpoint"))]},
         {"train_split": ValidSplit(5)},
         {"checkpoint": Path("run.checkpoint")},
@@ -305,8 +354,15 @@ def test_what_is_written_can_be_read(parameters, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"module": Own}, r"does not trust: tests.test_persistence.Own; if others may trust them, pass trusted=\["),
-        ({"module": lambda **shapes: MLP(**shapes)}, "does not trust: .*<lambda>; functions without a name"),
+        (
+            {"module": Own},
+            r"does not trust: tests.test_persistence.Own; if others may trust them, pass "
+            r"trusted=\[",
+        ),
+        (
+            {"module": lambda **shapes: MLP(**shapes)},
+            "does not trust: .*<lambda>; functions without a name",
+        ),
         ({"iterator_train__generator": torch.Generator()}, "does not trust: torch._C.Generator"),
     ],
     ids=["module", "lambda", "generator"],
@@ -340,8 +396,12 @@ FORMER = Path(__file__).parent / "former"
 
 @pytest.mark.parametrize("way", ["file", "pickle"])
 def test_models_of_the_first_version_come_back(way, tmp_path):
-    objects = np.random.Generator(np.random.PCG64(0)).random((8, 4)).astype("float32")  # whatever seeds others have
-    content = lzma.decompress((FORMER / f"model-0.1.0.{'skpr' if way == 'file' else 'pickle'}.xz").read_bytes())
+    objects = (
+        np.random.Generator(np.random.PCG64(0)).random((8, 4)).astype("float32")
+    )  # whatever seeds others have
+    content = lzma.decompress(
+        (FORMER / f"model-0.1.0.{'skpr' if way == 'file' else 'pickle'}.xz").read_bytes()
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)  # of scikit-learn's own classes
         warnings.simplefilter("ignore", VersionWarning)
@@ -368,14 +428,22 @@ def test_models_of_the_first_version_come_back(way, tmp_path):
     same(again.predict(objects), model.predict(objects))
 
 
-@pytest.mark.parametrize("package", ["canonicalization", "composition", "detector", "iterative", "neural"])
+@pytest.mark.parametrize(
+    "package", ["canonicalization", "composition", "detector", "iterative", "neural"]
+)
 def test_examples_are_where_they_are_looked_for(package):
     package = importlib.import_module(f"skpr.{package}")
     for cls in (getattr(package, name) for name in package.__all__):
         if isinstance(cls, type):
             assert cls.__module__ == package.__name__
-            methods = (method for method in vars(cls).values() if callable(method) and not isinstance(method, type))
-            assert not [method for method in methods if ">>>" in (method.__doc__ or "")]  # doctest would miss them
+            methods = (
+                method
+                for method in vars(cls).values()
+                if callable(method) and not isinstance(method, type)
+            )
+            assert not [
+                method for method in methods if ">>>" in (method.__doc__ or "")
+            ]  # doctest would miss them
 
 
 def test_the_trusted_types_are_all_there_are(model):
@@ -426,7 +494,9 @@ class Remembering(PhaseRetrievalRegressor):
 def test_what_others_add_to_a_network_comes_back_as_it_was(objects):
     magnitudes = FourierMagnitude().fit_transform(objects)
     net = Remembering(**SMALL).fit(magnitudes, objects)
-    net.module_.network.layers[0].weight.data = net.module_.network.layers[0].weight.data.bfloat16().float()
+    net.module_.network.layers[0].weight.data = (
+        net.module_.network.layers[0].weight.data.bfloat16().float()
+    )
     again = pickle.loads(pickle.dumps(net))
     assert isinstance(again.mean_image_, np.ndarray)
     same(again.mean_image_, net.mean_image_)
@@ -448,9 +518,14 @@ def test_a_network_of_a_device_that_is_not_here_reads_from_disk(device, objects,
 
 
 def test_swapped_arguments_and_classes_are_refused(tmp_path):
-    with pytest.raises(TypeError, match="takes a model and a path, but path is a FourierMagnitude: they are swapped"):
+    with pytest.raises(
+        TypeError,
+        match="takes a model and a path, but path is a FourierMagnitude: they are swapped",
+    ):
         save_model(tmp_path / "model.skpr", FourierMagnitude())
-    with pytest.raises(TypeError, match="FourierMagnitude is a class, not a model; give a fitted instance"):
+    with pytest.raises(
+        TypeError, match="FourierMagnitude is a class, not a model; give a fitted instance"
+    ):
         save_model(FourierMagnitude, tmp_path / "model.skpr")
 
 
@@ -462,6 +537,7 @@ def test_names_of_trusted_types_are_asked_for(tmp_path, trusted):
         lambda: save_model(SymmetryCanonicalizer(), tmp_path / "model.skpr", trusted=trusted),
     ):
         with pytest.raises(
-            TypeError, match=r"^trusted=.* is not valid; give names of types, such as \['module.Class'\]"
+            TypeError,
+            match=r"^trusted=.* is not valid; give names of types, such as \['module.Class'\]",
         ):
             call()

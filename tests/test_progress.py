@@ -57,13 +57,17 @@ def test_a_file_gets_lines_below_one_another_if_asked(capsys, monkeypatch):
     done = [line.split("|")[-1].split()[0] for line in printed.splitlines()]
     assert done[0] == "0/8"
     assert done[-1] == "8/8"
-    assert [int(part.split("/")[0]) for part in done] == sorted(int(part.split("/")[0]) for part in done)
+    assert [int(part.split("/")[0]) for part in done] == sorted(
+        int(part.split("/")[0]) for part in done
+    )
 
 
 def test_a_retrieval_shows_progress_in_a_file_if_asked(capsys):
     magnitudes = FourierMagnitude().fit_transform(random_objects((8, 8), "float32", n_samples=2))
     for verbose in ("auto", False, True):
-        IterativePhaseRetrieval(n_iter=3, random_state=0, verbose=verbose).fit(magnitudes).predict(magnitudes)
+        IterativePhaseRetrieval(n_iter=3, random_state=0, verbose=verbose).fit(magnitudes).predict(
+            magnitudes
+        )
         assert ("phase retrieval: 100%" in capsys.readouterr().err) == (verbose is True)
 
 
@@ -75,7 +79,9 @@ def test_nothing_is_printed_where_no_terminal_watches(capsys):
 def test_searches_show_no_progress(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(_progress, "QUIET_SECONDS", 0)
-    magnitudes = FourierMagnitude().fit_transform(objects := random_objects((8, 8), "float32", n_samples=4))
+    magnitudes = FourierMagnitude().fit_transform(
+        objects := random_objects((8, 8), "float32", n_samples=4)
+    )
     cross_val_score(IterativePhaseRetrieval(n_iter=3, random_state=0), magnitudes, objects, cv=2)
     assert sys.stderr.getvalue() == ""
 
@@ -84,7 +90,12 @@ def test_trainings_and_retrievals_are_logged(caplog, tmp_path):
     objects = random_objects((8, 8), "float32", n_samples=16)
     magnitudes = FourierMagnitude().fit_transform(objects)
     caplog.set_level(logging.DEBUG, logger="skpr")
-    small = {"max_epochs": 2, "module__hidden_width": 8, "device": "cpu", "checkpoint": tmp_path / "run.checkpoint"}
+    small = {
+        "max_epochs": 2,
+        "module__hidden_width": 8,
+        "device": "cpu",
+        "checkpoint": tmp_path / "run.checkpoint",
+    }
     PhaseRetrievalRegressor(**small).fit(magnitudes, objects)
     IterativePhaseRetrieval(n_iter=3, random_state=0).fit(magnitudes, objects).predict(magnitudes)
     printed = [record.getMessage() for record in caplog.records if record.name == "skpr"]

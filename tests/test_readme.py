@@ -13,7 +13,10 @@ SMALLER = [
     ("max_epochs=60", "max_epochs=1"),
     ('device="auto", random_state=0)', 'device="cpu", random_state=0, max_epochs=1)'),
     ("cv=3", "cv=2"),
-    ("IterativePhaseRetrieval(random_state=0)", "IterativePhaseRetrieval(n_iter=30, random_state=0)"),
+    (
+        "IterativePhaseRetrieval(random_state=0)",
+        "IterativePhaseRetrieval(n_iter=30, random_state=0)",
+    ),
 ]
 
 

@@ -17,7 +17,9 @@ def test_rings_hold_neighbouring_frequencies(shape, centered):
 
 def test_layouts_have_the_same_rings():
     values = np.random.default_rng(0).random((9, 10))
-    for one, other in zip(ring_sums(values, False), ring_sums(np.fft.fftshift(values), True), strict=True):
+    for one, other in zip(
+        ring_sums(values, False), ring_sums(np.fft.fftshift(values), True), strict=True
+    ):
         np.testing.assert_allclose(one, other)
 
 

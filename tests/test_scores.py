@@ -23,7 +23,13 @@ from skpr.neural import SymmetricError
 from tests.conftest import random_objects
 
 SHAPE = (8, 9)
-NETWORK = {"module__hidden_width": 8, "max_epochs": 2, "device": "cpu", "random_state": 0, "verbose": False}
+NETWORK = {
+    "module__hidden_width": 8,
+    "max_epochs": 2,
+    "device": "cpu",
+    "random_state": 0,
+    "verbose": False,
+}
 GRIDS = {"no oversampling": (8, 9), "twofold": (16, 18), "one axis": (8, 18)}
 
 
@@ -39,7 +45,9 @@ def pairs(fourier_shape):
 
 
 def expected_score(objects, predictions, fourier_shape):
-    boundary = tuple("circular" if n == m else "zero" for n, m in zip(SHAPE, fourier_shape, strict=True))
+    boundary = tuple(
+        "circular" if n == m else "zero" for n, m in zip(SHAPE, fourier_shape, strict=True)
+    )
     return 1 - relative_error(objects, predictions, boundary=boundary)
 
 
@@ -48,7 +56,8 @@ ESTIMATORS = {
     "symmetry breaking": lambda: SymmetryBreakingRegressor(PhaseRetrievalRegressor(**NETWORK)),
     "iterations": lambda: IterativePhaseRetrieval(n_iter=5, random_state=0, device="cpu"),
     "refined": lambda: RefinedRegressor(
-        PhaseRetrievalRegressor(**NETWORK), IterativePhaseRetrieval(n_iter=3, random_state=0, device="cpu")
+        PhaseRetrievalRegressor(**NETWORK),
+        IterativePhaseRetrieval(n_iter=3, random_state=0, device="cpu"),
     ),
 }
 
@@ -66,11 +75,17 @@ def test_all_routes_to_a_score_agree(name, pairs, fourier_shape):
         assert abs(expected - expected_score(across, model.predict(X[test]), (16, 18))) > 1e-3
     assert model.score(X[test], y[test]) == expected
     assert squared_correlation(model, X[test], y[test]) == expected
-    assert 1 + neg_relative_error_scorer(model, X[test], y[test]) == pytest.approx(expected, abs=1e-12)
+    assert 1 + neg_relative_error_scorer(model, X[test], y[test]) == pytest.approx(
+        expected, abs=1e-12
+    )
     shown = ReconstructionDisplay.from_estimator(model, X[test], y[test], n_rows=8).errors
     assert 1 - shown.mean() == pytest.approx(expected, abs=1e-12)
-    assert cross_val_score(ESTIMATORS[name](), X, y, cv=split)[0] == pytest.approx(expected, abs=1e-4)
-    scored = cross_val_score(ESTIMATORS[name](), X, y, cv=split, scoring=neg_relative_error_scorer)[0]
+    assert cross_val_score(ESTIMATORS[name](), X, y, cv=split)[0] == pytest.approx(
+        expected, abs=1e-4
+    )
+    scored = cross_val_score(ESTIMATORS[name](), X, y, cv=split, scoring=neg_relative_error_scorer)[
+        0
+    ]
     assert 1 + scored == pytest.approx(expected, abs=1e-4)
 
 
@@ -80,8 +95,15 @@ def test_pipelines_and_searches_score_as_what_is_inside(pairs, fourier_shape):
     expected = expected_score(y, model.predict(y), fourier_shape)
     assert model.score(y, y) == pytest.approx(expected, abs=1e-12)
     assert 1 + neg_relative_error_scorer(model, y, y) == pytest.approx(expected, abs=1e-12)
-    iterations = make_pipeline(FourierMagnitude(fourier_shape=fourier_shape), ESTIMATORS["iterations"]())
-    search = GridSearchCV(iterations, {"iterativephaseretrieval__n_iter": [3]}, cv=2, scoring=neg_relative_error_scorer)
+    iterations = make_pipeline(
+        FourierMagnitude(fourier_shape=fourier_shape), ESTIMATORS["iterations"]()
+    )
+    search = GridSearchCV(
+        iterations,
+        {"iterativephaseretrieval__n_iter": [3]},
+        cv=2,
+        scoring=neg_relative_error_scorer,
+    )
     search.fit(y, y)
     expected = expected_score(y, search.predict(y), fourier_shape)
     assert 1 + search.score(y, y) == pytest.approx(expected, abs=1e-12)

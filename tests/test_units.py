@@ -7,7 +7,12 @@ from sklearn.metrics import r2_score
 from skpr import FourierMagnitude, IterativePhaseRetrieval, ShiftFlipAugmenter
 from skpr.datasets import load_digit_objects, make_cells, make_crystals
 from skpr.detector import MissingPixels, PhotonNoise, Quantization, ReadoutNoise, Saturation
-from skpr.metrics import OrbitScorer, half_period_resolution, phase_retrieval_transfer_function, r_factor
+from skpr.metrics import (
+    OrbitScorer,
+    half_period_resolution,
+    phase_retrieval_transfer_function,
+    r_factor,
+)
 
 Y = load_digit_objects().data[:24]
 X = FourierMagnitude().fit_transform(Y)
@@ -84,7 +89,9 @@ def test_a_transfer_function_of_intensities_is_warned_of():
         phase_retrieval_transfer_function(noisy, Y[:1].repeat(3, axis=0))
 
 
-@pytest.mark.parametrize(("given", "way"), [(np.log1p(X[0]), r"np\.expm1"), (np.log10(X[0] + 1), r"10\*\*")])
+@pytest.mark.parametrize(
+    ("given", "way"), [(np.log1p(X[0]), r"np\.expm1"), (np.log10(X[0] + 1), r"10\*\*")]
+)
 def test_a_transfer_function_of_logarithms_is_warned_of(given, way):
     with pytest.warns(UserWarning, match=f"if they are logarithms, pass {way}"):
         phase_retrieval_transfer_function(given, Y[:1].repeat(3, axis=0))
@@ -92,7 +99,9 @@ def test_a_transfer_function_of_logarithms_is_warned_of(given, way):
 
 def test_a_transfer_function_of_another_pattern_is_warned_of():
     with pytest.warns(UserWarning, match="the reconstructions do not have these magnitudes"):
-        phase_retrieval_transfer_function(X[0, ::-1].T[::-1] * np.linspace(1, 9, X.shape[1]), Y[:1].repeat(3, axis=0))
+        phase_retrieval_transfer_function(
+            X[0, ::-1].T[::-1] * np.linspace(1, 9, X.shape[1]), Y[:1].repeat(3, axis=0)
+        )
 
 
 @pytest.mark.parametrize("photons", [None, 1e4])
@@ -107,7 +116,9 @@ def test_a_transfer_function_of_another_sample_or_of_decibels_is_warned_of(photo
 
 def test_a_transfer_function_of_a_noisy_reading_is_ordinary():
     objects = make_cells(2, shape=(48, 48), random_state=0).data
-    counted = PhotonNoise(1e4, random_state=0).fit_transform(FourierMagnitude().fit_transform(objects))
+    counted = PhotonNoise(1e4, random_state=0).fit_transform(
+        FourierMagnitude().fit_transform(objects)
+    )
     read = ReadoutNoise(2.0, random_state=0).fit_transform(counted)
     phase_retrieval_transfer_function(read[0], objects[:1].repeat(3, axis=0))
 
@@ -124,10 +135,17 @@ def test_photons_are_counted_of_magnitudes():
 @pytest.mark.parametrize("max_phase", [None, 6.0])
 def test_patterns_of_crystals_with_noise_or_gaps_are_no_objects(max_phase):
     kind = {} if max_phase is None else {"max_phase": max_phase}
-    patterns = FourierMagnitude().fit_transform(make_crystals(12, shape=(24, 24), random_state=0, **kind).data)
+    patterns = FourierMagnitude().fit_transform(
+        make_crystals(12, shape=(24, 24), random_state=0, **kind).data
+    )
     gaps = patterns.copy()
     gaps[:, 5:20] = 0
-    for given in (patterns, gaps, PhotonNoise(100, random_state=0).fit_transform(patterns), np.round(patterns)):
+    for given in (
+        patterns,
+        gaps,
+        PhotonNoise(100, random_state=0).fit_transform(patterns),
+        np.round(patterns),
+    ):
         PhotonNoise(1e4, random_state=0).fit_transform(given)
 
 

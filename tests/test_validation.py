@@ -26,7 +26,19 @@ def test_numbers_of_python_and_numpy_are_numbers(value):
 
 @pytest.mark.parametrize(
     "value",
-    [True, np.bool_(True), "0.5", None, math.nan, math.inf, -math.inf, 1j, [0.5], np.array(0.5), Decimal("0.5")],
+    [
+        True,
+        np.bool_(True),
+        "0.5",
+        None,
+        math.nan,
+        math.inf,
+        -math.inf,
+        1j,
+        [0.5],
+        np.array(0.5),
+        Decimal("0.5"),
+    ],
 )
 def test_what_is_not_a_finite_number_is_refused(value):
     with pytest.raises(ValueError, match=r"beta=.* is not valid; give a number"):
@@ -40,8 +52,16 @@ def test_what_is_not_a_finite_number_is_refused(value):
         ({"low": 0, "closed": "neither"}, 0, "x=0 is not valid; give a number > 0$"),
         ({"high": 3}, 4.5, "x=4.5 is not valid; give a number <= 3$"),
         ({"low": 0, "high": 1}, 1.5, "x=1.5 is not valid; give a number from 0 to 1$"),
-        ({"low": 0, "high": 1, "closed": "left"}, 1, "x=1 is not valid; give a number with 0 <= x < 1$"),
-        ({"low": 0, "high": 1, "closed": "right"}, 0, "x=0 is not valid; give a number with 0 < x <= 1$"),
+        (
+            {"low": 0, "high": 1, "closed": "left"},
+            1,
+            "x=1 is not valid; give a number with 0 <= x < 1$",
+        ),
+        (
+            {"low": 0, "high": 1, "closed": "right"},
+            0,
+            "x=0 is not valid; give a number with 0 < x <= 1$",
+        ),
         ({"low": 1, "integer": True}, 2.0, "x=2.0 is not valid; give an integer >= 1$"),
         ({"low": 1, "optional": True}, 0, "x=0 is not valid; give a number >= 1 or None$"),
     ],
@@ -69,7 +89,9 @@ def test_what_is_not_a_count_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    "value", [24, np.int64(24), (24, 24), [24, 24], np.array([24, 24]), torch.Size([24, 24])], ids=repr
+    "value",
+    [24, np.int64(24), (24, 24), [24, 24], np.array([24, 24]), torch.Size([24, 24])],
+    ids=repr,
 )
 def test_a_shape_is_one_integer_or_one_for_each_axis(value):
     shape = check_shape("frame_shape", value, 2)
@@ -79,36 +101,60 @@ def test_a_shape_is_one_integer_or_one_for_each_axis(value):
 
 @pytest.mark.parametrize(
     "value",
-    [(32.9, 32.2), (32.0, 32), 32.0, 32.9, (32,), (32, 32, 32), (0, 4), -1, True, (True, 4), "32", None, math.inf],
+    [
+        (32.9, 32.2),
+        (32.0, 32),
+        32.0,
+        32.9,
+        (32,),
+        (32, 32, 32),
+        (0, 4),
+        -1,
+        True,
+        (True, 4),
+        "32",
+        None,
+        math.inf,
+    ],
 )
 def test_sizes_are_never_rounded_or_made_up(value):
-    with pytest.raises(ValueError, match=r"frame_shape=.* give an integer >= 1, or one for each of 2 axes"):
+    with pytest.raises(
+        ValueError, match=r"frame_shape=.* give an integer >= 1, or one for each of 2 axes"
+    ):
         check_shape("frame_shape", value, 2)
 
 
 def test_a_shape_of_any_number_of_axes_is_a_sequence():
     assert check_shape("shape", (64,)) == (64,)
     for value in (64, (), (8, 8, 8, 8), (7, 64)):
-        with pytest.raises(ValueError, match=r"shape=.* is not valid; give one to three integers >= 8"):
+        with pytest.raises(
+            ValueError, match=r"shape=.* is not valid; give one to three integers >= 8"
+        ):
             check_shape("shape", value, low=8)
 
 
 @pytest.mark.parametrize("value", [int, "bool", "complex64", None, "float16", "nonsense"])
 def test_precisions_of_objects_are_single_and_double(value):
     assert check_float_dtype("f4") == np.float32
-    with pytest.raises(ValueError, match=r"dtype=.* is not valid; choose numpy.float32 or numpy.float64"):
+    with pytest.raises(
+        ValueError, match=r"dtype=.* is not valid; choose numpy.float32 or numpy.float64"
+    ):
         check_float_dtype(value)
 
 
 def test_choices_are_listed():
-    with pytest.raises(ValueError, match="shift='centre' is not valid; choose 'box', 'template' or None"):
+    with pytest.raises(
+        ValueError, match="shift='centre' is not valid; choose 'box', 'template' or None"
+    ):
         check_choice("shift", "centre", ("box", "template", None))
 
 
 def test_boundaries_are_one_for_all_axes_or_one_for_each():
     assert check_boundary("zero", 2) == ("zero", "zero")
     assert check_boundary(["circular", "zero"], 2) == ("circular", "zero")
-    with pytest.raises(ValueError, match="boundary='wrap' is not valid; choose 'zero' or 'circular'"):
+    with pytest.raises(
+        ValueError, match="boundary='wrap' is not valid; choose 'zero' or 'circular'"
+    ):
         check_boundary("wrap")
     with pytest.raises(ValueError, match="has 1 entries for objects with 2 axes"):
         check_boundary(["zero"], 2)

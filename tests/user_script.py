@@ -1,4 +1,6 @@
-"""What a user may write, checked by mypy and never run; each ignored error is one that annotations are to find."""
+"""What a user may write, checked by mypy and never run; each ignored error is one that annotations
+are to find.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,9 @@ from skpr.symmetry import register
 if TYPE_CHECKING:
     digits: np.ndarray = load_digit_objects().data
     objects = ShiftFlipAugmenter(frame_shape=24, random_state=0).fit(digits).transform(digits)
-    model: Pipeline = make_phase_retriever("unet", max_epochs=3, random_state=np.random.RandomState(0))
+    model: Pipeline = make_phase_retriever(
+        "unet", max_epochs=3, random_state=np.random.RandomState(0)
+    )
     model.fit(objects, objects)
     error: float = relative_error(objects, model.predict(objects))
 
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
     net = PhaseRetrievalRegressor("mlp", checkpoint="run.checkpoint").fit(magnitudes, canonical)
     predictions: np.ndarray = net.predict(magnitudes[:3])
     found = (
-        IterativePhaseRetrieval(support="shrinkwrap", n_starts=4).fit(magnitudes).retrieve(magnitudes, init=predictions)
+        IterativePhaseRetrieval(support="shrinkwrap", n_starts=4)
+        .fit(magnitudes)
+        .retrieve(magnitudes, init=predictions)
     )
     registered, element = register(found.objects, objects)
     shifts = element.shift

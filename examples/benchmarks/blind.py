@@ -1,11 +1,12 @@
 """Patterns of unknown objects without any setting, beside the best setting that knows the truth.
 
-Mixed patterns of 128 x 128: crystals and strained crystals, cells, blobs (`blobs/blobs32.npz` in the folder SKPR_DATA;
-left out without it), and particles of 5 to 20 pixels, real and complex; 1e4 to 1e8 photons, half of them behind a beam
-stop. Every row retrieves each pattern alone, from 8 starts. "no setting" decides everything from the pattern. The other
-rows are given the kind of object, a threshold and a last width of shrinkwrap, and keep the start with the smallest
-Fourier error; the best of them is known only to who has the truth. An object is solved if its relative error, after
-registration to fractions of a pixel, is at most `--solved`.
+Mixed patterns of 128 x 128: crystals and strained crystals, cells, blobs (`blobs/blobs32.npz` in
+the folder SKPR_DATA; left out without it), and particles of 5 to 20 pixels, real and complex; 1e4
+to 1e8 photons, half of them behind a beam stop. Every row retrieves each pattern alone, from 8
+starts. "no setting" decides everything from the pattern. The other rows are given the kind of
+object, a threshold and a last width of shrinkwrap, and keep the start with the smallest Fourier
+error; the best of them is known only to who has the truth. An object is solved if its relative
+error, after registration to fractions of a pixel, is at most `--solved`.
 
     SKPR_DATA=path/to/data python examples/benchmarks/blind.py
 """
@@ -25,7 +26,9 @@ from skpr.datasets import make_cells, make_crystals
 from skpr.detector import BeamStop, PhotonNoise
 from skpr.iterative import combine_reconstructions
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--patterns", type=int, default=200)
 parser.add_argument("--settings", nargs="*", default=["0.1,1.5", "0.15,1.5", "0.2,1.5"])
 parser.add_argument("--iterations", type=int, default=500)
@@ -37,7 +40,9 @@ torch.set_num_threads(1)
 HALF = 64
 file = Path(os.environ.get("SKPR_DATA", ".")) / "blobs" / "blobs32.npz"
 BLOBS = np.load(file)["objects"].astype(np.float64) if file.exists() else None
-KINDS = ["crystal", "complex crystal", "cell", "small", "complex small"] + ["blob"] * (BLOBS is not None)
+KINDS = ["crystal", "complex crystal", "cell", "small", "complex small"] + ["blob"] * (
+    BLOBS is not None
+)
 
 
 def drawn(kind, rng):
@@ -46,7 +51,11 @@ def drawn(kind, rng):
     seed = int(rng.integers(2**31))
     if kind == "blob":
         return BLOBS[rng.integers(len(BLOBS))]
-    size = max(8, int(rng.integers(5, 21) / 0.7)) if kind.endswith("small") else int(rng.integers(24, HALF))
+    size = (
+        max(8, int(rng.integers(5, 21) / 0.7))
+        if kind.endswith("small")
+        else int(rng.integers(24, HALF))
+    )
     if kind == "cell":
         x = make_cells(1, shape=(size, size), random_state=seed).data[0]
     else:
@@ -87,7 +96,11 @@ print("   by kind at the first limit: " + ", ".join(KINDS) + "    s a pattern")
 for name, given in settings.items():
     errors, start = [], time.perf_counter()
     for x, pattern in zip(objects, patterns, strict=True):
-        truth = {"constraints": "complex" if np.iscomplexobj(x) else "non_negative", "n_starts": 8} if given else {}
+        truth = (
+            {"constraints": "complex" if np.iscomplexobj(x) else "non_negative", "n_starts": 8}
+            if given
+            else {}
+        )
         retriever = IterativePhaseRetrieval(
             n_iter=arguments.iterations, random_state=arguments.seed, device="cpu", **given, **truth
         )
@@ -97,5 +110,10 @@ for name, given in settings.items():
         errors.append(error(x, found))
     errors = np.array(errors)
     shares = "".join(f"{np.mean(errors <= limit):>9.3f}" for limit in arguments.solved)
-    by_kind = " ".join(f"{np.mean(errors[np.array(names) == kind] <= arguments.solved[0]):.2f}" for kind in KINDS)
-    print(f"{name:<30}{shares}   {by_kind}   {(time.perf_counter() - start) / len(errors):.1f}", flush=True)
+    by_kind = " ".join(
+        f"{np.mean(errors[np.array(names) == kind] <= arguments.solved[0]):.2f}" for kind in KINDS
+    )
+    print(
+        f"{name:<30}{shares}   {by_kind}   {(time.perf_counter() - start) / len(errors):.1f}",
+        flush=True,
+    )

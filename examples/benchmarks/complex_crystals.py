@@ -1,9 +1,9 @@
-"""Complex crystals, shifted, flipped and with a global phase: networks, refinement, and random starts beside them.
+"""Complex crystals, shifted, flipped and with a global phase: networks, refinement, and random
+starts beside them.
 
-Crystals of 64 x 64 pixels with phases of several radians, seen on a Fourier grid of 128 x 128. One network is trained
-on raw pairs, one after symmetry breaking; each starts the same iterations with shrinkwrap, and random starts get five
-times as many.
-"""
+Crystals of 64 x 64 pixels with phases of several radians, seen on a Fourier grid of 128 x 128. One
+network is trained on raw pairs, one after symmetry breaking; each starts the same iterations with
+shrinkwrap, and random starts get five times as many."""
 
 import argparse
 import time
@@ -27,13 +27,27 @@ from skpr.metrics import relative_error
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--train", type=int, default=10000, help="training crystals")
 parser.add_argument("--test", type=int, default=200, help="test crystals")
-parser.add_argument("--size", type=int, default=64, help="pixels of a crystal's frame, half those of the Fourier grid")
+parser.add_argument(
+    "--size",
+    type=int,
+    default=64,
+    help="pixels of a crystal's frame, half those of the Fourier grid",
+)
 parser.add_argument("--max-phase", type=float, default=3.0, help="largest phase in radians")
 parser.add_argument("--module", default="unet", choices=("mlp", "unet"))
 parser.add_argument("--epochs", type=int, default=12)
-parser.add_argument("--iterations", type=int, default=300, help="of the refinement; random starts get five times these")
-parser.add_argument("--trainings", nargs="+", default=("raw", "canonical"), choices=("raw", "canonical"))
-parser.add_argument("--keep", type=Path, help="folder for fitted networks: one that is there is not trained again")
+parser.add_argument(
+    "--iterations",
+    type=int,
+    default=300,
+    help="of the refinement; random starts get five times these",
+)
+parser.add_argument(
+    "--trainings", nargs="+", default=("raw", "canonical"), choices=("raw", "canonical")
+)
+parser.add_argument(
+    "--keep", type=Path, help="folder for fitted networks: one that is there is not trained again"
+)
 parser.add_argument("--threads", type=int, help="torch threads")
 parser.add_argument("--device", default="auto")
 parser.add_argument("--seed", type=int, default=0)
@@ -45,19 +59,31 @@ if arguments.threads:
 def crystals(n_samples, seed):
     """Crystals anywhere on their orbits."""
     shape = (arguments.size, arguments.size)
-    objects = make_crystals(n_samples, shape=shape, max_phase=arguments.max_phase, random_state=seed).data
+    objects = make_crystals(
+        n_samples, shape=shape, max_phase=arguments.max_phase, random_state=seed
+    ).data
     return ShiftFlipAugmenter(random_phase=True, random_state=seed).fit_transform(objects)
 
 
 def fitted(training, magnitudes, objects):
     """A network trained on raw or canonical objects, and the seconds it took."""
-    settings = (training, arguments.module, arguments.size, arguments.max_phase, arguments.train, arguments.epochs)
+    settings = (
+        training,
+        arguments.module,
+        arguments.size,
+        arguments.max_phase,
+        arguments.train,
+        arguments.epochs,
+    )
     name = f"complex_crystals_{'_'.join(map(str, settings))}_{arguments.seed}.joblib"
     path = arguments.keep / name if arguments.keep else None
     if path is not None and path.exists():
         return joblib.load(path)
     network = PhaseRetrievalRegressor(
-        arguments.module, max_epochs=arguments.epochs, device=arguments.device, random_state=arguments.seed
+        arguments.module,
+        max_epochs=arguments.epochs,
+        device=arguments.device,
+        random_state=arguments.seed,
     )
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
     start = time.perf_counter()
@@ -74,13 +100,16 @@ def report(start, n_iter, objects, seconds):
     errors = relative_error(unseen, objects, multioutput="raw_values")
     solved = 100 * (errors <= 0.01).mean()
     print(
-        f"{start:<24}{n_iter:>10}{errors.mean():>10.4f}{np.median(errors):>12.6f}{solved:>8.1f} %{seconds:>9.0f}",
+        f"{start:<24}{n_iter:>10}{errors.mean():>10.4f}{np.median(errors):>12.6f}{solved:>8.1f} "
+        f"%{seconds:>9.0f}",
         flush=True,
     )
 
 
 def refiner(n_iter):
-    """Iterations with shrinkwrap; the threshold and the blur were chosen on crystals of another seed."""
+    """Iterations with shrinkwrap; the threshold and the blur were chosen on crystals of another
+    seed.
+    """
     return IterativePhaseRetrieval(
         n_iter=n_iter,
         support="shrinkwrap",
@@ -95,7 +124,8 @@ def refiner(n_iter):
 unseen = crystals(arguments.test, arguments.seed + 2)
 measured = FourierMagnitude().fit_transform(unseen)
 print(
-    f"{arguments.train} training and {arguments.test} test crystals of {arguments.size} x {arguments.size}, phases up "
+    f"{arguments.train} training and {arguments.test} test crystals of {arguments.size} x "
+    f"{arguments.size}, phases up "
     f"to {arguments.max_phase} radians, {arguments.module}, {arguments.epochs} epochs"
 )
 print(f"{'start':<24}{'iterations':>10}{'mean':>10}{'median':>12}{'<= .01':>10}{'[s]':>9}")
@@ -111,7 +141,12 @@ for training in arguments.trainings:
     name = "symmetry-broken network" if training == "canonical" else "raw network"
     report(name, 0, predicted, seconds)
     start = time.perf_counter()
-    refined = refiner(arguments.iterations).fit(measured, unseen).retrieve(measured, init=predicted).objects
+    refined = (
+        refiner(arguments.iterations)
+        .fit(measured, unseen)
+        .retrieve(measured, init=predicted)
+        .objects
+    )
     report(name, arguments.iterations, refined, time.perf_counter() - start)
 
 # %%
@@ -124,6 +159,9 @@ for name, algorithm, times in (
 ):
     start = time.perf_counter()
     found = (
-        refiner(times * arguments.iterations).set_params(algorithm=algorithm).fit(measured, unseen).predict(measured)
+        refiner(times * arguments.iterations)
+        .set_params(algorithm=algorithm)
+        .fit(measured, unseen)
+        .predict(measured)
     )
     report(name, times * arguments.iterations, found, time.perf_counter() - start)

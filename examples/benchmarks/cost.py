@@ -1,9 +1,10 @@
-"""What a reconstruction costs: training, images per second, and iterations from random starts beside them.
+"""What a reconstruction costs: training, images per second, and iterations from random starts
+beside them.
 
-28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, Fashion-MNIST, shifted and flipped. The iterations start at
-random and stop when their mean error over the same test objects is that of the network's single pass, and that of the
-network's pass with iterations after it. Times are of predictions alone, on the device PyTorch finds, with as many
-threads as it takes.
+28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, Fashion-MNIST, shifted and flipped. The
+iterations start at random and stop when their mean error over the same test objects is that of the
+network's single pass, and that of the network's pass with iterations after it. Times are of
+predictions alone, on the device PyTorch finds, with as many threads as it takes.
 
     SKPR_DATA=path/to/data python examples/benchmarks/cost.py
 """
@@ -25,7 +26,9 @@ from skpr import (
 from skpr.datasets import fetch_fashion_mnist
 from skpr.metrics import relative_error
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--train", type=int, default=20000)
 parser.add_argument("--images", type=int, default=1000)
 parser.add_argument("--epochs", type=int, default=12)
@@ -69,12 +72,16 @@ def report(name, found, training, seconds):
 
 def iterated(n_iter, init=None, **parameters):
     """The reconstructions of a number of iterations."""
-    retriever = IterativePhaseRetrieval(n_iter=n_iter, tol=0, random_state=arguments.seed, **parameters)
+    retriever = IterativePhaseRetrieval(
+        n_iter=n_iter, tol=0, random_state=arguments.seed, **parameters
+    )
     return retriever.fit(b_test, test).retrieve(b_test, init=init).objects
 
 
 for module in ("mlp", "unet"):
-    network = PhaseRetrievalRegressor(module, max_epochs=arguments.epochs, random_state=arguments.seed)
+    network = PhaseRetrievalRegressor(
+        module, max_epochs=arguments.epochs, random_state=arguments.seed
+    )
     start = time.perf_counter()
     model = SymmetryBreakingRegressor(network).fit(b, objects)
     training = f"{time.perf_counter() - start:.0f}"
@@ -85,9 +92,12 @@ for module in ("mlp", "unet"):
     print(f"{'  one image at a time':<66}{len(some) / single:>10.0f}", flush=True)
     iterations = f"{arguments.iterations} iterations"
     polished, after = timed(lambda found=found: iterated(arguments.iterations, found), repeats=1)
-    targets[f"{module}, refined"] = report(f"{module}, then {iterations}", polished, training, seconds + after)
+    targets[f"{module}, refined"] = report(
+        f"{module}, then {iterations}", polished, training, seconds + after
+    )
 
-# the fewest iterations, of a ladder in steps of a quarter, at which random starts have the error of each
+# the fewest iterations, of a ladder in steps of a quarter, at which random starts have the error of
+# each
 ladder = [int(round(10 * 1.25**k)) for k in range(25)]
 for algorithm in ("hio", "auto"):
     goals = sorted(targets.items(), key=lambda item: -item[1])

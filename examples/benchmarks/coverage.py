@@ -1,9 +1,11 @@
-"""Coverage of the deviations that `skpr.iterative.uncertainty` gives: of 90 % intervals, some 90 % hold the truth.
+"""Coverage of the deviations that `skpr.iterative.uncertainty` gives: of 90 % intervals, some 90 %
+hold the truth.
 
-Eight blobs (`blobs/blobs32.npz` in the folder SKPR_DATA; crystals without it) and eight strained crystals, default
-settings, nothing known of their supports. The share of an object's pixels, of those above 2 % of its maximum, that are
-within 1.645 deviations of the truth (real), or 1.517 (modulus of the difference of complex pixels, whose two parts have
-one deviation: Rayleigh's distribution), after registration to fractions of a pixel.
+Eight blobs (`blobs/blobs32.npz` in the folder SKPR_DATA; crystals without it) and eight strained
+crystals, default settings, nothing known of their supports. The share of an object's pixels, of
+those above 2 % of its maximum, that are within 1.645 deviations of the truth (real), or 1.517
+(modulus of the difference of complex pixels, whose two parts have one deviation: Rayleigh's
+distribution), after registration to fractions of a pixel.
 
     SKPR_DATA=path/to/data python examples/benchmarks/coverage.py
 """
@@ -21,7 +23,9 @@ from skpr.datasets import make_crystals
 from skpr.detector import PhotonNoise
 from skpr.iterative import combine_reconstructions, uncertainty
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--photons", type=float, nargs="+", default=[1e5, 1e6, 1e7])
 parser.add_argument("--objects", type=int, default=8)
 parser.add_argument("--iterations", type=int, default=500)
@@ -35,15 +39,23 @@ sets = {"strained crystals": make_crystals(n, shape=(32, 32), max_phase=2.0, ran
 if file.exists():
     sets = {"blobs": np.load(file)["objects"][:n].astype(np.float64), **sets}
 else:
-    sets = {"crystals": make_crystals(n, shape=(32, 32), random_state=0).data.astype(np.float64), **sets}
+    sets = {
+        "crystals": make_crystals(n, shape=(32, 32), random_state=0).data.astype(np.float64),
+        **sets,
+    }
 
-print(f"{'':<20}{'photons':>8}{'mean':>8}{'least':>8}{'most':>8}{'retrieval [s]':>15}{'deviations [s]':>16}")
+print(
+    f"{'':<20}{'photons':>8}{'mean':>8}{'least':>8}{'most':>8}{'retrieval [s]':>15}"
+    f"{'deviations [s]':>16}"
+)
 for name, objects in sets.items():
     clean = FourierMagnitude().fit_transform(objects)
     for n_photons in arguments.photons:
         measured = PhotonNoise(n_photons, random_state=arguments.seed).fit_transform(clean)
         truths = objects * np.sqrt(n_photons / np.square(clean).sum(axis=(1, 2)))[:, None, None]
-        retriever = IterativePhaseRetrieval(n_iter=arguments.iterations, random_state=arguments.seed, device="cpu")
+        retriever = IterativePhaseRetrieval(
+            n_iter=arguments.iterations, random_state=arguments.seed, device="cpu"
+        )
         start = time.perf_counter()
         found = retriever.fit(measured).retrieve(measured)
         middle = time.perf_counter()

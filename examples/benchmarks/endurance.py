@@ -1,7 +1,8 @@
 """A model in service: a million predictions, malformed inputs and damaged files.
 
-Predicts magnitudes in a loop and prints the process's memory along the way; then hands every estimator inputs that are
-not what it takes, and the reader of model files damaged ones, and counts how they were refused.
+Predicts magnitudes in a loop and prints the process's memory along the way; then hands every
+estimator inputs that are not what it takes, and the reader of model files damaged ones, and counts
+how they were refused.
 
     python examples/benchmarks/endurance.py
 """
@@ -64,7 +65,11 @@ while done < arguments.predictions:
     if done // step > len(marks):
         marks.append(resident())
 print(f"{done} predictions in {time.perf_counter() - start:.0f} s")
-print("memory of the process after each tenth [MiB]:", " ".join(f"{mark:.0f}" for mark in marks), flush=True)
+print(
+    "memory of the process after each tenth [MiB]:",
+    " ".join(f"{mark:.0f}" for mark in marks),
+    flush=True,
+)
 
 # %% Malformed inputs
 
@@ -73,7 +78,9 @@ def malformed(good, fits, takes_nan):
     """Something that looks like a batch, but is none; a fit may be of any shape."""
     bad = np.array(good[: rng.integers(1, 6)], dtype=np.float64)
     place = tuple(rng.integers(n) for n in bad.shape)
-    kind = rng.choice([k for k in range(16) if not (k == 4 and fits) and not (k == 3 and takes_nan)])
+    kind = rng.choice(
+        [k for k in range(16) if not (k == 4 and fits) and not (k == 3 and takes_nan)]
+    )
     if kind < 3:
         bad[place] = (np.inf, -np.inf, 1e300 * 1e10)[kind]
         return bad
@@ -115,9 +122,14 @@ fitted = {
     "BeamStop": (BeamStop().fit(magnitudes), magnitudes),
     "PhaseRetrievalRegressor": (network, magnitudes),
     "SymmetryBreakingRegressor": (broken.fit(magnitudes, objects), magnitudes),
-    "IterativePhaseRetrieval": (IterativePhaseRetrieval(n_iter=1, random_state=0).fit(magnitudes), magnitudes),
+    "IterativePhaseRetrieval": (
+        IterativePhaseRetrieval(n_iter=1, random_state=0).fit(magnitudes),
+        magnitudes,
+    ),
     "RefinedRegressor": (
-        RefinedRegressor(broken, IterativePhaseRetrieval(n_iter=1, random_state=0)).fit(magnitudes, objects),
+        RefinedRegressor(broken, IterativePhaseRetrieval(n_iter=1, random_state=0)).fit(
+            magnitudes, objects
+        ),
         magnitudes,
     ),
     "Pipeline": (make_phase_retriever(**small).fit(objects, objects), objects),
@@ -130,10 +142,16 @@ for _ in range(arguments.inputs):
     bad = malformed(good, fits, takes_nan=name in ("PhotonNoise", "BeamStop"))
     act = estimator.predict if hasattr(estimator, "predict") else estimator.transform
     if fits:
-        target = objects[: len(bad)] if isinstance(bad, np.ndarray | torch.Tensor) and bad.ndim else objects
+        target = (
+            objects[: len(bad)]
+            if isinstance(bad, np.ndarray | torch.Tensor) and bad.ndim
+            else objects
+        )
         again = estimator.__class__(**estimator.get_params(deep=False))
         act = (
-            (lambda bad, again=again, target=target: again.fit(bad, target)) if hasattr(again, "predict") else again.fit
+            (lambda bad, again=again, target=target: again.fit(bad, target))
+            if hasattr(again, "predict")
+            else again.fit
         )
     try:
         act(bad)
@@ -144,7 +162,10 @@ for _ in range(arguments.inputs):
     else:
         outcomes["accepted"] += 1
         others.append((name, type(bad).__name__, getattr(bad, "shape", None), "accepted"))
-print(f"{arguments.inputs} malformed inputs: " + ", ".join(f"{n} {what}" for what, n in sorted(outcomes.items())))
+print(
+    f"{arguments.inputs} malformed inputs: "
+    + ", ".join(f"{n} {what}" for what, n in sorted(outcomes.items()))
+)
 for found in others:
     print("  ", *found)
 
@@ -159,7 +180,9 @@ with tempfile.TemporaryDirectory() as folder:
         place = int(rng.integers(len(content)))
         path.write_bytes(
             (
-                content[:place] + bytes([content[place] ^ (1 << int(rng.integers(8)))]) + content[place + 1 :],
+                content[:place]
+                + bytes([content[place] ^ (1 << int(rng.integers(8)))])
+                + content[place + 1 :],
                 content[:place],
                 rng.bytes(int(rng.integers(4000))),
             )[number % 3]

@@ -1,26 +1,26 @@
-"""Gaussian phase retrieval as Tayal, Lai, Kumar and Sun (2020, arXiv:2003.09077) pose it: what symmetry breaking gains.
+"""Gaussian phase retrieval as Tayal, Lai, Kumar and Sun (2020, arXiv:2003.09077) pose it: what
+symmetry breaking gains.
 
-Objects of n values, uniform in the unit ball, are to be found from 4 n magnitudes `|A x|`; the network is
-m-256-128-64-n, Adam with rate 1e-3, up to 100 epochs, patience 10. The error is the smallest `|s y - x|^2 / n^2` over
-signs (phases) s, times 1e4. Its normalisation is inferred: the prediction 0 then has the error 1 / (n (n + 2)), which
-is 286, 83.3 and 39.2 for n = 5, 10 and 15, where the paper has 283, 82 and 38 before symmetry breaking. The usual
-`|s y - x|^2 / n` and the share of the objects' energy stand beside it. Rows:
+Objects of n values, uniform in the unit ball, are to be found from 4 n magnitudes `|A x|`; the
+network is m-256-128-64-n, Adam with rate 1e-3, up to 100 epochs, patience 10. The error is the
+smallest `|s y - x|^2 / n^2` over signs (phases) s, times 1e4. Its normalisation is inferred: the
+prediction 0 then has the error 1 / (n (n + 2)), which is 286, 83.3 and 39.2 for n = 5, 10 and 15,
+where the paper has 283, 82 and 38 before symmetry breaking. The usual `|s y - x|^2 / n` and the
+share of the objects' energy stand beside it. Rows:
 
-    zero        predicts nothing
-    raw         trained on objects as they come: "before" in the paper
-    paper       on those whose last value (the first, if complex) is positive: "after"
-    origin      on those whose sum is positive
-    template    on those that are nearest to the mean of all
-    orbit       on objects as they come, with a loss modulo sign
-    wide        as origin, with 512-512-512 and the package's optimizer and one-cycle schedule, 40 epochs at most
-    neighbours  the mean of the five nearest in the training set of `paper`
+    zero        predicts nothing raw         trained on objects as they come: "before" in the paper
+    paper       on those whose last value (the first, if complex) is positive: "after" origin
+    on those whose sum is positive template    on those that are nearest to the mean of all orbit
+    on objects as they come, with a loss modulo sign wide        as origin, with 512-512-512 and the
+    package's optimizer and one-cycle schedule, 40 epochs at most neighbours  the mean of the five
+    nearest in the training set of `paper`
 
-Unlike in the paper, a network sees each measurement divided by its norm; the batch size there is unknown. The paper has
-20,000 samples for n = 5 and a million for more, the defaults of `--samples`.
+Unlike in the paper, a network sees each measurement divided by its norm; the batch size there is
+unknown. The paper has 20,000 samples for n = 5 and a million for more, the defaults of `--samples`.
 
-    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 5
-    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 10 --epochs 25
-    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 15 --epochs 25 --trainings raw paper neighbours
+    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 5 OMP_NUM_THREADS=1 python
+    examples/benchmarks/gaussian.py --n 10 --epochs 25 OMP_NUM_THREADS=1 python
+    examples/benchmarks/gaussian.py --n 15 --epochs 25 --trainings raw paper neighbours
 """
 
 import argparse
@@ -32,7 +32,12 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skpr import GaussianMagnitude, PhaseRetrievalRegressor, SymmetryBreakingRegressor, SymmetryCanonicalizer
+from skpr import (
+    GaussianMagnitude,
+    PhaseRetrievalRegressor,
+    SymmetryBreakingRegressor,
+    SymmetryCanonicalizer,
+)
 from skpr.metrics import orbit_mean_squared_error
 
 TRAININGS = ("raw", "paper", "origin", "template", "orbit", "wide", "neighbours")
@@ -42,10 +47,16 @@ PUBLISHED = {
     15: {"raw": 38, "paper": 7, "neighbours": 10},
 }
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--n", type=int, default=5, help="values of an object")
-parser.add_argument("--complex", action="store_true", help="complex objects and matrix; nothing published beside it")
-parser.add_argument("--samples", type=int, help="training objects, a tenth of which are for validation")
+parser.add_argument(
+    "--complex", action="store_true", help="complex objects and matrix; nothing published beside it"
+)
+parser.add_argument(
+    "--samples", type=int, help="training objects, a tenth of which are for validation"
+)
 parser.add_argument("--test", type=int, default=10_000)
 parser.add_argument("--epochs", type=int, default=100, help="at most")
 parser.add_argument("--batch", type=int, help="128 up to 100,000 samples, 1,024 above")
@@ -90,7 +101,12 @@ def network(**params):
     """A perceptron with the package's optimizer and schedule."""
     defaults = {"criterion": "mse", "batch_size": batch_size, "max_epochs": arguments.epochs}
     return PhaseRetrievalRegressor(
-        Perceptron, magnitude_scaling=None, random_state=seed, device="cpu", verbose=False, **defaults | params
+        Perceptron,
+        magnitude_scaling=None,
+        random_state=seed,
+        device="cpu",
+        verbose=False,
+        **defaults | params,
     )
 
 
@@ -112,17 +128,24 @@ def paper_network(**params):
 def retriever(training):
     """What maps magnitudes to objects in one row of the table."""
     if training == "neighbours":
-        return SymmetryBreakingRegressor(KNeighborsRegressor(n_neighbors=5), FunctionTransformer(paper_rule))
+        return SymmetryBreakingRegressor(
+            KNeighborsRegressor(n_neighbors=5), FunctionTransformer(paper_rule)
+        )
     if training == "raw":
         return SymmetryBreakingRegressor(paper_network(), "passthrough")
     if training == "orbit":
         symmetries = {"criterion__shift": False, "criterion__flip": False, "criterion__phase": True}
-        return SymmetryBreakingRegressor(paper_network(criterion="orbit", **symmetries), "passthrough")
+        return SymmetryBreakingRegressor(
+            paper_network(criterion="orbit", **symmetries), "passthrough"
+        )
     if training == "paper":
         return SymmetryBreakingRegressor(paper_network(), FunctionTransformer(paper_rule))
     if training == "wide":
         wide = network(
-            lr=2e-3, module__widths=(512, 512, 512), batch_size=2 * batch_size, max_epochs=min(40, arguments.epochs)
+            lr=2e-3,
+            module__widths=(512, 512, 512),
+            batch_size=2 * batch_size,
+            max_epochs=min(40, arguments.epochs),
         )
         return SymmetryBreakingRegressor(wide, SymmetryCanonicalizer(None, None, "origin"))
     return SymmetryBreakingRegressor(paper_network(), SymmetryCanonicalizer(None, None, training))
@@ -138,8 +161,14 @@ def print_row(name, predicted, published="", epochs="", seconds=0.0):
 
 train, test = draw_objects(n_samples, stream=1), draw_objects(arguments.test, stream=2)
 published = {} if arguments.complex else PUBLISHED.get(n, {})
-print(f"n = {n}, {train.dtype}, {n_samples} samples, {len(test)} to test, batch {batch_size}, seed {seed}")
-print(f"{'':<12}{'1e4 error':>10}{'published':>11}{'1e4 |.|^2/n':>13}{'of energy':>11}{'epochs':>8}{'s':>7}")
+print(
+    f"n = {n}, {train.dtype}, {n_samples} samples, {len(test)} to test, batch {batch_size}, seed "
+    f"{seed}"
+)
+print(
+    f"{'':<12}{'1e4 error':>10}{'published':>11}{'1e4 |.|^2/n':>13}{'of energy':>11}{'epochs':>8}"
+    f"{'s':>7}"
+)
 print_row("zero", np.zeros_like(test))
 for training in arguments.trainings:
     if arguments.complex and training == "neighbours":

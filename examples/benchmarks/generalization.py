@@ -1,14 +1,15 @@
 """Networks trained on Fashion-MNIST, on images of another kind and on few photons.
 
-28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, shifts of up to 7 pixels either way, half of the objects
-flipped. Two networks differ in what they saw in training: exact magnitudes, or patterns of 1e3 to 1e7 photons, drawn
-anew for every batch. They are tested on Fashion-MNIST's test images, on the bundled handwritten digits, enlarged to
-28 x 28, and on nuclei of 28 x 28 from microscopy images. No network has seen anything of the last two.
+28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, shifts of up to 7 pixels either way, half of
+the objects flipped. Two networks differ in what they saw in training: exact magnitudes, or patterns
+of 1e3 to 1e7 photons, drawn anew for every batch. They are tested on Fashion-MNIST's test images,
+on the bundled handwritten digits, enlarged to 28 x 28, and on nuclei of 28 x 28 from microscopy
+images. No network has seen anything of the last two.
 
     SKPR_DATA=path/to/data python examples/benchmarks/generalization.py
 
-About a quarter of an hour on two cores; ``--keep folder`` keeps the networks there, and takes them from there.
-"""
+About a quarter of an hour on two cores; ``--keep folder`` keeps the networks there, and takes them
+from there."""
 
 import argparse
 import time
@@ -32,7 +33,9 @@ from skpr.metrics import relative_error
 
 PHOTONS = (1e3, 1e4, 1e5, 1e6, 1e7)
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--train", type=int, default=20000)
 parser.add_argument("--images", type=int, default=1000, help="test objects of each kind")
 parser.add_argument("--epochs", type=int, default=12)
@@ -56,10 +59,15 @@ def trained(name, detector):
         return joblib.load(path)
     objects = framed(fetch_fashion_mnist("train").data[: arguments.train], arguments.seed + 1)
     network = PhaseRetrievalRegressor(
-        arguments.module, max_epochs=arguments.epochs, detector=detector, random_state=arguments.seed
+        arguments.module,
+        max_epochs=arguments.epochs,
+        detector=detector,
+        random_state=arguments.seed,
     )
     start = time.perf_counter()
-    model = RefinedRegressor(SymmetryBreakingRegressor(network)).fit(magnitude.fit_transform(objects), objects)
+    model = RefinedRegressor(SymmetryBreakingRegressor(network)).fit(
+        magnitude.fit_transform(objects), objects
+    )
     print(f"network, {name} training: {time.perf_counter() - start:.0f} s", flush=True)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +84,13 @@ def test_sets():
         "digits": digits,
         "nuclei": load_cells((28, 28)).data,
     }
-    orders = {name: np.random.default_rng(0).permutation(len(images)) for name, images in kinds.items()}
-    return {name: framed(kinds[name][order[: arguments.images]], arguments.seed + 2) for name, order in orders.items()}
+    orders = {
+        name: np.random.default_rng(0).permutation(len(images)) for name, images in kinds.items()
+    }
+    return {
+        name: framed(kinds[name][order[: arguments.images]], arguments.seed + 2)
+        for name, order in orders.items()
+    }
 
 
 def iterated(magnitudes, objects, init, **parameters):
@@ -89,23 +102,34 @@ def iterated(magnitudes, objects, init, **parameters):
 
 
 magnitude = FourierMagnitude(fourier_shape=96)
-networks = {"exact": trained("exact", None), "noisy": trained("noisy", PhotonNoise((PHOTONS[0], PHOTONS[-1])))}
+networks = {
+    "exact": trained("exact", None),
+    "noisy": trained("noisy", PhotonNoise((PHOTONS[0], PHOTONS[-1]))),
+}
 settle = {"algorithm": "apg", "tol": "poisson"}  # small steps that stop at the noise
 for kind, objects in test_sets().items():
     exact = magnitude.fit_transform(objects)
-    patterns = [PhotonNoise(n, random_state=arguments.seed).fit_transform(exact) for n in PHOTONS] + [exact]
+    patterns = [
+        PhotonNoise(n, random_state=arguments.seed).fit_transform(exact) for n in PHOTONS
+    ] + [exact]
     print(f"\n{kind}, {len(objects)} objects: mean relative error at photons a pattern")
     print(f"{'':<34}" + "".join(f"{n:>9.0e}" for n in PHOTONS) + f"{'exact':>9}", flush=True)
     rows = {
-        f"network, {name} training": [model.regressor_.predict(b) for b in patterns] for name, model in networks.items()
+        f"network, {name} training": [model.regressor_.predict(b) for b in patterns]
+        for name, model in networks.items()
     }
     passes = list(rows.items())
     for name, model in networks.items():
         rows[f"network, {name} training, refined"] = [model.predict(b) for b in patterns]
     for name, found in passes:
-        rows[f"{name}, iterated"] = [iterated(b, objects, x) for b, x in zip(patterns, found, strict=True)]
+        rows[f"{name}, iterated"] = [
+            iterated(b, objects, x) for b, x in zip(patterns, found, strict=True)
+        ]
         counted = zip(patterns[:-1], found, strict=False)  # exact magnitudes are no counts
         rows[f"{name}, settled"] = [iterated(b, objects, x, **settle) for b, x in counted]
     rows["random starts, iterated"] = [iterated(b, objects, None) for b in patterns]
     for name, found in rows.items():
-        print(f"{name:<34}" + "".join(f"{relative_error(objects, x):>9.4f}" for x in found), flush=True)
+        print(
+            f"{name:<34}" + "".join(f"{relative_error(objects, x):>9.4f}" for x in found),
+            flush=True,
+        )

@@ -1,9 +1,11 @@
-"""Invariance of every canonicalization strategy on Fashion-MNIST: `c(g x) = c(x)`, and unchanged magnitudes.
+"""Invariance of every canonicalization strategy on Fashion-MNIST: `c(g x) = c(x)`, and unchanged
+magnitudes.
 
-Each of 10,000 images in a 42 x 42 frame is moved to random members of its orbit (any integer shift that keeps its
-content inside, both flips) and canonicalized; the table counts images whose representative differs by more than 1e-4
-(float32) or 1e-8 (float64), and those whose magnitudes change by more than 1e-5 or 1e-10. `--phase` multiplies the
-images by a smooth complex phase first, and the members by random global phases.
+Each of 10,000 images in a 42 x 42 frame is moved to random members of its orbit (any integer shift
+that keeps its content inside, both flips) and canonicalized; the table counts images whose
+representative differs by more than 1e-4 (float32) or 1e-8 (float64), and those whose magnitudes
+change by more than 1e-5 or 1e-10. `--phase` multiplies the images by a smooth complex phase first,
+and the members by random global phases.
 
     SKPR_DATA=... python examples/benchmarks/invariance.py
 """
@@ -19,7 +21,9 @@ from skpr.augmentation import draw_elements, frame
 from skpr.datasets import fetch_fashion_mnist
 from skpr.symmetry import act
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--images", type=int, default=10_000)
 parser.add_argument("--members", type=int, default=2)
 parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
@@ -27,7 +31,9 @@ parser.add_argument("--phase", action="store_true")
 arguments = parser.parse_args()
 torch.set_num_threads(1)
 
-images = frame(fetch_fashion_mnist("test").data[: arguments.images], (42, 42)).astype(arguments.dtype)
+images = frame(fetch_fashion_mnist("test").data[: arguments.images], (42, 42)).astype(
+    arguments.dtype
+)
 if arguments.phase:
     ramp = np.linspace(-1, 1, 42)
     images = images * np.exp(1j * (ramp[:, None] ** 2 + 0.7 * np.sin(3 * ramp) + images)).astype(
@@ -45,14 +51,20 @@ def differences(a, b):
 def largest_magnitude_change(a, b):
     """In slices, so that not all magnitudes are in memory at once."""
     parts = [slice(i, i + 1000) for i in range(0, len(a), 1000)]
-    return np.concatenate([differences(magnitude.transform(a[p]), magnitude.transform(b[p])) for p in parts])
+    return np.concatenate(
+        [differences(magnitude.transform(a[p]), magnitude.transform(b[p])) for p in parts]
+    )
 
 
 print(f"{len(images)} images, {images.dtype}, {arguments.members} members of each orbit")
-print(f"{'shift':<10}{'flip':<12}{'failures':>9}{'worst':>10}{'|F| fails':>11}{'worst |F|':>11}{'variance':>10}")
+print(
+    f"{'shift':<10}{'flip':<12}{'failures':>9}{'worst':>10}{'|F| fails':>11}{'worst |F|':>11}"
+    f"{'variance':>10}"
+)
 total = 0
 for shift, flip in itertools.product(
-    ("box", "centroid", "template", None), ("moment", "principal", "bispectrum", "fourier", "template", None)
+    ("box", "centroid", "template", None),
+    ("moment", "principal", "bispectrum", "fourier", "template", None),
 ):
     canonicalizer = SymmetryCanonicalizer(shift, flip).fit(images[:2000])
     representatives = canonicalizer.transform(images)
@@ -72,7 +84,8 @@ for shift, flip in itertools.product(
     moved = largest_magnitude_change(representatives, images)
     total += failed.sum() + (moved > magnitude_limit).sum()
     print(
-        f"{shift!s:<10}{flip!s:<12}{failed.sum():>9}{worst:>10.1e}{(moved > magnitude_limit).sum():>11}"
+        f"{shift!s:<10}{flip!s:<12}{failed.sum():>9}{worst:>10.1e}"
+        f"{(moved > magnitude_limit).sum():>11}"
         f"{moved.max():>11.1e}{canonicalizer.variance_:>10.4f}",
         flush=True,
     )

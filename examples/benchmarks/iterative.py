@@ -1,9 +1,10 @@
-"""Time per iteration and quality of every iterative algorithm, beside public packages, on the same objects.
+"""Time per iteration and quality of every iterative algorithm, beside public packages, on the same
+objects.
 
-Non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 in 128 x 128, in loose boxes as supports. An
-object is solved if its PSNR after registration is at least 30 dB. Time is a multiple of one complex64 transform pair of
-the batch of 64 by scipy.fft, one thread, timed between the rows. Packages that are not installed are left out with a
-word.
+Non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 in 128 x 128, in loose
+boxes as supports. An object is solved if its PSNR after registration is at least 30 dB. Time is a
+multiple of one complex64 transform pair of the batch of 64 by scipy.fft, one thread, timed between
+the rows. Packages that are not installed are left out with a word.
 
     SKPR_DATA=path/to/data python examples/benchmarks/iterative.py
 """
@@ -22,7 +23,9 @@ from peers import PEERS
 from skpr import FourierMagnitude, IterativePhaseRetrieval
 from skpr.metrics import orbit_psnr
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--iterations", type=int, default=500)
 parser.add_argument("--repeats", type=int, default=7, help="timings of which the median is given")
 parser.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -52,7 +55,9 @@ ALGORITHMS = {
 def retrieve(algorithm, magnitudes, targets, masks, seed=0, **settings):
     """Every object from its magnitudes."""
     settings = {"n_starts": 1} | settings
-    retriever = IterativePhaseRetrieval(algorithm, n_iter=n, support=masks, random_state=seed, device="cpu", **settings)
+    retriever = IterativePhaseRetrieval(
+        algorithm, n_iter=n, support=masks, random_state=seed, device="cpu", **settings
+    )
     return retriever.fit(magnitudes, targets).retrieve(magnitudes).objects
 
 
@@ -70,7 +75,9 @@ def transform_pair(batch):
 
 
 def time_per_iteration(algorithm, complex_objects=False):
-    """Seconds an iteration over the unit, whole retrievals of two lengths, so that starting costs nothing."""
+    """Seconds an iteration over the unit, whole retrievals of two lengths, so that starting costs
+    nothing.
+    """
     batch = np.concatenate([objects, objects])
     masks = np.concatenate([supports, supports])
     targets = batch.astype(np.complex64) if complex_objects else batch
@@ -94,14 +101,18 @@ def time_per_iteration(algorithm, complex_objects=False):
 
 if not arguments.skip_quality:
     print(f"{n} iterations, seeds {arguments.seeds}: median PSNR [dB], solved of {len(objects)}")
-    print(f"{'algorithm':<22}{'seed':>5}{'1 start':>13}{'best of 4':>13}{'1e6 photons':>13}{'s':>7}", flush=True)
+    print(
+        f"{'algorithm':<22}{'seed':>5}{'1 start':>13}{'best of 4':>13}{'1e6 photons':>13}{'s':>7}",
+        flush=True,
+    )
     for name, algorithm in ALGORITHMS.items():
         for seed in arguments.seeds:
             start = time.perf_counter()
             one = quality(retrieve(algorithm, clean, objects, supports, seed))
             seconds = time.perf_counter() - start
             four = quality(retrieve(algorithm, clean, objects, supports, seed, n_starts=4))
-            # noisy magnitudes come from an orthonormal transform: the amplitude of the object is 128 times smaller
+            # noisy magnitudes come from an orthonormal transform: the amplitude of the object is
+            # 128 times smaller
             photons = quality(retrieve(algorithm, 128 * noisy, objects, supports, seed))
             print(f"{name:<22}{seed:>5}{one:>13}{four:>13}{photons:>13}{seconds:>7.1f}", flush=True)
     # what packages without positivity are to be compared with
@@ -109,13 +120,21 @@ if not arguments.skip_quality:
         quality(
             np.abs(
                 retrieve(
-                    ALGORITHMS["hio, last tenth er"], m, objects, supports, arguments.seeds[0], constraints="complex"
+                    ALGORITHMS["hio, last tenth er"],
+                    m,
+                    objects,
+                    supports,
+                    arguments.seeds[0],
+                    constraints="complex",
                 )
             )
         )
         for m in (clean, 128 * noisy)
     )
-    print(f"{'hio, er, no positivity':<22}{arguments.seeds[0]:>5}{one:>13}{'':>13}{photons:>13}", flush=True)
+    print(
+        f"{'hio, er, no positivity':<22}{arguments.seeds[0]:>5}{one:>13}{'':>13}{photons:>13}",
+        flush=True,
+    )
     for name, run in PEERS.items():
         if importlib.util.find_spec(name) is None:
             print(f"{name:<22} not installed, left out")
@@ -125,14 +144,23 @@ if not arguments.skip_quality:
         one = quality(run(clean, supports, n, seed))
         seconds = time.perf_counter() - start
         # of whole runs, which for these packages is almost all iterations
-        unit = min(transform_pair(np.concatenate([clean, clean]).astype(np.complex64)) for _ in range(5))
+        unit = min(
+            transform_pair(np.concatenate([clean, clean]).astype(np.complex64)) for _ in range(5)
+        )
         ratio = seconds / n / unit * 2
         photons = quality(run(128 * noisy, supports, n, seed))
         print(
-            f"{name:<22}{seed:>5}{one:>13}{'':>13}{photons:>13}{seconds:>7.1f}  per iteration {ratio:.2f}", flush=True
+            f"{name:<22}{seed:>5}{one:>13}{'':>13}{photons:>13}{seconds:>7.1f}  per iteration "
+            f"{ratio:.2f}",
+            flush=True,
         )
 
-print(f"\ntime per iteration / scipy complex64 pair, batch of 64, one thread, median of {arguments.repeats}")
+print(
+    f"\ntime per iteration / scipy complex64 pair, batch of 64, one thread, median of "
+    f"{arguments.repeats}"
+)
 for name in ("hio", "er", "hpr", "raar", "dm", "dm, beta 0.75", "apg", "admm"):
     print(f"{name:<22}{time_per_iteration(ALGORITHMS[name]):>8.2f}", flush=True)
-print(f"{'hio, complex objects':<22}{time_per_iteration(ALGORITHMS['hio'], complex_objects=True):>8.2f}")
+print(
+    f"{'hio, complex objects':<22}{time_per_iteration(ALGORITHMS['hio'], complex_objects=True):>8.2f}"
+)

@@ -1,9 +1,11 @@
-"""Training on more than memory holds: objects in one file, magnitudes simulated as the network asks for them.
+"""Training on more than memory holds: objects in one file, magnitudes simulated as the network asks
+for them.
 
-Writes ``--gigabytes`` of random objects to ``--file`` (a NumPy file, or HDF5 by its suffix) unless it is there, piece
-by piece, and fits `make_phase_retriever` to them in a process whose memory is limited to ``--limit`` gigabytes: a
-control group of Linux where one may be made (root), which counts what the process has read of the file as well, else
-the process's own data segment. Prints what was used at most, and the error on objects that were not in the file.
+Writes ``--gigabytes`` of random objects to ``--file`` (a NumPy file, or HDF5 by its suffix) unless
+it is there, piece by piece, and fits `make_phase_retriever` to them in a process whose memory is
+limited to ``--limit`` gigabytes: a control group of Linux where one may be made (root), which
+counts what the process has read of the file as well, else the process's own data segment. Prints
+what was used at most, and the error on objects that were not in the file.
 
     python examples/benchmarks/larger_than_memory.py --file /scratch/objects.npy
 """
@@ -41,9 +43,14 @@ def objects(n_samples, seed):
     for x in made:
         a, b, c = rng.uniform(0.5, 1.5, 3)
         turn = rng.uniform(0, np.pi)
-        u, v = np.cos(turn) * rows + np.sin(turn) * columns, np.cos(turn) * columns - np.sin(turn) * rows
+        u, v = (
+            np.cos(turn) * rows + np.sin(turn) * columns,
+            np.cos(turn) * columns - np.sin(turn) * rows,
+        )
         i, j = rng.integers(0, 40, 2)
-        x[i : i + 24, j : j + 24] = np.exp(-((u / (6 * a)) ** 2) - (v / (2 * b)) ** 2) * (1 + 0.5 * np.tanh(c * u))
+        x[i : i + 24, j : j + 24] = np.exp(-((u / (6 * a)) ** 2) - (v / (2 * b)) ** 2) * (
+            1 + 0.5 * np.tanh(c * u)
+        )
     return made
 
 
@@ -75,21 +82,32 @@ def fit():
         import h5py
 
         data = h5py.File(arguments.file, "r")["objects"]
-    print(f"{len(data)} objects of {data.shape[1:]}: {data.dtype.itemsize * data.size / 2**30:.1f} GiB", flush=True)
+    print(
+        f"{len(data)} objects of {data.shape[1:]}: {data.dtype.itemsize * data.size / 2**30:.1f} "
+        f"GiB",
+        flush=True,
+    )
     start = time.perf_counter()
     model = make_phase_retriever(
-        max_epochs=arguments.epochs, module__hidden_width=arguments.width, random_state=0, device="cpu"
+        max_epochs=arguments.epochs,
+        module__hidden_width=arguments.width,
+        random_state=0,
+        device="cpu",
     ).fit(data, data)
     seconds = time.perf_counter() - start
     test = objects(500, 10**6)
     error = relative_error(test, model.predict(test))
     print(
-        f"fitted in {seconds:.0f} s, {arguments.epochs * len(data) / seconds:.0f} objects a second, error {error:.4f}"
+        f"fitted in {seconds:.0f} s, {arguments.epochs * len(data) / seconds:.0f} objects a "
+        f"second, error {error:.4f}"
     )
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     own = int(status["RssAnon"].split()[0]) / 2**20 if "RssAnon" in status else float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"memory of the process: {own:.2f} GiB of its own at the end, at most {peak:.2f} GiB with the mapped file")
+    print(
+        f"memory of the process: {own:.2f} GiB of its own at the end, at most {peak:.2f} GiB with "
+        f"the mapped file"
+    )
 
 
 def limit():
@@ -111,7 +129,9 @@ if arguments.limited:
 else:
     if not arguments.file.exists():
         write(arguments.file)
-    with open(arguments.file, "rb") as file:  # what the system keeps of it in memory would not count as the process's
+    with open(
+        arguments.file, "rb"
+    ) as file:  # what the system keeps of it in memory would not count as the process's
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     done = subprocess.run([sys.executable, *sys.argv, "--limited"])

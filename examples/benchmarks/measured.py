@@ -1,8 +1,9 @@
 """A measured crystal with defaults alone: nothing but the pattern is given.
 
-The rocking curve of `plot_05_measured_crystal.py` (`bragg-cdi` in the folder SKPR_DATA): the middle slice of 128^2, the
-central 64^3, and the whole volume of 128^3 from three seeds with one object each. Held-out errors are Fourier errors.
-Then what must not be believed: the slice shuffled, with a hot pixel, and noise.
+The rocking curve of `plot_05_measured_crystal.py` (`bragg-cdi` in the folder SKPR_DATA): the middle
+slice of 128^2, the central 64^3, and the whole volume of 128^3 from three seeds with one object
+each. Held-out errors are Fourier errors. Then what must not be believed: the slice shuffled, with a
+hot pixel, and noise.
 
     SKPR_DATA=path/to/data python examples/benchmarks/measured.py
 """
@@ -19,7 +20,9 @@ from skpr.datasets import data_folder
 from skpr.files import read_diffraction
 from skpr.iterative import combine_reconstructions
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--starts", type=int, default=10)
 parser.add_argument("--iterations", type=int, default=500)
 parser.add_argument("--size", type=int, default=128, help="pixels of the volume, along each axis")

@@ -1,20 +1,21 @@
 """Phase retrieval without oversampling, as Uelwer, Oberstrass and Harmeling (2020, 2021) score it.
 
-28 x 28 images with values from 0 to 1 on a 28 x 28 Fourier grid, free of noise; the first 1,024 test images. The
-prediction and its 180-degree rotation are registered to the truth by circular cross-correlation, then compared pixel
-by pixel. The network's values outside of 0 to 1 are set to these. SSIM is given for a data range of 2, as published,
-and of 1.
+28 x 28 images with values from 0 to 1 on a 28 x 28 Fourier grid, free of noise; the first 1,024
+test images. The prediction and its 180-degree rotation are registered to the truth by circular
+cross-correlation, then compared pixel by pixel. The network's values outside of 0 to 1 are set to
+these. SSIM is given for a data range of 2, as published, and of 1.
 
     SKPR_DATA=path/to/data python examples/benchmarks/not_oversampled.py --train 30000
 
-Three iterative algorithms from random starts, a quarter of a minute, and, with ``--train``, a network
-(`make_phase_retriever(preset="accurate")`, about a quarter of an hour on two cores), its one pass and its pass
-fine-tuned to each image. How long to fine-tune is chosen on 512 training images that the network was not trained on.
+Three iterative algorithms from random starts, a quarter of a minute, and, with ``--train``, a
+network (`make_phase_retriever(preset="accurate")`, about a quarter of an hour on two cores), its
+one pass and its pass fine-tuned to each image. How long to fine-tune is chosen on 512 training
+images that the network was not trained on.
 
-Other sets of 28 x 28 images: ``--data nuclei`` (from microscopy images; test nuclei come from other images than
-training nuclei), or a path: a folder with the four files of MNIST and its relatives, of which
-train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz are read, or an .npz file with x_train and x_test.
-"""
+Other sets of 28 x 28 images: ``--data nuclei`` (from microscopy images; test nuclei come from other
+images than training nuclei), or a path: a folder with the four files of MNIST and its relatives, of
+which train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz are read, or an .npz file with
+x_train and x_test."""
 
 import argparse
 import time
@@ -37,29 +38,45 @@ PUBLISHED = {
     "network, fine-tuned": ".0087 / .0412 / .858 (PRCGAN*, 60,000 images)",
 }
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--data", default="fashion-mnist", help="fashion-mnist, nuclei, or a folder or .npz file of images")
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+parser.add_argument(
+    "--data",
+    default="fashion-mnist",
+    help="fashion-mnist, nuclei, or a folder or .npz file of images",
+)
 parser.add_argument("--images", type=int, default=1024, help="test images")
 parser.add_argument("--iterations", type=int, default=1000)
-parser.add_argument("--train", type=int, default=0, help="training images of the network; 0 for none")
-parser.add_argument("--held-out", type=int, default=512, help="training images that choose the steps of fine-tuning")
+parser.add_argument(
+    "--train", type=int, default=0, help="training images of the network; 0 for none"
+)
+parser.add_argument(
+    "--held-out", type=int, default=512, help="training images that choose the steps of fine-tuning"
+)
 parser.add_argument("--epochs", type=int, default=None, help="those of the preset if not given")
 parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--keep", type=Path, default=None, help="folder for the network, taken from there where it is")
+parser.add_argument(
+    "--keep", type=Path, default=None, help="folder for the network, taken from there where it is"
+)
 arguments = parser.parse_args()
 
 
 def nuclei():
     """Nuclei of four fifths of the microscopy images, and of the others."""
     cells = load_cells((28, 28))
-    split = GroupShuffleSplit(1, test_size=0.2, random_state=0).split(cells.data, groups=cells.image)
+    split = GroupShuffleSplit(1, test_size=0.2, random_state=0).split(
+        cells.data, groups=cells.image
+    )
     return (cells.data[np.random.default_rng(0).permutation(part)] for part in next(split))
 
 
 def stored(path):
     """Images of a folder of idx files, or of an .npz file."""
     if path.is_dir():
-        return (read_idx_images(path / f"{name}-images-idx3-ubyte.gz") for name in ("train", "t10k"))
+        return (
+            read_idx_images(path / f"{name}-images-idx3-ubyte.gz") for name in ("train", "t10k")
+        )
     with np.load(path) as file:
         return file["x_train"], file["x_test"]
 
@@ -70,9 +87,14 @@ def images():
         parts = fetch_fashion_mnist("train").data, fetch_fashion_mnist("test").data
     else:
         parts = nuclei() if arguments.data == "nuclei" else stored(Path(arguments.data))
-    parts = [part / np.float32(255) if part.dtype == np.uint8 else part.astype(np.float32) for part in parts]
+    parts = [
+        part / np.float32(255) if part.dtype == np.uint8 else part.astype(np.float32)
+        for part in parts
+    ]
     if not all(part.min() >= 0 and part.max() <= 1 for part in parts):
-        raise ValueError(f"--data {arguments.data} has values that are neither bytes nor from 0 to 1")
+        raise ValueError(
+            f"--data {arguments.data} has values that are neither bytes nor from 0 to 1"
+        )
     return parts
 
 
@@ -83,7 +105,8 @@ def report(name, found, seconds):
     similarities = [orbit_ssim(test, found, data_range=r, boundary="circular") for r in (2.0, 1.0)]
     published = PUBLISHED.get(name, "") if arguments.data == "fashion-mnist" else ""
     print(
-        f"{name:<21}{error:.4f} / {np.abs(registered - test).mean():.4f} / {similarities[0]:.3f} {similarities[1]:.3f}"
+        f"{name:<21}{error:.4f} / {np.abs(registered - test).mean():.4f} / {similarities[0]:.3f} "
+        f"{similarities[1]:.3f}"
         f"{seconds:>8.0f}   {published}",
         flush=True,
     )
@@ -128,7 +151,10 @@ if arguments.train:
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             joblib.dump(model, path)
-    print(f"network trained on {len(objects)} images in {time.perf_counter() - start:.0f} s", flush=True)
+    print(
+        f"network trained on {len(objects)} images in {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
     network = model[-1].regressor_
     b_held_out = magnitude.transform(held_out)
     errors = {}
@@ -137,7 +163,11 @@ if arguments.train:
         errors[steps] = orbit_mean_squared_error(held_out, found, boundary="circular")
     print("MSE on held-out training images by steps of fine-tuning: ", end="")
     best = min(errors, key=errors.get)
-    print(", ".join(f"{steps}: {error:.4f}" for steps, error in errors.items()), f"; chosen: {best}", flush=True)
+    print(
+        ", ".join(f"{steps}: {error:.4f}" for steps, error in errors.items()),
+        f"; chosen: {best}",
+        flush=True,
+    )
     for name, steps in (("network", 0), ("network, fine-tuned", best)):
         network.set_params(tuning_steps=steps)
         start = time.perf_counter()

@@ -1,8 +1,8 @@
-"""How other packages are driven on the benchmark's objects; each function runs one package on the whole set.
+"""How other packages are driven on the benchmark's objects; each function runs one package on the
+whole set.
 
-All take centred magnitudes (n, 128, 128), supports (n, 64, 64), iterations and a seed, and return objects (n, 64, 64).
-QoraPhase, which needs JAX and Python 3.12, is not among them.
-"""
+All take centred magnitudes (n, 128, 128), supports (n, 64, 64), iterations and a seed, and return
+objects (n, 64, 64). QoraPhase, which needs JAX and Python 3.12, is not among them."""
 
 import contextlib
 import io
@@ -15,7 +15,9 @@ import torch
 
 def on_grid(supports, grid):
     """Masks in the corner of the Fourier grid."""
-    return np.pad(supports, [(0, 0)] + [(0, m - n) for m, n in zip(grid, supports.shape[1:], strict=True)])
+    return np.pad(
+        supports, [(0, 0)] + [(0, m - n) for m, n in zip(grid, supports.shape[1:], strict=True)]
+    )
 
 
 def cropped(found, supports):
@@ -30,29 +32,38 @@ def scaled(image, pattern):
 
 
 def deepinv(magnitudes, supports, n_iter, seed):
-    """Projected gradient with positivity and support, on its AmplitudeLoss of its PhaseRetrieval physics; one batch."""
+    """Projected gradient with positivity and support, on its AmplitudeLoss of its PhaseRetrieval
+    physics; one batch.
+    """
     import deepinv as package
 
     grid = magnitudes.shape[1:]
     mask = torch.from_numpy(on_grid(supports, grid))[:, None]
     physics = package.physics.PhaseRetrieval(
         package.physics.LinearPhysics(
-            A=lambda v, **_: torch.fft.fft2(v, norm="ortho"), A_adjoint=lambda v, **_: torch.fft.ifft2(v, norm="ortho")
+            A=lambda v, **_: torch.fft.fft2(v, norm="ortho"),
+            A_adjoint=lambda v, **_: torch.fft.ifft2(v, norm="ortho"),
         )
     )
     loss = package.optim.data_fidelity.AmplitudeLoss()
     scale = float(np.sqrt(np.prod(grid)))
-    intensity = torch.from_numpy(np.fft.ifftshift(magnitudes / scale, axes=(1, 2)))[:, None].square()
+    intensity = torch.from_numpy(np.fft.ifftshift(magnitudes / scale, axes=(1, 2)))[
+        :, None
+    ].square()
     x = torch.rand(mask.shape, generator=torch.Generator().manual_seed(seed)) * mask
     with torch.no_grad():
         for _ in range(n_iter):
             # the gradient of the squared moduli is twice the distance to the projection
-            x = (x - 0.5 * loss.grad(x.to(torch.complex64), intensity, physics).real).clamp_min(0) * mask
+            x = (x - 0.5 * loss.grad(x.to(torch.complex64), intensity, physics).real).clamp_min(
+                0
+            ) * mask
     return cropped(x[:, 0].numpy(), supports)
 
 
 def cohere_core(magnitudes, supports, n_iter, seed):
-    """HIO, last tenth error reduction, NumPy back end, without positivity, which it has not; one by one."""
+    """HIO, last tenth error reduction, NumPy back end, without positivity, which it has not; one by
+    one.
+    """
     from cohere_core.controller.phasing import Rec
 
     found = []
@@ -80,7 +91,9 @@ def skbeam(magnitudes, supports, n_iter, seed):
     for pattern, mask in zip(magnitudes, on_grid(supports, magnitudes.shape[1:]), strict=True):
         start = mask * np.exp(2j * np.pi * rng.random(mask.shape))
         with contextlib.redirect_stdout(io.StringIO()):
-            image, _ = cdi_recon(pattern, start, mask.astype(int), sw_flag=False, n_iterations=n_iter)
+            image, _ = cdi_recon(
+                pattern, start, mask.astype(int), sw_flag=False, n_iterations=n_iter
+            )
         found.append(scaled(image, pattern))
     return cropped(found, supports)
 

@@ -1,9 +1,11 @@
-"""Speed of the transformers and of a training epoch, each as a ratio to a reference timed in the same run.
+"""Speed of the transformers and of a training epoch, each as a ratio to a reference timed in the
+same run.
 
-Transformers on 10,000 float32 objects of 42 x 42, against one real FFT and its inverse (torch) of the same batch
-zero-padded to the Fourier grid of 84 x 84, the reference of the bounds; a second column takes the same pair in chunks
-of 64, which stay in the cache. An epoch of the regressor against a hand-written torch loop over the same network,
-batches and data. Medians of several runs in turn, one thread.
+Transformers on 10,000 float32 objects of 42 x 42, against one real FFT and its inverse (torch) of
+the same batch zero-padded to the Fourier grid of 84 x 84, the reference of the bounds; a second
+column takes the same pair in chunks of 64, which stay in the cache. An epoch of the regressor
+against a hand-written torch loop over the same network, batches and data. Medians of several runs
+in turn, one thread.
 
     python examples/benchmarks/speed.py
 """
@@ -15,10 +17,17 @@ import time
 import numpy as np
 import torch
 
-from skpr import FourierMagnitude, PhaseRetrievalRegressor, ShiftFlipAugmenter, SymmetryCanonicalizer
+from skpr import (
+    FourierMagnitude,
+    PhaseRetrievalRegressor,
+    ShiftFlipAugmenter,
+    SymmetryCanonicalizer,
+)
 from skpr.datasets import load_digit_objects
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
 parser.add_argument("--objects", type=int, default=10_000)
 parser.add_argument("--repeats", type=int, default=5)
 parser.add_argument("--train", type=int, default=4_000, help="pairs of a training epoch")
@@ -68,26 +77,40 @@ for _ in range(arguments.repeats):
         times[name].append(timed(task))
 medians = {name: statistics.median(values) for name, values in times.items()}
 batch, chunks = medians["pair, one batch"], medians["pair, chunks"]
-print(f"{len(objects)} objects of 42 x 42; FFT pair on 84 x 84: {batch:.3f} s as one batch, {chunks:.3f} s in chunks")
+print(
+    f"{len(objects)} objects of 42 x 42; FFT pair on 84 x 84: {batch:.3f} s as one batch, "
+    f"{chunks:.3f} s in chunks"
+)
 print(f"{'':<22}{'/ one batch':>12}{'/ chunks':>10}{'bound':>8}")
-for name, bound in [("template transform", 3.0), ("centroid transform", 1.0), ("FourierMagnitude", 1.2)]:
+for name, bound in [
+    ("template transform", 3.0),
+    ("centroid transform", 1.0),
+    ("FourierMagnitude", 1.2),
+]:
     print(f"{name:<22}{medians[name] / batch:>12.2f}{medians[name] / chunks:>10.2f}{bound:>8}")
 
-# --- one training epoch ----------------------------------------------------------------------------------------
+# --- one training epoch ---------------------------------------------------------------------------
 
 objects = objects[: arguments.train]
 magnitudes = FourierMagnitude(fourier_shape=96).fit_transform(objects)
 for module in ("mlp", "unet"):
-    net = PhaseRetrievalRegressor(module, max_epochs=1, mixed_precision=False, device=arguments.device, random_state=0)
+    net = PhaseRetrievalRegressor(
+        module, max_epochs=1, mixed_precision=False, device=arguments.device, random_state=0
+    )
     net.fit(magnitudes, objects)
 
     def epoch_by_hand(net=net):
         """The loop one would write: shuffle, cut batches, forward, backward, clip, step."""
         device = next(net.module_.parameters()).device
         X, y = torch.from_numpy(magnitudes), torch.from_numpy(objects)
-        weights, options = net.module_.parameters(), {"weight_decay": 0.2, "betas": (0.9, 0.99), "fused": True}
+        weights, options = (
+            net.module_.parameters(),
+            {"weight_decay": 0.2, "betas": (0.9, 0.99), "fused": True},
+        )
         optimizer = torch.optim.AdamW(weights, lr=net.lr, **options)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, net.lr, total_steps=-(-len(X) // net.batch_size))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, net.lr, total_steps=-(-len(X) // net.batch_size)
+        )
         net.module_.train()
         for index in torch.randperm(len(X)).split(net.batch_size):
             optimizer.zero_grad()
@@ -105,4 +128,7 @@ for module in ("mlp", "unet"):
         by_hand = timed(epoch_by_hand)
         net.partial_fit(magnitudes, objects)
         ratios.append(net.history[-1, "dur"] / by_hand)
-    print(f"training epoch, {module:<6}{statistics.median(ratios):>12.2f} of a hand-written loop, bound 1.1")
+    print(
+        f"training epoch, {module:<6}{statistics.median(ratios):>12.2f} of a hand-written loop, "
+        f"bound 1.1"
+    )

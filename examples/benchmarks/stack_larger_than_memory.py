@@ -1,8 +1,9 @@
 """The sum, in a window of 256 x 256 pixels, of a stack of frames that is larger than memory.
 
-Writes sparse files of ``--gigabytes`` to ``--folder`` (NumPy's and HDF5, the latter in one piece and in chunks), reads
-them by `read_diffraction(frames="sum", crop=256)`, each in a process of its own, and prints time and the most memory
-that the process has used, next to what importing the package alone takes.
+Writes sparse files of ``--gigabytes`` to ``--folder`` (NumPy's and HDF5, the latter in one piece
+and in chunks), reads them by `read_diffraction(frames="sum", crop=256)`, each in a process of its
+own, and prints time and the most memory that the process has used, next to what importing the
+package alone takes.
 
     python examples/benchmarks/stack_larger_than_memory.py --folder /scratch
 """
@@ -59,17 +60,29 @@ if arguments.read:
     from skpr.files import read_diffraction
 
     before, began = peak_gigabytes(), time.perf_counter()
-    total = read_diffraction(arguments.read, frames="sum", crop=256, verbose=arguments.verbose).data[0] ** 2
+    total = (
+        read_diffraction(arguments.read, frames="sum", crop=256, verbose=arguments.verbose).data[0]
+        ** 2
+    )
     assert total.shape == (256, 256)
     assert np.isclose(total.sum(), 2 * 16 * 50)
     print(f"{time.perf_counter() - began:8.1f} {before:16.2f} {peak_gigabytes():10.2f}")
 else:
-    print(f"{'layout':16}{'size [GB]':>10}{'read in [s]':>12}{'imported [GB]':>15}{'most [GB]':>11}")
+    print(
+        f"{'layout':16}{'size [GB]':>10}{'read in [s]':>12}{'imported [GB]':>15}{'most [GB]':>11}"
+    )
     for layout in LAYOUTS:
         path = arguments.folder / f"stack.{'npy' if layout == 'npy' else 'h5'}"
         try:
             write(path, layout)
-            command = [sys.executable, __file__, "--folder", str(arguments.folder), "--read", str(path)]
+            command = [
+                sys.executable,
+                __file__,
+                "--folder",
+                str(arguments.folder),
+                "--read",
+                str(path),
+            ]
             command += ["--verbose"] * arguments.verbose
             found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             print(f"{layout:16}{path.stat().st_size / 1e9:10.1f}    {found}", end="", flush=True)

@@ -1,4 +1,6 @@
-"""Training sets made larger: random members of each object's orbit, and random objects like those there are."""
+"""Training sets made larger: random members of each object's orbit, and random objects like those
+there are.
+"""
 
 from ._deformation import RandomDeformation
 from ._frame import frame

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 
 class RandomDeformation(BatchTransformer):
-    """Deform each object a little: turn, stretch, shear and bend it into a new one of the same kind.
+    """Deform each object a little: turn, stretch, shear and bend it into a new one of the same
+    kind.
 
-    A network that reads spectra overfits long before it has learned all it can. New objects, unlike new members of
-    the same orbit, have new magnitudes: as the parameter `augmenter` of :class:`skpr.PhaseRetrievalRegressor` this
-    step gives it others at every epoch. One object in, one object out, about the middle of the frame; what a
-    deformation moves out of it is lost, and values in between pixels are interpolated linearly.
+    A network that reads spectra overfits long before it has learned all it can. New objects, unlike
+    new members of the same orbit, have new magnitudes: as the parameter `augmenter` of
+    :class:`skpr.PhaseRetrievalRegressor` this step gives it others at every epoch. One object in,
+    one object out, about the middle of the frame; what a deformation moves out of it is lost, and
+    values in between pixels are interpolated linearly.
 
     Parameters
     ----------
@@ -36,10 +38,11 @@ class RandomDeformation(BatchTransformer):
     shear : float, default=0.04
         Largest shear of each pair of axes, as a tangent.
     bend : float, default=0.015
-        Standard deviation of a smooth displacement, drawn at four points an axis and interpolated in between, as a
-        fraction of half the frame.
+        Standard deviation of a smooth displacement, drawn at four points an axis and interpolated
+        in between, as a fraction of half the frame.
     probability : float, default=0.6
-        Probability of being deformed at all: interpolation blurs, and a network should also see sharp objects.
+        Probability of being deformed at all: interpolation blurs, and a network should also see
+        sharp objects.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int gives the same draws at every call of `transform`.
 
@@ -57,7 +60,8 @@ class RandomDeformation(BatchTransformer):
     """
 
     _way_of_targets = (
-        ", and X and y no longer belong together. Give it to PhaseRetrievalRegressor(augmenter=RandomDeformation()), "
+        ", and X and y no longer belong together. Give it to "
+        "PhaseRetrievalRegressor(augmenter=RandomDeformation()), "
         "which simulates the magnitudes of what it deforms"
     )
 
@@ -105,7 +109,8 @@ class RandomDeformation(BatchTransformer):
         self._warn_of_targets(X, y)
         if are_plainly_magnitudes(X):
             warn_user(
-                "X looks like magnitudes, not like objects: every sample is exactly symmetric about its middle and "
+                "X looks like magnitudes, not like objects: every sample is exactly symmetric "
+                "about its middle and "
                 "brightest there. Deform objects; deformed magnitudes belong to none"
             )
         return self
@@ -157,17 +162,27 @@ class RandomDeformation(BatchTransformer):
 
 
 def _deformed(objects, matrices, bends, chosen):
-    """Objects where they are chosen to be, each sampled at `matrix @ r + bend(r)`, `r` from the middle."""
+    """Objects where they are chosen to be, each sampled at `matrix @ r + bend(r)`, `r` from the
+    middle.
+    """
     if not chosen.any():
         return objects
-    values = torch.view_as_real(objects).movedim(-1, 1) if objects.is_complex() else objects[:, None]
+    values = (
+        torch.view_as_real(objects).movedim(-1, 1) if objects.is_complex() else objects[:, None]
+    )
     real = values.dtype
     matrices, bends = matrices.to(values.device, real), bends.to(values.device, real)
     sizes = torch.tensor(objects.shape[1:], dtype=real, device=values.device)
-    if objects.ndim == 2:  # PyTorch samples in two and three dimensions: one axis is an image of one row
+    if (
+        objects.ndim == 2
+    ):  # PyTorch samples in two and three dimensions: one axis is an image of one row
         values, bends = values[:, :, None], bends[:, :, None].expand(-1, -1, 4, -1)
     grids = torch.meshgrid(
-        *[(2 * torch.arange(n, dtype=real, device=values.device) + 1) / n - 1 for n in values.shape[2:]], indexing="ij"
+        *[
+            (2 * torch.arange(n, dtype=real, device=values.device) + 1) / n - 1
+            for n in values.shape[2:]
+        ],
+        indexing="ij",
     )
     points = torch.stack(grids[-len(sizes) :])  # in units of half the frame
     mode = "trilinear" if len(sizes) == 3 else "bicubic"
@@ -177,7 +192,9 @@ def _deformed(objects, matrices, bends, chosen):
     if objects.ndim == 2:
         sampled = torch.cat([grids[0].expand(len(objects), 1, *grids[0].shape), sampled], dim=1)
     sampled = sampled.flip(1).movedim(1, -1)  # last axis first, as PyTorch wants it
-    moved = nn_functional.grid_sample(values, sampled, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved = nn_functional.grid_sample(
+        values, sampled, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
     if objects.ndim == 2:
         moved = moved[:, :, 0]
     moved = torch.complex(moved[:, 0], moved[:, 1]) if objects.is_complex() else moved[:, 0]

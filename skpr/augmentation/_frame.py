@@ -46,7 +46,9 @@ def in_frame(objects, frame_shape):
     shape = tuple(objects.shape[1:])
     if shape == frame_shape:
         return objects
-    inside = tuple(slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(frame_shape, shape, strict=True))
+    inside = tuple(
+        slice((m - n) // 2, (m - n) // 2 + n) for m, n in zip(frame_shape, shape, strict=True)
+    )
     return map_batch(partial(_placed, frame_shape=frame_shape, inside=inside), objects)
 
 
@@ -63,7 +65,8 @@ def resolved_frame(frame_shape, object_shape):
     shape = check_shape("frame_shape", frame_shape, len(object_shape))
     if any(m < n for m, n in zip(shape, object_shape, strict=True)):
         raise ValueError(
-            f"frame_shape={short(frame_shape)} does not hold objects of shape {object_shape}; give one integer for all "
+            f"frame_shape={short(frame_shape)} does not hold objects of shape {object_shape}; "
+            f"give one integer for all "
             "axes, or one per axis, each at least the object's"
         )
     return shape
@@ -71,4 +74,6 @@ def resolved_frame(frame_shape, object_shape):
 
 def checked_objects(objects):
     """Validate a batch of objects; values of a LazyBatch are not read for it."""
-    return check_batch(objects, name="objects", ensure_all_finite=not isinstance(objects, LazyBatch))
+    return check_batch(
+        objects, name="objects", ensure_all_finite=not isinstance(objects, LazyBatch)
+    )

@@ -26,29 +26,34 @@ _WAYS = "give boundary='circular' if shifts wrap around, frame_shape= for a larg
 class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
     """Move each object to a random member of its orbit, as unaligned training data would have it.
 
-    One object in, one object out: the Fourier magnitudes do not change, only which of the objects that share them
-    stands for each. What leaves the frame would change the magnitudes, so along axes with boundary "zero" shifts never
-    move content out of it. Of a background, part leaves the frame, and zeros come in on the other side.
+    One object in, one object out: the Fourier magnitudes do not change, only which of the objects
+    that share them stands for each. What leaves the frame would change the magnitudes, so along
+    axes with boundary "zero" shifts never move content out of it. Of a background, part leaves the
+    frame, and zeros come in on the other side.
 
     Parameters
     ----------
     max_shift : int, optional
-        Largest displacement along each axis, in pixels either way; `None` for anywhere that keeps the content inside.
+        Largest displacement along each axis, in pixels either way; `None` for anywhere that keeps
+        the content inside.
     flip_probability : float, default=0.5
         Probability of the conjugate inversion.
     random_phase : bool, default=False
-        Whether to multiply complex objects by a uniformly random unit number, and real ones by a random sign.
+        Whether to multiply complex objects by a uniformly random unit number, and real ones by a
+        random sign.
     frame_shape : int or tuple of int, optional
-        Shape of a larger dark frame in whose middle the object is placed first; one number for all axes.
+        Shape of a larger dark frame in whose middle the object is placed first; one number for all
+        axes.
     boundary : {"auto", "zero", "circular"} or sequence of the last two, one for each axis, default="auto"
-        Whether shifts keep the content inside the frame or wrap around it. ``"auto"`` is "zero", unless a
+        Whether shifts keep the content inside the frame or wrap around it. ``"auto"`` is "zero",
+        unless a
         :class:`skpr.SymmetryBreakingRegressor`, which knows the magnitudes' shape, sets it.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int gives the same draws at every call of `transform`.
     background : "auto" or float, default="auto"
-        Level of what surrounds the objects in their frame, as a fraction of their maximum, below .25. ``"auto"``
-        measures it on the training set (:func:`skpr.symmetry.background_level`): exactly 0 for objects in exact
-        darkness. With 0, all that is not 0 is content.
+        Level of what surrounds the objects in their frame, as a fraction of their maximum, below
+        .25. ``"auto"`` measures it on the training set (:func:`skpr.symmetry.background_level`):
+        exactly 0 for objects in exact darkness. With 0, all that is not 0 is content.
 
     Attributes
     ----------
@@ -59,8 +64,8 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
     boundary_ : tuple of str
         Boundary along each axis.
     background_ : float
-        Level of the background in the frame: 0 in exact darkness. Above .1 the objects fill their frame, and none is
-        shifted.
+        Level of the background in the frame: 0 in exact darkness. Above .1 the objects fill their
+        frame, and none is shifted.
 
     Examples
     --------
@@ -111,8 +116,8 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         Warns
         -----
         UserWarning
-            If the objects fill their frame, so that no shift keeps their content inside, for what is plainly
-            magnitudes, and where `y` equals `X`, because only `X` is moved.
+            If the objects fill their frame, so that no shift keeps their content inside, for what
+            is plainly magnitudes, and where `y` equals `X`, because only `X` is moved.
         """
         X = self._checked(X, reset=True)
         self._check_parameters()
@@ -120,13 +125,17 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
             self._warn_of_targets(X, y)
         if are_plainly_magnitudes(X):
             warn_user(
-                "X looks like magnitudes, not like objects: every sample is exactly symmetric about its middle and "
-                "brightest there. Shifts and flips are those of objects; moved magnitudes belong to none"
+                "X looks like magnitudes, not like objects: every sample is exactly symmetric "
+                "about its middle and "
+                "brightest there. Shifts and flips are those of objects; moved magnitudes belong "
+                "to none"
             )
         frame_shape = resolved_frame(self.frame_shape, tuple(X.shape[1:]))
         self.boundary_ = resolve_boundary(self.boundary, X.ndim - 1)
         framed = in_frame(some_of(X, LOOKED_AT), frame_shape)
-        self._level = self._fit_background(framed, self.boundary_, _WAYS if self.max_shift != 0 else None)
+        self._level = self._fit_background(
+            framed, self.boundary_, _WAYS if self.max_shift != 0 else None
+        )
         self._remember_parameters()
         self.frame_shape_ = frame_shape
         return self
@@ -170,11 +179,14 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         return tags
 
 
-def draw_elements(objects, *, max_shift, flip_probability, random_phase, boundary, random_state, background="auto"):
+def draw_elements(
+    objects, *, max_shift, flip_probability, random_phase, boundary, random_state, background="auto"
+):
     """Draw one random group element for each object; :func:`skpr.symmetry.act` applies it.
 
-    Shifts are uniform over those admitted: up to `max_shift` either way and, along axes with boundary "zero", only
-    those that keep the content of the object, flipped if it is to be flipped, inside the frame.
+    Shifts are uniform over those admitted: up to `max_shift` either way and, along axes with
+    boundary "zero", only those that keep the content of the object, flipped if it is to be flipped,
+    inside the frame.
 
     Parameters
     ----------
@@ -223,8 +235,13 @@ def _drawn(objects, max_shift, flip_probability, random_phase, boundary, rng, le
         lowest = np.where(in_the_dark, np.maximum(lowest, -starts), lowest)
         highest = np.where(in_the_dark, np.minimum(highest, sizes - starts - extents), highest)
     if max_shift is None:
-        lowest, highest = np.where(in_the_dark, lowest, 0), np.where(in_the_dark, highest, sizes - 1)
-    shifts = lowest + np.floor(rng.random_sample(lowest.shape) * (highest - lowest + 1)).astype(np.int64)
+        lowest, highest = (
+            np.where(in_the_dark, lowest, 0),
+            np.where(in_the_dark, highest, sizes - 1),
+        )
+    shifts = lowest + np.floor(rng.random_sample(lowest.shape) * (highest - lowest + 1)).astype(
+        np.int64
+    )
     phases = np.ones(n_samples)
     if random_phase:
         turns = rng.random_sample(n_samples)

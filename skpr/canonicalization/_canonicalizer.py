@@ -35,47 +35,50 @@ _WAYS = "give boundary='circular' if shifts wrap around, shift=None if there are
 class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     r"""Replace each object by the canonical member of its symmetry orbit.
 
-    All members of an orbit `{g x}` (shifts, conjugate inversion, global phase) have one Fourier magnitude, so a
-    network trained on raw pairs learns their average. This transformer maps each orbit to one representative `c(x)`,
-    which is *invariant*, `c(g x) = c(x)`, and on the orbit, so that the magnitudes do not change.
+    All members of an orbit `{g x}` (shifts, conjugate inversion, global phase) have one Fourier
+    magnitude, so a network trained on raw pairs learns their average. This transformer maps each
+    orbit to one representative `c(x)`, which is *invariant*, `c(g x) = c(x)`, and on the orbit, so
+    that the magnitudes do not change.
 
-    Each symmetry has its own strategy. Rules look at the object alone; ``"template"`` is fitted by generalized
-    Procrustes analysis (Gower, 1975, over this group): the training objects, scaled to unit norm, are registered to a
-    running mean until it stops changing, and new ones are registered to the result. Of an object's representatives it
-    picks the one closest to all others, which leaves the training set as little variance as possible and moves
-    continuously with the object wherever one candidate is clearly best.
+    Each symmetry has its own strategy. Rules look at the object alone; ``"template"`` is fitted by
+    generalized Procrustes analysis (Gower, 1975, over this group): the training objects, scaled to
+    unit norm, are registered to a running mean until it stops changing, and new ones are registered
+    to the result. Of an object's representatives it picks the one closest to all others, which
+    leaves the training set as little variance as possible and moves continuously with the object
+    wherever one candidate is clearly best.
 
     Parameters
     ----------
     shift : {"template", "centroid", "box"} or None, default="template"
-        ``"box"`` centres the bounding box of the content, ``"centroid"`` the centroid of the intensity, both to whole
-        pixels; ``"template"`` maximises the correlation with the template over all shifts. Along axes with boundary
-        "zero" no shift moves content out of the frame.
+        ``"box"`` centres the bounding box of the content, ``"centroid"`` the centroid of the
+        intensity, both to whole pixels; ``"template"`` maximises the correlation with the template
+        over all shifts. Along axes with boundary "zero" no shift moves content out of the frame.
     flip : {"template", "moment", "principal", "bispectrum", "fourier"} or None, default="template"
-        ``"moment"``: sign of the mean entry of the skewness tensor of the intensity. ``"principal"``: the same
-        features along the direction in which the training set has most of them. ``"bispectrum"``: sign of
-        `Im[F(k)^2 conj F(2k) conj F(0)]` at the lowest frequencies. ``"fourier"``: sign of the phase next to zero
-        frequency, the rule of Tayal et al. (2020), as a baseline. ``"template"``: the orientation that correlates
-        better with the template.
+        ``"moment"``: sign of the mean entry of the skewness tensor of the intensity.
+        ``"principal"``: the same features along the direction in which the training set has most of
+        them. ``"bispectrum"``: sign of `Im[F(k)^2 conj F(2k) conj F(0)]` at the lowest frequencies.
+        ``"fourier"``: sign of the phase next to zero frequency, the rule of Tayal et al. (2020), as
+        a baseline. ``"template"``: the orientation that correlates better with the template.
     phase : {"auto", "origin", "template"} or None, default="auto"
-        ``"origin"`` makes `sum x` real and positive; ``"template"`` the inner product with the template. For real
-        objects this is the sign, and non-negative objects stay as they are. ``"auto"`` is ``"template"`` where another
-        symmetry uses the template, else ``"origin"``.
+        ``"origin"`` makes `sum x` real and positive; ``"template"`` the inner product with the
+        template. For real objects this is the sign, and non-negative objects stay as they are.
+        ``"auto"`` is ``"template"`` where another symmetry uses the template, else ``"origin"``.
     boundary : {"auto", "zero", "circular"} or sequence of the last two, one for each axis, default="auto"
-        Whether objects lie in a dark frame or shifts wrap around, as they do without oversampling. ``"auto"`` is
-        "zero", unless a :class:`skpr.SymmetryBreakingRegressor`, which knows the magnitudes' shape, sets it.
+        Whether objects lie in a dark frame or shifts wrap around, as they do without oversampling.
+        ``"auto"`` is "zero", unless a :class:`skpr.SymmetryBreakingRegressor`, which knows the
+        magnitudes' shape, sets it.
     background : "auto" or float, default="auto"
-        Level of what surrounds the objects, as a fraction of their maximum: the root mean square there, below .25.
-        Pixels under four times as much are no content. ``"auto"`` measures it on the training set
-        (:func:`skpr.symmetry.background_level`): exactly 0 for objects in exact darkness. With 0, all that is not 0 is
-        content.
+        Level of what surrounds the objects, as a fraction of their maximum: the root mean square
+        there, below .25. Pixels under four times as much are no content. ``"auto"`` measures it on
+        the training set (:func:`skpr.symmetry.background_level`): exactly 0 for objects in exact
+        darkness. With 0, all that is not 0 is content.
     max_iter : int, default=50
         Maximum number of passes over the training set when fitting the template.
     tol : float, default=1e-4
         The template is done when a pass gains less than this, relative to its energy.
     max_samples : int or None, default=50000
-        Maximum number of objects that template and direction are fitted on: of a larger training set, runs of
-        neighbours at even distances. `None` for all.
+        Maximum number of objects that template and direction are fitted on: of a larger training
+        set, runs of neighbours at even distances. `None` for all.
 
     Attributes
     ----------
@@ -83,13 +86,15 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     boundary_ : tuple of str
         Boundary along each axis.
     background_ : float
-        Level of the background, as a fraction of the maximum: 0 in exact darkness. Above .1 the objects fill their
-        frame, and all that is not 0 is content.
+        Level of the background, as a fraction of the maximum: 0 in exact darkness. Above .1 the
+        objects fill their frame, and all that is not 0 is content.
     lost_energy_ : float
-        Largest fraction of its energy that a training object loses where its shift moves background, and up to 1 % of
-        the content on each side, out of the frame; exactly 0 without a background.
+        Largest fraction of its energy that a training object loses where its shift moves
+        background, and up to 1 % of the content on each side, out of the frame; exactly 0 without a
+        background.
     template_ : ndarray of shape (\*object_shape), float64
-        Mean of the canonical training objects at unit norm. Only where a strategy is ``"template"``.
+        Mean of the canonical training objects at unit norm. Only where a strategy is
+        ``"template"``.
     direction_ : ndarray of shape (n_features,), float64
         Principal direction of the odd features. Only with `flip="principal"` or ``"template"``.
     variance_ : float
@@ -99,19 +104,21 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
 
     Notes
     -----
-    Ties (symmetric, periodic or empty objects) are broken by a fixed irregular pattern, so that they too have one
-    representative. `inverse_transform` is the identity: a representative is as good an object as any in its orbit.
+    Ties (symmetric, periodic or empty objects) are broken by a fixed irregular pattern, so that
+    they too have one representative. `inverse_transform` is the identity: a representative is as
+    good an object as any in its orbit.
 
-    Objects with a background are searched as if it were not there, and what is found is done to the objects
-    themselves: their representatives keep their background, but for what leaves the frame. Representatives of an orbit
-    then agree up to the background, and up to the few objects whose content changes with the noise that left the
-    frame. :mod:`skpr.symmetry` says what content is. A background in fewer than a quarter of the training objects
-    counts as none.
+    Objects with a background are searched as if it were not there, and what is found is done to the
+    objects themselves: their representatives keep their background, but for what leaves the frame.
+    Representatives of an orbit then agree up to the background, and up to the few objects whose
+    content changes with the noise that left the frame. :mod:`skpr.symmetry` says what content is. A
+    background in fewer than a quarter of the training objects counts as none.
 
     References
     ----------
-    K. Tayal, C.-H. Lai, R. Manekar, Z. Zhuang, V. Kumar, J. Sun, "Unlocking Inverse Problems Using Deep Learning:
-    Breaking Symmetries in Phase Retrieval", 2020. J. C. Gower, "Generalized Procrustes analysis", 1975.
+    K. Tayal, C.-H. Lai, R. Manekar, Z. Zhuang, V. Kumar, J. Sun, "Unlocking Inverse Problems Using
+    Deep Learning: Breaking Symmetries in Phase Retrieval", 2020. J. C. Gower, "Generalized
+    Procrustes analysis", 1975.
 
     Examples
     --------
@@ -166,17 +173,22 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         Warns
         -----
         UserWarning
-            If the objects fill their frame, so that no shift keeps their content inside; for objects that are all
-            zero, for what is plainly magnitudes, and where `y` equals `X`, because only `X` is transformed.
+            If the objects fill their frame, so that no shift keeps their content inside; for
+            objects that are all zero, for what is plainly magnitudes, and where `y` equals `X`,
+            because only `X` is transformed.
         """
         X, facts = inspect_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
         self._check_parameters()
         self._warn_of_targets(X, y)
         if facts.largest == 0:
-            warn_user("every object in X is zero everywhere: there is no symmetry to break, and a template of zeros")
+            warn_user(
+                "every object in X is zero everywhere: there is no symmetry to break, and a "
+                "template of zeros"
+            )
         if are_plainly_magnitudes(X):
             warn_user(
-                "X looks like magnitudes, not like objects: every sample is exactly symmetric about its middle and "
+                "X looks like magnitudes, not like objects: every sample is exactly symmetric "
+                "about its middle and "
                 "brightest there. Symmetries are broken of objects; magnitudes have none"
             )
         boundary = resolve_boundary(self.boundary, X.ndim - 1)
@@ -237,7 +249,8 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         values = 2 * math.prod(self.object_shape_)
         if not isinstance(X, LazyBatch):
             return map_chunks(self._canonicalize, X, values_per_sample=values)
-        # one pass finds the group elements, which are few numbers; objects are moved when they are read
+        # one pass finds the group elements, which are few numbers; objects are moved when they are
+        # read
         element = map_chunks(self._element, X, values_per_sample=values)
         moved = act(X, element, self.boundary_)
         if X.facts.minimum >= 0 and (element.phase == 1).all():
@@ -276,7 +289,9 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         return explained
 
     def _mean_of(self, X, strategies):
-        """Mean over the training set of the representatives, at unit norm and with their phases aligned."""
+        """Mean over the training set of the representatives, at unit norm and with their phases
+        aligned.
+        """
         total = 0.0
         template = getattr(self, "template_", None)
         with torch.no_grad():
@@ -284,15 +299,23 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
                 x = to_tensor(X[part])
                 moved = to_double(near_unit_scale(self._canonicalize(x, strategies)))
                 if strategies.phase is None:
-                    reference = None if template is None else torch.as_tensor(template, device=x.device)[None]
+                    reference = (
+                        None
+                        if template is None
+                        else torch.as_tensor(template, device=x.device)[None]
+                    )
                     moved = turned(moved, canonical_phases(moved, reference))
                 norms = energy(moved).sqrt()
-                moved = moved / torch.where(norms > 0, norms, 1.0).view([-1] + [1] * (moved.ndim - 1))
+                moved = moved / torch.where(norms > 0, norms, 1.0).view(
+                    [-1] + [1] * (moved.ndim - 1)
+                )
                 total = total + moved.sum(dim=0)
         return (total / len(X)).cpu().numpy()
 
     def _lost_energy(self, X):
-        """Largest fraction of its energy that a training object loses; nothing is lost without a background."""
+        """Largest fraction of its energy that a training object loses; nothing is lost without a
+        background.
+        """
         if not self._strategies.background or self._strategies.wraps:
             return 0.0
         largest = 0.0
@@ -301,7 +324,9 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
                 x = near_unit_scale(to_tensor(X[part]))
                 element = self._element(x)
                 lost = lost_energy(x, element.shift, element.flip, self.boundary_)
-                largest = max(largest, float((lost / energy(x).clamp_min(torch.finfo(lost.dtype).tiny)).max()))
+                largest = max(
+                    largest, float((lost / energy(x).clamp_min(torch.finfo(lost.dtype).tiny)).max())
+                )
         return largest
 
     def _check_parameters(self):

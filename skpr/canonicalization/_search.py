@@ -1,13 +1,14 @@
-"""The choice of one group element for each object: rules first, then the best match to the template.
+"""The choice of one group element for each object: rules first, then the best match to the
+template.
 
-All searches follow one pattern. Candidates are (flip, shift) pairs, scores are correlations with a template, and what
-comes out is invariant because the *set* of candidate images is: it does not depend on where in its orbit the object
-was. Scores are computed in the object's precision; objects whose best candidates lie close together are decided again
-in float64, and candidates that are equal there by the generic pattern.
+All searches follow one pattern. Candidates are (flip, shift) pairs, scores are correlations with a
+template, and what comes out is invariant because the *set* of candidate images is: it does not
+depend on where in its orbit the object was. Scores are computed in the object's precision; objects
+whose best candidates lie close together are decided again in float64, and candidates that are equal
+there by the generic pattern.
 
-The search runs on a copy of the object in exact darkness and near unit scale, which mostly is the object itself; what
-is found is done to the object.
-"""
+The search runs on a copy of the object in exact darkness and near unit scale, which mostly is the
+object itself; what is found is done to the object."""
 
 import math
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from ._flip_rules import FLIP_RULES
 from ._shift_rules import CIRCULAR_SHIFT_RULES, SHIFT_RULES, admissible_shifts
 from ._ties import generic_pattern, tie_tolerance, to_double
 
-# Correlations in float32 carry errors of some 1e-6 of |x||y|; closer candidates than this are looked at again.
+# Correlations in float32 carry errors of some 1e-6 of |x||y|; closer candidates than this are
+# looked at again.
 _CLOSE = 2e-5
-# Squares and products of values within this range, and sums of them, stay far within that of float32.
+# Squares and products of values within this range, and sums of them, stay far within that of
+# float32.
 _SMALLEST, _LARGEST = 2.0**-40, 2.0**40
 _ROOT_OF_PIXELS = 2.0**14  # a norm is at most so many times the maximum
 
@@ -33,8 +36,8 @@ _ROOT_OF_PIXELS = 2.0**14  # a norm is at most so many times the maximum
 class Strategies:
     """Strategy for each symmetry: its name, or None for none.
 
-    `boundary` has one entry for each axis; `background` is the level of :func:`skpr.symmetry.content_of`.
-    """
+    `boundary` has one entry for each axis; `background` is the level of
+    :func:`skpr.symmetry.content_of`."""
 
     shift: object
     flip: object
@@ -48,7 +51,9 @@ class Strategies:
 
     @property
     def wraps(self):
-        """Whether shifts wrap around along every axis, so that it does not matter where the content is."""
+        """Whether shifts wrap around along every axis, so that it does not matter where the content
+        is.
+        """
         return "zero" not in self.boundary
 
 
@@ -82,7 +87,9 @@ def canonical_elements(x, strategies, template=None, direction=None):
         return search_template(x, template, boundary, (False, True))
     other = flipped(x)
     shifts, other_shifts = shifts_by_rule(x, strategies), shifts_by_rule(other, strategies)
-    flips = prefer_second(shifted(x, shifts, boundary), shifted(other, other_shifts, boundary), template)
+    flips = prefer_second(
+        shifted(x, shifts, boundary), shifted(other, other_shifts, boundary), template
+    )
     return torch.where(flips[:, None], other_shifts, shifts), flips
 
 
@@ -98,24 +105,27 @@ def canonicalize(x, strategies, template=None, direction=None):
     return turned(moved, phases), GroupElement(shifts, flips, phases)
 
 
-# --- the copy that is searched ---------------------------------------------------------------------------------
+# --- the copy that is searched --------------------------------------------------------------------
 
 
 def search_copy(x, strategies):
     """Content of each object alone, at a scale at which squares neither overflow nor vanish.
 
-    Objects in exact darkness at such a scale are returned themselves. On a circle nothing leaves the frame, and only
-    the box needs to know where the content is.
-    """
+    Objects in exact darkness at such a scale are returned themselves. On a circle nothing leaves
+    the frame, and only the box needs to know where the content is."""
     if strategies.background and (strategies.shift == "box" or not strategies.wraps):
         x = content_of(x, strategies.background, strategies.boundary)
     return near_unit_scale(x)
 
 
 def near_unit_scale(x):
-    """Objects beyond the safe range, divided by a power of two, which rounds nothing; others as they are."""
+    """Objects beyond the safe range, divided by a power of two, which rounds nothing; others as
+    they are.
+    """
     norms = torch.linalg.vector_norm(_real_parts(x.detach()), dim=1)
-    if ((norms > _SMALLEST * _ROOT_OF_PIXELS) & (norms < _LARGEST)).all():  # quicker than the maxima, and as safe
+    if (
+        (norms > _SMALLEST * _ROOT_OF_PIXELS) & (norms < _LARGEST)
+    ).all():  # quicker than the maxima, and as safe
         return x
     peaks = _largest_parts(x.detach())
     beyond = (peaks > 0) & ((peaks < _SMALLEST) | (peaks > _LARGEST))
@@ -143,11 +153,13 @@ def _extremes(x):
     return flat.amin(dim=1), flat.amax(dim=1)
 
 
-# --- shift and flip together -----------------------------------------------------------------------------------
+# --- shift and flip together ----------------------------------------------------------------------
 
 
 def search_template(x, template, boundary, flips):
-    """The admissible shift, and flip if both are among `flips`, with the largest correlation with the template."""
+    """The admissible shift, and flip if both are among `flips`, with the largest correlation with
+    the template.
+    """
     bounds = _bounds(x, boundary)
     if x.dtype in (torch.float32, torch.complex64):
         choice, close = _best_candidate(x, template, bounds, flips)
@@ -181,11 +193,12 @@ def _decide_in_double(x, template, bounds, flips):
 
 
 def _candidate_scores(x, template, bounds, flips):
-    """`|<shift_t flip^f x, template>|` for all flips and shifts, -inf where content would leave the frame.
+    """`|<shift_t flip^f x, template>|` for all flips and shifts, -inf where content would leave the
+    frame.
 
-    Of shape (n_samples, len(flips) * n_pixels). The shift of a candidate is its index modulo the frame: admissible
-    shifts never reach round the frame, so transforms of the frame's own size hold them all.
-    """
+    Of shape (n_samples, len(flips) * n_pixels). The shift of a candidate is its index modulo the
+    frame: admissible shifts never reach round the frame, so transforms of the frame's own size hold
+    them all."""
     grid = tuple(x.shape[1:])
     both = correlations(x, template, "circular", flips)
     scores = []
@@ -206,7 +219,8 @@ def _pattern_scores(x, bounds, flips):
 
 
 def _bounds(x, boundary):
-    """Smallest and largest admissible shifts of upright objects, or None where all shifts wrap around.
+    """Smallest and largest admissible shifts of upright objects, or None where all shifts wrap
+    around.
 
     Along an axis that wraps around, every shift is admissible and 0 .. n - 1 are all there are.
     """
@@ -237,7 +251,9 @@ def _lag_masks(lowest, highest, grid):
         low, high = lowest[:, axis, None], highest[:, axis, None]
         # lag - size is the same lag, negative
         valid = (lag <= high) | (lag - size >= low)
-        masks.append(valid.view([len(valid)] + [size if a == axis else 1 for a in range(len(grid))]))
+        masks.append(
+            valid.view([len(valid)] + [size if a == axis else 1 for a in range(len(grid))])
+        )
     return masks
 
 
@@ -251,18 +267,20 @@ def _as_shift_and_flip(choice, grid, bounds, n_flips):
     shifts = torch.stack(torch.unravel_index(choice.remainder(n_pixels), grid), dim=1)
     if bounds is not None:
         highest = torch.where(flips[:, None], -bounds[0], bounds[1])
-        shifts = torch.where(shifts > highest, shifts - torch.tensor(grid, device=shifts.device), shifts)
+        shifts = torch.where(
+            shifts > highest, shifts - torch.tensor(grid, device=shifts.device), shifts
+        )
     return shifts, flips
 
 
-# --- rules, with ties ------------------------------------------------------------------------------------------
+# --- rules, with ties -----------------------------------------------------------------------------
 
 
 def flips_by_rule(x, strategies, direction=None):
     """Flip where the odd score is negative; where it is zero, by the generic pattern.
 
-    Scores do not see where the object lies. Where shifts are left alone, its place does tell it from its flip.
-    """
+    Scores do not see where the object lies. Where shifts are left alone, its place does tell it
+    from its flip."""
     score = FLIP_RULES[strategies.flip](to_double(x), strategies.boundary, direction, x.dtype)
     flips = score < 0
     tied = (score.abs() <= tie_tolerance(x.dtype)).nonzero()[:, 0]
@@ -291,7 +309,9 @@ def shifts_by_rule(x, strategies):
             allowed.append(CIRCULAR_SHIFT_RULES[strategies.shift](x, 1 + axis))
         else:
             size = x.shape[1 + axis]
-            allowed.append(torch.nn.functional.one_hot(in_the_dark[:, axis].remainder(size), size).bool())
+            allowed.append(
+                torch.nn.functional.one_hot(in_the_dark[:, axis].remainder(size), size).bool()
+            )
     shifts = _best_allowed(x, allowed)
     for axis, wraps in enumerate(strategies.boundary):
         if wraps == "zero":
@@ -310,12 +330,16 @@ def _best_allowed(x, allowed):
         for axis, mask in enumerate(allowed, start=1):
             view = [len(tied)] + [rows.shape[a] if a == axis else 1 for a in range(1, rows.ndim)]
             scores = scores.masked_fill(~mask[tied].view(view), -torch.inf)
-        shifts[tied] = torch.stack(torch.unravel_index(scores.flatten(1).argmax(dim=1), rows.shape[1:]), dim=1)
+        shifts[tied] = torch.stack(
+            torch.unravel_index(scores.flatten(1).argmax(dim=1), rows.shape[1:]), dim=1
+        )
     return shifts
 
 
 def prefer_second(first, second, template):
-    """Whether the second of two images correlates better with the template, ties by the generic pattern."""
+    """Whether the second of two images correlates better with the template, ties by the generic
+    pattern.
+    """
     tolerance = tie_tolerance(first.dtype)
     first, second = to_double(first), to_double(second)
     difference = _match(second, template) - _match(first, template)
@@ -323,7 +347,9 @@ def prefer_second(first, second, template):
     tied = difference.abs() <= tolerance * _score_scale(first, template)
     if tied.any():
         pattern = generic_pattern(first)
-        second_wins = torch.where(tied, _match(second, pattern) > _match(first, pattern), second_wins)
+        second_wins = torch.where(
+            tied, _match(second, pattern) > _match(first, pattern), second_wins
+        )
     return second_wins
 
 
@@ -331,15 +357,14 @@ def _match(x, template):
     return inner(x, template.to(x.dtype)).abs()
 
 
-# --- phase -----------------------------------------------------------------------------------------------------
+# --- phase ----------------------------------------------------------------------------------------
 
 
 def canonical_phases(x, template=None):
     """Unit factors that make `<phase x, template>` real and positive; without a template, `sum x`.
 
-    Where that product vanishes it says nothing, and the generic pattern stands in. Real objects of one sign, but for
-    rounding, become non-negative, whatever the template.
-    """
+    Where that product vanishes it says nothing, and the generic pattern stands in. Real objects of
+    one sign, but for rounding, become non-negative, whatever the template."""
     if x.is_complex():
         return _phases_by_product(x, template)
     lowest, highest = _extremes(x)

@@ -1,9 +1,9 @@
 """Rules that decide, from the object alone, where to put it. One small function each.
 
-Along an axis in the dark a rule returns the shift itself, clipped so that nothing leaves the frame. On a circle an
-object may have several equally good places, or no preferred one, so a rule returns for each axis which shifts are as
-good as the best; ties among those are told apart by :mod:`._ties`.
-"""
+Along an axis in the dark a rule returns the shift itself, clipped so that nothing leaves the frame.
+On a circle an object may have several equally good places, or no preferred one, so a rule returns
+for each axis which shifts are as good as the best; ties among those are told apart by
+:mod:`._ties`."""
 
 import math
 
@@ -12,19 +12,21 @@ import torch
 from ..symmetry.core import content_boxes
 from ._ties import weakest_harmonic
 
-# Pixel fractions are rounded half up with the edge moved off the half: centroids of symmetric objects lie exactly on
-# halves, where rounding errors would decide.
+# Pixel fractions are rounded half up with the edge moved off the half: centroids of symmetric
+# objects lie exactly on halves, where rounding errors would decide.
 _OFF_HALF = 1e-4
 
 
 def admissible_shifts(x):
-    """Smallest and largest shift along each axis that keep the content of each object inside its dark frame."""
+    """Smallest and largest shift along each axis that keep the content of each object inside its
+    dark frame.
+    """
     starts, sizes = content_boxes(x)
     frame = torch.tensor(x.shape[1:], device=x.device)
     return -starts, torch.where(sizes > 0, frame - sizes - starts, 0)
 
 
-# --- in a dark frame -------------------------------------------------------------------------------------------
+# --- in a dark frame ------------------------------------------------------------------------------
 
 
 def box_shift(x):
@@ -35,7 +37,9 @@ def box_shift(x):
 
 
 def centroid_shift(x):
-    """Bring the centroid of the intensity `|x|^2` as close to the middle as whole pixels and the frame allow."""
+    """Bring the centroid of the intensity `|x|^2` as close to the middle as whole pixels and the
+    frame allow.
+    """
     intensity = x.abs().square()
     lowest, highest = admissible_shifts(x)
     shifts = []
@@ -49,11 +53,13 @@ def centroid_shift(x):
     return torch.stack(shifts, dim=1).clamp(lowest, highest)
 
 
-# --- on a circle -----------------------------------------------------------------------------------------------
+# --- on a circle ----------------------------------------------------------------------------------
 
 
 def circular_box_shifts(x, axis):
-    """Centre the shortest arc that holds the content along an axis, the complement of the longest dark gap."""
+    """Centre the shortest arc that holds the content along an axis, the complement of the longest
+    dark gap.
+    """
     size = x.shape[axis]
     others = [a for a in range(1, x.ndim) if a != axis]
     occupied = (x != 0).amax(dim=others) if others else x != 0
@@ -69,10 +75,17 @@ def circular_box_shifts(x, axis):
 
 
 def circular_centroid_shifts(x, axis):
-    """Bring the circular mean of the intensity along an axis, the phase of its first harmonic, to the middle."""
+    """Bring the circular mean of the intensity along an axis, the phase of its first harmonic, to
+    the middle.
+    """
     size = x.shape[axis]
     profile = _profile(x.abs().square(), axis)
-    angle = 2 * math.pi / size * (torch.arange(size, dtype=torch.float64, device=x.device) - (size - 1) / 2)
+    angle = (
+        2
+        * math.pi
+        / size
+        * (torch.arange(size, dtype=torch.float64, device=x.device) - (size - 1) / 2)
+    )
     harmonic = torch.complex(profile @ angle.cos(), profile @ angle.sin())
     shift = _rounded(-harmonic.angle() * size / (2 * math.pi)).remainder(size)
     undefined = harmonic.abs() <= weakest_harmonic(x.dtype) * profile.sum(dim=1)

@@ -1,4 +1,6 @@
-"""Estimators made of estimators: regressors on symmetry-broken targets, refined ones, and the whole pipeline."""
+"""Estimators made of estimators: regressors on symmetry-broken targets, refined ones, and the whole
+pipeline.
+"""
 
 from ._factory import PRESETS, make_phase_retriever
 from ._pipeline import PhaseRetrievalPipeline

@@ -20,7 +20,14 @@ from .._arrays import check_batch, check_lit, check_non_negative, inspect_batch
 from .._base import RestoredEstimator
 from .._lazy import LazyBatch, is_on_disk
 from .._validation import check_choice, short, warn_user
-from ..measurement import Pairs, boundary_of, check_not_swapped, check_orientation, check_pairing, symmetries_of
+from ..measurement import (
+    Pairs,
+    boundary_of,
+    check_not_swapped,
+    check_orientation,
+    check_pairing,
+    symmetries_of,
+)
 from ..metrics import squared_correlation
 from ..neural import PhaseRetrievalRegressor
 
@@ -31,11 +38,13 @@ PLAIN = Number, str, type(None)
 SYMMETRIES = "auto", "fourier", "phase"
 HINTS = {  # beginnings of scikit-learn's sentences, and the way out
     "Found array with dim": (
-        "takes samples with one axis only: flatten X in a pipeline with the regressor, and y in a last step of the "
+        "takes samples with one axis only: flatten X in a pipeline with the regressor, and y in a "
+        "last step of the "
         "transformer that has an inverse_transform"
     ),
     "Complex data not supported": (
-        "takes real targets only (Complex data not supported): split them into real and imaginary parts in a last step "
+        "takes real targets only (Complex data not supported): split them into real and imaginary "
+        "parts in a last step "
         "of the transformer that has an inverse_transform"
     ),
 }
@@ -54,8 +63,8 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
     def fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
         r"""Fit a clone of the regressor, and what is around it.
 
-        A regressor with `warm_start=True` that this estimator has fitted before continues its training; what is around
-        it then stays as fitted.
+        A regressor with `warm_start=True` that this estimator has fitted before continues its
+        training; what is around it then stays as fitted.
 
         Parameters
         ----------
@@ -64,7 +73,8 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         y : array-like of shape (n_samples, \*object_shape)
             Objects.
         **fit_params
-            Passed to the regressor's `fit`; routed, where scikit-learn's metadata routing is enabled.
+            Passed to the regressor's `fit`; routed, where scikit-learn's metadata routing is
+            enabled.
 
         Returns
         -------
@@ -73,7 +83,8 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, targets that are missing, not finite, or of another length than `X`.
+            For a parameter that is not valid, targets that are missing, not finite, or of another
+            length than `X`.
         TypeError
             For a class in place of an estimator, or an estimator without the methods needed.
         """
@@ -83,8 +94,8 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
     def partial_fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
         r"""Train the regressor further by its `partial_fit`.
 
-        What is around it is fitted at the first call, and stays as it is at later ones. Only where the regressor has
-        this method.
+        What is around it is fitted at the first call, and stays as it is at later ones. Only where
+        the regressor has this method.
 
         Parameters
         ----------
@@ -100,7 +111,8 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return self._train(X, y, "partial_fit", hasattr(self, "regressor_"), fit_params)
 
     def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
-        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect.
+        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is
+        perfect.
 
         Parameters
         ----------
@@ -114,7 +126,12 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         """
         check_is_fitted(self, "regressor_")
         return squared_correlation(
-            self, X, y, boundary=self.boundary_, symmetries=self.symmetries_, sample_weight=sample_weight
+            self,
+            X,
+            y,
+            boundary=self.boundary_,
+            symmetries=self.symmetries_,
+            sample_weight=sample_weight,
         )
 
     def _since_fitted(self):
@@ -127,13 +144,17 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             "target_shape_": shape,
         }
 
-    # --- training ------------------------------------------------------------------------------------------------
+    # --- training ---------------------------------------------------------------------------------
 
     def _train(self, X, y, method, continues, fit_params):
-        """Check everything, prepare what is around the regressor, and train it; all of it or nothing."""
+        """Check everything, prepare what is around the regressor, and train it; all of it or
+        nothing.
+        """
         regressor = self._given_regressor()
         methods = "get_params", method, "predict"
-        check_part("regressor", regressor, methods, "a regressor or None for a PhaseRetrievalRegressor")
+        check_part(
+            "regressor", regressor, methods, "a regressor or None for a PhaseRetrievalRegressor"
+        )
         check_choice("symmetries", self.symmetries, SYMMETRIES)
         if is_direct(regressor):
             check_layouts(regressor.get_params())
@@ -166,7 +187,9 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             self._check_continued(regressor, y)
             return
         self.boundary_ = boundary_of(y.shape[1:], magnitudes.shape[1:])
-        self.symmetries_ = symmetries_of(magnitudes, pairs) if self.symmetries == "auto" else self.symmetries
+        self.symmetries_ = (
+            symmetries_of(magnitudes, pairs) if self.symmetries == "auto" else self.symmetries
+        )
         self.object_shape_ = self.target_shape_ = tuple(y.shape[1:])
 
     def _trained(self, regressor, X, targets, method, continues, fit_params):
@@ -186,12 +209,14 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
     def _check_continued(self, regressor, y):
         if not is_clone_of(self.regressor_, regressor):
             raise ValueError(
-                f"regressor is a {type(regressor).__name__} of another structure than the fitted one, which cannot be "
+                f"regressor is a {type(regressor).__name__} of another structure than the fitted "
+                f"one, which cannot be "
                 "trained further as it; call fit"
             )
         if tuple(y.shape[1:]) != self.object_shape_:
             raise ValueError(
-                f"y has objects of shape {tuple(y.shape[1:])}, but {type(self).__name__} was fitted on objects of "
+                f"y has objects of shape {tuple(y.shape[1:])}, but {type(self).__name__} was "
+                f"fitted on objects of "
                 f"shape {self.object_shape_}"
             )
 
@@ -203,7 +228,11 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         regressor = self._given_regressor()
         if not hasattr(self, "regressor_") or not is_clone_of(self.regressor_, regressor):
             return False
-        return any(value for name, value in regressor.get_params().items() if name.split("__")[-1] == "warm_start")
+        return any(
+            value
+            for name, value in regressor.get_params().items()
+            if name.split("__")[-1] == "warm_start"
+        )
 
     def _routed(self, method, fit_params):
         if not get_config()["enable_metadata_routing"]:
@@ -211,12 +240,19 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return process_routing(self, method, **fit_params).regressor[method]
 
     def _plain_parameters(self):
-        """Parameters, those of the parts included: numbers, text and None, and the types of all others."""
+        """Parameters, those of the parts included: numbers, text and None, and the types of all
+        others.
+        """
         parameters = self.get_params().items()
-        return {name: value if isinstance(value, PLAIN) else type(value).__name__ for name, value in parameters}
+        return {
+            name: value if isinstance(value, PLAIN) else type(value).__name__
+            for name, value in parameters
+        }
 
     def _warn_of_changes(self):
-        """Warn of parameters that were set after `fit`, and that the fitted clones of the parts do not have."""
+        """Warn of parameters that were set after `fit`, and that the fitted clones of the parts do
+        not have.
+        """
         before = vars(self).get("_at_fit", {})
         now = self._plain_parameters() if before else {}
         changed = [
@@ -226,7 +262,8 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         ]
         if changed:
             warn_user(
-                f"{', '.join(changed[:3])} {'was' if len(changed) == 1 else 'were'} set after fit, and "
+                f"{', '.join(changed[:3])} {'was' if len(changed) == 1 else 'were'} set after "
+                f"fit, and "
                 f"{type(self).__name__} predicts as it was fitted: call fit again"
             )
 
@@ -240,12 +277,13 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             return predicted
         if np.prod(shape[1:]) != np.prod(self.target_shape_):
             raise ValueError(
-                f"{type(self.regressor_).__name__} predicts samples of shape {shape[1:]}, but was trained on targets "
+                f"{type(self.regressor_).__name__} predicts samples of shape {shape[1:]}, but was "
+                f"trained on targets "
                 f"of shape {self.target_shape_}"
             )
         return predicted.reshape((shape[0], *self.target_shape_))
 
-    # --- scikit-learn --------------------------------------------------------------------------------------------
+    # --- scikit-learn -----------------------------------------------------------------------------
 
     @property
     def n_features_in_(self):
@@ -259,9 +297,14 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         Returns
         -------
         sklearn.utils.metadata_routing.MetadataRouter
-            Parameters of `fit` and `partial_fit` go to the regressor; `score` takes `sample_weight` itself.
+            Parameters of `fit` and `partial_fit` go to the regressor; `score` takes `sample_weight`
+            itself.
         """
-        mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="partial_fit", callee="partial_fit")
+        mapping = (
+            MethodMapping()
+            .add(caller="fit", callee="fit")
+            .add(caller="partial_fit", callee="partial_fit")
+        )
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(regressor=self._given_regressor(), method_mapping=mapping)
 
@@ -281,26 +324,37 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
 def check_part(name, value, methods, valid):
     """Refuse a part of an estimator that is a class, or lacks a method."""
     if isinstance(value, type):
-        raise TypeError(f"{name}={value.__name__} is a class; give an instance, {name}={value.__name__}(...)")
+        raise TypeError(
+            f"{name}={value.__name__} is a class; give an instance, {name}={value.__name__}(...)"
+        )
     missing = [method for method in methods if not hasattr(value, method)]
     if missing:
         raise TypeError(f"{name}={short(value)} has no method {', '.join(missing)}; give {valid}")
 
 
 def checked_pair(X, y, whom, regressor):
-    """Features for a regressor, checked objects, and the features as a batch that shapes can be read from."""
+    """Features for a regressor, checked objects, and the features as a batch that shapes can be
+    read from.
+    """
     if y is None:
         raise ValueError(f"{whom} requires y to be passed, but the target y is None{way_out_of(X)}")
     features, magnitudes = as_features(X)
-    y, facts = inspect_batch(y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != tuple(magnitudes.shape[1:]))
+    y, facts = inspect_batch(
+        y, name="y", warn=tuple(getattr(y, "shape", ()))[1:] != tuple(magnitudes.shape[1:])
+    )
     if len(magnitudes) != len(y):
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(magnitudes), len(y)]}")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: "
+            f"{[len(magnitudes), len(y)]}"
+        )
     check_lit("y", y, facts)
     if not isinstance(magnitudes, LazyBatch):
         facts = inspect_batch(magnitudes, ensure_all_finite="allow-nan", warn=False)[1]
         check_lit("X", magnitudes, facts)
         *_, innermost = parts_of(regressor)
-        takes_magnitudes = isinstance(innermost, BaseEstimator) and get_tags(innermost).input_tags.positive_only
+        takes_magnitudes = (
+            isinstance(innermost, BaseEstimator) and get_tags(innermost).input_tags.positive_only
+        )
         if takes_magnitudes and is_direct(regressor):
             check_non_negative(facts, type(innermost).__name__)
     check_not_swapped(magnitudes, y)
@@ -318,23 +372,31 @@ def way_out_of(X):
 def as_features(X):
     """Magnitudes as a regressor is given them, and as a batch whose values are not checked.
 
-    Frames keep the names of their columns, and what is on disk stays there; everything else is an array or a tensor.
-    """
+    Frames keep the names of their columns, and what is on disk stays there; everything else is an
+    array or a tensor."""
     batch = check_batch(X, allow_complex=False, ensure_all_finite=False)
     batch = batch.detach() if isinstance(batch, torch.Tensor) else batch
     return X if is_on_disk(X) or hasattr(X, "columns") else batch, batch
 
 
 def is_clone_of(fitted, given):
-    """Whether a fitted estimator has the type of another, and its parameters, whatever their values."""
+    """Whether a fitted estimator has the type of another, and its parameters, whatever their
+    values.
+    """
     return type(fitted) is type(given) and given.get_params().keys() <= fitted.get_params().keys()
 
 
 def changed_parameters(fitted, given):
-    """Parameters of an estimator that are numbers, text or None, and other ones than those of its fitted clone."""
+    """Parameters of an estimator that are numbers, text or None, and other ones than those of its
+    fitted clone.
+    """
     known = fitted.get_params()
     values = {name: value for name, value in given.get_params().items() if isinstance(value, PLAIN)}
-    return {name: v for name, v in values.items() if not isinstance(known[name], PLAIN) or known[name] != v}
+    return {
+        name: v
+        for name, v in values.items()
+        if not isinstance(known[name], PLAIN) or known[name] != v
+    }
 
 
 def with_hints(method, regressor, X, y, fit_params):
@@ -342,7 +404,9 @@ def with_hints(method, regressor, X, y, fit_params):
     try:
         method(X, y, **fit_params)
     except ValueError as error:
-        hint = next((hint for beginning, hint in HINTS.items() if str(error).startswith(beginning)), None)
+        hint = next(
+            (hint for beginning, hint in HINTS.items() if str(error).startswith(beginning)), None
+        )
         if hint is None:
             raise
         *_, innermost = parts_of(regressor)
@@ -350,30 +414,46 @@ def with_hints(method, regressor, X, y, fit_params):
 
 
 def is_direct(estimator):
-    """Whether all parts of an estimator are given magnitudes as they come, and no step of a pipeline before them."""
-    return not any(isinstance(part, Pipeline) and len(part.steps) > 1 for part in parts_of(estimator))
+    """Whether all parts of an estimator are given magnitudes as they come, and no step of a
+    pipeline before them.
+    """
+    return not any(
+        isinstance(part, Pipeline) and len(part.steps) > 1 for part in parts_of(estimator)
+    )
 
 
 def check_layouts(parameters):
-    """Refuse parameters `centered` that contradict each other, where all are about the same magnitudes."""
-    found = {name: value for name, value in parameters.items() if name.split("__")[-1] == "centered"}
+    """Refuse parameters `centered` that contradict each other, where all are about the same
+    magnitudes.
+    """
+    found = {
+        name: value for name, value in parameters.items() if name.split("__")[-1] == "centered"
+    }
     centered, other = (
-        next((name for name, value in found.items() if bool(value) is kind), None) for kind in (True, False)
+        next((name for name, value in found.items() if bool(value) is kind), None)
+        for kind in (True, False)
     )
     if centered is not None and other is not None:
         raise ValueError(
-            f"{centered}={found[centered]} and {other}={found[other]} contradict each other, since both are about the "
+            f"{centered}={found[centered]} and {other}={found[other]} contradict each other, "
+            f"since both are about the "
             "same magnitudes; give both the same value"
         )
 
 
 def told(estimator, name, default=None, *, fitted=False):
-    """Return a parameter of the regressor inside pipelines, searches and estimators around it, if any part has it."""
-    return next((getattr(part, name) for part in parts_of(estimator, fitted=fitted) if hasattr(part, name)), default)
+    """Return a parameter of the regressor inside pipelines, searches and estimators around it, if
+    any part has it.
+    """
+    return next(
+        (getattr(part, name) for part in parts_of(estimator, fitted=fitted) if hasattr(part, name)),
+        default,
+    )
 
 
 def parts_of(estimator, *, fitted=False):
-    """Generate an estimator and those inside it: last steps of pipelines, regressors, estimators of searches.
+    """Generate an estimator and those inside it: last steps of pipelines, regressors, estimators of
+    searches.
 
     Parameters
     ----------

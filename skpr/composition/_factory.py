@@ -68,16 +68,16 @@ def make_phase_retriever(
     module : {"mlp", "unet"} or torch.nn.Module class, optional
         Network, see :class:`skpr.PhaseRetrievalRegressor`; the preset's if not given.
     preset : {"fast", "accurate"}, default="fast"
-        Defaults for the regressor's unset parameters: "fast" is a perceptron with its defaults; "accurate" a larger
-        `"unet"`, trained thirty-six times over on objects that are deformed anew each time
-        (:class:`skpr.augmentation.RandomDeformation`), at many times the cost. It is what won without oversampling;
-        with it, `module="unet"` alone does better for its time.
+        Defaults for the regressor's unset parameters: "fast" is a perceptron with its defaults;
+        "accurate" a larger `"unet"`, trained thirty-six times over on objects that are deformed
+        anew each time (:class:`skpr.augmentation.RandomDeformation`), at many times the cost. It is
+        what won without oversampling; with it, `module="unet"` alone does better for its time.
     simulate : bool, default=True
-        Whether the pipeline simulates the magnitudes of its training objects. Without, it is fitted on pairs that were
-        measured, as `fit(magnitudes, objects)`.
+        Whether the pipeline simulates the magnitudes of its training objects. Without, it is fitted
+        on pairs that were measured, as `fit(magnitudes, objects)`.
     oversampling : float, optional
-        Fourier pixels per object pixel along each axis, see :class:`skpr.FourierMagnitude`; 2 if neither this nor
-        `fourier_shape` is given.
+        Fourier pixels per object pixel along each axis, see :class:`skpr.FourierMagnitude`; 2 if
+        neither this nor `fourier_shape` is given.
     fourier_shape : int or tuple of int, optional
         The Fourier grid itself, in place of `oversampling`.
     centered : bool, default=True
@@ -85,21 +85,22 @@ def make_phase_retriever(
     shift, flip, phase
         Strategies, see :class:`skpr.SymmetryCanonicalizer`.
     boundary : {"auto", "zero", "circular"} or sequence of the last two, default="auto"
-        Boundary of the shifts; "auto" goes by the shapes at `fit`: "circular" along an axis without oversampling,
-        else "zero".
+        Boundary of the shifts; "auto" goes by the shapes at `fit`: "circular" along an axis without
+        oversampling, else "zero".
     refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default=None
-        Estimator that polishes predictions; where it is not None, the step `retrieve` is a :class:`RefinedRegressor`
-        around the one it is otherwise. Its `random_state` and `device`, where it has none, are those given here.
+        Estimator that polishes predictions; where it is not None, the step `retrieve` is a
+        :class:`RefinedRegressor` around the one it is otherwise. Its `random_state` and `device`,
+        where it has none, are those given here.
     device, random_state, **regressor_params
-        Parameters of :class:`skpr.PhaseRetrievalRegressor`, such as `max_epochs` or `module__hidden_width`; its
-        `detector` draws noise and unmeasured pixels for each batch.
+        Parameters of :class:`skpr.PhaseRetrievalRegressor`, such as `max_epochs` or
+        `module__hidden_width`; its `detector` draws noise and unmeasured pixels for each batch.
 
     Returns
     -------
     PhaseRetrievalPipeline
-        A :class:`sklearn.pipeline.Pipeline` of the steps `magnitude` and `retrieve`. Fit it on objects, as
-        `fit(objects, objects)`; give measured magnitudes to its method `reconstruct`. The canonicalizer is the
-        parameter `retrieve__transformer__canonicalize`.
+        A :class:`sklearn.pipeline.Pipeline` of the steps `magnitude` and `retrieve`. Fit it on
+        objects, as `fit(objects, objects)`; give measured magnitudes to its method `reconstruct`.
+        The canonicalizer is the parameter `retrieve__transformer__canonicalize`.
 
     Raises
     ------
@@ -126,14 +127,24 @@ def make_phase_retriever(
     chosen = dict(PRESETS[preset])
     if module is not None and module not in (chosen["module"], MODULES[chosen["module"]]):
         # the preset's sizes are of its own network
-        chosen = {name: value for name, value in chosen.items() if not name.startswith("module__")} | {"module": module}
-    chosen |= {"device": device, "random_state": random_state, "centered": centered} | regressor_params
+        chosen = {
+            name: value for name, value in chosen.items() if not name.startswith("module__")
+        } | {"module": module}
+    chosen |= {
+        "device": device,
+        "random_state": random_state,
+        "centered": centered,
+    } | regressor_params
     _check_names(chosen)
     of_steps = {name: chosen.pop(name) for name in list(chosen) if name.startswith(OF_STEPS)}
     network = clone(PhaseRetrievalRegressor(**chosen)).set_params(**of_steps)
     symmetries = regressor_params.get("symmetries", "auto")
-    canonicalizer = SymmetryCanonicalizer(shift, flip, phase, boundary="auto" if boundary is None else boundary)
-    retriever = SymmetryBreakingRegressor(network, Pipeline([("canonicalize", canonicalizer)]), symmetries=symmetries)
+    canonicalizer = SymmetryCanonicalizer(
+        shift, flip, phase, boundary="auto" if boundary is None else boundary
+    )
+    retriever = SymmetryBreakingRegressor(
+        network, Pipeline([("canonicalize", canonicalizer)]), symmetries=symmetries
+    )
     if refiner is not None:
         refiner = _seeded(refiner, random_state, device, centered)
         retriever = RefinedRegressor(retriever, refiner, symmetries=symmetries)
@@ -151,22 +162,29 @@ def _check_no_grid(**given):
     """Refuse parameters of the simulation where nothing is simulated."""
     named = [f"{name}={value!r}" for name, value in given.items() if value is not None]
     if named:
-        raise ValueError(f"simulate=False takes the grid from the magnitudes; leave out {' and '.join(named)}")
+        raise ValueError(
+            f"simulate=False takes the grid from the magnitudes; leave out {' and '.join(named)}"
+        )
 
 
 def _forward_model(oversampling, fourier_shape, centered):
     if oversampling is not None and fourier_shape is not None:
         raise ValueError(
-            f"oversampling={oversampling!r} and fourier_shape={fourier_shape!r} both choose the Fourier grid; give one"
+            f"oversampling={oversampling!r} and fourier_shape={fourier_shape!r} both choose the "
+            f"Fourier grid; give one"
         )
     oversampling = 2.0 if oversampling is None else oversampling
-    return FourierMagnitude(oversampling=oversampling, fourier_shape=fourier_shape, centered=centered)
+    return FourierMagnitude(
+        oversampling=oversampling, fourier_shape=fourier_shape, centered=centered
+    )
 
 
 def _seeded(refiner, random_state, device, centered):
     """Return a refiner with the seed and the device of the pipeline, where it has none of its own."""
     if isinstance(refiner, str) and refiner == "auto":
-        return IterativePhaseRetrieval(n_iter=300, random_state=random_state, device=device, centered=centered)
+        return IterativePhaseRetrieval(
+            n_iter=300, random_state=random_state, device=device, centered=centered
+        )
     if isinstance(refiner, str | type) or not hasattr(refiner, "get_params"):  # refused by fit
         return refiner
     own = refiner.get_params(deep=False)
@@ -185,24 +203,37 @@ def _check_names(params):
     valid = own | {prefix + name for prefix, names in of_parts.items() for name in names or ()}
     for name in params:
         prefix = next((prefix for prefix in of_parts if name.startswith(prefix)), None)
-        if name in valid or name.startswith(FREE) or (prefix is not None and of_parts[prefix] is None):
+        if (
+            name in valid
+            or name.startswith(FREE)
+            or (prefix is not None and of_parts[prefix] is None)
+        ):
             continue
         near = difflib.get_close_matches(name, valid, n=1)
         choice = own if prefix is None else {prefix + one for one in of_parts[prefix]}
         raise TypeError(
-            f"{name!r} is not a parameter of make_phase_retriever{f', did you mean {near[0]!r}?' if near else ';'} "
+            f"{name!r} is not a parameter of "
+            f"make_phase_retriever{f', did you mean {near[0]!r}?' if near else ';'} "
             f"valid are {', '.join(sorted(choice))}"
         )
 
 
 def _named_by(part):
-    """Names of the parameters of a function, a class, the class of an instance, or a network; None for any."""
+    """Names of the parameters of a function, a class, the class of an instance, or a network; None
+    for any.
+    """
     part = MODULES.get(part, part) if isinstance(part, str) else part
     if isinstance(part, str):
         return None
     try:
-        parameters = inspect.signature(type(part) if hasattr(part, "forward") and not isinstance(part, type) else part)
+        parameters = inspect.signature(
+            type(part) if hasattr(part, "forward") and not isinstance(part, type) else part
+        )
     except (TypeError, ValueError):  # not to be looked into
         return None
     parameters = parameters.parameters.values()
-    return None if any(one.kind == one.VAR_KEYWORD for one in parameters) else [one.name for one in parameters]
+    return (
+        None
+        if any(one.kind == one.VAR_KEYWORD for one in parameters)
+        else [one.name for one in parameters]
+    )

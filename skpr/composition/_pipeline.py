@@ -25,11 +25,13 @@ def _predicts(pipeline):
 
 
 class PhaseRetrievalPipeline(Pipeline):
-    r"""A pipeline whose first steps simulate magnitudes, with a method for magnitudes that were measured.
+    r"""A pipeline whose first steps simulate magnitudes, with a method for magnitudes that were
+    measured.
 
-    `fit`, `predict` and `score` take objects and simulate what a detector records of them; :meth:`reconstruct` takes
-    what a detector recorded. Everything else is :class:`sklearn.pipeline.Pipeline`'s: cloning, slices (`model[1:]` is
-    the part behind the simulation), grid searches, `save_model`. :func:`skpr.make_phase_retriever` builds one.
+    `fit`, `predict` and `score` take objects and simulate what a detector records of them;
+    :meth:`reconstruct` takes what a detector recorded. Everything else is
+    :class:`sklearn.pipeline.Pipeline`'s: cloning, slices (`model[1:]` is the part behind the
+    simulation), grid searches, `save_model`. :func:`skpr.make_phase_retriever` builds one.
 
     Parameters
     ----------
@@ -68,8 +70,8 @@ class PhaseRetrievalPipeline(Pipeline):
         Raises
         ------
         ValueError
-            For `X` and `y` of different shapes, where the first step is the forward model; for steps that disagree on
-            where zero frequency is.
+            For `X` and `y` of different shapes, where the first step is the forward model; for
+            steps that disagree on where zero frequency is.
         """
         self._check_simulation(X, y)
         return super().fit(X, y, **params)
@@ -98,7 +100,9 @@ class PhaseRetrievalPipeline(Pipeline):
         return super().predict(X, **params)
 
     @available_if(_predicts)
-    def score(self, X: Batch, y: Batch | None = None, sample_weight: Any = None, **params: Any) -> float:
+    def score(
+        self, X: Batch, y: Batch | None = None, sample_weight: Any = None, **params: Any
+    ) -> float:
         r"""Score of the last step on simulated magnitudes.
 
         Parameters
@@ -120,8 +124,9 @@ class PhaseRetrievalPipeline(Pipeline):
     def reconstruct(self, X: Batch, **params: Any) -> Any:
         r"""Reconstruct objects from measured magnitudes: predict without the steps that simulate.
 
-        Left out are the forward model (:class:`skpr.FourierMagnitude` or :class:`skpr.GaussianMagnitude`), the steps
-        before it, and those of :mod:`skpr.detector` behind it.
+        Left out are the forward model (:class:`skpr.FourierMagnitude` or
+        :class:`skpr.GaussianMagnitude`), the steps before it, and those of :mod:`skpr.detector`
+        behind it.
 
         Parameters
         ----------
@@ -149,13 +154,17 @@ class PhaseRetrievalPipeline(Pipeline):
         shape = sample_shape_of(X)
         if shape == first.fourier_shape_ != first.object_shape_:
             raise ValueError(
-                f"X has samples of shape {shape}, that of magnitudes, but this pipeline simulates the magnitudes of "
-                f"objects of shape {first.object_shape_}; give measured magnitudes to its method reconstruct"
+                f"X has samples of shape {shape}, that of magnitudes, but this pipeline simulates "
+                f"the magnitudes of "
+                f"objects of shape {first.object_shape_}; give measured magnitudes to its method "
+                f"reconstruct"
             )
 
     def _n_simulating(self):
         """Number of steps up to the last one that simulates."""
-        numbers = (number for number, (_, step) in enumerate(self.steps[:-1], 1) if _simulates(step))
+        numbers = (
+            number for number, (_, step) in enumerate(self.steps[:-1], 1) if _simulates(step)
+        )
         return max(numbers, default=0)
 
     def _check_simulation(self, X, y):
@@ -164,14 +173,17 @@ class PhaseRetrievalPipeline(Pipeline):
             return
         if y is None:
             raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None; it simulates the magnitudes "
+                f"{type(self).__name__} requires y to be passed, but the target y is None; it "
+                f"simulates the magnitudes "
                 f"of its training objects, so call fit(objects, objects){way_out_of(X)}"
             )
         shapes = sample_shape_of(X), sample_shape_of(y, name="y")
         if shapes[0] != shapes[1]:
             raise ValueError(
-                f"X has samples of shape {shapes[0]} and y of shape {shapes[1]}, but this pipeline simulates the "
-                "magnitudes of its training objects: call fit(objects, objects), or fit measured magnitudes with "
+                f"X has samples of shape {shapes[0]} and y of shape {shapes[1]}, but this "
+                f"pipeline simulates the "
+                "magnitudes of its training objects: call fit(objects, objects), or fit measured "
+                "magnitudes with "
                 "make_phase_retriever(simulate=False)"
             )
         if self._n_simulating() == len(self.steps) - 1 and is_direct(self.steps[-1][1]):

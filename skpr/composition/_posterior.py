@@ -11,7 +11,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._tensors import along_samples, chunks_of, even_rows, picked, resolve_device, space_axes, to_tensor, usual_device
+from .._tensors import (
+    along_samples,
+    chunks_of,
+    even_rows,
+    picked,
+    resolve_device,
+    space_axes,
+    to_tensor,
+    usual_device,
+)
 from .._validation import check_count
 from ..iterative import IterativePhaseRetrieval
 from ..measurement import CountingNoise, Grid, Likelihood, Measurement, mirrored, photons_of
@@ -24,32 +33,44 @@ if TYPE_CHECKING:
     from ..iterative import Retrieval
 
 EVERYTHING = "none", 0, b""  # measured, and without noise
-FEWEST, LARGEST = 4, 1 << 19  # objects that predictions are judged by, if not more than so many Fourier pixels
-WEIGHTS = 2.0, 1.0, 0.5, 0.25, 0.125  # of the prior: errors of neighbouring frequencies are not independent
+FEWEST, LARGEST = (
+    4,
+    1 << 19,
+)  # objects that predictions are judged by, if not more than so many Fourier pixels
+WEIGHTS = (
+    2.0,
+    1.0,
+    0.5,
+    0.25,
+    0.125,
+)  # of the prior: errors of neighbouring frequencies are not independent
 EXACT = 1e-4  # of the root mean square magnitude: noise of what has none
 
 
 class PosteriorRefiner(BaseEstimator):
-    r"""Refine predictions to the object that is likeliest given both, what was measured and what was predicted.
+    r"""Refine predictions to the object that is likeliest given both, what was measured and what
+    was predicted.
 
-    The posterior `-log p = deviance(x) / 2 + w sum_k |F(x - c p)_k|^2 / s_k` has the likelihood of the measured pixels
-    (Poisson's where magnitudes are roots of counts) and, as a prior, the prediction `p`, scaled to the pattern, with
-    the power `s` of its errors on each ring of frequencies. What was measured well is held by the measurement, what was
-    not, or hardly, by the prediction. Errors are those of predictions for objects held out of the training, whose
-    patterns are simulated at the exposure and with the unmeasured pixels of the patterns given; the weight `w` is the
-    one that serves these objects best. Where a pattern contradicts its prediction more than theirs do, its errors are
-    taken to be larger in proportion.
+    The posterior `-log p = deviance(x) / 2 + w sum_k |F(x - c p)_k|^2 / s_k` has the likelihood of
+    the measured pixels (Poisson's where magnitudes are roots of counts) and, as a prior, the
+    prediction `p`, scaled to the pattern, with the power `s` of its errors on each ring of
+    frequencies. What was measured well is held by the measurement, what was not, or hardly, by the
+    prediction. Errors are those of predictions for objects held out of the training, whose patterns
+    are simulated at the exposure and with the unmeasured pixels of the patterns given; the weight
+    `w` is the one that serves these objects best. Where a pattern contradicts its prediction more
+    than theirs do, its errors are taken to be larger in proportion.
 
-    The descent begins at the prediction, or at the end of iterations from there, or at both, and the better posterior
-    wins: whichever serves the objects held out best. Where none does them any good predictions are left as they are.
+    The descent begins at the prediction, or at the end of iterations from there, or at both, and
+    the better posterior wins: whichever serves the objects held out best. Where none does them any
+    good predictions are left as they are.
 
     Parameters
     ----------
     n_iter : int, default=300
         Iterations of the second start, see :class:`~skpr.IterativePhaseRetrieval`.
     n_held_out : int, default=128
-        Objects held out of the training of the regressor, a tenth of all at most. With fewer than 16, training objects
-        take their place, on which errors are smaller than on others.
+        Objects held out of the training of the regressor, a tenth of all at most. With fewer than
+        16, training objects take their place, on which errors are smaller than on others.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes (else at index 0).
     random_state : int, RandomState instance or None, default=0
@@ -62,7 +83,8 @@ class PosteriorRefiner(BaseEstimator):
     constraints_ : {"non_negative", "real", "complex"}
     object_shape_, fourier_shape_ : tuple of int
     held_out_ : ndarray of shape (n_objects, \*object_shape)
-        Objects whose errors are the prior's, in the unit of magnitudes under an unnormalised transform.
+        Objects whose errors are the prior's, in the unit of magnitudes under an unnormalised
+        transform.
     noise_ : float
         Noise of the training magnitudes relative to their root mean square, by their objects.
 
@@ -113,10 +135,16 @@ class PosteriorRefiner(BaseEstimator):
         """
         check_count("n_held_out", self.n_held_out)
         self.iterations_ = IterativePhaseRetrieval(
-            n_iter=self.n_iter, centered=self.centered, random_state=self.random_state, device=self.device
+            n_iter=self.n_iter,
+            centered=self.centered,
+            random_state=self.random_state,
+            device=self.device,
         ).fit(X, y)
         self.constraints_ = self.iterations_.constraints_
-        self.object_shape_, self.fourier_shape_ = self.iterations_.object_shape_, self.iterations_.fourier_shape_
+        self.object_shape_, self.fourier_shape_ = (
+            self.iterations_.object_shape_,
+            self.iterations_.fourier_shape_,
+        )
         rows = even_rows(len(y), self.n_held_out) if held_out is None else held_out
         self.held_out_ = picked(y, rows).cpu().numpy() / np.asarray(unit, dtype=np.float32)
         self.noise_ = self._learned_noise(picked(X, rows).cpu(), torch.from_numpy(self.held_out_))
@@ -142,7 +170,9 @@ class PosteriorRefiner(BaseEstimator):
         """
         check_is_fitted(self)
         result = self.iterations_.retrieve(X, init=init)
-        magnitudes, predicted, ends = (to_tensor(batch).detach().cpu().numpy() for batch in (X, init, result.objects))
+        magnitudes, predicted, ends = (
+            to_tensor(batch).detach().cpu().numpy() for batch in (X, init, result.objects)
+        )
         photons = photons_of(magnitudes, "auto")
         objects = np.array(ends)
         with torch.no_grad(), usual_device():
@@ -154,36 +184,52 @@ class PosteriorRefiner(BaseEstimator):
                     some = rows[part]
                     measured = self._problem(magnitudes[some], photons[some], key)
                     objects[some] = self._refined(measured, predicted[some], ends[some], trust)
-        errors = fourier_error(magnitudes, objects, centered=self.centered, multioutput="raw_values")
+        errors = fourier_error(
+            magnitudes, objects, centered=self.centered, multioutput="raw_values"
+        )
         errors = np.where(result.finished[:, 0], errors, np.nan)
         if isinstance(result.objects, torch.Tensor):
             objects = torch.from_numpy(objects).to(result.objects.device)
         return result._replace(
-            objects=objects, errors=errors, starts=objects[:, None], start_errors=errors[:, None], photons=photons
+            objects=objects,
+            errors=errors,
+            starts=objects[:, None],
+            start_errors=errors[:, None],
+            photons=photons,
         )
 
-    # --- what is measured ------------------------------------------------------------------------------------------
+    # --- what is measured -------------------------------------------------------------------------
 
     def _groups(self, magnitudes, photons):
-        """Rows of patterns with the same unmeasured pixels and, within a factor of two, the same noise."""
+        """Rows of patterns with the same unmeasured pixels and, within a factor of two, the same
+        noise.
+        """
         groups = {}
         missing = np.isnan(magnitudes)
         squares = (
-            np.square(np.where(missing, 0.0, magnitudes), dtype=np.float64).reshape(len(magnitudes), -1).sum(axis=1)
+            np.square(np.where(missing, 0.0, magnitudes), dtype=np.float64)
+            .reshape(len(magnitudes), -1)
+            .sum(axis=1)
         )
         noises = None if (photons > 0).all() else self._noises(magnitudes)
-        for row, (unmeasured, photon, energy) in enumerate(zip(missing, photons, squares, strict=True)):
+        for row, (unmeasured, photon, energy) in enumerate(
+            zip(missing, photons, squares, strict=True)
+        ):
             if photon > 0:
                 noise = "counts", round(math.log2(max(energy / photon, 1.0)))
             elif noises[row] > EXACT:
                 noise = "normal", round(math.log2(noises[row]))
             else:
                 noise = "none", 0
-            groups.setdefault((*noise, unmeasured.tobytes() if unmeasured.any() else b""), []).append(row)
+            groups.setdefault(
+                (*noise, unmeasured.tobytes() if unmeasured.any() else b""), []
+            ).append(row)
         return {key: np.array(rows) for key, rows in groups.items()}
 
     def _noises(self, magnitudes):
-        """Noise of each pattern relative to its root mean square: of real objects, by what Friedel pairs differ."""
+        """Noise of each pattern relative to its root mean square: of real objects, by what Friedel
+        pairs differ.
+        """
         if self.constraints_ == "complex":
             return np.full(len(magnitudes), self.noise_)
         values = torch.from_numpy(magnitudes).double()
@@ -192,36 +238,58 @@ class PosteriorRefiner(BaseEstimator):
         return (differences / values.square().nanmean(dim=axes).clamp_min(1e-300)).sqrt().numpy()
 
     def _learned_noise(self, magnitudes, objects):
-        """Median share of magnitudes that `|F y|` leaves unexplained, in whatever unit each pattern is."""
-        computed = Grid(self.object_shape_, self.fourier_shape_, bool(self.centered)).magnitudes(objects).double()
+        """Median share of magnitudes that `|F y|` leaves unexplained, in whatever unit each pattern
+        is.
+        """
+        computed = (
+            Grid(self.object_shape_, self.fourier_shape_, bool(self.centered))
+            .magnitudes(objects)
+            .double()
+        )
         magnitudes, axes = magnitudes.double(), space_axes(magnitudes)
         known = ~magnitudes.isnan()
-        magnitudes, computed = (torch.where(known, values, 0.0) for values in (magnitudes, computed))
+        magnitudes, computed = (
+            torch.where(known, values, 0.0) for values in (magnitudes, computed)
+        )
         products, squares, norms = (
             (first * second).sum(dim=axes)
-            for first, second in ((computed, magnitudes), (computed, computed), (magnitudes, magnitudes))
+            for first, second in (
+                (computed, magnitudes),
+                (computed, computed),
+                (magnitudes, magnitudes),
+            )
         )
         lit = (squares > 0) & (norms > 0)
         unexplained = 1 - products[lit].square() / (squares[lit] * norms[lit])
         return float(unexplained.clamp_min(0).sqrt().median()) if lit.any() else 0.0
 
     def _problem(self, magnitudes, photons, key):
-        """The measurement of some patterns of a group, and the value of one unit of the posterior's logarithm."""
-        values = torch.from_numpy(np.asarray(magnitudes, dtype=np.float64)).to(resolve_device(self.device))
+        """The measurement of some patterns of a group, and the value of one unit of the posterior's
+        logarithm.
+        """
+        values = torch.from_numpy(np.asarray(magnitudes, dtype=np.float64)).to(
+            resolve_device(self.device)
+        )
         counted = torch.from_numpy(photons).to(values.device)
         likelihood = Likelihood(CountingNoise(), counted) if key[0] == "counts" else Likelihood()
         problem = Measurement(
-            values, self.object_shape_, self.constraints_, centered=self.centered, likelihood=likelihood
+            values,
+            self.object_shape_,
+            self.constraints_,
+            centered=self.centered,
+            likelihood=likelihood,
         )
         if key[0] == "counts":
             return problem, counted / problem.scale.double().square() / 4
         noise = EXACT if key[0] == "none" else 2.0 ** key[1]
         return problem, torch.full_like(counted, noise**2)
 
-    # --- what predictions are worth --------------------------------------------------------------------------------
+    # --- what predictions are worth ---------------------------------------------------------------
 
     def _trust(self, key, predict):
-        """Errors of predictions of a group of patterns, and how to use them, by the objects held out."""
+        """Errors of predictions of a group of patterns, and how to use them, by the objects held
+        out.
+        """
         learned = vars(self).setdefault("_learned", {})
         if key not in learned:
             learned[key] = self._judged(key, predict)
@@ -240,7 +308,9 @@ class PosteriorRefiner(BaseEstimator):
         prior = Prior(problem, predicted)
         boundary = self.iterations_.boundary_
         moved, _ = register(truth, prior.objects.cpu().numpy(), boundary=boundary)
-        powers = prior.ring_powers(problem.to_normalized(torch.from_numpy(moved).to(prior.objects.device)))
+        powers = prior.ring_powers(
+            problem.to_normalized(torch.from_numpy(moved).to(prior.objects.device))
+        )
         misfit = float((problem.misfit(prior.objects)).mean())
         ends = self.iterations_.retrieve(patterns, init=predicted).objects
         starts = prior.objects, prior.registered(ends, boundary)
@@ -260,14 +330,23 @@ class PosteriorRefiner(BaseEstimator):
         missing = np.frombuffer(key[2], dtype=bool).reshape(self.fourier_shape_) if key[2] else None
         photons = np.zeros(len(clean))
         if key[0] == "counts":
-            seen = np.square(clean if missing is None else clean[:, ~missing]).reshape(len(clean), -1).sum(axis=1)
+            seen = (
+                np.square(clean if missing is None else clean[:, ~missing])
+                .reshape(len(clean), -1)
+                .sum(axis=1)
+            )
             photons = np.maximum(seen, 1e-300) / 2.0 ** key[1]
             unit = photons.reshape([-1] + [1] * (clean.ndim - 1))
             clean = np.sqrt(rng.poisson(np.square(clean) / unit) * unit)
         elif key[0] == "normal":
             size = np.sqrt(np.square(clean).reshape(len(clean), -1).mean(axis=1)) * 2.0 ** key[1]
-            clean = np.abs(clean + size.reshape([-1] + [1] * (clean.ndim - 1)) * rng.standard_normal(clean.shape))
-        return (clean if missing is None else np.where(missing, np.nan, clean)).astype(truth.real.dtype), photons
+            clean = np.abs(
+                clean
+                + size.reshape([-1] + [1] * (clean.ndim - 1)) * rng.standard_normal(clean.shape)
+            )
+        return (clean if missing is None else np.where(missing, np.nan, clean)).astype(
+            truth.real.dtype
+        ), photons
 
     def _refined(self, measured, predicted, ends, trust):
         if trust.way == "prediction":

@@ -26,10 +26,16 @@ class Prior:
 
     def __init__(self, problem, predicted):
         self.problem = problem
-        values = torch.from_numpy(np.asarray(predicted)).to(problem.magnitudes.device, problem.dtype)
+        values = torch.from_numpy(np.asarray(predicted)).to(
+            problem.magnitudes.device, problem.dtype
+        )
         moduli = problem.grid.spectrum(values).abs()
-        products, squares = (_sums(problem.weights * moduli * other) for other in (problem.magnitudes, moduli))
-        self.objects = problem.to_admissible(along_samples(products / squares.clamp_min(1e-300), values) * values)
+        products, squares = (
+            _sums(problem.weights * moduli * other) for other in (problem.magnitudes, moduli)
+        )
+        self.objects = problem.to_admissible(
+            along_samples(products / squares.clamp_min(1e-300), values) * values
+        )
         self.spectrum = problem.grid.spectrum(self.objects)
         self.energy = _sums(self._weights * self.spectrum.abs().square()).clamp_min(1e-300)
 
@@ -50,7 +56,9 @@ class Prior:
         errors = self._weights * (self.problem.grid.spectrum(truth) - self.spectrum).abs().square()
         errors = (errors / along_samples(self.energy, errors)).mean(dim=0)
         sums = torch.zeros(int(rings.max()) + 1, dtype=torch.float64, device=errors.device)
-        counts = torch.zeros_like(sums).index_add_(0, rings.flatten(), self._weights.expand_as(errors).flatten())
+        counts = torch.zeros_like(sums).index_add_(
+            0, rings.flatten(), self._weights.expand_as(errors).flatten()
+        )
         sums.index_add_(0, rings.flatten(), errors.flatten())
         return (sums / counts.clamp_min(1)).clamp_min(SMALLEST)[rings]
 
@@ -73,7 +81,9 @@ class Prior:
             values, gradients = problem.likelihood.deviance(problem, x)
             errors = problem.grid.spectrum(x) - self.spectrum
             values = values + _sums(self._weights * stiffness * errors.abs().square()) / 2
-            return values, gradients + problem.grid.objects(stiffness * errors, real=not x.is_complex())
+            return values, gradients + problem.grid.objects(
+                stiffness * errors, real=not x.is_complex()
+            )
 
         descent = QuasiNewton(evaluate, problem.to_admissible(objects))
         for _ in range(STEPS):
@@ -81,15 +91,21 @@ class Prior:
         return descent.objects, descent.values
 
     def registered(self, objects, boundary):
-        """Other objects, in the units of the measurement, moved onto the predictions and normalised."""
-        moved, _ = register(to_tensor(objects).cpu().numpy(), self.objects.cpu().numpy(), boundary=boundary)
-        return self.problem.to_normalized(torch.from_numpy(moved).to(self.objects.device, self.objects.dtype))
+        """Other objects, in the units of the measurement, moved onto the predictions and
+        normalised.
+        """
+        moved, _ = register(
+            to_tensor(objects).cpu().numpy(), self.objects.cpu().numpy(), boundary=boundary
+        )
+        return self.problem.to_normalized(
+            torch.from_numpy(moved).to(self.objects.device, self.objects.dtype)
+        )
 
     def ways(self, powers, unit, weight, starts):
         """Ways to refine, and the objects that each finds.
 
-        Maxima of the posterior from the predictions, from where iterations ended, and the better of the two; where the
-        prior has no weight, the ends themselves.
+        Maxima of the posterior from the predictions, from where iterations ended, and the better of
+        the two; where the prior has no weight, the ends themselves.
 
         Parameters
         ----------
@@ -104,7 +120,9 @@ class Prior:
         """
         if not weight:
             return [("ends", starts[1])]
-        (first, values), (second, others) = (self.descend(powers, unit, weight, start) for start in starts)
+        (first, values), (second, others) = (
+            self.descend(powers, unit, weight, start) for start in starts
+        )
         better = torch.where(along_samples(others < values, first), second, first)
         return [("from predictions", first), ("from ends", second), ("better", better)]
 

@@ -35,32 +35,37 @@ SAME_UNIT = 1e-4  # relative; that near to 1 the unit is that of an unnormalised
 class RefinedRegressor(AroundRegressor):
     r"""Polish a regressor's prediction with the magnitudes it was made from.
 
-    A network's one pass is near the object, but not exact; a few hundred iterations of a classical algorithm, started
-    there, mostly are. Predictions stay in the unit of the objects in `y`, whatever that of the magnitudes is.
+    A network's one pass is near the object, but not exact; a few hundred iterations of a classical
+    algorithm, started there, mostly are. Predictions stay in the unit of the objects in `y`,
+    whatever that of the magnitudes is.
 
     Parameters
     ----------
     regressor : estimator, optional
-        Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not given. One in a
+        Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not
+        given. One in a
         :class:`sklearn.frozen.FrozenEstimator` is not trained again.
     refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default="auto"
-        Estimator that polishes, with `fit(X, y)` and `retrieve(X, init)`. "auto" is a :class:`PosteriorRefiner`, which
-        weighs measurement and prediction by their noise, with the `centered` and `device` of the regressor; the
-        regressor is then not trained on a tenth of the pairs, 128 at most, by which its errors are learned. `None`
-        leaves predictions alone, and is a value for a grid. `IterativePhaseRetrieval(n_iter=300)` believes the
-        magnitudes alone, and `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the amplitude loss.
-        A `device` of "auto" is the regressor's; bounds in `constraints` are in the unit of the objects.
+        Estimator that polishes, with `fit(X, y)` and `retrieve(X, init)`. "auto" is a
+        :class:`PosteriorRefiner`, which weighs measurement and prediction by their noise, with the
+        `centered` and `device` of the regressor; the regressor is then not trained on a tenth of
+        the pairs, 128 at most, by which its errors are learned. `None` leaves predictions alone,
+        and is a value for a grid. `IterativePhaseRetrieval(n_iter=300)` believes the magnitudes
+        alone, and `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the
+        amplitude loss. A `device` of "auto" is the regressor's; bounds in `constraints` are in the
+        unit of the objects.
     symmetries : {"auto", "fourier", "phase"}, default="auto"
-        Symmetries that `score` registers over: shift, flip and phase, or the phase only. "auto" decides at `fit`,
-        by whether magnitudes correlate with those of the objects.
+        Symmetries that `score` registers over: shift, flip and phase, or the phase only. "auto"
+        decides at `fit`, by whether magnitudes correlate with those of the objects.
 
     Attributes
     ----------
     regressor_, refiner_ : estimator
         The fitted clones; `refiner_` is None where there is none.
     unit_ : float
-        Unit of the objects relative to that of an inverse unnormalised Fourier transform of the magnitudes: the median
-        of `|F y| / |b|` over training pairs, on measured pixels. 1 without a refiner.
+        Unit of the objects relative to that of an inverse unnormalised Fourier transform of the
+        magnitudes: the median of `|F y| / |b|` over training pairs, on measured pixels. 1 without a
+        refiner.
     boundary_ : tuple of {"zero", "circular"}, one for each object axis
         Boundary of the shifts that `score` registers over.
     symmetries_ : {"fourier", "phase"}
@@ -80,7 +85,9 @@ class RefinedRegressor(AroundRegressor):
     (4, 8)
     """
 
-    def __init__(self, regressor: Any = None, refiner: Any = "auto", *, symmetries: str = "auto") -> None:
+    def __init__(
+        self, regressor: Any = None, refiner: Any = "auto", *, symmetries: str = "auto"
+    ) -> None:
         self.regressor = regressor
         self.refiner = refiner
         self.symmetries = symmetries
@@ -95,7 +102,8 @@ class RefinedRegressor(AroundRegressor):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-            From the refiner, a tensor for a tensor; without one, in the type of the regressor's prediction.
+            From the refiner, a tensor for a tensor; without one, in the type of the regressor's
+            prediction.
 
         Raises
         ------
@@ -108,7 +116,11 @@ class RefinedRegressor(AroundRegressor):
         predicted = self._predicted(features)
         if self.refiner_ is None:
             return predicted
-        asks = {"predict": self._predicted_in_unit} if isinstance(self.refiner_, PosteriorRefiner) else {}
+        asks = (
+            {"predict": self._predicted_in_unit}
+            if isinstance(self.refiner_, PosteriorRefiner)
+            else {}
+        )
         result = self.refiner_.retrieve(magnitudes, init=times(predicted, 1 / self.unit_), **asks)
         if not result.finished.any(axis=1).all():
             raise KeyboardInterrupt("interrupted before every sample was refined")
@@ -120,9 +132,14 @@ class RefinedRegressor(AroundRegressor):
 
     def _look_at(self, magnitudes, **known):
         """Look at patterns for the refiner, where no network does."""
-        if self.refiner_ is None or told(getattr(self, "regressor_", None), "is_complex_", fitted=True) is not None:
+        if (
+            self.refiner_ is None
+            or told(getattr(self, "regressor_", None), "is_complex_", fitted=True) is not None
+        ):
             return
-        kind, centered = (told(self.refiner_, name, fitted=True) for name in ("constraints_", "centered"))
+        kind, centered = (
+            told(self.refiner_, name, fitted=True) for name in ("constraints_", "centered")
+        )
         look_at(magnitudes, centered is not False, type(self).__name__, kind, **known)
 
     def _since_fitted(self):
@@ -132,10 +149,16 @@ class RefinedRegressor(AroundRegressor):
         if isinstance(self.refiner, str):
             if self.refiner != "auto":
                 raise ValueError(
-                    f"refiner={short(self.refiner)} is not valid; give an estimator with retrieve, 'auto' or None"
+                    f"refiner={short(self.refiner)} is not valid; give an estimator with "
+                    f"retrieve, 'auto' or None"
                 )
         elif self.refiner is not None:
-            check_part("refiner", self.refiner, ("fit", "retrieve"), "an IterativePhaseRetrieval, 'auto' or None")
+            check_part(
+                "refiner",
+                self.refiner,
+                ("fit", "retrieve"),
+                "an IterativePhaseRetrieval, 'auto' or None",
+            )
 
     def _prepared_targets(self, magnitudes, y, continues):
         # the quick one first: what is wrong with the shapes should not show after the training
@@ -143,13 +166,21 @@ class RefinedRegressor(AroundRegressor):
         refiner = self._built_refiner(self._given_regressor())
         if not continues:
             self._check_fourier(refiner, magnitudes, y)
-            self.unit_ = 1.0 if refiner is None else learned_unit(magnitudes, y, told(refiner, "centered", True))
+            self.unit_ = (
+                1.0
+                if refiner is None
+                else learned_unit(magnitudes, y, told(refiner, "centered", True))
+            )
         self._held_out = None if continues else self._rows_held_out(refiner, magnitudes, y)
         self._fit_refiner(refiner, magnitudes, y)
         if isinstance(before, PosteriorRefiner) and isinstance(self.refiner_, PosteriorRefiner):
             self.refiner_.held_out_, self.refiner_.noise_ = before.held_out_, before.noise_
         kinds = [getattr(one, "constraints_", None) for one in (before, self.refiner_)]
-        if None not in kinds and kinds[0] != kinds[1] and told(self.refiner, "constraints", "auto") == "auto":
+        if (
+            None not in kinds
+            and kinds[0] != kinds[1]
+            and told(self.refiner, "constraints", "auto") == "auto"
+        ):
             self.refiner_ = before
             raise ValueError(
                 f"y has {kinds[1]} objects, but the refiner was fitted on {kinds[0]} ones; give it "
@@ -158,22 +189,34 @@ class RefinedRegressor(AroundRegressor):
         return y
 
     def _check_fourier(self, refiner, magnitudes, y):
-        """Refuse iterations with the Fourier transform where magnitudes are those of another measurement."""
-        if self.symmetries == "fourier" or not isinstance(refiner, IterativePhaseRetrieval | PosteriorRefiner):
+        """Refuse iterations with the Fourier transform where magnitudes are those of another
+        measurement.
+        """
+        if self.symmetries == "fourier" or not isinstance(
+            refiner, IterativePhaseRetrieval | PosteriorRefiner
+        ):
             return
-        if min(math.prod(batch.shape[1:]) for batch in (magnitudes, y)) < LEAST_PIXELS:  # which prove nothing
+        if (
+            min(math.prod(batch.shape[1:]) for batch in (magnitudes, y)) < LEAST_PIXELS
+        ):  # which prove nothing
             return
         if symmetries_of(magnitudes, y) == "phase":
             raise ValueError(
-                f"refiner={short(self.refiner)} iterates with Fourier magnitudes, but those in X do not correlate with "
-                "the Fourier magnitudes of y: they are those of another measurement, or of other objects; give "
+                f"refiner={short(self.refiner)} iterates with Fourier magnitudes, but those in X "
+                f"do not correlate with "
+                "the Fourier magnitudes of y: they are those of another measurement, or of other "
+                "objects; give "
                 "refiner=None, or symmetries='fourier' if they are Fourier magnitudes after all"
             )
 
     def _settle(self, magnitudes, y):
         # a search may have found another layout than the regressor was given with
         found = told(self.regressor_, "centered", fitted=True)
-        if self.refiner_ is not None and found is not None and found != told(self.refiner_, "centered", found):
+        if (
+            self.refiner_ is not None
+            and found is not None
+            and found != told(self.refiner_, "centered", found)
+        ):
             self._fit_refiner(self._built_refiner(self.regressor_, fitted=True), magnitudes, y)
         self._form = form_of(magnitudes)
         self._look_at(magnitudes, objects=y)
@@ -184,7 +227,9 @@ class RefinedRegressor(AroundRegressor):
             return None
         centered = told(regressor, "centered", fitted=fitted)
         device = told(regressor, "device", "auto", fitted=fitted)
-        if str(device).startswith("mps"):  # which does not compute in the double precision that iterations need
+        if str(device).startswith(
+            "mps"
+        ):  # which does not compute in the double precision that iterations need
             device = "auto"
         if isinstance(self.refiner, str):
             return PosteriorRefiner(centered=centered is not False, device=device)
@@ -192,7 +237,8 @@ class RefinedRegressor(AroundRegressor):
         own = told(refiner, "centered", centered)
         if centered is not None and own != centered and is_direct(regressor):
             raise ValueError(
-                f"the refiner has centered={own}, but the regressor has centered={centered}; both are given the same "
+                f"the refiner has centered={own}, but the regressor has centered={centered}; both "
+                f"are given the same "
                 "magnitudes, so give both the same value"
             )
         if isinstance(getattr(refiner, "device", None), str) and refiner.device == "auto":
@@ -201,7 +247,11 @@ class RefinedRegressor(AroundRegressor):
 
     def _fit_refiner(self, refiner, magnitudes, y):
         bounds = getattr(refiner, "constraints", None)
-        if self.unit_ != 1 and isinstance(bounds, list | tuple) and all(isinstance(bound, Real) for bound in bounds):
+        if (
+            self.unit_ != 1
+            and isinstance(bounds, list | tuple)
+            and all(isinstance(bound, Real) for bound in bounds)
+        ):
             refiner.set_params(constraints=tuple(float(bound) / self.unit_ for bound in bounds))
         known = {}
         if isinstance(refiner, PosteriorRefiner):
@@ -215,7 +265,9 @@ class RefinedRegressor(AroundRegressor):
             return super()._trained(regressor, X, targets, method, continues, fit_params)
         kept = np.setdiff1d(np.arange(len(targets)), rows)
         fit_params = {
-            name: np.asarray(value)[kept] if np.ndim(value) and len(value) == len(targets) else value
+            name: np.asarray(value)[kept]
+            if np.ndim(value) and len(value) == len(targets)
+            else value
             for name, value in fit_params.items()
         }
         return super()._trained(regressor, X[kept], targets[kept], method, continues, fit_params)
@@ -224,7 +276,9 @@ class RefinedRegressor(AroundRegressor):
         """Samples that the regressor is not to be trained on, or None."""
         if not isinstance(refiner, PosteriorRefiner):
             return None
-        if not all(isinstance(batch, np.ndarray | torch.Tensor) for batch in pairs):  # too large to be taken apart
+        if not all(
+            isinstance(batch, np.ndarray | torch.Tensor) for batch in pairs
+        ):  # too large to be taken apart
             return None
         if isinstance(self._given_regressor(), FrozenEstimator):  # which has seen none of them
             return None
@@ -236,18 +290,21 @@ class RefinedRegressor(AroundRegressor):
         tags = super().__sklearn_tags__()
         if self.refiner is not None:
             tags.input_tags.positive_only = True
-            # it believes the magnitudes, not the targets: what are no magnitudes of theirs it cannot fit
+            # it believes the magnitudes, not the targets: what are no magnitudes of theirs it
+            # cannot fit
             tags.regressor_tags.poor_score = True
             if not isinstance(self.refiner, str | type):
-                tags.non_deterministic = tags.non_deterministic or get_tags(self.refiner).non_deterministic
+                tags.non_deterministic = (
+                    tags.non_deterministic or get_tags(self.refiner).non_deterministic
+                )
         return tags
 
 
 def learned_unit(magnitudes, objects, centered):
     """Median ratio `|F y| / |b|` over pairs of objects and magnitudes, on measured pixels.
 
-    By Parseval's theorem it is the unit of objects that have magnitudes `b` under an unnormalised transform. 1 where no
-    pair tells, and where it is 1 to within rounding.
+    By Parseval's theorem it is the unit of objects that have magnitudes `b` under an unnormalised
+    transform. 1 where no pair tells, and where it is 1 to within rounding.
 
     Parameters
     ----------
@@ -266,9 +323,13 @@ def learned_unit(magnitudes, objects, centered):
     n_values = math.prod(fourier_shape)
     n_pairs = min(PAIRS, max(1, VALUES // n_values))
     magnitudes, objects = (some_of(batch, n_pairs) for batch in (magnitudes, objects))
-    magnitudes, objects = (np.asarray(b) if isinstance(b, LazyBatch) else b for b in (magnitudes, objects))
+    magnitudes, objects = (
+        np.asarray(b) if isinstance(b, LazyBatch) else b for b in (magnitudes, objects)
+    )
     grid = Grid(object_shape, fourier_shape, bool(centered))
-    ratios = map_chunks(partial(_norm_ratios, grid), magnitudes, objects, values_per_sample=4 * n_values)
+    ratios = map_chunks(
+        partial(_norm_ratios, grid), magnitudes, objects, values_per_sample=4 * n_values
+    )
     ratios = to_tensor(ratios).cpu().numpy()
     known = ratios[np.isfinite(ratios) & (ratios > 0)]
     unit = float(np.median(known)) if len(known) else 1.0
@@ -282,7 +343,8 @@ def _norm_ratios(grid, magnitudes, objects):
     pairs = torch.where(known, magnitudes, 0.0), objects
     peaks = [batch.abs().flatten(1).amax(dim=1) for batch in pairs]
     measured, objects = (
-        batch / along_samples(torch.where(peak > 0, peak, 1.0), batch) for batch, peak in zip(pairs, peaks, strict=True)
+        batch / along_samples(torch.where(peak > 0, peak, 1.0), batch)
+        for batch, peak in zip(pairs, peaks, strict=True)
     )
     computed = torch.where(known, grid.magnitudes(objects), 0.0)
     return (energy(computed) / energy(measured)).sqrt() * (peaks[1] / peaks[0])

@@ -18,35 +18,50 @@ from .._validation import UNDOES_BREAKING, short
 from ..augmentation import RandomDeformation
 from ..canonicalization import SymmetryCanonicalizer
 from ..symmetry import orbit_distance
-from ._around import AroundRegressor, as_features, changed_parameters, check_part, is_clone_of, parts_of
+from ._around import (
+    AroundRegressor,
+    as_features,
+    changed_parameters,
+    check_part,
+    is_clone_of,
+    parts_of,
+)
 
 if TYPE_CHECKING:
     from .._typing import Batch
 
 N_COMPARED = 16  # targets, at even distances, that are transformed back
 N_COPIED, N_COPIES = 4, 6  # targets by which a step is judged, and copies of each
-APART, MOVED = 0.05, 0.3  # relative difference of copies that are others, and that of their orbits where one was moved
+APART, MOVED = (
+    0.05,
+    0.3,
+)  # relative difference of copies that are others, and that of their orbits where one was moved
 GREATEST_CHANGE = 0.15  # of their magnitudes; noise that a shift cuts off at the edge of a frame changes them less
 
 CHANGES = {
     "fourier": (
-        "shift, flip and phase, and so will predictions; give the step of the transformer that changes more than these "
+        "shift, flip and phase, and so will predictions; give the step of the transformer that "
+        "changes more than these "
         "an inverse_transform"
     ),
     "phase": (
-        "the phase, the only symmetry of magnitudes that do not correlate with the Fourier magnitudes of y; "
-        "canonicalize the phase alone, as SymmetryCanonicalizer(None, None), give symmetries='fourier'"
+        "the phase, the only symmetry of magnitudes that do not correlate with the Fourier "
+        "magnitudes of y; "
+        "canonicalize the phase alone, as SymmetryCanonicalizer(None, None), give "
+        "symmetries='fourier'"
     ),
 }
 
 
 class SymmetryBreakingRegressor(AroundRegressor):
-    r"""Fit a regressor on transformed targets: the step that breaks the symmetries of a training set.
+    r"""Fit a regressor on transformed targets: the step that breaks the symmetries of a training
+    set.
 
-    The measurement is the same for every member of an object's orbit, so symmetry breaking concerns the target only:
-    `fit` transforms `y` and fits the regressor on `X` and the result; `predict` applies the `inverse_transform` of
-    each step of the transformer that has one, in reverse order. That of :class:`skpr.SymmetryCanonicalizer` is the
-    identity, because a representative is as good an object as any; a step without one, such as
+    The measurement is the same for every member of an object's orbit, so symmetry breaking concerns
+    the target only: `fit` transforms `y` and fits the regressor on `X` and the result; `predict`
+    applies the `inverse_transform` of each step of the transformer that has one, in reverse order.
+    That of :class:`skpr.SymmetryCanonicalizer` is the identity, because a representative is as good
+    an object as any; a step without one, such as
     :class:`skpr.ShiftFlipAugmenter`, is left out likewise. The parameter names are those of
     :class:`sklearn.compose.TransformedTargetRegressor`, which refuses complex targets, "passthrough" and transformers
     without an inverse.
@@ -54,15 +69,17 @@ class SymmetryBreakingRegressor(AroundRegressor):
     Parameters
     ----------
     regressor : estimator, optional
-        Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not given. One in a
+        Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not
+        given. One in a
         :class:`sklearn.frozen.FrozenEstimator` is not trained again.
     transformer : transformer, "passthrough" or None, optional
-        Transformer that makes targets canonical, a pipeline of several for instance; "passthrough" leaves targets as
-        they are. A :class:`skpr.SymmetryCanonicalizer` if not given. Each of its parameters `boundary` that is "auto"
-        is set by the shapes of `X` and `y`: "circular" along an axis where they agree, else "zero".
+        Transformer that makes targets canonical, a pipeline of several for instance; "passthrough"
+        leaves targets as they are. A :class:`skpr.SymmetryCanonicalizer` if not given. Each of its
+        parameters `boundary` that is "auto" is set by the shapes of `X` and `y`: "circular" along
+        an axis where they agree, else "zero".
     symmetries : {"auto", "fourier", "phase"}, default="auto"
-        Symmetries that `score` registers over: shift, flip and phase, or the phase only. "auto" decides at `fit`,
-        by whether magnitudes correlate with those of the objects.
+        Symmetries that `score` registers over: shift, flip and phase, or the phase only. "auto"
+        decides at `fit`, by whether magnitudes correlate with those of the objects.
     check_inverse : bool, default=True
         Whether `fit` transforms some targets back and compares them with the objects.
 
@@ -81,8 +98,8 @@ class SymmetryBreakingRegressor(AroundRegressor):
     Warns
     -----
     UserWarning
-        If targets, transformed and back, are other objects than `y` beyond the symmetries: the units are another, for
-        instance, because a step has no inverse.
+        If targets, transformed and back, are other objects than `y` beyond the symmetries: the
+        units are another, for instance, because a step has no inverse.
 
     Examples
     --------
@@ -95,7 +112,8 @@ class SymmetryBreakingRegressor(AroundRegressor):
     >>> model.fit(magnitudes, objects).score(magnitudes, objects)
     1.0
 
-    Steps behind the canonicalizer are undone, so targets may be flattened for scikit-learn's own regressors:
+    Steps behind the canonicalizer are undone, so targets may be flattened for scikit-learn's own
+    regressors:
 
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import FunctionTransformer
@@ -113,7 +131,12 @@ class SymmetryBreakingRegressor(AroundRegressor):
     """
 
     def __init__(
-        self, regressor: Any = None, transformer: Any = None, *, symmetries: str = "auto", check_inverse: bool = True
+        self,
+        regressor: Any = None,
+        transformer: Any = None,
+        *,
+        symmetries: str = "auto",
+        check_inverse: bool = True,
     ) -> None:
         self.regressor = regressor
         self.transformer = transformer
@@ -130,21 +153,29 @@ class SymmetryBreakingRegressor(AroundRegressor):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-            Predictions of the regressor, whose type they keep, with the steps of the transformer undone.
+            Predictions of the regressor, whose type they keep, with the steps of the transformer
+            undone.
         """
         check_is_fitted(self, "regressor_")
         return inverted(self.transformer_, self._predicted(as_features(X)[0]))
 
     def _given_transformer(self):
-        return SymmetryCanonicalizer(boundary="auto") if self.transformer is None else self.transformer
+        return (
+            SymmetryCanonicalizer(boundary="auto") if self.transformer is None else self.transformer
+        )
 
     def _check_parts(self):
         transformer = self._given_transformer()
         if isinstance(transformer, str):
             if transformer != "passthrough":
-                raise ValueError(f"transformer={short(transformer)} is not valid; give a transformer or 'passthrough'")
+                raise ValueError(
+                    f"transformer={short(transformer)} is not valid; give a transformer or "
+                    f"'passthrough'"
+                )
         else:
-            check_part("transformer", transformer, ("fit", "transform"), "a transformer or 'passthrough'")
+            check_part(
+                "transformer", transformer, ("fit", "transform"), "a transformer or 'passthrough'"
+            )
             check_keeps_magnitudes(transformer)
 
     def _prepared_targets(self, magnitudes, y, continues):
@@ -161,7 +192,9 @@ class SymmetryBreakingRegressor(AroundRegressor):
         else:
             targets = self.transformer_.fit(y, None).transform(y)
         if len(targets) != len(y):
-            raise ValueError(f"the transformer makes {len(targets)} targets of {len(y)} objects, not one of each")
+            raise ValueError(
+                f"the transformer makes {len(targets)} targets of {len(y)} objects, not one of each"
+            )
         check_stays_canonical(self.transformer_, y)
         self.target_shape_ = tuple(targets.shape[1:])
         self._check_inverse(y, targets)
@@ -177,12 +210,15 @@ class SymmetryBreakingRegressor(AroundRegressor):
             same = same and all(value == "auto" for value in changed.values())  # set by the shapes
         if not same:
             raise ValueError(
-                "transformer was changed since the first fit, but further training keeps the targets of the fitted "
+                "transformer was changed since the first fit, but further training keeps the "
+                "targets of the fitted "
                 "one; fit a clone of this estimator"
             )
 
     def _check_inverse(self, y, targets):
-        """Refuse targets that do not come back as objects, and warn of those that come back as others."""
+        """Refuse targets that do not come back as objects, and warn of those that come back as
+        others.
+        """
         rows = np.unique(np.linspace(0, len(y) - 1, N_COMPARED).astype(int))
         objects, some = picked(y, rows), picked(targets, rows)
         back = inverted(self.transformer_, some)
@@ -190,23 +226,30 @@ class SymmetryBreakingRegressor(AroundRegressor):
         if shape != self.object_shape_:
             raise ValueError(
                 f"the transformer makes targets of shape {self.target_shape_} of objects of shape "
-                f"{self.object_shape_}, and transforms them back to shape {shape}; give the step that changes the "
+                f"{self.object_shape_}, and transforms them back to shape {shape}; give the step "
+                f"that changes the "
                 "shape an inverse_transform"
             )
-        change = change_beyond_symmetries(objects, back, self.symmetries_) if self.check_inverse else 0.0
+        change = (
+            change_beyond_symmetries(objects, back, self.symmetries_) if self.check_inverse else 0.0
+        )
         side = side_of_flattened(y) if change > GREATEST_CHANGE else 0
         if side:
             warnings.warn(
-                f"y of shape {tuple(y.shape)} looks like flattened images of {side} x {side}, which the transformer "
-                f"takes for signals: targets differ from them by {change:.0%} beyond the symmetries; give images and "
-                "their magnitudes, and flatten in a pipeline with the regressor and in a last step of the transformer "
+                f"y of shape {tuple(y.shape)} looks like flattened images of {side} x {side}, "
+                f"which the transformer "
+                f"takes for signals: targets differ from them by {change:.0%} beyond the "
+                f"symmetries; give images and "
+                "their magnitudes, and flatten in a pipeline with the regressor and in a last "
+                "step of the transformer "
                 "that has an inverse_transform",
                 UserWarning,
                 stacklevel=5,
             )
         elif change > GREATEST_CHANGE:
             warnings.warn(
-                f"targets, transformed and back, differ from y by {change:.0%} beyond {CHANGES[self.symmetries_]}, or "
+                f"targets, transformed and back, differ from y by {change:.0%} beyond "
+                f"{CHANGES[self.symmetries_]}, or "
                 "pass check_inverse=False",
                 UserWarning,
                 stacklevel=5,
@@ -215,13 +258,16 @@ class SymmetryBreakingRegressor(AroundRegressor):
             change = change_beyond_symmetries(objects, some, self.symmetries_)
             if change > GREATEST_CHANGE:
                 raise ValueError(
-                    f"the transformer makes targets whose magnitudes differ from those of the objects by {change:.0%}, "
-                    "with which the regressor iterates; put RefinedRegressor around SymmetryBreakingRegressor instead"
+                    f"the transformer makes targets whose magnitudes differ from those of the "
+                    f"objects by {change:.0%}, "
+                    "with which the regressor iterates; put RefinedRegressor around "
+                    "SymmetryBreakingRegressor instead"
                 )
 
 
 def check_keeps_magnitudes(transformer):
-    """Refuse a step that makes other objects at random, whose magnitudes are not those that were measured.
+    """Refuse a step that makes other objects at random, whose magnitudes are not those that were
+    measured.
 
     Raises
     ------
@@ -230,8 +276,10 @@ def check_keeps_magnitudes(transformer):
     for step in plain_steps(transformer):
         if isinstance(step, RandomDeformation):
             raise ValueError(
-                f"the step {short(step)} of transformer deforms targets, whose magnitudes are then no longer those in "
-                "X; give it to the network, as in PhaseRetrievalRegressor(augmenter=RandomDeformation()), which "
+                f"the step {short(step)} of transformer deforms targets, whose magnitudes are "
+                f"then no longer those in "
+                "X; give it to the network, as in "
+                "PhaseRetrievalRegressor(augmenter=RandomDeformation()), which "
                 "simulates the magnitudes of what it deforms"
             )
 
@@ -246,25 +294,36 @@ def check_stays_canonical(transformer, y):
     ValueError
     """
     steps = list(plain_steps(transformer))
-    canonical = [number for number, step in enumerate(steps) if isinstance(step, SymmetryCanonicalizer)]
+    canonical = [
+        number for number, step in enumerate(steps) if isinstance(step, SymmetryCanonicalizer)
+    ]
     if not canonical or canonical[-1] == len(steps) - 1:
         return
     batch = picked(y, np.unique(np.linspace(0, len(y) - 1, N_COPIED).astype(int)))
-    for number, step in enumerate(copy.deepcopy(steps)):  # one that draws is not to be ahead of its draws
+    for number, step in enumerate(
+        copy.deepcopy(steps)
+    ):  # one that draws is not to be ahead of its draws
         batch = step.transform(batch)
         if number == canonical[-1]:
             batch = (
-                batch.repeat_interleave(N_COPIES, 0) if isinstance(batch, torch.Tensor) else batch.repeat(N_COPIES, 0)
+                batch.repeat_interleave(N_COPIES, 0)
+                if isinstance(batch, torch.Tensor)
+                else batch.repeat(N_COPIES, 0)
             )
         elif number > canonical[-1] and _are_members(batch):
             raise ValueError(
-                f"the step {short(steps[number])} of transformer, behind the canonicalizer, {UNDOES_BREAKING}"
+                f"the step {short(steps[number])} of transformer, behind the canonicalizer, "
+                f"{UNDOES_BREAKING}"
             )
 
 
 def _are_members(batch):
     """Whether copies that a step was given are now different members of their orbits."""
-    if not isinstance(batch, np.ndarray | torch.Tensor) or not 2 <= batch.ndim <= 4 or len(batch) % N_COPIES:
+    if (
+        not isinstance(batch, np.ndarray | torch.Tensor)
+        or not 2 <= batch.ndim <= 4
+        or len(batch) % N_COPIES
+    ):
         return False
     copies = to_tensor(batch).detach().cpu()
     copies = copies.to(torch.complex128 if copies.is_complex() else torch.float64)
@@ -273,8 +332,13 @@ def _are_members(batch):
     apart = (copies - first).flatten(1).norm(dim=1)
     if not (apart > APART * norms).any():
         return False
-    distances = [orbit_distance(copies, first, phase=True, boundary=boundary) for boundary in ("zero", "circular")]
-    return bool(((apart > APART * norms) & (torch.minimum(*distances).double() < MOVED * apart)).any())
+    distances = [
+        orbit_distance(copies, first, phase=True, boundary=boundary)
+        for boundary in ("zero", "circular")
+    ]
+    return bool(
+        ((apart > APART * norms) & (torch.minimum(*distances).double() < MOVED * apart)).any()
+    )
 
 
 def plain_steps(transformer):
@@ -310,26 +374,35 @@ def inverted(transformer, batch):
         for _, step in reversed(transformer.steps):
             batch = inverted(step, batch)
         return batch
-    return transformer.inverse_transform(batch) if hasattr(transformer, "inverse_transform") else batch
+    return (
+        transformer.inverse_transform(batch) if hasattr(transformer, "inverse_transform") else batch
+    )
 
 
 def picked(batch, rows):
     """Some samples of an array, a tensor or a batch on disk, as a tensor or an array in memory."""
-    return batch[torch.from_numpy(rows)].detach() if isinstance(batch, torch.Tensor) else np.asarray(batch[rows])
+    return (
+        batch[torch.from_numpy(rows)].detach()
+        if isinstance(batch, torch.Tensor)
+        else np.asarray(batch[rows])
+    )
 
 
 def change_beyond_symmetries(objects, others, symmetries):
-    """Distance of objects from others relative to their norm, in a form that does not change under the symmetries.
+    """Distance of objects from others relative to their norm, in a form that does not change under
+    the symmetries.
 
-    For "fourier" that is the modulus of the discrete Fourier transform on the objects' own grid, which no shift
-    changes, whether it wraps around or keeps the content inside; for "phase" the object at the best phase.
-    """
+    For "fourier" that is the modulus of the discrete Fourier transform on the objects' own grid,
+    which no shift changes, whether it wraps around or keeps the content inside; for "phase" the
+    object at the best phase."""
     wide = [to_tensor(batch).detach().cpu() for batch in (objects, others)]
     wide = [batch.to(torch.complex128 if batch.is_complex() else torch.float64) for batch in wide]
     peak = wide[0].abs().max()
     first, second = (batch / peak if peak > 0 else batch for batch in wide)
     if symmetries == "fourier":
-        first, second = (torch.fft.fftn(batch, dim=space_axes(batch)).abs() for batch in (first, second))
+        first, second = (
+            torch.fft.fftn(batch, dim=space_axes(batch)).abs() for batch in (first, second)
+        )
     else:
         second = second * along_samples(unit(inner(second, first.to(second.dtype))), second)
     norm = torch.linalg.vector_norm(first)

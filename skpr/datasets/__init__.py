@@ -1,4 +1,6 @@
-"""Objects to train and test on: bundled, fetched and simulated; measured patterns read, reconstructions written."""
+"""Objects to train and test on: bundled, fetched and simulated; measured patterns read,
+reconstructions written.
+"""
 
 from ..files import read_diffraction, read_reconstruction, write_reconstruction
 from ._base import data_folder

@@ -29,18 +29,21 @@ def load_cells(
     dtype: npt.DTypeLike = np.float32,
     return_X_y: bool = False,
 ) -> Any:
-    """Load cell nuclei, cut out of the microscopy images of the 2018 Data Science Bowl by their masks.
+    """Load cell nuclei, cut out of the microscopy images of the 2018 Data Science Bowl by their
+    masks.
 
-    Each object is one nucleus as it stands out of its surroundings: the difference between its intensity and that of
-    the background near it, divided by the largest. So its peak is 1, also where the microscope shows dark nuclei on a
-    bright ground, and it is 0 outside the nucleus. Left out are nuclei that touch the border of their image, that are
-    in several pieces, or that do not differ from their background.
+    Each object is one nucleus as it stands out of its surroundings: the difference between its
+    intensity and that of the background near it, divided by the largest. So its peak is 1, also
+    where the microscope shows dark nuclei on a bright ground, and it is 0 outside the nucleus. Left
+    out are nuclei that touch the border of their image, that are in several pieces, or that do not
+    differ from their background.
 
     Parameters
     ----------
     shape : tuple of int, default=(64, 64)
-        Height and width of the frame in whose middle the bounding box of a nucleus is placed; larger nuclei are left
-        out. Half of them are no longer than 18 pixels, and one in a hundred is longer than 32.
+        Height and width of the frame in whose middle the bounding box of a nucleus is placed;
+        larger nuclei are left out. Half of them are no longer than 18 pixels, and one in a hundred
+        is longer than 32.
     data_home : path-like, optional
         Folder that holds `cells/`; by default the environment variable SKPR_DATA, else ~/skpr_data.
     min_area : int, default=100
@@ -52,9 +55,10 @@ def load_cells(
     Returns
     -------
     Bunch or (ndarray, ndarray)
-        `data` and `target`: the objects, of shape (n_samples, *shape), in the order of images and masks. `image`:
-        index of the image that each nucleus comes from, of shape (n_samples,). Nuclei of one image resemble each
-        other, so split by image (:class:`sklearn.model_selection.GroupShuffleSplit`). `DESCR`: a description.
+        `data` and `target`: the objects, of shape (n_samples, *shape), in the order of images and
+        masks. `image`: index of the image that each nucleus comes from, of shape (n_samples,).
+        Nuclei of one image resemble each other, so split by image
+        (:class:`sklearn.model_selection.GroupShuffleSplit`). `DESCR`: a description.
 
     Raises
     ------
@@ -65,15 +69,17 @@ def load_cells(
 
     Notes
     -----
-    `cells/dsb2018_256x256.npz` holds `images`, uint8 of shape (n_images, height, width), and `instances`, of the same
-    shape: 0 for background and k for the k-th nucleus of an image. The images are those of 256 x 256 pixels of
-    BBBC038v1, stage 1 training set, https://bbbc.broadinstitute.org/BBBC038, released as CC0. Masks are as annotated:
-    where those of neighbours overlapped, a crescent is left of one, which happened to fewer than one nucleus in 100.
+    `cells/dsb2018_256x256.npz` holds `images`, uint8 of shape (n_images, height, width), and
+    `instances`, of the same shape: 0 for background and k for the k-th nucleus of an image. The
+    images are those of 256 x 256 pixels of BBBC038v1, stage 1 training set,
+    https://bbbc.broadinstitute.org/BBBC038, released as CC0. Masks are as annotated: where those of
+    neighbours overlapped, a crescent is left of one, which happened to fewer than one nucleus in
+    100.
 
     References
     ----------
-    J. C. Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl", Nature
-    Methods 16, 1247, 2019.
+    J. C. Caicedo et al., "Nucleus segmentation across imaging experiments: the 2018 Data Science
+    Bowl", Nature Methods 16, 1247, 2019.
 
     Examples
     --------
@@ -84,12 +90,17 @@ def load_cells(
     shape, dtype = _checked(shape, min_area, dtype)
     check_flag("return_X_y", return_X_y)
     nuclei, origins = [], []
-    for index, (image, instances) in enumerate(zip(*_read(data_folder(data_home) / "cells" / _FILE), strict=True)):
+    for index, (image, instances) in enumerate(
+        zip(*_read(data_folder(data_home) / "cells" / _FILE), strict=True)
+    ):
         found = _nuclei(image.astype(np.float64), instances, shape, min_area)
         nuclei += found
         origins += [index] * len(found)
     if not nuclei:
-        raise ValueError(f"shape={shape} and min_area={min_area} leave no nucleus; give a larger shape or less area")
+        raise ValueError(
+            f"shape={shape} and min_area={min_area} leave no nucleus; give a larger shape or less "
+            f"area"
+        )
     objects = np.stack([_framed(nucleus, shape) for nucleus in nuclei]).astype(dtype)
     description = f"{len(objects)} cell nuclei in frames of shape {shape} (BBBC038v1, Data Science Bowl 2018, CC0)"
     return as_bunch(objects, return_X_y, description, image=np.array(origins))
@@ -121,7 +132,9 @@ def _background(image, instances, box):
 
 
 def _contrast(image, mask, background):
-    """Contrast of a nucleus to its background, bright or dark, at a peak of 1; `None` for a nucleus without any."""
+    """Contrast of a nucleus to its background, bright or dark, at a peak of 1; `None` for a nucleus
+    without any.
+    """
     excess = image - background
     if np.median(excess[mask]) < 0:
         excess = -excess
@@ -138,14 +151,19 @@ def _framed(nucleus, shape):
 
 def _read(path):
     if not path.exists():
-        raise OSError(f"{path} does not exist; set data_home or SKPR_DATA to the folder that holds cells/{_FILE}")
+        raise OSError(
+            f"{path} does not exist; set data_home or SKPR_DATA to the folder that holds "
+            f"cells/{_FILE}"
+        )
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             images, instances = arrays["images"], arrays["instances"]
     except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise OSError(f"{path} is not an npz file of 'images' and 'instances': {error}") from error
     if images.ndim != 3 or images.shape != instances.shape:
-        raise OSError(f"{path} holds images of shape {images.shape} and instances of shape {instances.shape}")
+        raise OSError(
+            f"{path} holds images of shape {images.shape} and instances of shape {instances.shape}"
+        )
     return images, instances
 
 

@@ -13,7 +13,8 @@ from ._base import as_bunch
 
 
 def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any:
-    """Load scikit-learn's 1,797 handwritten digits, enlarged smoothly: real objects that need no download.
+    """Load scikit-learn's 1,797 handwritten digits, enlarged smoothly: real objects that need no
+    download.
 
     Parameters
     ----------
@@ -25,8 +26,8 @@ def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any
     Returns
     -------
     Bunch or (ndarray, ndarray)
-        `data` and `target`: the objects, of shape (1797, image_size, image_size), float32 between 0 and 1, exactly 0
-        around the digit. `labels`: the digits 0 to 9. `DESCR`: a description.
+        `data` and `target`: the objects, of shape (1797, image_size, image_size), float32 between 0
+        and 1, exactly 0 around the digit. `labels`: the digits 0 to 9. `DESCR`: a description.
 
     Examples
     --------
@@ -38,7 +39,9 @@ def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any
     check_flag("return_X_y", return_X_y)
     digits = load_digits()
     factor = image_size / 8
-    objects = zoom(digits.images / 16, (1, factor, factor), order=3, grid_mode=True, mode="grid-constant")
+    objects = zoom(
+        digits.images / 16, (1, factor, factor), order=3, grid_mode=True, mode="grid-constant"
+    )
     # splines ring around the strokes: what lies below 2 % of the range is background
     objects = np.where(objects < 0.02, 0, np.clip(objects, 0, 1)).astype(np.float32)
     description = f"1,797 handwritten digits (UCI, bundled with scikit-learn), enlarged to {image_size} x {image_size}"

@@ -46,8 +46,8 @@ def fetch_fashion_mnist(
     subset : {"train", "test"}, default="train"
         60,000 or 10,000 images.
     data_home : path-like, optional
-        Folder that holds, or gets, `fashion-mnist/`; by default the environment variable SKPR_DATA, else
-        ~/skpr_data.
+        Folder that holds, or gets, `fashion-mnist/`; by default the environment variable SKPR_DATA,
+        else ~/skpr_data.
     download_if_missing : bool, default=True
         Whether to download what is not there (needs pooch).
     return_X_y : bool, default=False
@@ -56,13 +56,14 @@ def fetch_fashion_mnist(
     Returns
     -------
     Bunch or (ndarray, ndarray)
-        `data` and `target`: the images, of shape (n_samples, 28, 28), float32 between 0 and 1. `DESCR`: a
-        description.
+        `data` and `target`: the images, of shape (n_samples, 28, 28), float32 between 0 and 1.
+        `DESCR`: a description.
 
     Raises
     ------
     OSError
-        If the file is missing and not to be downloaded, or damaged: its content is compared with a known hash.
+        If the file is missing and not to be downloaded, or damaged: its content is compared with a
+        known hash.
     ImportError
         If it has to be downloaded and pooch is not installed.
 
@@ -79,14 +80,18 @@ def fetch_fashion_mnist(
     path = data_folder(data_home) / "fashion-mnist" / name
     if not path.exists():
         if not download_if_missing:
-            raise OSError(f"{path} does not exist, and download_if_missing=False; set data_home or SKPR_DATA")
+            raise OSError(
+                f"{path} does not exist, and download_if_missing=False; set data_home or SKPR_DATA"
+            )
         _download(path, archive_hash)
     try:
         images = read_idx_images(path, content_hash)
     except OSError as error:
         raise OSError(f"{error}; delete it to download it again") from error
     objects = images.astype(np.float32) / np.float32(255)
-    return as_bunch(objects, return_X_y, f"Fashion-MNIST, {subset} images (Zalando Research, MIT licence)")
+    return as_bunch(
+        objects, return_X_y, f"Fashion-MNIST, {subset} images (Zalando Research, MIT licence)"
+    )
 
 
 def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarray:
@@ -128,9 +133,14 @@ def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarr
         raise OSError(f"{path} holds {len(content)} bytes, too few for an idx header")
     magic, n_samples, height, width = struct.unpack(">4I", content[:16])
     if magic != 2051:
-        raise OSError(f"{path} is no idx3-ubyte file of images: it begins with {magic}, not with 2051")
+        raise OSError(
+            f"{path} is no idx3-ubyte file of images: it begins with {magic}, not with 2051"
+        )
     if len(content) != 16 + n_samples * height * width:
-        raise OSError(f"{path} holds {len(content)} bytes, not {n_samples} images of {height} x {width} pixels")
+        raise OSError(
+            f"{path} holds {len(content)} bytes, not {n_samples} images of {height} x {width} "
+            f"pixels"
+        )
     return np.frombuffer(content, np.uint8, offset=16).reshape(n_samples, height, width).copy()
 
 
@@ -138,7 +148,9 @@ def _download(path, archive_hash):
     try:
         import pooch
     except ImportError as error:
-        raise ImportError("downloading Fashion-MNIST needs pooch: pip install 'skpr[data]'") from error
+        raise ImportError(
+            "downloading Fashion-MNIST needs pooch: pip install 'skpr[data]'"
+        ) from error
     pooch.retrieve(
         _SOURCE + path.name,
         known_hash=f"md5:{archive_hash}",

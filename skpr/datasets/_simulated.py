@@ -25,10 +25,12 @@ def make_crystals(
     return_X_y: bool = False,
     random_state: Seed = None,
 ) -> Any:
-    """Simulate faceted crystals, with a smooth displacement phase if wanted, as Bragg diffraction sees them.
+    """Simulate faceted crystals, with a smooth displacement phase if wanted, as Bragg diffraction
+    sees them.
 
-    A crystal is the intersection of random half-spaces, uniform inside with edges one pixel soft, of random size,
-    orientation and position, wholly inside its frame. The phase is a random smooth field, zero outside.
+    A crystal is the intersection of random half-spaces, uniform inside with edges one pixel soft,
+    of random size, orientation and position, wholly inside its frame. The phase is a random smooth
+    field, zero outside.
 
     Parameters
     ----------
@@ -36,7 +38,8 @@ def make_crystals(
     shape : tuple of int, default=(64, 64)
         One to three axes.
     max_phase : float, default=0.0
-        Largest phase in radians, either way, within a crystal; with 0 objects are real and non-negative.
+        Largest phase in radians, either way, within a crystal; with 0 objects are real and
+        non-negative.
     dtype : {numpy.float32, numpy.float64}
         Precision; complex objects have the pair of it.
     return_X_y : bool, default=False
@@ -59,7 +62,9 @@ def make_crystals(
     points = _pixel_coordinates(shape)
     objects = [_crystal(points, shape, max_phase, rng) for _ in range(n_samples)]
     dtype = np.result_type(dtype, np.complex64) if max_phase > 0 else dtype
-    description = f"{n_samples} simulated crystals of shape {shape}, phases up to {max_phase} radians"
+    description = (
+        f"{n_samples} simulated crystals of shape {shape}, phases up to {max_phase} radians"
+    )
     return as_bunch(np.array(objects, dtype=dtype), return_X_y, description)
 
 
@@ -73,7 +78,8 @@ def make_cells(
 ) -> Any:
     """Simulate biological cells: a soft body, a denser nucleus off its centre, and organelles.
 
-    Objects are real, between 0 and 1, and exactly 0 outside the cell, at a random place and orientation.
+    Objects are real, between 0 and 1, and exactly 0 outside the cell, at a random place and
+    orientation.
 
     Parameters
     ----------
@@ -114,7 +120,9 @@ def _crystal(points, shape, max_phase, rng):
     density = np.clip(depth + 0.5, 0, 1)
     if max_phase == 0:
         return density
-    return density * np.exp(1j * max_phase * rng.uniform(0.3, 1) * _smooth_field((points - centre) / radius, rng))
+    return density * np.exp(
+        1j * max_phase * rng.uniform(0.3, 1) * _smooth_field((points - centre) / radius, rng)
+    )
 
 
 def _cell(points, shape, rng):
@@ -128,7 +136,9 @@ def _cell(points, shape, rng):
     cell += 0.4 * _blob((offsets - nucleus) / rng.uniform(0.25, 0.4), 1.0, softness=0.2)
     for _ in range(rng.randint(3, 9)):
         place = rng.uniform(-0.7, 0.7, size=len(shape)) * flattening
-        cell += rng.uniform(0.1, 0.3) * _blob((offsets - place) / rng.uniform(0.08, 0.18), 1.0, softness=0.5)
+        cell += rng.uniform(0.1, 0.3) * _blob(
+            (offsets - place) / rng.uniform(0.08, 0.18), 1.0, softness=0.5
+        )
     return np.clip(cell * body, 0, 1)
 
 
@@ -158,7 +168,9 @@ def _spread_directions(n_directions, n_axes, rng):
         return np.array([[1.0], [-1.0]])[np.arange(n_directions) % 2]
     if n_axes == 2:
         step = 2 * np.pi / n_directions
-        angles = step * (np.arange(n_directions) + rng.uniform(-0.35, 0.35, size=n_directions)) + rng.uniform(0, step)
+        angles = step * (
+            np.arange(n_directions) + rng.uniform(-0.35, 0.35, size=n_directions)
+        ) + rng.uniform(0, step)
         return np.stack([np.sin(angles), np.cos(angles)], axis=1)
     directions = rng.normal(size=(n_directions, n_axes))
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)
@@ -170,7 +182,9 @@ def _random_rotation(n_axes, rng):
 
 
 def _pixel_coordinates(shape):
-    return np.stack(np.meshgrid(*(np.arange(n, dtype=float) for n in shape), indexing="ij"), axis=-1)
+    return np.stack(
+        np.meshgrid(*(np.arange(n, dtype=float) for n in shape), indexing="ij"), axis=-1
+    )
 
 
 def _checked(n_samples, shape, dtype, return_X_y):

@@ -14,18 +14,28 @@ from sklearn.utils import check_random_state
 from .._tensors import space_axes, unit_scale
 from .._validation import check_count, check_flag, check_number, short
 from ..measurement import blur, coherence_transfer, covariance_of_widths
-from ._step import DetectorStep, is_number, is_range, lowest_and_highest, one_an_axis, seeded_generator
+from ._step import (
+    DetectorStep,
+    is_number,
+    is_range,
+    lowest_and_highest,
+    one_an_axis,
+    seeded_generator,
+)
 
 if TYPE_CHECKING:
     from .._typing import Seed
 
 _MANY = 1e9  # counts beyond which Poisson numbers are drawn as normal ones: no generator of torch's goes far beyond
 _MOST = 1e60  # photons of a pattern whose magnitudes float32 still holds
-_WHOLE = 2.0**26  # square root of the largest counts that float64 tells from their neighbours, and some margin
+_WHOLE = (
+    2.0**26
+)  # square root of the largest counts that float64 tells from their neighbours, and some margin
 
 
 class PartialCoherence(DetectorStep):
-    """Blur intensities by a Gaussian, as a source of finite size or the point spread of a detector do.
+    """Blur intensities by a Gaussian, as a source of finite size or the point spread of a detector
+    do.
 
     The convolution wraps around; see :mod:`skpr.coherence` for the mathematics and its source.
 
@@ -48,7 +58,9 @@ class PartialCoherence(DetectorStep):
 
     def _act(self, magnitudes):
         widths = one_an_axis(self.width, magnitudes.ndim - 1)
-        transfer = coherence_transfer(covariance_of_widths(widths), magnitudes.shape[1:], magnitudes)
+        transfer = coherence_transfer(
+            covariance_of_widths(widths), magnitudes.shape[1:], magnitudes
+        )
         scale = unit_scale(magnitudes)
         return blur((magnitudes * scale).square(), transfer).sqrt() / scale
 
@@ -56,21 +68,22 @@ class PartialCoherence(DetectorStep):
         widths = one_an_axis(self.width, len(shape))
         if len(widths) != len(shape) or not all(is_number(w, at_least=0) for w in widths):
             raise ValueError(
-                f"width={short(self.width)} is not valid; give Fourier pixels >= 0, or one such number an axis"
+                f"width={short(self.width)} is not valid; give Fourier pixels >= 0, or one such "
+                f"number an axis"
             )
 
 
 class PhotonNoise(DetectorStep):
     """Count photons: Poisson noise at a given exposure.
 
-    Magnitudes `b` become `sqrt(Poisson(s b^2))`, square roots of counts, with `s` such that the measured pixels of a
-    pattern are expected to count `n_photons` together.
+    Magnitudes `b` become `sqrt(Poisson(s b^2))`, square roots of counts, with `s` such that the
+    measured pixels of a pattern are expected to count `n_photons` together.
 
     Parameters
     ----------
     n_photons : float, (float, float) or None, default=1e6
-        Photons to expect per pattern, at most 1e60; with a pair, drawn for each pattern between the two, uniformly in
-        the logarithm; None takes intensities as the photons to expect.
+        Photons to expect per pattern, at most 1e60; with a pair, drawn for each pattern between the
+        two, uniformly in the logarithm; None takes intensities as the photons to expect.
     random_state : int, RandomState instance or None, default=None
         With an int every call draws the same noise.
 
@@ -106,7 +119,8 @@ class PhotonNoise(DetectorStep):
     def _check_parameters(self, shape):
         if self.n_photons is not None and not is_range(self.n_photons, above=0, at_most=_MOST):
             raise ValueError(
-                f"n_photons={short(self.n_photons)} is not valid; give a number > 0, a pair (lowest, highest) or None; "
+                f"n_photons={short(self.n_photons)} is not valid; give a number > 0, a pair "
+                f"(lowest, highest) or None; "
                 f"at most {_MOST:g}"
             )
 
@@ -135,7 +149,9 @@ class ReadoutNoise(DetectorStep):
         self.random_state = random_state
 
     def _drawn(self, X):
-        return partial(self._act, generator=seeded_generator(check_random_state(self.random_state), X)), ()
+        return partial(
+            self._act, generator=seeded_generator(check_random_state(self.random_state), X)
+        ), ()
 
     def _act(self, magnitudes, generator):
         sigma = float(self.sigma)
@@ -144,7 +160,8 @@ class ReadoutNoise(DetectorStep):
         noise = _normal(magnitudes, generator).double()
         wide = magnitudes.double()
         read = (wide.square() + sigma * noise).clamp_min(0).sqrt()
-        # where squares overflow, noise of any possible width is far below the rounding of the magnitude
+        # where squares overflow, noise of any possible width is far below the rounding of the
+        # magnitude
         return torch.where(read.isinf(), wide, read).to(magnitudes.dtype)
 
     def _check_parameters(self, shape):
@@ -213,7 +230,8 @@ class Quantization(DetectorStep):
         wide = magnitudes.double()
         gain = float(self.gain)
         steps = (wide / math.sqrt(gain)).square()
-        # beyond 2**52 steps float64 knows no fractions of one: readings are the magnitudes themselves
+        # beyond 2**52 steps float64 knows no fractions of one: readings are the magnitudes
+        # themselves
         read = torch.where(steps < 2.0**52, ((wide.square() / gain).round() * gain).sqrt(), wide)
         if self.n_bits is not None:
             last = 2.0 ** min(int(self.n_bits), 1000) - 1
@@ -226,7 +244,9 @@ class Quantization(DetectorStep):
 
 
 def _exposed(magnitudes, photons):
-    """Square roots of the photons to expect of each pixel, of so many a pattern; a dark pattern stays dark."""
+    """Square roots of the photons to expect of each pixel, of so many a pattern; a dark pattern
+    stays dark.
+    """
     axes = space_axes(magnitudes)
     # squares of relative magnitudes neither overflow nor vanish, whatever the unit of the objects
     peaks = magnitudes.amax(dim=axes, keepdim=True)
@@ -250,7 +270,9 @@ def _counted_one(expected, generator):
     few = torch.poisson(torch.where(many, 0.0, expected).square(), generator=generator).sqrt()
     if not many.any():
         return few
-    noise = torch.randn(expected.shape, generator=generator, dtype=expected.dtype, device=expected.device)
+    noise = torch.randn(
+        expected.shape, generator=generator, dtype=expected.dtype, device=expected.device
+    )
     # sqrt(n + sqrt(n) z), of which no part overflows
     counted = expected * (1 + noise / torch.where(many, expected, 1.0)).clamp_min(0).sqrt()
     counted = torch.where(counted < _WHOLE, counted.square().round().sqrt(), counted)
@@ -258,6 +280,10 @@ def _counted_one(expected, generator):
 
 
 def _normal(magnitudes, generator):
-    """Normal numbers for each pixel; torch draws them in blocks: pattern by pattern, they do not depend on the cut."""
+    """Normal numbers for each pixel; torch draws them in blocks: pattern by pattern, they do not
+    depend on the cut.
+    """
     like = {"dtype": magnitudes.dtype, "device": magnitudes.device}
-    return torch.stack([torch.randn(pattern.shape, generator=generator, **like) for pattern in magnitudes])
+    return torch.stack(
+        [torch.randn(pattern.shape, generator=generator, **like) for pattern in magnitudes]
+    )

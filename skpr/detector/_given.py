@@ -26,12 +26,13 @@ def warn_of_given(X, whom):
     Warns
     -----
     UserWarning
-        For what :func:`skpr.measurement.check_not_intensities` takes for intensities, and for samples in darkness that
-        are brightest at zero frequency in neither layout.
+        For what :func:`skpr.measurement.check_not_intensities` takes for intensities, and for
+        samples in darkness that are brightest at zero frequency in neither layout.
     """
     if are_objects(X):
         warn_user(
-            f"X passed to {whom} looks like objects, not like magnitudes: it is dark around, and neither symmetric nor "
+            f"X passed to {whom} looks like objects, not like magnitudes: it is dark around, and "
+            f"neither symmetric nor "
             "brightest at zero frequency; pass FourierMagnitude().fit_transform(objects)"
         )
         return
@@ -87,6 +88,7 @@ def warn_of_little_left(given, made, whom):
     if n_lit >= LEAST_PIXELS and n_left < LEAST_LEFT * n_lit:
         warn_user(
             f"{whom} leaves {n_left} of {n_lit} lit pixels: the largest magnitude was "
-            f"{float(given.nan_to_num(0.0).max()):.3g}, and squares of magnitudes are counts to it; scale them to "
+            f"{float(given.nan_to_num(0.0).max()):.3g}, and squares of magnitudes are counts to "
+            f"it; scale them to "
             "counts first, or give its parameters in the unit of X ** 2"
         )

@@ -26,8 +26,8 @@ class BeamStop(DetectorStep):
     Parameters
     ----------
     size : int or (int, int), default=5
-        Pixels across; 5 hides the central 5 x 5. A pair is drawn between, ends included, for each pattern, so that one
-        network may learn to serve several stops; 0 hides nothing.
+        Pixels across; 5 hides the central 5 x 5. A pair is drawn between, ends included, for each
+        pattern, so that one network may learn to serve several stops; 0 hides nothing.
     shape : {"square", "disk"}, default="square"
         A disk hides what is nearer to its middle than half its size.
     offset : int, default=0
@@ -46,7 +46,12 @@ class BeamStop(DetectorStep):
     _needs_centre = True
 
     def __init__(
-        self, size: Any = 5, shape: Any = "square", offset: Any = 0, centered: bool = True, random_state: Seed = None
+        self,
+        size: Any = 5,
+        shape: Any = "square",
+        offset: Any = 0,
+        centered: bool = True,
+        random_state: Seed = None,
     ) -> None:
         self.size = size
         self.shape = shape
@@ -76,15 +81,21 @@ class BeamStop(DetectorStep):
     def _check_parameters(self, shape):
         if not is_range(self.size, Integral, at_least=0):
             raise ValueError(
-                f"size={short(self.size)} is not valid; give an integer >= 0 or a pair (smallest, largest) of them"
+                f"size={short(self.size)} is not valid; give an integer >= 0 or a pair (smallest, "
+                f"largest) of them"
             )
         check_count("offset", self.offset, low=0)
         check_choice("shape", self.shape, ("square", "disk"))
         check_flag("centered", self.centered)
         largest = torch.tensor([lowest_and_highest(self.size)[1]])
-        seen = self._act(torch.ones(1, *shape), largest, torch.zeros(1, len(shape), dtype=torch.int64))
+        seen = self._act(
+            torch.ones(1, *shape), largest, torch.zeros(1, len(shape), dtype=torch.int64)
+        )
         if math.prod(shape) > 1 and seen.isnan().all():
-            raise ValueError(f"size={short(self.size)} is not valid; it hides every pixel of patterns of shape {shape}")
+            raise ValueError(
+                f"size={short(self.size)} is not valid; it hides every pixel of patterns of shape "
+                f"{shape}"
+            )
 
 
 class MissingPixels(DetectorStep):
@@ -95,7 +106,8 @@ class MissingPixels(DetectorStep):
     mask : array-like of bool, shape fourier_shape, optional
         True where every pattern is unmeasured; 1 and 0 stand for True and False.
     fraction : float, default=0.0
-        Share of pixels that are unmeasured besides, drawn for each pattern; also a way to hold pixels out.
+        Share of pixels that are unmeasured besides, drawn for each pattern; also a way to hold
+        pixels out.
     random_state : int, RandomState instance or None, default=None
         With an int every call draws the same pixels.
 
@@ -140,14 +152,19 @@ class MissingPixels(DetectorStep):
         hidden = 0.0 if self.mask is None else _checked_mask(self.mask, self.fourier_shape_).mean()
         if hidden > MOST_HIDDEN:
             warn_user(
-                f"mask hides {hidden:.0%} of the pixels: True marks what is unmeasured; give ~mask if it marks what is "
+                f"mask hides {hidden:.0%} of the pixels: True marks what is unmeasured; give "
+                f"~mask if it marks what is "
                 "measured"
             )
         return self
 
     def _drawn(self, X):
         generator = seeded_generator(check_random_state(self.random_state), X)
-        mask = None if self.mask is None else torch.from_numpy(_checked_mask(self.mask, self.fourier_shape_))
+        mask = (
+            None
+            if self.mask is None
+            else torch.from_numpy(_checked_mask(self.mask, self.fourier_shape_))
+        )
         return partial(self._act, mask=mask, generator=generator), ()
 
     def _act(self, magnitudes, mask, generator):
@@ -165,7 +182,9 @@ class MissingPixels(DetectorStep):
 
 
 def _checked_mask(mask, shape):
-    """A mask as bool, from True and False or 1 and 0, of the shape of a pattern and not True everywhere."""
+    """A mask as bool, from True and False or 1 and 0, of the shape of a pattern and not True
+    everywhere.
+    """
     mask = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else _as_array(mask, shape)
     if mask.shape != tuple(shape):
         raise ValueError(f"mask has shape {mask.shape}; give one bool a pixel, of shape {shape}")
@@ -173,10 +192,15 @@ def _checked_mask(mask, shape):
         raise ValueError(f"mask is {mask.dtype}; give one bool a pixel, True where unmeasured")
     neither = ~np.isin(mask, (0, 1))
     if neither.any():
-        raise ValueError(f"mask holds {mask[neither][0]:g}; give one bool a pixel, True where unmeasured")
+        raise ValueError(
+            f"mask holds {mask[neither][0]:g}; give one bool a pixel, True where unmeasured"
+        )
     mask = mask.astype(bool)
     if mask.all():
-        raise ValueError("mask is True everywhere: no pixel is measured; True marks what is unmeasured, give ~mask")
+        raise ValueError(
+            "mask is True everywhere: no pixel is measured; True marks what is unmeasured, give "
+            "~mask"
+        )
     return mask
 
 
@@ -184,15 +208,25 @@ def _as_array(mask, shape):
     try:
         return np.asarray(mask)
     except ValueError as error:
-        raise ValueError(f"mask is not a rectangular array; give one bool a pixel, of shape {shape}") from error
+        raise ValueError(
+            f"mask is not a rectangular array; give one bool a pixel, of shape {shape}"
+        ) from error
 
 
 def _distances(magnitudes, offsets, centered):
-    """Signed distances of pixels from zero frequency, displaced for each sample, one tensor an axis."""
+    """Signed distances of pixels from zero frequency, displaced for each sample, one tensor an
+    axis.
+    """
     distances = []
     for axis, size in enumerate(magnitudes.shape[1:]):
         index = torch.arange(size, device=magnitudes.device)
-        frequency = index - size // 2 if centered else torch.where(index < (size + 1) // 2, index, index - size)
+        frequency = (
+            index - size // 2
+            if centered
+            else torch.where(index < (size + 1) // 2, index, index - size)
+        )
         displaced = frequency - offsets[:, axis, None]
-        distances.append(displaced.view([-1] + [size if a == axis else 1 for a in range(magnitudes.ndim - 1)]))
+        distances.append(
+            displaced.view([-1] + [size if a == axis else 1 for a in range(magnitudes.ndim - 1)])
+        )
     return distances

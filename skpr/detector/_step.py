@@ -77,13 +77,15 @@ class DetectorStep(BatchTransformer):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, negative or infinite magnitudes, or another shape than fitted.
+            For a parameter that is not valid, negative or infinite magnitudes, or another shape
+            than fitted.
 
         Warns
         -----
         UserWarning
-            For magnitudes that plainly have zero frequency elsewhere than the step takes it to be, for intensities or
-            objects in their place, and for patterns of which next to nothing is left.
+            For magnitudes that plainly have zero frequency elsewhere than the step takes it to be,
+            for intensities or objects in their place, and for patterns of which next to nothing is
+            left.
         """
         check_is_fitted(self)
         with usual_device():
@@ -93,7 +95,8 @@ class DetectorStep(BatchTransformer):
         X = self._checked(X, reset=False)
         if self._draws_pixels and isinstance(X, LazyBatch):
             raise TypeError(
-                f"{type(self).__name__} draws every pixel anew: {X!r} would be another one each time it is read; give "
+                f"{type(self).__name__} draws every pixel anew: {X!r} would be another one each "
+                f"time it is read; give "
                 "this step to the regressor as detector=..., or transform an array in memory"
             )
         if self._needs_centre and not is_nested():
@@ -104,7 +107,11 @@ class DetectorStep(BatchTransformer):
         # of a copy: what a LazyBatch is to be read with must not change with this step's parameters
         action, draws = copy.copy(self)._drawn(X)
         made = map_batch(action, X, *draws)
-        if not isinstance(made, LazyBatch) and tuple(made.shape) == tuple(X.shape) and not is_nested():
+        if (
+            not isinstance(made, LazyBatch)
+            and tuple(made.shape) == tuple(X.shape)
+            and not is_nested()
+        ):
             given, left = to_tensor(X[:LOOKED_AT]).detach(), to_tensor(made[:LOOKED_AT]).detach()
             if not self._check_something_left(given, left) and self._reads_counts:
                 warn_of_little_left(given, left, type(self).__name__)
@@ -120,20 +127,24 @@ class DetectorStep(BatchTransformer):
             left = "unmeasured" if made[gone].isnan().all() else "zero or unmeasured"
             largest = float(given[gone].nan_to_num(0.0).amax())
             warn_user(
-                f"{type(self).__name__} leaves nothing of the patterns: every pixel is {left} afterwards, and the "
+                f"{type(self).__name__} leaves nothing of the patterns: every pixel is {left} "
+                f"afterwards, and the "
                 f"largest magnitude was {largest:.3g}; squares of magnitudes are counts to it"
             )
         return empty
 
     def _drawn(self, X):
-        """The action on a chunk of tensors, and what was drawn for each sample, cut along with the samples."""
+        """The action on a chunk of tensors, and what was drawn for each sample, cut along with the
+        samples.
+        """
         return self._act, ()
 
     def _checked(self, X, reset):
         X, facts = inspect_fitted_magnitudes(self, X, reset=reset)
         if not self._accepts_nan and facts.n_nan:
             raise ValueError(
-                f"Input X contains NaN: {type(self).__name__} mixes neighbouring pixels; hide pixels in a later step"
+                f"Input X contains NaN: {type(self).__name__} mixes neighbouring pixels; hide "
+                f"pixels in a later step"
             )
         return X
 

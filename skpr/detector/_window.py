@@ -45,10 +45,11 @@ class Cropping(DetectorStep):
 class Binning(DetectorStep):
     """Add up the intensities of blocks of pixels; a block with an unmeasured pixel is unmeasured.
 
-    Zero frequency stays in the middle: for an odd factor the middle block is centred on it. With an even factor there
-    is no such block, and zero frequency is half a pixel off the middle of its own, or up to `(factor - 1) / 2` pixels
-    where that loses less of the rim: the object is multiplied by a phase ramp, which does not matter to complex ones.
-    Pixels at the rim that fill no block are left out; an even factor that divides a size leaves none out.
+    Zero frequency stays in the middle: for an odd factor the middle block is centred on it. With an
+    even factor there is no such block, and zero frequency is half a pixel off the middle of its
+    own, or up to `(factor - 1) / 2` pixels where that loses less of the rim: the object is
+    multiplied by a phase ramp, which does not matter to complex ones. Pixels at the rim that fill
+    no block are left out; an even factor that divides a size leaves none out.
 
     Parameters
     ----------
@@ -68,10 +69,13 @@ class Binning(DetectorStep):
         self.factor = factor
 
     def _act(self, magnitudes):
-        # in float64 and relative to the largest magnitude, no square overflows, and none that matters vanishes
+        # in float64 and relative to the largest magnitude, no square overflows, and none that
+        # matters vanishes
         scale = unit_scale(magnitudes.nan_to_num(0.0)).double()
         intensities = (magnitudes.double() * scale).square()
-        for axis, factor in enumerate(check_shape("factor", self.factor, magnitudes.ndim - 1), start=1):
+        for axis, factor in enumerate(
+            check_shape("factor", self.factor, magnitudes.ndim - 1), start=1
+        ):
             first, n_blocks = blocks_of(magnitudes.shape[axis], factor)
             inside = intensities.narrow(axis, first, n_blocks * factor)
             intensities = inside.unflatten(axis, (n_blocks, factor)).sum(dim=axis + 1)
@@ -81,18 +85,21 @@ class Binning(DetectorStep):
         factors = check_shape("factor", self.factor, len(shape))
         if any(blocks_of(m, f)[1] < 1 for m, f in zip(shape, factors, strict=True)):
             raise ValueError(
-                f"factor={short(self.factor)} is not valid; it leaves no block of patterns of shape {shape}"
+                f"factor={short(self.factor)} is not valid; it leaves no block of patterns of "
+                f"shape {shape}"
             )
 
 
 def blocks_of(size, factor):
-    """First pixel of the first block and number of blocks, of which number `n // 2` holds zero frequency.
+    """First pixel of the first block and number of blocks, of which number `n // 2` holds zero
+    frequency.
 
-    Zero frequency is in the middle of an odd block, and just behind the middle or first in an even one, whichever
-    leaves out fewer pixels.
-    """
+    Zero frequency is in the middle of an odd block, and just behind the middle or first in an even
+    one, whichever leaves out fewer pixels."""
     places = [factor // 2] if factor % 2 else [factor // 2, 0]
-    return max((_blocks_about(size, factor, size // 2 - place) for place in places), key=itemgetter(1))
+    return max(
+        (_blocks_about(size, factor, size // 2 - place) for place in places), key=itemgetter(1)
+    )
 
 
 def _blocks_about(size, factor, middle_first):

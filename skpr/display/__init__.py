@@ -1,4 +1,6 @@
-"""Pictures, in scikit-learn's Display manner: `from_estimator` or `from_predictions`, then `figure_`."""
+"""Pictures, in scikit-learn's Display manner: `from_estimator` or `from_predictions`, then
+`figure_`.
+"""
 
 from ._convergence import ConvergenceDisplay
 from ._reconstruction import ReconstructionDisplay
@@ -6,4 +8,10 @@ from ._resolution import ResolutionDisplay
 from ._retrieval import RetrievalDisplay
 from ._training import TrainingDisplay
 
-__all__ = ["ConvergenceDisplay", "ReconstructionDisplay", "ResolutionDisplay", "RetrievalDisplay", "TrainingDisplay"]
+__all__ = [
+    "ConvergenceDisplay",
+    "ReconstructionDisplay",
+    "ResolutionDisplay",
+    "RetrievalDisplay",
+    "TrainingDisplay",
+]

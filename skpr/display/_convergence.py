@@ -41,7 +41,8 @@ class ConvergenceDisplay:
         Parameters
         ----------
         histories : array-like of shape (..., n_iterations), Retrieval, or dict of str to such
-            Errors as :meth:`skpr.IterativePhaseRetrieval.retrieve` records them; axes before the last are lines.
+            Errors as :meth:`skpr.IterativePhaseRetrieval.retrieve` records them; axes before the
+            last are lines.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -57,10 +58,13 @@ class ConvergenceDisplay:
         histories = histories if isinstance(histories, dict) else {"": histories}
         if not histories:
             raise ValueError("histories={} is empty; give at least one history")
-        return cls({str(label): _lines(values) for label, values in histories.items()}).plot(**plot_params)
+        return cls({str(label): _lines(values) for label, values in histories.items()}).plot(
+            **plot_params
+        )
 
     def plot(self, *, ax: Any = None, ylabel: str = "Fourier error") -> ConvergenceDisplay:
-        """Draw the lines, and heavier their median, in which starts that are done keep their last error.
+        """Draw the lines, and heavier their median, in which starts that are done keep their last
+        error.
 
         Parameters
         ----------
@@ -80,10 +84,16 @@ class ConvergenceDisplay:
             alpha = min(0.5, max(0.05, 5 / len(values)))
             ax.plot(iterations, values.T, color=f"C{number}", alpha=alpha, linewidth=0.8)
             # a start that is done keeps its last error
-            index = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(values.shape[1])), axis=1)
+            index = np.maximum.accumulate(
+                np.where(np.isnan(values), 0, np.arange(values.shape[1])), axis=1
+            )
             filled = np.take_along_axis(values, index, axis=1)
             known = ~np.isnan(values).all(axis=1)  # interrupted starts have no error
-            middle = np.median(filled[known], axis=0) if known.any() else np.full(len(iterations), np.nan)
+            middle = (
+                np.median(filled[known], axis=0)
+                if known.any()
+                else np.full(len(iterations), np.nan)
+            )
             ax.plot(iterations, middle, color=f"C{number}", linewidth=2.5, label=label or None)
         if any((values > 0).any() for values in self.histories.values()):
             ax.set_yscale("log")
@@ -103,10 +113,13 @@ def _lines(values):
     try:
         values = as_array(values)
     except ValueError as error:
-        raise ValueError("histories of different lengths are no array; give a dict with one entry for each") from error
+        raise ValueError(
+            "histories of different lengths are no array; give a dict with one entry for each"
+        ) from error
     if values.dtype.kind not in "biuf" or values.ndim == 0 or values.size == 0:
         raise ValueError(
-            f"a history of shape {values.shape} and type {values.dtype} is not valid; give errors of shape "
+            f"a history of shape {values.shape} and type {values.dtype} is not valid; give errors "
+            f"of shape "
             "(..., n_iterations), such as retrieve(X, return_history=True).history"
         )
     return values.astype(float).reshape(-1, values.shape[-1])

@@ -17,7 +17,11 @@ def new_axes(n_rows=1, n_columns=1, **figure):
 
 def as_array(values):
     """Tensors as arrays, without their gradient; everything else as NumPy sees it."""
-    return values.detach().cpu().resolve_conj().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    return (
+        values.detach().cpu().resolve_conj().numpy()
+        if isinstance(values, torch.Tensor)
+        else np.asarray(values)
+    )
 
 
 def as_picture(sample):
@@ -57,7 +61,9 @@ def scales(geometry, fourier_shape):
 
 
 def extent_of(shape, step, centered):
-    """Edges of a picture, as `imshow` takes them; zero at the pixel `m // 2` if centred, otherwise at the corner."""
+    """Edges of a picture, as `imshow` takes them; zero at the pixel `m // 2` if centred, otherwise
+    at the corner.
+    """
     edges = []
     for size, one in zip(shape, step, strict=True):
         first = -(size // 2) - 0.5 if centered else 0.0

@@ -57,15 +57,22 @@ class ReconstructionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Batch, y: Batch, *, n_rows: int = 4, boundary: Any = None, **plot_params: Any
+        cls,
+        estimator: Any,
+        X: Batch,
+        y: Batch,
+        *,
+        n_rows: int = 4,
+        boundary: Any = None,
+        **plot_params: Any,
     ) -> ReconstructionDisplay:
         r"""Predict, register and plot the first samples.
 
         Parameters
         ----------
         estimator : fitted estimator
-            A regressor of objects on magnitudes, or a pipeline, a search or a meta-estimator around one. The input of
-            the regressor is shown as the magnitudes.
+            A regressor of objects on magnitudes, or a pipeline, a search or a meta-estimator around
+            one. The input of the regressor is shown as the magnitudes.
         X : array-like of shape (n_samples, ...)
             Input of the estimator.
         y : array-like of shape (n_samples, \*object_shape)
@@ -83,9 +90,13 @@ class ReconstructionDisplay:
         """
         check_count("n_rows", n_rows)
         X, y = X[:n_rows], y[:n_rows]
-        boundary, symmetries = fitted_symmetries(estimator, X, y, boundary="auto" if boundary is None else boundary)
+        boundary, symmetries = fitted_symmetries(
+            estimator, X, y, boundary="auto" if boundary is None else boundary
+        )
         magnitudes = seen_by_regressor(estimator, X)
-        return cls._of(y, estimator.predict(X), magnitudes, boundary, symmetries == "fourier", plot_params)
+        return cls._of(
+            y, estimator.predict(X), magnitudes, boundary, symmetries == "fourier", plot_params
+        )
 
     @classmethod
     def from_predictions(
@@ -118,16 +129,24 @@ class ReconstructionDisplay:
         ReconstructionDisplay
         """
         check_count("n_rows", n_rows)
-        return cls._of(y_true[:n_rows], y_pred[:n_rows], magnitudes[:n_rows], boundary, True, plot_params)
+        return cls._of(
+            y_true[:n_rows], y_pred[:n_rows], magnitudes[:n_rows], boundary, True, plot_params
+        )
 
     @classmethod
     def _of(cls, y_true, y_pred, magnitudes, boundary, all_symmetries, plot_params):
         truths, predictions = (
-            as_array(check_batch(y, name=name)) for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
+            as_array(check_batch(y, name=name))
+            for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
         )
-        magnitudes = as_array(check_batch(magnitudes, name="magnitudes", ensure_all_finite="allow-nan"))
+        magnitudes = as_array(
+            check_batch(magnitudes, name="magnitudes", ensure_all_finite="allow-nan")
+        )
         if len(magnitudes) != len(truths):
-            raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(truths)} objects; give one per object")
+            raise ValueError(
+                f"{len(magnitudes)} magnitudes do not match {len(truths)} objects; give one per "
+                f"object"
+            )
         if boundary is None:
             boundary = boundary_of(truths.shape[1:], magnitudes.shape[1:])
         boundary = check_boundary(boundary, truths.ndim - 1)
@@ -148,8 +167,9 @@ class ReconstructionDisplay:
         cmap : str or matplotlib colour map
             Colour map of magnitudes and objects.
         geometry : Geometry, optional
-            Geometry that :func:`skpr.files.read_diffraction` returns. Axes of magnitudes then show the momentum
-            transfer `q` in 1/nm near zero frequency, in the middle, and those of objects nm.
+            Geometry that :func:`skpr.files.read_diffraction` returns. Axes of magnitudes then show
+            the momentum transfer `q` in 1/nm near zero frequency, in the middle, and those of
+            objects nm.
 
         Returns
         -------
@@ -160,7 +180,9 @@ class ReconstructionDisplay:
             axes = new_axes(n_rows, 4, figsize=(8, 2 * n_rows))
         axes = np.asarray(axes)
         if axes.size != 4 * n_rows:
-            raise ValueError(f"axes has shape {axes.shape}; {n_rows} rows need axes of shape ({n_rows}, 4)")
+            raise ValueError(
+                f"axes has shape {axes.shape}; {n_rows} rows need axes of shape ({n_rows}, 4)"
+            )
         axes = axes.reshape(n_rows, 4)
         colours = with_grey_gaps(cmap)
         momentum, size = scales(geometry, self.magnitudes.shape[1:])

@@ -20,7 +20,8 @@ class ResolutionDisplay:
     Parameters
     ----------
     frequencies, values, threshold : ndarray of shape (n_rings,)
-        Frequencies in cycles per pixel, the curve, NaN where a ring says nothing, and its threshold.
+        Frequencies in cycles per pixel, the curve, NaN where a ring says nothing, and its
+        threshold.
     name : str
         Name of the curve.
     floor : ndarray of shape (n_rings,), optional
@@ -45,7 +46,9 @@ class ResolutionDisplay:
     'PRTF'
     """
 
-    def __init__(self, frequencies, values, threshold, name, floor=None, resolution=None, reason=""):
+    def __init__(
+        self, frequencies, values, threshold, name, floor=None, resolution=None, reason=""
+    ):
         self.frequencies = frequencies
         self.values = values
         self.threshold = threshold
@@ -66,7 +69,8 @@ class ResolutionDisplay:
         centered: bool = True,
         **plot_params: Any,
     ) -> ResolutionDisplay:
-        r"""Register reconstructions of one pattern, and plot their PRTF with 1/e and the floor of chance.
+        r"""Register reconstructions of one pattern, and plot their PRTF with 1/e and the floor of
+        chance.
 
         Parameters
         ----------
@@ -84,7 +88,12 @@ class ResolutionDisplay:
         ResolutionDisplay
         """
         found = combine_reconstructions(
-            objects, magnitudes, errors=errors, subpixel=subpixel, boundary=boundary, centered=centered
+            objects,
+            magnitudes,
+            errors=errors,
+            subpixel=subpixel,
+            boundary=boundary,
+            centered=centered,
         )
         cut_off = np.full(len(found.frequencies), np.exp(-1))
         return cls(
@@ -98,13 +107,17 @@ class ResolutionDisplay:
         ).plot(**plot_params)
 
     @classmethod
-    def from_pair(cls, first: Any, second: Any, *, boundary: Any = "zero", **plot_params: Any) -> ResolutionDisplay:
-        """Plot the Fourier ring (shell) correlation of two reconstructions, with the half-bit threshold.
+    def from_pair(
+        cls, first: Any, second: Any, *, boundary: Any = "zero", **plot_params: Any
+    ) -> ResolutionDisplay:
+        """Plot the Fourier ring (shell) correlation of two reconstructions, with the half-bit
+        threshold.
 
         Parameters
         ----------
         first, second : array-like of shape object_shape
-            Independent reconstructions, of two halves of the counts for instance (:func:`skpr.metrics.split_counts`).
+            Independent reconstructions, of two halves of the counts for instance
+            (:func:`skpr.metrics.split_counts`).
         boundary : {"zero", "circular"} or sequence of these with one entry per axis, default="zero"
             Boundary of the shifts of the registration.
         **plot_params
@@ -152,7 +165,9 @@ class ResolutionDisplay:
         ax.set_ylim(min(0.0, *np.nan_to_num(self.values)), 1.1)
         if self.resolution is not None:
             known = np.isfinite(self.resolution)
-            title = f"half period {self.resolution * step:.2f} {'pixels' if unit == 'pixel' else unit}"
+            title = (
+                f"half period {self.resolution * step:.2f} {'pixels' if unit == 'pixel' else unit}"
+            )
             ax.set_title(title if known else "no resolution", fontsize=10)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
@@ -163,10 +178,15 @@ def _unit_of(pixel_size):
     """Unit of lengths, and how many of them a pixel is."""
     if pixel_size is None:
         return "pixel", 1.0
-    sizes = [pixel_size] if np.ndim(pixel_size) == 0 else [one for one in pixel_size if one is not None]
+    sizes = (
+        [pixel_size] if np.ndim(pixel_size) == 0 else [one for one in pixel_size if one is not None]
+    )
     sizes = [check_number("pixel_size", one, 0, closed="neither", noun="metres") for one in sizes]
     if not sizes:
         return "pixel", 1.0
     if max(sizes) > (1 + SQUARE) * min(sizes):
-        raise ValueError(f"pixel_size={pixel_size!r} is not valid; rings need square pixels, crop to make them so")
+        raise ValueError(
+            f"pixel_size={pixel_size!r} is not valid; rings need square pixels, crop to make them "
+            f"so"
+        )
     return "nm", sizes[0] / NANOMETRE

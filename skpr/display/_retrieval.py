@@ -51,7 +51,9 @@ class RetrievalDisplay:
     True
     """
 
-    def __init__(self, magnitudes, object, starts, deviations, errors, verdict, errors_name="Fourier error"):
+    def __init__(
+        self, magnitudes, object, starts, deviations, errors, verdict, errors_name="Fourier error"
+    ):
         self.magnitudes = magnitudes
         self.object = object
         self.starts = starts
@@ -74,8 +76,8 @@ class RetrievalDisplay:
         pattern : int, default=0
             Number of the pattern.
         deviations : array-like of shape (n_samples, \*object_shape), optional
-            Standard deviations of the pixels, as :func:`skpr.iterative.uncertainty` gives them; those of the registered
-            starts if not given.
+            Standard deviations of the pixels, as :func:`skpr.iterative.uncertainty` gives them;
+            those of the registered starts if not given.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -91,12 +93,19 @@ class RetrievalDisplay:
             If there is no such pattern, or `X` is not the batch that was retrieved.
         """
         if not hasattr(found, "starts"):
-            raise TypeError(f"found is {type(found).__name__}; give the Retrieval that retrieve(X) returns")
+            raise TypeError(
+                f"found is {type(found).__name__}; give the Retrieval that retrieve(X) returns"
+            )
         n_samples = len(found.errors)
         if len(X) != n_samples:
-            raise ValueError(f"X holds {len(X)} patterns, but found holds {n_samples} objects; give the same patterns")
+            raise ValueError(
+                f"X holds {len(X)} patterns, but found holds {n_samples} objects; give the same "
+                f"patterns"
+            )
         if not isinstance(pattern, int | np.integer) or not -n_samples <= pattern < n_samples:
-            raise ValueError(f"pattern={short(pattern)} is not valid; give an integer from 0 to {n_samples - 1}")
+            raise ValueError(
+                f"pattern={short(pattern)} is not valid; give an integer from 0 to {n_samples - 1}"
+            )
         number = int(pattern) % n_samples
         Grid(tuple(found.objects.shape[1:]), tuple(np.shape(X)[1:]))
         x, starts = as_array(found.objects[number]), as_array(found.starts[number])
@@ -104,7 +113,9 @@ class RetrievalDisplay:
         registered = starts[finished]
         if x.any() and len(registered):
             both = np.concatenate([x[None], registered])
-            known = combine_reconstructions(both, errors=[0.0] + [1.0] * len(registered), subpixel=True)
+            known = combine_reconstructions(
+                both, errors=[0.0] + [1.0] * len(registered), subpixel=True
+            )
             registered = known.registered[1:]
         if deviations is None:
             spread = np.square(np.abs(registered - x)).sum(axis=0) / max(len(registered) - 1, 1)
@@ -115,7 +126,9 @@ class RetrievalDisplay:
         if found.free_errors is not None and not np.isnan(found.free_errors[number]).all():
             errors, name = found.free_errors[number], "error on pixels held out"
         verdict = found.summary().splitlines()[number]
-        return cls(as_array(X[number]), x, registered, deviations, errors, verdict, name).plot(**plot_params)
+        return cls(as_array(X[number]), x, registered, deviations, errors, verdict, name).plot(
+            **plot_params
+        )
 
     def plot(self, *, axes: Any = None, cmap: Any = "inferno") -> RetrievalDisplay:
         """Draw the page.

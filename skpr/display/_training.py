@@ -15,7 +15,8 @@ class TrainingDisplay:
     Parameters
     ----------
     losses, errors : dict of str to ndarray of shape (n_epochs,)
-        Values by label; `errors` is empty where none were recorded. NaN where an epoch has no value.
+        Values by label; `errors` is empty where none were recorded. NaN where an epoch has no
+        value.
 
     Attributes
     ----------
@@ -44,8 +45,9 @@ class TrainingDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            A :class:`skpr.PhaseRetrievalRegressor`, or a pipeline, a search or a meta-estimator around one. Errors are
-            shown where its `callbacks` hold a :class:`skpr.neural.SymmetricError`.
+            A :class:`skpr.PhaseRetrievalRegressor`, or a pipeline, a search or a meta-estimator
+            around one. Errors are shown where its `callbacks` hold a
+            :class:`skpr.neural.SymmetricError`.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -64,10 +66,13 @@ class TrainingDisplay:
         losses = {"training": "train_loss", "validation": "valid_loss"}
         found = {label: _recorded(network.history, name) for label, name in losses.items()}
         errors = {"validation, modulo symmetries": _recorded(network.history, "valid_error")}
-        found, errors = ({label: v for label, v in of.items() if not np.isnan(v).all()} for of in (found, errors))
+        found, errors = (
+            {label: v for label, v in of.items() if not np.isnan(v).all()} for of in (found, errors)
+        )
         if not found:
             raise ValueError(
-                f"no epoch of {type(estimator).__name__} has a loss: the training was interrupted or diverged"
+                f"no epoch of {type(estimator).__name__} has a loss: the training was interrupted "
+                f"or diverged"
             )
         return cls(found, errors).plot(**plot_params)
 
@@ -88,7 +93,13 @@ class TrainingDisplay:
         for label, values in self.losses.items():
             ax.plot(np.arange(1, len(values) + 1), values, label=f"loss, {label}")
         for label, values in self.errors.items():
-            ax.plot(np.arange(1, len(values) + 1), values, "--", color="C3", label=f"relative error, {label}")
+            ax.plot(
+                np.arange(1, len(values) + 1),
+                values,
+                "--",
+                color="C3",
+                label=f"relative error, {label}",
+            )
         ax.set_yscale("log")
         ax.set_xlabel("epoch")
         ax.set_ylabel("loss and error" if self.errors else "loss")
@@ -109,5 +120,7 @@ def _network_in(estimator):
             estimator = estimator.steps[-1][1]
         else:
             names = "best_estimator_", "regressor_", "estimator_"
-            estimator = next((getattr(estimator, name) for name in names if hasattr(estimator, name)), None)
+            estimator = next(
+                (getattr(estimator, name) for name in names if hasattr(estimator, name)), None
+            )
     return estimator

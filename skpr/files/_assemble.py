@@ -67,12 +67,16 @@ def assembled(readings, recipe):
     n_frames, *detector = readings.shape
     shape = readings.shape if recipe.frames == "volume" else tuple(detector)
     if recipe.frames == "volume" and n_frames < 2:
-        raise ValueError(f"frames='volume' needs a stack of frames; select leaves one of {recipe.name}")
+        raise ValueError(
+            f"frames='volume' needs a stack of frames; select leaves one of {recipe.name}"
+        )
     place = None
     if not isinstance(recipe.center, str):
         place = beam_center(np.broadcast_to(np.float32(0), (1, *shape)), recipe.center)
     elif recipe.crop is not None and not isinstance(recipe.crop, str):
-        window_shape(shape, tuple(n // 2 for n in shape), recipe.crop)  # what is not valid, before anything is read
+        window_shape(
+            shape, tuple(n // 2 for n in shape), recipe.crop
+        )  # what is not valid, before anything is read
     build = {"patterns": _patterns, "volume": _volume, "sum": _sum}[recipe.frames]
     return build(readings, recipe, shape, place and _window(recipe, shape, place))
 
@@ -87,7 +91,12 @@ def _window(recipe, shape, place):
 
 def _sum(readings, recipe, shape, window):
     region = _whole(shape) if window is None else window.region
-    check_fits(recipe.name, [part.stop - part.start for part in region], 4 * 8, "choose a window by center= and crop=")
+    check_fits(
+        recipe.name,
+        [part.stop - part.start for part in region],
+        4 * 8,
+        "choose a window by center= and crop=",
+    )
     total = summed(readings.frames, region, equal=recipe.equal, name=recipe.name)
     _warn_of_saturated(readings.over, total, region, recipe)
     total = total.astype(readings.dtype)
@@ -107,7 +116,8 @@ def _warn_of_saturated(over, total, region, recipe):
     n_partly = int(np.count_nonzero(over & ~np.isnan(total)))
     if n_partly:
         warn_user(
-            f"{n_partly} pixels of {recipe.name} are saturated in some exposures and counted in others, so that their "
+            f"{n_partly} pixels of {recipe.name} are saturated in some exposures and counted in "
+            f"others, so that their "
             "sums miss the brightest and are too low; frames='patterns' reads those as NaN, and "
             "mask=np.isnan(patterns).any(axis=0) leaves the pixels out"
         )
@@ -115,7 +125,9 @@ def _warn_of_saturated(over, total, region, recipe):
 
 def _patterns(readings, recipe, shape, window):
     hot = None
-    if window is None or (window.moves and recipe.hot_pixels is not None):  # before any pattern is kept
+    if window is None or (
+        window.moves and recipe.hot_pixels is not None
+    ):  # before any pattern is kept
         check_fits(recipe.name, shape, 4 * 8, "choose a window by center= and crop=")
         total = _total_read(readings, recipe)
         _check_measured(total, recipe, readings)
@@ -156,7 +168,9 @@ def _whole(shape):
 def _region(shape, place, sizes):
     """Part of a pattern inside the window."""
     firsts = [c - n // 2 for c, n in zip(place.pixel, sizes, strict=True)]
-    return tuple(slice(max(a, 0), min(a + m, n)) for a, m, n in zip(firsts, sizes, shape, strict=True))
+    return tuple(
+        slice(max(a, 0), min(a + m, n)) for a, m, n in zip(firsts, sizes, shape, strict=True)
+    )
 
 
 def _stack(readings, positions, window, recipe, hot=None):
@@ -208,11 +222,15 @@ def _hot(total, recipe, place, region):
         return None
     hot = hot_pixels(np.maximum(total, 0))  # noise about zero is no light
     if place is not None:
-        hot = without_beam(hot, tuple(c - part.start for c, part in zip(place.index[-2:], region[-2:], strict=True)))
+        hot = without_beam(
+            hot,
+            tuple(c - part.start for c, part in zip(place.index[-2:], region[-2:], strict=True)),
+        )
     n_hot = int(np.count_nonzero(hot))
     if n_hot > MANY_HOT * hot.size:
         warn_user(
-            f"{n_hot} pixels of {recipe.name}, {n_hot / hot.size:.1%}, are taken for hot and left out; "
+            f"{n_hot} pixels of {recipe.name}, {n_hot / hot.size:.1%}, are taken for hot and left "
+            f"out; "
             "hot_pixels=None keeps them"
         )
     return hot
@@ -222,7 +240,9 @@ def _without_beam(hot, place, region):
     """Hot pixels but for the beam, where its centre was found by symmetry."""
     if place.confidence is None or place.confidence < SURE:
         return hot
-    return without_beam(hot, tuple(c - part.start for c, part in zip(place.index[-2:], region[-2:], strict=True)))
+    return without_beam(
+        hot, tuple(c - part.start for c, part in zip(place.index[-2:], region[-2:], strict=True))
+    )
 
 
 def _hot_and_window(total, recipe, shape, window, region=None):
@@ -231,7 +251,9 @@ def _hot_and_window(total, recipe, shape, window, region=None):
     hot = _hot(total, recipe, window and window.center, region)
     if window is not None:
         return hot, window
-    place = beam_center(total[None] if hot is None else np.where(hot, np.nan, total)[None], recipe.center)
+    place = beam_center(
+        total[None] if hot is None else np.where(hot, np.nan, total)[None], recipe.center
+    )
     return hot if hot is None else _without_beam(hot, place, region), _window(recipe, shape, place)
 
 
@@ -241,7 +263,10 @@ def _cut(patterns, recipe, shape, window, region, hot):
         patterns = _moved(patterns, recipe, window, region)
     else:
         inside = tuple(c - part.start for c, part in zip(window.center.pixel, region, strict=True))
-        if region != _region(shape, window.center, window.sizes) or tuple(window.sizes) != patterns.shape[1:]:
+        if (
+            region != _region(shape, window.center, window.sizes)
+            or tuple(window.sizes) != patterns.shape[1:]
+        ):
             patterns = cut_around(patterns, inside, window.sizes)
     return _assembled(patterns, recipe, shape, window, region, hot)
 
@@ -261,10 +286,13 @@ def _check_measured(patterns, recipe, readings):
     if not np.isnan(patterns).all():
         return
     if len(readings.never) == len(set(readings.selected.tolist())):
-        raise ValueError(f"{recipe.name} has no measured pixel: nothing was ever written to its frames")
+        raise ValueError(
+            f"{recipe.name} has no measured pixel: nothing was ever written to its frames"
+        )
     way = ""
     if readings.tally.reasons.get("masked", 0) > 0.5 * readings.n_read:
         way = "; mask_marks='measured' says that mask= marks the good pixels, mask=False leaves the file's own aside"
     raise ValueError(
-        f"{recipe.name} has no measured pixel: every reading is masked, saturated, negative or not finite{way}"
+        f"{recipe.name} has no measured pixel: every reading is masked, saturated, negative or "
+        f"not finite{way}"
     )

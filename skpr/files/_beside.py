@@ -15,8 +15,8 @@ from ._meant import DARKS, FLATS, MASKS, names_of
 from ._unwritten import uncovered
 
 APPLIED = "flatfield_applied", "flatfield_correction_applied", "flat_field_applied"
-# by CXI: invalid, saturated, hot, dead, shadowed, to be ignored, bad, out of resolution, missing, noisy; the bits
-# beyond these, and that of the peak mask, say what a pixel saw or was corrected for
+# by CXI: invalid, saturated, hot, dead, shadowed, to be ignored, bad, out of resolution, missing,
+# noisy; the bits beyond these, and that of the peak mask, say what a pixel saw or was corrected for
 CXI_BAD_BITS = 0x7FF & ~0x20
 EVERY_BIT = ~0
 LIMITS = "saturation_value", "bit_depth_image"
@@ -74,9 +74,14 @@ def beside(file, path, parts, found, shape):
 
 
 def _homes(file, parts, found):
-    """Groups of the frames; the detector of the entry if they are in none; detectors among which no one can tell."""
+    """Groups of the frames; the detector of the entry if they are in none; detectors among which no
+    one can tell.
+    """
     groups = [parts[0].dataset.parent]
-    groups += [file[name or "/"] for name in dict.fromkeys(one.parent for one in names_of(found, parts[:1]))]
+    groups += [
+        file[name or "/"]
+        for name in dict.fromkeys(one.parent for one in names_of(found, parts[:1]))
+    ]
     entry = parts[0].name.split("/")[0]
     if entry.startswith("entry_") and isinstance(file.get(f"{entry}/data_1"), type(groups[0])):
         groups.append(file[f"{entry}/data_1"])  # by CXI, beside the data of the first detector
@@ -84,7 +89,9 @@ def _homes(file, parts, found):
     if any(_is_detector(group) for group in near):
         return near, [], []
     entry = parts[0].name.split("/")[0] if "/" in parts[0].name else ""
-    detectors = [group for group in _detectors(file, entry, found) if _may_have_seen(group, parts[0].shape)]
+    detectors = [
+        group for group in _detectors(file, entry, found) if _may_have_seen(group, parts[0].shape)
+    ]
     numbered = re.fullmatch(r"(.*/)?data_(\d+)/data", parts[0].name)
     if len(detectors) > 1 and numbered:  # CXI numbers detectors as their data
         own = [group for group in detectors if group.name.endswith(f"/detector_{numbered[2]}")]
@@ -100,28 +107,52 @@ def _detectors(file, entry, found):
 
     start = file[entry] if entry else file
     names = {
-        one.parent for one in found if not one.missing and f"{one.parent}/".startswith(f"{entry}/" if entry else "")
+        one.parent
+        for one in found
+        if not one.missing and f"{one.parent}/".startswith(f"{entry}/" if entry else "")
     }
     start.visititems(
-        lambda name, item: names.add(f"{entry}/{name}".strip("/")) if isinstance(item, h5py.Group) else None
+        lambda name, item: (
+            names.add(f"{entry}/{name}".strip("/")) if isinstance(item, h5py.Group) else None
+        )
     )
     groups = {name: file[name] for name in sorted(filter(None, names))}
     groups = {name: group for name, group in groups.items() if _is_detector(group)}
-    classed = [name for name, group in groups.items() if group.attrs.get("NX_class") in DETECTOR_CLASSES]
-    around = [name for name in groups if name not in classed and any(one.startswith(f"{name}/") for one in classed)]
+    classed = [
+        name for name, group in groups.items() if group.attrs.get("NX_class") in DETECTOR_CLASSES
+    ]
+    around = [
+        name
+        for name in groups
+        if name not in classed and any(one.startswith(f"{name}/") for one in classed)
+    ]
     groups = {name: group for name, group in groups.items() if name not in around}
-    return _once([group for name, group in groups.items() if not any(name.startswith(f"{one}/") for one in groups)])
+    return _once(
+        [
+            group
+            for name, group in groups.items()
+            if not any(name.startswith(f"{one}/") for one in groups)
+        ]
+    )
 
 
 def _may_have_seen(group, shape):
-    """Whether a detector may be that of frames: no point detector, and none whose own data are of another shape."""
+    """Whether a detector may be that of frames: no point detector, and none whose own data are of
+    another shape.
+    """
     own = _own_data(group)
     return not is_point_detector(group) and (not own or any(_fits(item, shape) for item in own))
 
 
 def _holds_others(group, part):
-    """Whether a detector holds frames of its own that are not those of a data set, nor a copy of them."""
-    own = [item for item in _own_data(group) if item.shape == part.shape and identity(item) != part.identity]
+    """Whether a detector holds frames of its own that are not those of a data set, nor a copy of
+    them.
+    """
+    own = [
+        item
+        for item in _own_data(group)
+        if item.shape == part.shape and identity(item) != part.identity
+    ]
     first = (0,) * (len(part.shape) - 2)
     return bool(own) and not any(np.array_equal(item[first], part.dataset[first]) for item in own)
 
@@ -143,19 +174,29 @@ def _own_data(group):
 
 def _unused(others, path, shape, parts):
     """Words for what several detectors hold that none of them is known to hold for the frames."""
-    limits = [f"{group.name}/{name}".strip("/") for group in others for name in LIMITS if name in group]
-    planes = [item.name.strip("/") for _, item in _arrays(others, (*MASKS, *DARKS, *FLATS)) if _fits(item, shape)]
+    limits = [
+        f"{group.name}/{name}".strip("/") for group in others for name in LIMITS if name in group
+    ]
+    planes = [
+        item.name.strip("/")
+        for _, item in _arrays(others, (*MASKS, *DARKS, *FLATS))
+        if _fits(item, shape)
+    ]
     if not planes and not limits:
         return []
     listed = ", ".join(map(repr, [*planes, *limits]))
     return [
-        f"{path} holds {parts[0].name!r} in none of its detectors, and nothing of theirs is used; mask=, dark=, flat= "
+        f"{path} holds {parts[0].name!r} in none of its detectors, and nothing of theirs is used; "
+        f"mask=, dark=, flat= "
         f"and saturation= take what belongs to the frames: {listed}"
     ]
 
 
 def _is_detector(group):
-    return "detector" in group.name.rpartition("/")[2].lower() or group.attrs.get("NX_class") in DETECTOR_CLASSES
+    return (
+        "detector" in group.name.rpartition("/")[2].lower()
+        or group.attrs.get("NX_class") in DETECTOR_CLASSES
+    )
 
 
 def _with_specific(groups):
@@ -180,7 +221,10 @@ def _nearest(near, far, names, path, shape, notes):
     fitting = {identity(item): item for _, item in _arrays(far, names) if _fits(item, shape)}
     if len(fitting) > 1:
         listed = ", ".join(repr(item.name.strip("/")) for item in fitting.values())
-        notes.append(f"{path} holds several planes that fit the frames, of which none is used; name one of {listed}")
+        notes.append(
+            f"{path} holds several planes that fit the frames, of which none is used; name one of "
+            f"{listed}"
+        )
     if len(fitting) != 1:
         return None
     (item,) = fitting.values()
@@ -218,7 +262,8 @@ def _flat(near, far, path, shape, notes):
     values = values[np.isfinite(values)]
     if applied is None and values.size and values.min() < values.max():
         notes.append(
-            f"{flat.name} is not used: the file does not say whether the readings are corrected by it; flat= with its "
+            f"{flat.name} is not used: the file does not say whether the readings are corrected "
+            f"by it; flat= with its "
             "name divides by it, flat=False says that it is not wanted"
         )
     return None, False

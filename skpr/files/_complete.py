@@ -33,7 +33,8 @@ def check_complete(dataset, path, name=None):
     Raises
     ------
     OSError
-        If a virtual data set's source or an external file is missing, or holds less than is announced.
+        If a virtual data set's source or an external file is missing, or holds less than is
+        announced.
     ImportError
         If the data are compressed by a filter that is not installed.
     """
@@ -59,7 +60,8 @@ def _check_filters(dataset, path, name):
         if not h5py.h5z.filter_avail(code):
             label = PLUGIN_FILTERS.get(code, os.fsdecode(label or b"") or "of no known name")
             raise ImportError(
-                f"{path} holds {name!r} compressed by filter {code} ({label}), which is not installed; hdf5plugin has "
+                f"{path} holds {name!r} compressed by filter {code} ({label}), which is not "
+                f"installed; hdf5plugin has "
                 "those of detectors: pip install 'skpr[io]'"
             )
 
@@ -94,7 +96,9 @@ def _check_one(dataset, source, path, name, sources, checked):
         except OSError as error:
             if is_ours(error):
                 raise
-            state = "in use by another process" if "lock" in str(error) else f"not readable: {error}"
+            state = (
+                "in use by another process" if "lock" in str(error) else f"not readable: {error}"
+            )
             raise OSError(f"{words}, which is {state}") from error
 
 
@@ -104,7 +108,9 @@ def _check_source(file, source, n_wanted, path, words):
     held = file.get(source.dset_name.replace("%b", "0"))
     if not isinstance(held, h5py.Dataset):
         raise OSError(f"{words}, which holds no such data set")
-    too_small = source.src_space.get_select_type() == h5py.h5s.SEL_ALL and held.size < _n_points(source.vspace)
+    too_small = source.src_space.get_select_type() == h5py.h5s.SEL_ALL and held.size < _n_points(
+        source.vspace
+    )
     if too_small or any(has < wants for has, wants in zip(held.shape, n_wanted, strict=False)):
         raise OSError(f"{words}, which holds only {held.shape} of it")
     check_complete(held, path, source.dset_name)

@@ -13,7 +13,10 @@ NEGATIVE = "unmeasured", "zero", "keep"
 REASONS = "not finite", "flagged", "negative", "saturated", "insensitive", "masked"
 FLAG_BYTES = 2  # integers as long as that or longer end in a flag, or in what ran over
 SURE_BYTES = 4  # no counter reaches the end of these
-FLAGS_32 = 2**32 - 1, 2**32 - 2  # gaps and bad pixels of detectors with 32 bits, whatever type they are stored in
+FLAGS_32 = (
+    2**32 - 1,
+    2**32 - 2,
+)  # gaps and bad pixels of detectors with 32 bits, whatever type they are stored in
 
 
 class Corrections(NamedTuple):
@@ -45,7 +48,9 @@ class Corrections(NamedTuple):
     def cut(self, rows, columns):
         """The same for a window of the frame."""
         planes = {name: getattr(self, name) for name in ("dark", "sensitivity", "mask")}
-        return self._replace(**{name: p if p is None else p[rows, columns] for name, p in planes.items()})
+        return self._replace(
+            **{name: p if p is None else p[rows, columns] for name, p in planes.items()}
+        )
 
 
 class Tally:
@@ -83,9 +88,9 @@ def working_type(dtype):
 def corrected(frame, corrections, dtype=None, tally=None):
     """Intensities of the readings in a frame, NaN where unmeasured.
 
-    Unmeasured are readings that are not finite, the largest value of an integer type of two bytes or more (a flag or
-    an overflow), negative readings if `negative` says so, saturated readings, and pixels that are masked or hardly
-    sensitive. Values that noise makes negative stay negative.
+    Unmeasured are readings that are not finite, the largest value of an integer type of two bytes
+    or more (a flag or an overflow), negative readings if `negative` says so, saturated readings,
+    and pixels that are masked or hardly sensitive. Values that noise makes negative stay negative.
 
     Parameters
     ----------
@@ -149,7 +154,10 @@ def corrected(frame, corrections, dtype=None, tally=None):
             tally.seen += float(counts[~bad].sum(dtype=float))
     if given.dark is not None and tally is not None:
         left = counts[~bad]
-        tally.below, tally.n_counted = tally.below + int(np.count_nonzero(left < 0)), tally.n_counted + left.size
+        tally.below, tally.n_counted = (
+            tally.below + int(np.count_nonzero(left < 0)),
+            tally.n_counted + left.size,
+        )
         tally.net += float(left.sum(dtype=float))
     counts[bad] = np.nan
     return counts
@@ -159,7 +167,9 @@ def _ends_in_flag(dtype, saturation):
     """Whether the largest value of an integer type is no count."""
     if dtype.itemsize >= SURE_BYTES:
         return True
-    return dtype.itemsize >= FLAG_BYTES and (saturation is None or saturation <= np.iinfo(dtype).max)
+    return dtype.itemsize >= FLAG_BYTES and (
+        saturation is None or saturation <= np.iinfo(dtype).max
+    )
 
 
 def relative_sensitivity(flat, dtype, name="flat"):
@@ -192,14 +202,15 @@ def judged(intensities, threshold=None, keep=False):
 def summed(frames, window=(), *, equal=False, name="the frames"):
     """Sum of exposures, unmeasured only where no frame measured.
 
-    A pixel that some of the frames measured is scaled by the share of the counts that these frames hold. The share is
-    taken over the pixels that every frame measured, in or outside the window.
+    A pixel that some of the frames measured is scaled by the share of the counts that these frames
+    hold. The share is taken over the pixels that every frame measured, in or outside the window.
 
     Parameters
     ----------
     frames : callable
-        Returns an iterator over windows of frames, NaN where unmeasured, for slices of rows and columns; over the whole
-        frames for none. It is called once, or three times where pixels are measured in some frames and not in others.
+        Returns an iterator over windows of frames, NaN where unmeasured, for slices of rows and
+        columns; over the whole frames for none. It is called once, or three times where pixels are
+        measured in some frames and not in others.
     window : tuple of slice
         Rows and columns of the sum; everything if empty.
     equal : bool
@@ -238,21 +249,29 @@ def _seen(frames, window, equal, name):
     known, n_lit = 0, 0
     for frame in frames():
         measured = ~np.isnan(frame)
-        known, n_lit = known + measured, n_lit + bool(measured.any())  # one that measured nothing was no exposure
+        known, n_lit = (
+            known + measured,
+            n_lit + bool(measured.any()),
+        )  # one that measured nothing was no exposure
     everywhere = known == n_lit
     weighted, number, weight = 0.0, 0, 0.0
     for frame in frames():
         measured = ~np.isnan(frame)
         exposure = max(float(frame[everywhere].sum(dtype=float)), 0.0) if measured.any() else 0.0
         measured = measured[tuple(window)]
-        weighted, number, weight = weighted + exposure * measured, number + measured, weight + exposure
+        weighted, number, weight = (
+            weighted + exposure * measured,
+            number + measured,
+            weight + exposure,
+        )
     if equal:
         return number / max(n_lit, 1)
     if weight > 0:
         return weighted / weight
     if ((number > 0) & (number < n_lit)).any():
         warn_user(
-            f"no pixel with counts was measured in all frames of {name}, so that their exposures cannot be compared "
+            f"no pixel with counts was measured in all frames of {name}, so that their exposures "
+            f"cannot be compared "
             "and are taken to be equal; monitor= gives the beam's intensity in each"
         )
     return number / max(n_lit, 1)

@@ -46,7 +46,9 @@ class DatasetFrames(ArrayFrames):
                 return super().frame(number, rows, columns)
             first = number - number % self.step
             key = first, rows.indices(self.shape[1]), columns.indices(self.shape[2])
-            if self.block is None or self.block[0] != key:  # frames of a chunk are decompressed together, and once
+            if (
+                self.block is None or self.block[0] != key
+            ):  # frames of a chunk are decompressed together, and once
                 values = self.array[self._index(slice(first, first + self.step), rows, columns)]
                 self.block = key, np.asarray(values)
             return self.block[1][number - first]

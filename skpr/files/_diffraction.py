@@ -58,14 +58,16 @@ def read_diffraction(
 ) -> Bunch:
     r"""Read measured counts and return magnitudes, ready for retrieval.
 
-    The format is recognized by the content of the file, not by its name: HDF5 (NeXus, CXI, masters of Eiger detectors;
-    linked files, virtual data sets and compression included), TIFF, NumPy's npy and npz, and all formats that fabio
-    reads, among them EDF, CBF and MAR. Frames are read one at a time, and only the window that is asked for. The sum or
-    a window of a stack larger than memory therefore needs little memory.
+    The format is recognized by the content of the file, not by its name: HDF5 (NeXus, CXI, masters
+    of Eiger detectors; linked files, virtual data sets and compression included), TIFF, NumPy's npy
+    and npz, and all formats that fabio reads, among them EDF, CBF and MAR. Frames are read one at a
+    time, and only the window that is asked for. The sum or a window of a stack larger than memory
+    therefore needs little memory.
 
-    Corrections are applied in this order: unmeasured readings are marked; dark frames are subtracted; the flat field
-    and the monitor are divided out; frames are combined; counts below the threshold are set to zero; hot pixels are
-    marked; the centre of the beam is moved to the middle; the pattern is cropped and binned. Unmeasured pixels are NaN.
+    Corrections are applied in this order: unmeasured readings are marked; dark frames are
+    subtracted; the flat field and the monitor are divided out; frames are combined; counts below
+    the threshold are set to zero; hot pixels are marked; the centre of the beam is moved to the
+    middle; the pattern is cropped and binned. Unmeasured pixels are NaN.
 
     **Data set.** In an HDF5 file, the first of these rules that applies finds the frames:
 
@@ -75,74 +77,82 @@ def read_diffraction(
     3. The usual names: `data`, or `data_000001` and all that follow it in the same group.
     4. The only array of frames in the file.
 
-    Arrays named after a mask, a flat field, dark frames, a table, positions and the like are never taken unless
-    `dataset` names them. If no rule applies, an error lists the candidates.
+    Arrays named after a mask, a flat field, dark frames, a table, positions and the like are never
+    taken unless `dataset` names them. If no rule applies, an error lists the candidates.
 
-    **Unmeasured readings** are those that are not finite or negative; the largest value of an integer type of 16 bits
-    or more, which marks gaps and overflows (in 16 bits it counts if `saturation` is larger); saturated readings; pixels
-    of the file's mask, of `mask`, of the gaps of `detector`, and of a data set that nothing was written to; pixels
-    whose flat field is below 5 % of its median; and hot pixels.
+    **Unmeasured readings** are those that are not finite or negative; the largest value of an
+    integer type of 16 bits or more, which marks gaps and overflows (in 16 bits it counts if
+    `saturation` is larger); saturated readings; pixels of the file's mask, of `mask`, of the gaps
+    of `detector`, and of a data set that nothing was written to; pixels whose flat field is below 5
+    % of its median; and hot pixels.
 
     Parameters
     ----------
     path : path-like, list of path-like or ndarray
-        One file; several files, as a list or a pattern such as "scan/\*.tif", each holding one frame or a stack; or
-        readings in memory. A list is read in its order; files of a pattern in the order of the numbers in their names:
-        frame_9 before frame_10, angle_-1 before angle_0.5.
+        One file; several files, as a list or a pattern such as "scan/\*.tif", each holding one
+        frame or a stack; or readings in memory. A list is read in its order; files of a pattern in
+        the order of the numbers in their names: frame_9 before frame_10, angle_-1 before angle_0.5.
     dataset : str or list of str, optional
-        Name of the array in an HDF5 or npz file, or names of several whose frames follow each other.
+        Name of the array in an HDF5 or npz file, or names of several whose frames follow each
+        other.
     frames : {"patterns", "volume", "sum"}, default="patterns"
-        Meaning of a stack of frames: one pattern each; planes of one three-dimensional pattern, a rocking curve; or
-        exposures of one pattern, to be summed. Pixels that some exposures did not measure are scaled by the share of
-        the counts in the others, which is too low where the brightest are missing because they were saturated.
+        Meaning of a stack of frames: one pattern each; planes of one three-dimensional pattern, a
+        rocking curve; or exposures of one pattern, to be summed. Pixels that some exposures did not
+        measure are scaled by the share of the counts in the others, which is too low where the
+        brightest are missing because they were saturated.
     select : slice or list of int, optional
         Frames to read; all by default.
     mask : array-like of shape (height, width) or (n_frames, height, width), path-like, str or False, optional
-        Unmeasured pixels in addition to the file's own mask: an array, a file, or a name in the file of the data. A
-        name replaces the file's own mask; False ignores it.
+        Unmeasured pixels in addition to the file's own mask: an array, a file, or a name in the
+        file of the data. A name replaces the file's own mask; False ignores it.
     mask_marks : {"unmeasured", "measured"}, default="unmeasured"
-        Meaning of nonzero values in `mask`. The file's own mask follows NeXus and CXI, where they are unmeasured.
+        Meaning of nonzero values in `mask`. The file's own mask follows NeXus and CXI, where they
+        are unmeasured.
     detector : str, optional
         Name of a detector in pyFAI's list, such as "Pilatus 1M", whose gaps are unmeasured.
     dark : array-like of shape (height, width) or (n_darks, height, width), path-like, str or False, optional
-        Counts without beam; several frames are averaged. By default the file's own dark frames; False for none.
+        Counts without beam; several frames are averaged. By default the file's own dark frames;
+        False for none.
     flat : array-like of shape (height, width) or (n_flats, height, width), path-like, str or False, optional
-        Sensitivity in any unit: counts are divided by its ratio to the median. By default the file's own flat field if
-        the file says that it has not been applied yet; False for none.
+        Sensitivity in any unit: counts are divided by its ratio to the median. By default the
+        file's own flat field if the file says that it has not been applied yet; False for none.
     roi : (int, int), optional
-        Row and column, on the whole chip, of the first pixel of the frames. Masks, dark frames and flat fields of the
-        whole chip are cut accordingly.
+        Row and column, on the whole chip, of the first pixel of the frames. Masks, dark frames and
+        flat fields of the whole chip are cut accordingly.
     saturation : float, optional
         Readings of this value and above are unmeasured.
     negative : {"unmeasured", "zero", "keep"}, default="unmeasured"
-        Treatment of negative readings: as flags of unmeasured pixels; as zero; or as read-out noise around zero, which
-        enters sums and bins unchanged. Intensities that are negative at the end give magnitude zero. Values that become
-        negative by subtracting dark frames always enter sums and bins unchanged.
+        Treatment of negative readings: as flags of unmeasured pixels; as zero; or as read-out noise
+        around zero, which enters sums and bins unchanged. Intensities that are negative at the end
+        give magnitude zero. Values that become negative by subtracting dark frames always enter
+        sums and bins unchanged.
     hot_pixels : {"auto", None}, default="auto"
-        "auto" finds isolated pixels that are much brighter than their neighbours and their Friedel mates, marks them as
-        unmeasured and counts them, as :func:`hot_pixels` does; None keeps them. The beam at a known centre, or in the
-        middle, is never hot.
+        "auto" finds isolated pixels that are much brighter than their neighbours and their Friedel
+        mates, marks them as unmeasured and counts them, as :func:`hot_pixels` does; None keeps
+        them. The beam at a known centre, or in the middle, is never hot.
     monitor : array-like of shape (n_frames,) or str, optional
-        Beam intensity in each frame, in any unit, or its name in the file. Frames are divided by its ratio to the mean.
+        Beam intensity in each frame, in any unit, or its name in the file. Frames are divided by
+        its ratio to the mean.
     threshold : float, optional
-        Corrected counts below this value are background and set to zero; with `frames="sum"`, counts of the sum.
+        Corrected counts below this value are background and set to zero; with `frames="sum"`,
+        counts of the sum.
     content : {"auto", "counts", "magnitudes"}, default="auto"
-        Kind of values in the file. No square root is taken of magnitudes. "auto" means counts unless the file says
-        otherwise.
+        Kind of values in the file. No square root is taken of magnitudes. "auto" means counts
+        unless the file says otherwise.
     centered : {"auto", True, False}, default="auto"
-        Whether the pattern lies as the detector saw it. False is for FFT order, with zero frequency at index 0. "auto"
-        means True unless the file says otherwise.
+        Whether the pattern lies as the detector saw it. False is for FFT order, with zero frequency
+        at index 0. "auto" means True unless the file says otherwise.
     center : {"max", "mass", "friedel"} or tuple of float, optional
-        Zero frequency: the brightest spot, the centre of mass, the centre of symmetry under inversion, or its index
-        along each axis of a pattern. It is moved to index `m // 2`; pixels beyond the detector are NaN. The middle of
-        the frame by default.
+        Zero frequency: the brightest spot, the centre of mass, the centre of symmetry under
+        inversion, or its index along each axis of a pattern. It is moved to index `m // 2`; pixels
+        beyond the detector are NaN. The middle of the frame by default.
     resample : bool, optional
-        Whether to move patterns by the remainder of a centre between pixels, so that zero frequency lies on a pixel of
-        the binned pattern. Whole patterns are moved and then cropped. By default they are not moved, and a warning says
-        so where it matters.
+        Whether to move patterns by the remainder of a centre between pixels, so that zero frequency
+        lies on a pixel of the binned pattern. Whole patterns are moved and then cropped. By default
+        they are not moved, and a warning says so where it matters.
     crop : int, tuple of int or "fast", optional
-        Size of the window around the centre, along all axes or along each; "fast" is the largest window on the detector
-        with a fast transform. The size of the frame by default.
+        Size of the window around the centre, along all axes or along each; "fast" is the largest
+        window on the detector with a fast transform. The size of the frame by default.
     binning : int or tuple of int, default=1
         Pixels per block along all axes or along each, summed as by :class:`skpr.detector.Binning`.
     verbose : bool or "auto", default="auto"
@@ -151,22 +161,26 @@ def read_diffraction(
     Returns
     -------
     Bunch
-        `data`: magnitudes, float32 or float64 of shape (n_patterns, \*fourier_shape), NaN where unmeasured, zero
-        frequency in the middle. `center`: index of zero frequency in the selected frames; `subpixel`: zero frequency
-        less the middle of `data`, in pixels of `data`, for which objects carry a phase ramp; `confidence`: confidence
-        in a centre by symmetry, from 0 to 1, None for other rules. `wavelength`, `distance`, in metres, and
-        `pixel_size`, a pair in metres after binning: None if the file does not say. `geometry`: these and the angles of
-        the diffractometer, in radians, with their sources. `files`, `dataset` and `frames`: names of the files and data
-        sets, numbers of the frames, of a volume those inside the window. `planes`: mask, dark frames and flat field of
-        the file that were applied, by their names. `unmeasured`: number of unmeasured readings by reason. `hot_pixels`:
-        bool array of shape (height, width), True for hot pixels; None if `hot_pixels` is None. `DESCR`: a description.
+        `data`: magnitudes, float32 or float64 of shape (n_patterns, \*fourier_shape), NaN where
+        unmeasured, zero frequency in the middle. `center`: index of zero frequency in the selected
+        frames; `subpixel`: zero frequency less the middle of `data`, in pixels of `data`, for which
+        objects carry a phase ramp; `confidence`: confidence in a centre by symmetry, from 0 to 1,
+        None for other rules. `wavelength`, `distance`, in metres, and `pixel_size`, a pair in
+        metres after binning: None if the file does not say. `geometry`: these and the angles of the
+        diffractometer, in radians, with their sources. `files`, `dataset` and `frames`: names of
+        the files and data sets, numbers of the frames, of a volume those inside the window.
+        `planes`: mask, dark frames and flat field of the file that were applied, by their names.
+        `unmeasured`: number of unmeasured readings by reason. `hot_pixels`: bool array of shape
+        (height, width), True for hot pixels; None if `hot_pixels` is None. `DESCR`: a description.
 
     Raises
     ------
     OSError
-        If a file is missing, truncated, damaged or in use by another process, or refers to missing files.
+        If a file is missing, truncated, damaged or in use by another process, or refers to missing
+        files.
     ValueError
-        For an invalid parameter, an unknown format, data that are no frames, or several candidates for the data set.
+        For an invalid parameter, an unknown format, data that are no frames, or several candidates
+        for the data set.
     MemoryError
         If the patterns are larger than the free memory.
     ImportError
@@ -175,9 +189,10 @@ def read_diffraction(
     Warns
     -----
     UserWarning
-        If a mask hides most of the counts, many readings are negative, bytes reach the end of their range, frames are
-        missing or were never written, dark frames exceed the readings, exposures of a sum are saturated or cannot be
-        compared, zero frequency lies between pixels, or something in the file is not used.
+        If a mask hides most of the counts, many readings are negative, bytes reach the end of their
+        range, frames are missing or were never written, dark frames exceed the readings, exposures
+        of a sum are saturated or cannot be compared, zero frequency lies between pixels, or
+        something in the file is not used.
 
     Examples
     --------
@@ -200,7 +215,9 @@ def read_diffraction(
     check_counts("threshold", threshold)
     check_verbose(verbose)
     n_axes = 3 if frames == "volume" else 2
-    blocks = check_shape("binning", binning.tolist() if isinstance(binning, np.ndarray) else binning, n_axes)
+    blocks = check_shape(
+        "binning", binning.tolist() if isinstance(binning, np.ndarray) else binning, n_axes
+    )
     has_bins = set(blocks) != {1}
     options = {
         "mask": mask,
@@ -216,18 +233,28 @@ def read_diffraction(
         "centered": centered,
     }
     with Series(path, dataset, select, frames == "volume") as series:
-        name = series.first_name if len(series.paths) == 1 else f"{len(series.paths)} files with {series.first_name}"
+        name = (
+            series.first_name
+            if len(series.paths) == 1
+            else f"{len(series.paths)} files with {series.first_name}"
+        )
         if frames == "volume" and series.shape[0] < 2:
-            raise ValueError(f"frames='volume' needs a stack of frames; {name} holds one of shape {series.shape[1:]}")
+            raise ValueError(
+                f"frames='volume' needs a stack of frames; {name} holds one of shape "
+                f"{series.shape[1:]}"
+            )
         readings = Readings(series, select, options, frames == "volume", verbose)
         if center is not None and not readings.centered:
             raise ValueError(
-                f"center={center!r} is not valid for patterns in FFT order, with zero frequency at index 0; give None"
+                f"center={center!r} is not valid for patterns in FFT order, with zero frequency "
+                f"at index 0; give None"
             )
         _check_content(series, content)
         _check_numbers(series, dataset, frames)
         keep, equal = has_bins or bool(resample), monitor is not None
-        recipe = Recipe(frames, center, crop, threshold, hot_pixels, keep, resample, blocks, equal, name)
+        recipe = Recipe(
+            frames, center, crop, threshold, hot_pixels, keep, resample, blocks, equal, name
+        )
         found = assembled(readings, recipe)
         numbers = readings.selected
         if frames == "volume":
@@ -258,7 +285,8 @@ def read_diffraction(
         planes=readings.used,
         unmeasured={reason: n for reason, n in reasons.items() if n},
         hot_pixels=hot,
-        DESCR=f"{len(magnitudes)} diffraction patterns of shape {magnitudes.shape[1:]} from {_short(series)}",
+        DESCR=f"{len(magnitudes)} diffraction patterns of shape {magnitudes.shape[1:]} from "
+        f"{_short(series)}",
     )
 
 
@@ -271,19 +299,33 @@ def _short(series):
 def _check_content(series, content):
     """Warn of magnitudes that are about to be rooted."""
     last = series.names[0].rpartition("/")[2].lower() if series.names else ""
-    if content == "auto" and series.content == "counts" and any(word in last for word in AMPLITUDES):
+    if (
+        content == "auto"
+        and series.content == "counts"
+        and any(word in last for word in AMPLITUDES)
+    ):
         warn_user(
-            f"{series.names[0]!r} in {series.first_name} is read as counts, whose square roots are taken; "
-            "content='magnitudes' says that they are magnitudes already, content='counts' that they are not"
+            f"{series.names[0]!r} in {series.first_name} is read as counts, whose square roots "
+            f"are taken; "
+            "content='magnitudes' says that they are magnitudes already, content='counts' that "
+            "they are not"
         )
 
 
 def _check_numbers(series, dataset, frames):
-    """Warn of frames that are likely missing: between files of a rocking curve, between parts of a master."""
-    gaps = [gap_in([path.name for path in series.paths if isinstance(path, Path)])] if frames == "volume" else []
+    """Warn of frames that are likely missing: between files of a rocking curve, between parts of a
+    master.
+    """
+    gaps = (
+        [gap_in([path.name for path in series.paths if isinstance(path, Path)])]
+        if frames == "volume"
+        else []
+    )
     gaps += [gap_in(series.names)] if dataset is None else []
     for gap in filter(None, gaps):
-        warn_user(f"frames may be missing between {gap}: other names follow each other by smaller numbers")
+        warn_user(
+            f"frames may be missing between {gap}: other names follow each other by smaller numbers"
+        )
 
 
 def _tell_remainder(found, resample, has_bins):
@@ -291,8 +333,10 @@ def _tell_remainder(found, resample, has_bins):
     if resample is None and max(map(abs, found.remainder)) > OFF:
         place = "the middle of the binned pattern" if has_bins else f"pixel {found.center.pixel}"
         warn_user(
-            f"zero frequency lies {found.remainder} pixels from {place}: retrieved objects carry a phase "
-            "ramp, which non-negative ones cannot have; resample=True moves the pattern, resample=False leaves it"
+            f"zero frequency lies {found.remainder} pixels from {place}: retrieved objects carry "
+            f"a phase "
+            "ramp, which non-negative ones cannot have; resample=True moves the pattern, "
+            "resample=False leaves it"
             + ("; blocks of an odd number of pixels have their middle on one" if has_bins else "")
         )
 
@@ -301,37 +345,50 @@ def _tell(readings, name, negative):
     """Warn of what is likely not meant."""
     say(readings.notes)
     planes = [readings.options[one] for one in ("mask", "dark", "flat", "detector")]
-    if readings.options["roi"] is not None and not readings.used and all(one is None or one is False for one in planes):
-        warn_user(f"roi={readings.options['roi']!r} changes nothing: there is no mask, dark frame or flat field to cut")
+    if (
+        readings.options["roi"] is not None
+        and not readings.used
+        and all(one is None or one is False for one in planes)
+    ):
+        warn_user(
+            f"roi={readings.options['roi']!r} changes nothing: there is no mask, dark frame or "
+            f"flat field to cut"
+        )
     n_read = max(readings.n_read, 1)
     if readings.never:
         numbers = sorted(readings.never)
         listed = ", ".join(map(str, numbers[:FEW])) + (" and more" if len(numbers) > FEW else "")
         warn_user(
-            f"{len(numbers)} of {len(readings.selected)} frames of {name} were never written ({listed}), as after a "
+            f"{len(numbers)} of {len(readings.selected)} frames of {name} were never written "
+            f"({listed}), as after a "
             "scan that was aborted, and are unmeasured; select= leaves them out"
         )
     tally = readings.tally
     if tally.below > MOST_BELOW * tally.n_counted and tally.net < 0:
         warn_user(
-            f"{tally.below / tally.n_counted:.0%} of the readings of {name} are below the dark frame, which holds more "
-            "counts than they do: it is of another exposure, or subtracted already; dark=False leaves the file's own "
+            f"{tally.below / tally.n_counted:.0%} of the readings of {name} are below the dark "
+            f"frame, which holds more "
+            "counts than they do: it is of another exposure, or subtracted already; dark=False "
+            "leaves the file's own "
             "aside"
         )
     n_negative = readings.tally.reasons.get("negative", 0)
     if negative == "unmeasured" and n_negative > MANY_NEGATIVE * n_read and readings.has_noise:
         warn_user(
-            f"{n_negative / n_read:.0%} of the readings of {name} are negative and taken for unmeasured; "
+            f"{n_negative / n_read:.0%} of the readings of {name} are negative and taken for "
+            f"unmeasured; "
             "negative='keep' takes them for noise about zero, negative='zero' for zero"
         )
     n_masked = readings.tally.reasons.get("masked", 0)
     if n_masked > MOST * n_read and readings.tally.hidden > readings.tally.seen:
         warn_user(
-            f"masks hide {n_masked / n_read:.0%} of the pixels of {name}, and most of its counts; if a mask marks the "
+            f"masks hide {n_masked / n_read:.0%} of the pixels of {name}, and most of its counts; "
+            f"if a mask marks the "
             "good pixels, give it (or its name in the file) as mask= with mask_marks='measured'"
         )
     if readings.at_end and readings.options["saturation"] is None:
         warn_user(
-            f"{readings.at_end} readings of {name} are 255, the largest number of a byte, and may be saturated; "
+            f"{readings.at_end} readings of {name} are 255, the largest number of a byte, and may "
+            f"be saturated; "
             "saturation=255 leaves them out"
         )

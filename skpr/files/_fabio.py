@@ -40,16 +40,24 @@ class FabioFrames(Frames):
             self.image = fabio.open(str(path))
         try:
             with fabio_trouble(path):
-                self.incomplete = bool(self.image.incomplete_file) if hasattr(self.image, "incomplete_file") else False
+                self.incomplete = (
+                    bool(self.image.incomplete_file)
+                    if hasattr(self.image, "incomplete_file")
+                    else False
+                )
                 first = self.image.get_frame(0).data
                 self.header = dict(self.image.header)
             if self.incomplete:
-                raise OSError(f"{path} cannot be read: it is truncated, its last frame is not all there")
+                raise OSError(
+                    f"{path} cannot be read: it is truncated, its last frame is not all there"
+                )
             self.dtype = check_real(first.dtype, path)
             self.only = ArrayFrames(first, path) if self.image.nframes == 1 else None
             axes = stack_axes(first.shape, path)
             self.shape = (
-                self.only.shape if self.only else (int(self.image.nframes), *(first.shape[a] for a in axes[1:]))
+                self.only.shape
+                if self.only
+                else (int(self.image.nframes), *(first.shape[a] for a in axes[1:]))
             )
         except BaseException:
             self.close()
@@ -63,7 +71,8 @@ class FabioFrames(Frames):
             values = self.image.get_frame(number).data
         if values.shape != self.shape[1:]:
             raise ValueError(
-                f"{self.path} holds frames of shape {values.shape} and {self.shape[1:]}: they do not belong to one "
+                f"{self.path} holds frames of shape {values.shape} and {self.shape[1:]}: they do "
+                f"not belong to one "
                 "stack"
             )
         return values[rows, columns]
@@ -101,10 +110,15 @@ def _check_header(fabio, path):
 def fabio_trouble(path):
     """Turn errors that fabio raises, or only logs, into one `OSError`."""
     try:
-        with errors_logged("fabio") as errors, contextlib.redirect_stdout(io.StringIO()):  # some readers print
+        with (
+            errors_logged("fabio") as errors,
+            contextlib.redirect_stdout(io.StringIO()),
+        ):  # some readers print
             yield
     except ImportError as error:
-        raise ImportError(f"{path} is of a format that fabio reads by another library: {error}") from error
+        raise ImportError(
+            f"{path} is of a format that fabio reads by another library: {error}"
+        ) from error
     except Exception as error:
         raise _damaged(path, error) from error
     if errors:

@@ -40,7 +40,8 @@ def kind_of(path):
         return _kind_inside(path, head, ending)
     if ending in FORMATS:
         raise OSError(
-            f"{path} cannot be read as {FORMATS[ending]}: it begins with {head[:8]!r}, as no such file does; it may be "
+            f"{path} cannot be read as {FORMATS[ending]}: it begins with {head[:8]!r}, as no such "
+            f"file does; it may be "
             "damaged or incomplete"
         )
     known = _fabio_knows(path, head, ending)
@@ -56,10 +57,13 @@ def _kind_inside(path, head, ending):
         with COMPRESSED[ending][1](path, "rb") as file:
             inside = file.read(HEAD)
     except (OSError, EOFError, zlib.error) as error:
-        raise OSError(f"{path} cannot be decompressed: {error}; it may be damaged or incomplete") from error
+        raise OSError(
+            f"{path} cannot be decompressed: {error}; it may be damaged or incomplete"
+        ) from error
     if inside.startswith((b"\x89HDF\r\n", b"PK\x03\x04")):
         raise ValueError(
-            f"{path} is a compressed {'HDF5' if inside[1:4] == b'HDF' else 'npz'} file; decompress it first"
+            f"{path} is a compressed {'HDF5' if inside[1:4] == b'HDF' else 'npz'} file; "
+            f"decompress it first"
         )
     known = _fabio_knows(path, inside, inner)
     if not known:
@@ -68,16 +72,21 @@ def _kind_inside(path, head, ending):
 
 
 def unknown_format(path, head):
-    valid = ", ".join((".cxi", ".h5", ".hdf5", ".nxs", *TIFF_ENDINGS, *NUMPY_ENDINGS, ".edf", ".cbf"))
+    valid = ", ".join(
+        (".cxi", ".h5", ".hdf5", ".nxs", *TIFF_ENDINGS, *NUMPY_ENDINGS, ".edf", ".cbf")
+    )
     return ValueError(
-        f"{path} ends in {path.suffix!r} and begins with {head[:8]!r}, which is none of the formats that can be read: "
+        f"{path} ends in {path.suffix!r} and begins with {head[:8]!r}, which is none of the "
+        f"formats that can be read: "
         f"{valid} and what else fabio reads"
     )
 
 
 def _fabio_knows(path, head, ending):
     """Kind of a file that fabio may read: `fabio`, `perhaps fabio` or empty."""
-    likely = ending in DETECTOR_ENDINGS or head.startswith((b"\n{", b"\r\n{", b"{\n", b"{\r\n", b"###CBF"))
+    likely = ending in DETECTOR_ENDINGS or head.startswith(
+        (b"\n{", b"\r\n{", b"{\n", b"{\r\n", b"###CBF")
+    )
     likely = likely or (ending in (".pgm", ".pnm") and head.startswith(GREY_PICTURES))
     try:
         import_fabio()

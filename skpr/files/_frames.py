@@ -83,7 +83,9 @@ class RawFrames(Frames):
             file.seek(place)
             values = np.fromfile(file, self.dtype, count)
         if values.size < count:
-            raise OSError(f"{self.path} is truncated: frame {number} of {self.shape[0]} is not all there")
+            raise OSError(
+                f"{self.path} is truncated: frame {number} of {self.shape[0]} is not all there"
+            )
         return values.reshape(-1, width)[:, columns]
 
 
@@ -95,7 +97,8 @@ class JoinedFrames(Frames):
         for part in parts[1:]:
             if part.shape[1:] != first.shape[1:]:
                 raise ValueError(
-                    f"{part.name} holds frames of shape {part.shape[1:]}, {first.name} of {first.shape[1:]}: "
+                    f"{part.name} holds frames of shape {part.shape[1:]}, {first.name} of "
+                    f"{first.shape[1:]}: "
                     "they do not belong to one stack"
                 )
         self.ends = np.cumsum([part.shape[0] for part in parts])
@@ -108,7 +111,9 @@ class JoinedFrames(Frames):
         if part != self.current:
             self.parts[self.current].rest()
             self.current = part
-        return self.parts[part].frame(number - int(self.ends[part]) + self.parts[part].shape[0], rows, columns)
+        return self.parts[part].frame(
+            number - int(self.ends[part]) + self.parts[part].shape[0], rows, columns
+        )
 
     def close(self):
         """Close every part."""
@@ -141,10 +146,18 @@ def stack_axes(shape, name):
     if len(shape) < 2 or len(longer) > 3:
         raise ValueError(f"{name} holds an array of shape {shape}; {wanted}")
     if len(longer) < 2 or longer[-1] != longer[-2] + 1:
-        raise ValueError(f"{name} holds an array of shape {shape}: frames one pixel wide are no patterns; {wanted}")
-    if len(longer) == 3 and shape[longer[-1]] <= FEW and min(shape[axis] for axis in longer[:-1]) >= WIDE:
         raise ValueError(
-            f"{name} holds an array of shape {shape}: a picture in colour, or frames {shape[longer[-1]]} pixels wide, "
+            f"{name} holds an array of shape {shape}: frames one pixel wide are no patterns; "
+            f"{wanted}"
+        )
+    if (
+        len(longer) == 3
+        and shape[longer[-1]] <= FEW
+        and min(shape[axis] for axis in longer[:-1]) >= WIDE
+    ):
+        raise ValueError(
+            f"{name} holds an array of shape {shape}: a picture in colour, or frames "
+            f"{shape[longer[-1]]} pixels wide, "
             f"and no pattern; {wanted}"
         )
     return (longer[0] if len(longer) == 3 else None), longer[-2], longer[-1]

@@ -1,4 +1,6 @@
-"""Geometry of an experiment: wavelength, distance, pixel size and angles, in SI units, with their sources."""
+"""Geometry of an experiment: wavelength, distance, pixel size and angles, in SI units, with their
+sources.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,21 @@ PLANCK = 6.62607015e-34  # J s
 SAME = 1e-3  # of a length that files say: more is another one
 
 ANGLES = {
-    *("alpha", "beta", "chi", "delta", "eta", "gamma", "kappa", "mu", "nu", "omega", "phi", "psi", "theta"),
+    *(
+        "alpha",
+        "beta",
+        "chi",
+        "delta",
+        "eta",
+        "gamma",
+        "kappa",
+        "mu",
+        "nu",
+        "omega",
+        "phi",
+        "psi",
+        "theta",
+    ),
     *("tth", "two_theta", "twotheta", "detector_2theta", "rocking_angle", "del", "gam"),
     *("start_angle", "start_phi", "start_omega"),
 }  # of diffractometers
@@ -35,7 +51,8 @@ class Geometry:
     pixel_size : (float, float), optional
         Size of a detector pixel along height and width, in metres.
     angles : dict of str to float or tuple of float
-        Angles of the diffractometer by name, in radians; several where they differ from frame to frame.
+        Angles of the diffractometer by name, in radians; several where they differ from frame to
+        frame.
     sources : dict of str to str
         Origin of each quantity: the name of the data set or the key of the header.
 
@@ -58,25 +75,38 @@ class Geometry:
         return None if self.wavelength is None else PLANCK * LIGHT / self.wavelength
 
     def binned(self, factors: tuple[int, int]) -> Geometry:
-        """Return the geometry of a detector whose pixels are blocks of so many pixels along height and width."""
+        """Return the geometry of a detector whose pixels are blocks of so many pixels along height
+        and width.
+        """
         if self.pixel_size is None:
             return self
-        return replace(self, pixel_size=tuple(size * n for size, n in zip(self.pixel_size, factors, strict=True)))
+        return replace(
+            self,
+            pixel_size=tuple(size * n for size, n in zip(self.pixel_size, factors, strict=True)),
+        )
 
     def of_frames(self, numbers: Any, n_frames: int) -> Geometry:
-        """Return the geometry of some of the frames: angles that differ from frame to frame are picked by number."""
+        """Return the geometry of some of the frames: angles that differ from frame to frame are
+        picked by number.
+        """
         angles = {
-            name: tuple(angle[number] for number in numbers) if np.size(angle) == n_frames > 1 else angle
+            name: tuple(angle[number] for number in numbers)
+            if np.size(angle) == n_frames > 1
+            else angle
             for name, angle in self.angles.items()
         }
         angles = {
-            name: angle[0] if np.ndim(angle) and len(set(angle)) == 1 else angle for name, angle in angles.items()
+            name: angle[0] if np.ndim(angle) and len(set(angle)) == 1 else angle
+            for name, angle in angles.items()
         }
         return replace(self, angles=angles)
 
     def first_frames(self, n_frames: int) -> Geometry:
         """Return the geometry without the angles of later frames."""
-        angles = {name: angle[:n_frames] if np.ndim(angle) else angle for name, angle in self.angles.items()}
+        angles = {
+            name: angle[:n_frames] if np.ndim(angle) else angle
+            for name, angle in self.angles.items()
+        }
         return replace(self, angles=angles)
 
 
@@ -116,7 +146,8 @@ def geometry_of_series(geometries, counts, names):
             other = getattr(geometry, quantity)
             if None not in (said, other) and not np.allclose(said, other, rtol=SAME, atol=0):
                 warn_user(
-                    f"{quantity} differs between the files: {said!r} m in {names[0]}, {other!r} m in {name}; that of "
+                    f"{quantity} differs between the files: {said!r} m in {names[0]}, {other!r} m "
+                    f"in {name}; that of "
                     "the first is returned"
                 )
                 break
@@ -149,18 +180,23 @@ def check_geometry(wavelength=None, distance=None, pixel_size=None, geometry=Non
         geometry = Geometry()
     if not isinstance(geometry, Geometry):
         raise ValueError(
-            f"geometry={geometry!r} is not valid; give the geometry that read_diffraction returns, or wavelength, "
+            f"geometry={geometry!r} is not valid; give the geometry that read_diffraction "
+            f"returns, or wavelength, "
             "distance and pixel_size in metres"
         )
     given = {"wavelength": wavelength, "distance": distance, "pixel_size": pixel_size}
     given = {name: value for name, value in given.items() if value is not None}
-    values = {name: getattr(geometry, name) for name in ("wavelength", "distance", "pixel_size")} | given
+    values = {
+        name: getattr(geometry, name) for name in ("wavelength", "distance", "pixel_size")
+    } | given
     sizes = values["pixel_size"]
     if sizes is not None and (np.ndim(sizes) != 1 or len(sizes) != 2):
         raise ValueError(f"pixel_size={sizes!r} is not valid; give a pair in metres")
     for name in ("wavelength", "distance"):
         values[name] = _length(name, values[name])
-    values["pixel_size"] = None if sizes is None else tuple(_length("pixel_size", size) for size in sizes)
+    values["pixel_size"] = (
+        None if sizes is None else tuple(_length("pixel_size", size) for size in sizes)
+    )
     return replace(geometry, **values, sources=geometry.sources | dict.fromkeys(given, "given"))
 
 
@@ -168,12 +204,15 @@ def _length(name, value):
     value = check_number(name, value, 0, closed="neither", optional=True, noun="metres")
     _, lowest, highest = QUANTITIES[name.replace("_", " ")]
     if value is not None and not lowest <= value <= highest:
-        raise ValueError(f"{name}={value!r} is not plausible; give metres, from {lowest:g} to {highest:g}")
+        raise ValueError(
+            f"{name}={value!r} is not plausible; give metres, from {lowest:g} to {highest:g}"
+        )
     return value
 
 
 def object_pixel_size(geometry, shape):
-    r"""Size of a pixel of an object that is retrieved from patterns, `wavelength distance / (m pixel_size)`.
+    r"""Size of a pixel of an object that is retrieved from patterns, `wavelength distance / (m
+    pixel_size)`.
 
     Parameters
     ----------
@@ -184,8 +223,8 @@ def object_pixel_size(geometry, shape):
     Returns
     -------
     tuple of float or None
-        In metres along each axis. None where not known: the axis of a rocking curve, whose step depends on the
-        diffractometer, and every axis where the geometry is incomplete.
+        In metres along each axis. None where not known: the axis of a rocking curve, whose step
+        depends on the diffractometer, and every axis where the geometry is incomplete.
 
     Examples
     --------
@@ -212,11 +251,16 @@ def momentum_step(geometry):
     """
     if None in (geometry.wavelength, geometry.distance, geometry.pixel_size):
         return None
-    return tuple(2 * math.pi * size / (geometry.wavelength * geometry.distance) for size in geometry.pixel_size)
+    return tuple(
+        2 * math.pi * size / (geometry.wavelength * geometry.distance)
+        for size in geometry.pixel_size
+    )
 
 
 def radians(values, unit):
-    """Angles in radians, one where all are equal; None where the unit is not known. Without a unit they are degrees."""
+    """Angles in radians, one where all are equal; None where the unit is not known. Without a unit
+    they are degrees.
+    """
     step = si(1.0, unit, "angle") if unit else math.pi / 180
     if step is None:
         return None

@@ -15,7 +15,9 @@ def import_h5py():
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("reading and writing HDF5 and CXI needs h5py: pip install 'skpr[io]'") from error
+        raise ImportError(
+            "reading and writing HDF5 and CXI needs h5py: pip install 'skpr[io]'"
+        ) from error
     with contextlib.suppress(ImportError):
         import hdf5plugin  # noqa: F401  importing registers its filters
     return h5py
@@ -51,14 +53,17 @@ def open_hdf5(path):
         with contextlib.suppress(OSError):
             return h5py.File(path, "r", libver="latest", swmr=True)
         raise OSError(
-            f"{path} is in use by another process that writes it, or was left open by one that ended (h5clear -s, a "
+            f"{path} is in use by another process that writes it, or was left open by one that "
+            f"ended (h5clear -s, a "
             "program of HDF5, closes it then)"
         ) from trouble
     if "unable to lock file" in text:
         if _errno(text) in (errno.EAGAIN, errno.EACCES, None):
             raise OSError(
-                f"{path} is in use by another process, which may be writing it; read it when that has closed it, or "
-                "set the environment variable HDF5_USE_FILE_LOCKING=FALSE to read what is on the disk by now"
+                f"{path} is in use by another process, which may be writing it; read it when that "
+                f"has closed it, or "
+                "set the environment variable HDF5_USE_FILE_LOCKING=FALSE to read what is on the "
+                "disk by now"
             ) from trouble
         with contextlib.suppress(OSError):  # a file system that knows no locks
             return h5py.File(path, "r", locking=False)
@@ -89,7 +94,8 @@ def _unreadable(path, error):
         return OSError(f"{path} cannot be read: permission denied")
     if "truncated file" in text:
         return OSError(
-            f"{path} cannot be read as HDF5: it is truncated, {os.path.getsize(path)} bytes are there ({text})"
+            f"{path} cannot be read as HDF5: it is truncated, {os.path.getsize(path)} bytes are "
+            f"there ({text})"
         )
     return OSError(f"{path} cannot be read as HDF5: {text}; the file may be damaged or incomplete")
 

@@ -3,8 +3,8 @@
 from ._geometry import ANGLES, LIGHT, PLANCK, Geometry, radians
 from ._units import si, with_unit
 
-# keys of headers, with the unit of those that say none: metres at the ESRF; units of their own in files of MAR and
-# ADSC. A key that two formats share is told by what else is there
+# keys of headers, with the unit of those that say none: metres at the ESRF; units of their own in
+# files of MAR and ADSC. A key that two formats share is told by what else is there
 WAVELENGTH_KEYS = (
     ("source_wavelength", "fm"),
     ("wavelength", ("pixellength", "pixel_size", "distanc"), "angstrom"),
@@ -65,7 +65,9 @@ def geometry_of_header(header):
 
 def _entries(header):
     """Keys of a header, in small letters, with their spelling and value; lines of a CBF among them."""
-    entries = {str(key).strip().lower(): (str(key).strip(), value) for key, value in dict(header).items()}
+    entries = {
+        str(key).strip().lower(): (str(key).strip(), value) for key, value in dict(header).items()
+    }
     for line in str(entries.get("_array_data.header_contents", ("", ""))[1]).splitlines():
         words = line.lstrip("# ").replace("=", " ").split(None, 1)
         if len(words) == 2:
@@ -90,7 +92,9 @@ def _of_header(entries, quantity, keys, sources):
 
 def _pixels_of_header(entries, sources):
     for (down, across), *companions, unit in PIXEL_KEYS:
-        if across not in entries or (companions and not any(one in entries for one in companions[0])):
+        if across not in entries or (
+            companions and not any(one in entries for one in companions[0])
+        ):
             continue
         texts = [str(entries.get(key, entries[across])[1]) for key in (down, across)]
         if down == across and " x " in texts[0]:  # of a Pilatus: along width, then along height

@@ -1,4 +1,6 @@
-"""Hot pixels: isolated outliers against their neighbours and their mates on the other side of the centre."""
+"""Hot pixels: isolated outliers against their neighbours and their mates on the other side of the
+centre.
+"""
 
 import itertools
 from numbers import Real
@@ -9,12 +11,19 @@ from ._inversion import center_of_symmetry, unit_of
 
 LEAST_SIZE = 16  # pixels along every axis: what is isolated in a smaller pattern cannot be told
 LEAST_COUNTS = 12  # fewer are counting noise
-LEAST_TOTAL = 1000  # of all other pixels, if none has many: what alone is bright may be the beam then
-ABOVE_NEIGHBOURS = 12.0  # times the second brightest neighbour: no speckle of an oversampled pattern is so sharp
+LEAST_TOTAL = (
+    1000  # of all other pixels, if none has many: what alone is bright may be the beam then
+)
+ABOVE_NEIGHBOURS = (
+    12.0  # times the second brightest neighbour: no speckle of an oversampled pattern is so sharp
+)
 ABOVE_ALL = 4.0  # times all neighbours but the brightest together
 ABOVE_SECOND = 2.0  # times the second brightest neighbour, where the mate on the other side is dark
 ABOVE_MATE = 3.0  # times the brightest pixel about the mate
-BRIGHT, LEAST_BRIGHT = 100, 64  # counts of pixels that tell how symmetric a pattern is, and how many there must be
+BRIGHT, LEAST_BRIGHT = (
+    100,
+    64,
+)  # counts of pixels that tell how symmetric a pattern is, and how many there must be
 N_SCALES = 10.0  # times the median asymmetry of these
 SIGNIFICANCE = 6.0  # standard deviations of the counting noise
 SYMMETRIC = 0.8  # confidence in the centre from which on mates are compared
@@ -24,23 +33,25 @@ CHUNK = 2**16  # pixels whose neighbours are looked at together
 def hot_pixels(counts, center=None):
     r"""Find isolated outliers in a pattern.
 
-    A pixel is hot if it has more than 12 times the counts of its second brightest neighbour, by more than the counting
-    noise explains. Patterns of objects that are sampled at least twice have no peaks so sharp, but for the streaks of
-    objects with straight edges. Those are symmetric. Where the centre is given, or sure by symmetry, mates on the other
-    side of it therefore decide: a pixel is hot if it exceeds all pixels about its mate by a factor of 3, or of less,
-    down to 1.1, where bright pixels show how symmetric the pattern is. Without a sure centre (strained crystals), only
-    neighbours count.
+    A pixel is hot if it has more than 12 times the counts of its second brightest neighbour, by
+    more than the counting noise explains. Patterns of objects that are sampled at least twice have
+    no peaks so sharp, but for the streaks of objects with straight edges. Those are symmetric.
+    Where the centre is given, or sure by symmetry, mates on the other side of it therefore decide:
+    a pixel is hot if it exceeds all pixels about its mate by a factor of 3, or of less, down to
+    1.1, where bright pixels show how symmetric the pattern is. Without a sure centre (strained
+    crystals), only neighbours count.
 
-    The share of false ones in simulated patterns depends on the object. Of objects that fill their frame, at 1e9
-    photons and an oversampling of 1.5, 2 of 82,944 pixels were false (2.4 in 100,000) with the centre on a pixel, and
-    11 (1.3 in 10,000) with the centre between pixels; of dense patterns at an oversampling of 1, up to 1.6 in 10,000.
-    Of outliers 20 times as bright as the pattern there, 90 % and more are found, nearly all where the centre is sure.
+    The share of false ones in simulated patterns depends on the object. Of objects that fill their
+    frame, at 1e9 photons and an oversampling of 1.5, 2 of 82,944 pixels were false (2.4 in 100,000)
+    with the centre on a pixel, and 11 (1.3 in 10,000) with the centre between pixels; of dense
+    patterns at an oversampling of 1, up to 1.6 in 10,000. Of outliers 20 times as bright as the
+    pattern there, 90 % and more are found, nearly all where the centre is sure.
 
     Parameters
     ----------
     counts : array-like of shape fourier_shape
-        One pattern, NaN where unmeasured, 2 or 3 axes. Exposures of one pattern, summed, show what is hot in all of
-        them. Frames of a rocking curve, summed, show what is hot on the detector.
+        One pattern, NaN where unmeasured, 2 or 3 axes. Exposures of one pattern, summed, show what
+        is hot in all of them. Frames of a rocking curve, summed, show what is hot on the detector.
     center : tuple of float, optional
         Zero frequency, which is never hot.
 
@@ -66,9 +77,15 @@ def hot_pixels(counts, center=None):
         raise ValueError(f"counts has shape {counts.shape}; give one pattern, of 2 or 3 axes")
     if center is not None and not (
         np.shape(center) == (counts.ndim,)
-        and all(isinstance(c, Real) and 0 <= c < size for c, size in zip(center, counts.shape, strict=True))
+        and all(
+            isinstance(c, Real) and 0 <= c < size
+            for c, size in zip(center, counts.shape, strict=True)
+        )
     ):
-        raise ValueError(f"center={center!r} is not valid; give one index inside {counts.shape} for each axis, or None")
+        raise ValueError(
+            f"center={center!r} is not valid; give one index inside {counts.shape} for each axis, "
+            f"or None"
+        )
     hot = np.zeros(counts.shape, dtype=bool)
     measured = np.isfinite(counts)
     lit = counts[measured & (counts > 0)]
@@ -126,7 +143,9 @@ def check_counts(counts, name="counts"):
 
 
 def _asymmetry(counts, known, center, unit):
-    """Factor by which a pixel may exceed the brightest about its mate, from the asymmetry of the bright ones."""
+    """Factor by which a pixel may exceed the brightest about its mate, from the asymmetry of the
+    bright ones.
+    """
     index = np.argwhere(known & (counts >= BRIGHT * unit))
     mates = np.floor(2 * np.asarray(center) - index + 0.5).astype(int)
     inside = ((mates >= 0) & (mates < counts.shape)).all(axis=1)
@@ -151,7 +170,8 @@ def _peaks(counts, measured, unit, factor):
     -------
     places : ndarray of int, shape (n_peaks, n_axes)
     values, seconds, sums : ndarray of shape (n_peaks,)
-        Their counts, those of the second brightest neighbour, and of all neighbours but the brightest.
+        Their counts, those of the second brightest neighbour, and of all neighbours but the
+        brightest.
     """
     filled = np.zeros([size + 2 for size in counts.shape], dtype=np.float32)
     inner = (slice(1, -1),) * counts.ndim
@@ -166,7 +186,10 @@ def _peaks(counts, measured, unit, factor):
     places = np.argwhere((own >= LEAST_COUNTS) & (own > factor * lower))
     known = np.pad(measured, 1)
     offsets = np.array([o for o in itertools.product((-1, 0, 1), repeat=counts.ndim) if any(o)])
-    parts = [_among_neighbours(filled, known, places[i : i + CHUNK] + 1, offsets) for i in range(0, len(places), CHUNK)]
+    parts = [
+        _among_neighbours(filled, known, places[i : i + CHUNK] + 1, offsets)
+        for i in range(0, len(places), CHUNK)
+    ]
     if not parts:
         return places, *[np.zeros(0)] * 3
     values, seconds, sums, enough = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -175,14 +198,23 @@ def _peaks(counts, measured, unit, factor):
 
 
 def _among_neighbours(filled, known, places, offsets):
-    """Counts of pixels, second largest of their neighbours', sum of all but the largest, and how many were measured."""
+    """Counts of pixels, second largest of their neighbours', sum of all but the largest, and how
+    many were measured.
+    """
     around = tuple(np.moveaxis(places[:, None] + offsets, -1, 0))
     counts = np.partition(filled[around], (-2, -1), axis=1)
-    return filled[tuple(places.T)], counts[:, -2], counts[:, :-1].sum(axis=1), known[around].sum(axis=1)
+    return (
+        filled[tuple(places.T)],
+        counts[:, -2],
+        counts[:, :-1].sum(axis=1),
+        known[around].sum(axis=1),
+    )
 
 
 def _brightest_about(counts, places, unit):
-    """Brightest of the pixels next to some places and those themselves, in counts; NaN where none was measured."""
+    """Brightest of the pixels next to some places and those themselves, in counts; NaN where none
+    was measured.
+    """
     offsets = np.array(list(itertools.product((-1, 0, 1), repeat=counts.ndim)))
     around = np.floor(places + 0.5).astype(int)[:, None] + offsets
     inside = ((around >= 0) & (around < counts.shape)).all(axis=-1)

@@ -10,10 +10,19 @@ from ._units import si
 DEEPEST, MOST = 8, 5000  # levels and items of a file that are looked through
 SPREAD = 1e-3  # of values of one quantity, frame by frame, that are one value
 DISAGREEMENT = 0.01  # of wavelength and energy
-DISTANCES = "distance", "detector_distance", "sample_detector_distance", "sample_to_detector_distance"
+DISTANCES = (
+    "distance",
+    "detector_distance",
+    "sample_detector_distance",
+    "sample_to_detector_distance",
+)
 WAVELENGTHS = "incident_wavelength", "wavelength"
 ENERGIES = "incident_energy", "energy", "photon_energy", "incident_photon_energy", "nrj"
-PIXELS = (("y_pixel_size", "x_pixel_size"), ("pixel_size_y", "pixel_size_x"), ("pixel_size", "pixel_size"))
+PIXELS = (
+    ("y_pixel_size", "x_pixel_size"),
+    ("pixel_size_y", "pixel_size_x"),
+    ("pixel_size", "pixel_size"),
+)
 # kinds of groups that say the wavelength, by their class in NeXus or their name, the best first
 BEAMS = (
     ("beam", "NXbeam"),
@@ -28,8 +37,8 @@ NO_LIGHT = "electron", "neutron", "positron", "proton", "muon", "ion"
 def read_geometry(file, name=None):
     """Geometry that an HDF5 file says.
 
-    Lengths beside the frames come before those of another detector of the same entry. Links are followed; those that
-    lead nowhere are passed over.
+    Lengths beside the frames come before those of another detector of the same entry. Links are
+    followed; those that lead nowhere are passed over.
 
     Parameters
     ----------
@@ -44,12 +53,15 @@ def read_geometry(file, name=None):
     Warns
     -----
     UserWarning
-        If a unit is not known, a value implausible, or if wavelength and energy contradict each other.
+        If a unit is not known, a value implausible, or if wavelength and energy contradict each
+        other.
     """
     groups = _groups(file, name)
     detectors = _detectors(groups, file, name)
     sources = {}
-    distance = _first(detectors, DISTANCES, "distance", sources) or _along_beam(detectors, groups, sources)
+    distance = _first(detectors, DISTANCES, "distance", sources) or _along_beam(
+        detectors, groups, sources
+    )
     return Geometry(
         wavelength=_wavelength(groups, detectors, sources),
         distance=distance,
@@ -60,7 +72,9 @@ def read_geometry(file, name=None):
 
 
 def _groups(file, name):
-    """Groups of the frames' entry by name, breadth first, each once; of the whole file where that has no instrument."""
+    """Groups of the frames' entry by name, breadth first, each once; of the whole file where that
+    has no instrument.
+    """
     entry = (name or "").strip("/").split("/")[0]
     if "/" in (name or "").strip("/") and _is_group(_item(file, entry)):
         found = _within(file, entry)
@@ -96,7 +110,9 @@ def _item(group, name):
     """Item of a group through links of any kind; None for a link that leads nowhere."""
     try:
         item = group.get(name) if name else None
-        return item if _is_group(item) or hasattr(item, "dtype") else None  # of a type that NumPy has
+        return (
+            item if _is_group(item) or hasattr(item, "dtype") else None
+        )  # of a type that NumPy has
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         return None
 
@@ -114,7 +130,9 @@ def _is(path, group, kind):
 
 
 def _detectors(groups, file, name):
-    """Groups that may say distance and pixel size: that of the frames, its detector, the only detector of the entry."""
+    """Groups that may say distance and pixel size: that of the frames, its detector, the only
+    detector of the entry.
+    """
     found = {}
     frames = _item(file, name) if name else None
     if frames is not None:
@@ -123,14 +141,28 @@ def _detectors(groups, file, name):
         alias = (name or "").strip("/").rpartition("/")[0]
         if alias in groups:
             found.setdefault(alias, groups[alias])
-    detectors = {path: group for path, group in groups.items() if _is(path, group, ("detector", "NXdetector"))}
-    detectors = {path: group for path, group in detectors.items() if not path.lower().endswith("specific")}
+    detectors = {
+        path: group
+        for path, group in groups.items()
+        if _is(path, group, ("detector", "NXdetector"))
+    }
+    detectors = {
+        path: group for path, group in detectors.items() if not path.lower().endswith("specific")
+    }
     detectors = {path: group for path, group in detectors.items() if not is_point_detector(group)}
-    own = {path: group for path, group in detectors.items() if frames is not None and _holds(group, frames)}
+    own = {
+        path: group
+        for path, group in detectors.items()
+        if frames is not None and _holds(group, frames)
+    }
     found |= own or (detectors if len(detectors) == 1 else {})
     if not own and len(detectors) > 1 and frames is not None:  # CXI numbers detectors as their data
         number = (name or "").strip("/").rpartition("/")[0].rpartition("_")[2]
-        found |= {path: group for path, group in detectors.items() if number.isdigit() and path.endswith(f"_{number}")}
+        found |= {
+            path: group
+            for path, group in detectors.items()
+            if number.isdigit() and path.endswith(f"_{number}")
+        }
     return found
 
 
@@ -154,17 +186,28 @@ def _first(groups, names, quantity, sources):
 
 
 def _number(item):
-    """Number in a data set; the mean of numbers that are equal but for jitter; None for anything else."""
+    """Number in a data set; the mean of numbers that are equal but for jitter; None for anything
+    else.
+    """
     values = _numbers(item)
     if values is None or not len(values):
         return None
     mean = values.mean()
-    return float(mean if len(values) > 1 else values[0]) if np.ptp(values) <= SPREAD * abs(mean) else None
+    return (
+        float(mean if len(values) > 1 else values[0])
+        if np.ptp(values) <= SPREAD * abs(mean)
+        else None
+    )
 
 
 def _numbers(item):
     """Finite numbers in a data set; None where it is no data set of few numbers."""
-    if not hasattr(item, "dtype") or _is_group(item) or item.dtype.kind not in "uif" or item.size is None:
+    if (
+        not hasattr(item, "dtype")
+        or _is_group(item)
+        or item.dtype.kind not in "uif"
+        or item.size is None
+    ):
         return None
     if not 0 < item.size <= 100 * MOST:
         return None
@@ -181,7 +224,13 @@ def _numbers(item):
 def _text(value):
     """Attribute as text; None where it is none."""
     value = np.ravel(value)[0] if value is not None and np.size(value) else None
-    return value.decode(errors="replace") if isinstance(value, bytes) else value if isinstance(value, str) else None
+    return (
+        value.decode(errors="replace")
+        if isinstance(value, bytes)
+        else value
+        if isinstance(value, str)
+        else None
+    )
 
 
 def _pixel_size(detectors, sources):
@@ -212,7 +261,11 @@ def _wavelength(groups, detectors, sources):
             found = _wavelength_of({path: group}, kind[0] == "source", sources)
             if found is not None:
                 return found
-    instruments = {path: group for path, group in groups.items() if _is(path, group, ("instrument", "NXinstrument"))}
+    instruments = {
+        path: group
+        for path, group in groups.items()
+        if _is(path, group, ("instrument", "NXinstrument"))
+    }
     return _wavelength_of({**instruments, **detectors}, False, sources)
 
 
@@ -233,7 +286,8 @@ def _wavelength_of(groups, is_source, sources):
         return by_energy
     if abs(by_energy - wavelength) > DISAGREEMENT * wavelength:
         warn_user(
-            f"{sources['wavelength']} says a wavelength of {wavelength:.6g} m, {origin} an energy that has "
+            f"{sources['wavelength']} says a wavelength of {wavelength:.6g} m, {origin} an energy "
+            f"that has "
             f"{by_energy:.6g} m: the wavelength is believed"
         )
     return wavelength
@@ -255,7 +309,12 @@ def _is_ring(group):
     unit = (_text(item.attrs.get("units")) or "").lower() if value is not None else ""
     if unit.endswith("gev"):
         return True
-    return unit.endswith("mev") and unit != "mev" or (unit == "mev" and value > 1) or (unit == "ev" and value > 1e6)
+    return (
+        unit.endswith("mev")
+        and unit != "mev"
+        or (unit == "mev" and value > 1)
+        or (unit == "ev" and value > 1e6)
+    )
 
 
 def _along_beam(detectors, groups, sources):
@@ -279,7 +338,9 @@ def _along_beam(detectors, groups, sources):
 
 
 def _angles(groups, sources):
-    """Angles of the diffractometer by name, in radians: rotations that NeXus declares, and the usual names."""
+    """Angles of the diffractometer by name, in radians: rotations that NeXus declares, and the
+    usual names.
+    """
     found = {}
     for path, group in groups.items():
         for name in list(group)[:MOST]:

@@ -1,4 +1,6 @@
-"""Symmetry of patterns under inversion: the masked correlation of a pattern with its own mirror image."""
+"""Symmetry of patterns under inversion: the masked correlation of a pattern with its own mirror
+image.
+"""
 
 import itertools
 import math
@@ -7,14 +9,19 @@ import numpy as np
 from scipy import fft
 
 LARGEST_TRANSFORM = 2**21  # pixels; larger patterns are binned first
-LEAST_ENERGY = 0.25  # of the variance of the pattern: pairs about a centre that hold less prove nothing
+LEAST_ENERGY = (
+    0.25  # of the variance of the pattern: pairs about a centre that hold less prove nothing
+)
 LEAST_PAIRS = 0.1  # of the measured pixels
 RIVAL_DISTANCE = 2  # pixels from which on another centre is another one
-# unbiased estimates of the variance of log(1 + c) by single readings c = 0, 1, ... of Poisson's law, from its power
-# series in the mean; 1 / (c + 1.5) beyond
+# unbiased estimates of the variance of log(1 + c) by single readings c = 0, 1, ... of Poisson's
+# law, from its power series in the mean; 1 / (c + 1.5) beyond
 LOG_NOISE = 0.0, 0.480, 0.246, 0.236, 0.172, 0.158
 NEARLY_COUNTS = 0.3  # smallest lit reading of counts, divided by a flat field or not
-JUDGED, LEAST_JUDGED = 1e4, 16  # multiples of the smallest that are looked at, and how many there must be
+JUDGED, LEAST_JUDGED = (
+    1e4,
+    16,
+)  # multiples of the smallest that are looked at, and how many there must be
 
 
 def center_of_symmetry(counts, measured):
@@ -51,9 +58,8 @@ def center_of_symmetry(counts, measured):
 def unit_of(lit):
     """Unit of intensities that are not zero, and whether they are counts in it.
 
-    Counts are whole multiples of the smallest, or numbers about 1 and more, such as counts divided by a flat field. The
-    unit of anything else is the median.
-    """
+    Counts are whole multiples of the smallest, or numbers about 1 and more, such as counts divided
+    by a flat field. The unit of anything else is the median."""
     smallest = float(lit.min())
     ratios = lit[lit < JUDGED * smallest] / smallest
     if len(ratios) >= LEAST_JUDGED and (np.abs(ratios - np.rint(ratios)) < 0.01).mean() > 0.99:
@@ -65,7 +71,10 @@ def unit_of(lit):
 def _binning(shape):
     """Pixels of a block along each axis, so that transforms of the doubled grid are quick."""
     factors = [1] * len(shape)
-    while math.prod(2 * -(-size // b) for size, b in zip(shape, factors, strict=True)) > LARGEST_TRANSFORM:
+    while (
+        math.prod(2 * -(-size // b) for size, b in zip(shape, factors, strict=True))
+        > LARGEST_TRANSFORM
+    ):
         longest = max(range(len(shape)), key=lambda axis: shape[axis] / factors[axis])
         factors[longest] *= 2
     return tuple(factors)
@@ -76,7 +85,11 @@ def _binned(counts, measured, binning):
     if all(b == 1 for b in binning):
         return counts, measured
     padding = [(0, -size % b) for size, b in zip(counts.shape, binning, strict=True)]
-    blocks = list(itertools.chain(*((-(-size // b), b) for size, b in zip(counts.shape, binning, strict=True))))
+    blocks = list(
+        itertools.chain(
+            *((-(-size // b), b) for size, b in zip(counts.shape, binning, strict=True))
+        )
+    )
     axes = tuple(range(1, 2 * counts.ndim, 2))
     total = np.pad(counts, padding).reshape(blocks).sum(axis=axes)
     known = np.pad(measured, padding).reshape(blocks).sum(axis=axes)
@@ -112,13 +125,22 @@ def _most_symmetric(counts, measured, near=None, reach=None):
     some = np.maximum(n_pairs, 1.0)
     variance = squares - means**2 / some
     whole = float((values**2).sum())
-    valid = (variance >= LEAST_ENERGY * whole) & (n_pairs >= LEAST_PAIRS * measured.sum()) & (n_pairs > 2)
+    valid = (
+        (variance >= LEAST_ENERGY * whole)
+        & (n_pairs >= LEAST_PAIRS * measured.sum())
+        & (n_pairs > 2)
+    )
     if not valid.any():
         valid = n_pairs > 2
-    correlation = np.where(valid, (products - means**2 / some) / np.maximum(variance, 1e-12 * whole + 1e-300), -1.0)
+    correlation = np.where(
+        valid, (products - means**2 / some) / np.maximum(variance, 1e-12 * whole + 1e-300), -1.0
+    )
     best = np.unravel_index(correlation.argmax(), correlation.shape)
     highest = correlation[best]
-    distances = sum(np.square((x - b) / 2) for x, b in zip(np.ogrid[tuple(map(slice, valid.shape))], best, strict=True))
+    distances = sum(
+        np.square((x - b) / 2)
+        for x, b in zip(np.ogrid[tuple(map(slice, valid.shape))], best, strict=True)
+    )
     others = correlation[(distances >= RIVAL_DISTANCE**2) & valid]
     rival = float(others.max(initial=0.0))
     expected = 1 - noises[best] / variance[best] if known and variance[best] > 0 else 1.0
@@ -133,7 +155,9 @@ def _most_symmetric(counts, measured, near=None, reach=None):
 
 
 def _logarithm(counts, measured):
-    """Logarithms of counts less their mean, their variance by the noise of counting, and whether that is known."""
+    """Logarithms of counts less their mean, their variance by the noise of counting, and whether
+    that is known.
+    """
     lit = counts[measured & (counts > 0)]
     unit, known = unit_of(lit)
     counts = counts / unit
@@ -145,7 +169,8 @@ def _logarithm(counts, measured):
 
 
 def _pair_sums(values, noise, measured, near, reach):
-    """Sums over pairs about every centre of 1, `v v'`, `v`, `v^2`, `v^4` and the noise, and the first centre, twice.
+    """Sums over pairs about every centre of 1, `v v'`, `v`, `v^2`, `v^4` and the noise, and the
+    first centre, twice.
 
     A pixel is no pair with itself.
     """
@@ -156,14 +181,19 @@ def _pair_sums(values, noise, measured, near, reach):
         grid = [fft.next_fast_len(size, real=True) for size in sizes]
     else:
         first, sizes = tuple(s - reach for s in near), (2 * reach + 1,) * values.ndim
-        grid = [fft.next_fast_len(m + abs(s - m + 1) + reach + 1, real=True) for m, s in zip(shape, near, strict=True)]
+        grid = [
+            fft.next_fast_len(m + abs(s - m + 1) + reach + 1, real=True)
+            for m, s in zip(shape, near, strict=True)
+        ]
     take = np.ix_(*(np.arange(f, f + n) % g for f, n, g in zip(first, sizes, grid, strict=True)))
     transformed = fft.rfftn(weights, grid)
     spectrum = fft.rfftn(values, grid)
     selves = weights, values**2, values, values**2, values**4, noise
     sums = []
     for number, own in enumerate(selves):
-        product = (transformed**2, spectrum**2, spectrum * transformed)[number] if number < 3 else None
+        product = (
+            (transformed**2, spectrum**2, spectrum * transformed)[number] if number < 3 else None
+        )
         product = fft.rfftn(own, grid) * transformed if product is None else product
         total = fft.irfftn(product, grid)[take]
         _take_selves_off(total, own, first)

@@ -13,8 +13,8 @@ MANY = 100_000  # names in a file, beyond which nobody looks
 class Found(NamedTuple):
     """A name in a file, and facts about the data set that it leads to.
 
-    The data set itself is opened when it is asked for: a master may link more files than may be open at once.
-    """
+    The data set itself is opened when it is asked for: a master may link more files than may be
+    open at once."""
 
     name: str
     root: Any = None

@@ -48,8 +48,8 @@ def meant(file, path, dataset: Any = None, plane: Any = None):
     3. `data`, or `data_000001` and all that follow, of one group.
     4. The only data set that could be frames.
 
-    What is named after a mask, a flat field, dark frames, a table, positions and so on is taken only by its own name,
-    or where `plane`, "mask", "dark" or "flat", says that it is wanted.
+    What is named after a mask, a flat field, dark frames, a table, positions and so on is taken
+    only by its own name, or where `plane`, "mask", "dark" or "flat", says that it is wanted.
 
     Raises
     ------
@@ -83,14 +83,22 @@ def meant(file, path, dataset: Any = None, plane: Any = None):
                     else described
                 )
     if images.reconstructions:
-        raise ValueError(f"{path} holds reconstructions, which are no counts; read_reconstruction reads them")
+        raise ValueError(
+            f"{path} holds reconstructions, which are no counts; read_reconstruction reads them"
+        )
     raise ValueError(_which(path, left))
 
 
 def _names(dataset):
     names = [dataset] if isinstance(dataset, str) else dataset
-    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"dataset={dataset!r} is not valid; give the name of a data set or a list of names")
+    if (
+        not isinstance(names, list | tuple)
+        or not names
+        or not all(isinstance(name, str) for name in names)
+    ):
+        raise ValueError(
+            f"dataset={dataset!r} is not valid; give the name of a data set or a list of names"
+        )
     return names
 
 
@@ -107,7 +115,11 @@ def _named(file, path, name, found):
             exact = [Found.of(plain, file, item)]
         elif item is not None:
             inside = walk(item, plain, file)
-            parts = _of_signal(item, plain, inside) or _of_names(None, inside) or _the_only_one(None, inside)
+            parts = (
+                _of_signal(item, plain, inside)
+                or _of_names(None, inside)
+                or _the_only_one(None, inside)
+            )
             if not parts:
                 raise ValueError(_which(f"{name!r} in {path}", inside))
             exact = parts
@@ -129,22 +141,42 @@ def _lacking(path, part):
 
 
 def _of_plane(file, path, found, plane):
-    """The only array named after a mask, dark frames or a flat field; nothing if there are none, or several."""
-    named = _once([one for one in found if one.last.lower() in PLANES[plane] and could_be_frames(one, named=True)])
+    """The only array named after a mask, dark frames or a flat field; nothing if there are none, or
+    several.
+    """
+    named = _once(
+        [
+            one
+            for one in found
+            if one.last.lower() in PLANES[plane] and could_be_frames(one, named=True)
+        ]
+    )
     frames = [one for rule in RULES for one in rule(file, found) if not one.missing]
     if not named and not frames:  # under another name, but not that of another kind of planes
         others = {name for kind, names in PLANES.items() if kind != plane for name in names}
-        named = _once([one for one in found if one.last.lower() not in others and could_be_frames(one, named=True)])
+        named = _once(
+            [
+                one
+                for one in found
+                if one.last.lower() not in others and could_be_frames(one, named=True)
+            ]
+        )
         if len(named) != 1:
-            listed = ", ".join(f"{one.name!r} {one.shape}" for one in _once(found) if could_be_frames(one, named=True))
+            listed = ", ".join(
+                f"{one.name!r} {one.shape}"
+                for one in _once(found)
+                if could_be_frames(one, named=True)
+            )
             raise ValueError(
-                f"{path} holds no array that is clearly {plane}=; give the array itself: {listed or 'none'}"
+                f"{path} holds no array that is clearly {plane}=; give the array itself: "
+                f"{listed or 'none'}"
             )
     if len(named) != 1:
         return []
     if plane != "mask" and frames:
         warn_user(
-            f"{plane}= reads {named[0].name!r} of {path}, not {frames[0].name!r}; give the array to have another one"
+            f"{plane}= reads {named[0].name!r} of {path}, not {frames[0].name!r}; give the array "
+            f"to have another one"
         )
     return named
 
@@ -157,10 +189,14 @@ def _warn_of_map(path, parts, found):
     for one in found:
         if could_be_frames(one) and one.identity != parts[0].identity:
             longer = [n for n in one.shape if n > 1]
-            if len(longer) > 2 and (tuple(longer[-2:]) != shape or math.prod(longer[:-2]) == math.prod(shape)):
+            if len(longer) > 2 and (
+                tuple(longer[-2:]) != shape or math.prod(longer[:-2]) == math.prod(shape)
+            ):
                 warn_user(
-                    f"{parts[0].name!r} {parts[0].shape} of {path} is read as one pattern, but may be a map of a scan: "
-                    f"{one.name!r} {one.shape} holds a stack of frames; dataset= names the one that is meant"
+                    f"{parts[0].name!r} {parts[0].shape} of {path} is read as one pattern, but "
+                    f"may be a map of a scan: "
+                    f"{one.name!r} {one.shape} holds a stack of frames; dataset= names the one "
+                    f"that is meant"
                 )
                 return
 
@@ -168,16 +204,23 @@ def _warn_of_map(path, parts, found):
 def _which(path, found):
     """One sentence about the candidates."""
     listed = [one for one in found if one.missing or could_be_frames(one, named=True)]
-    words = [f"{one.name!r} {f'(leads to {one.missing})' if one.missing else one.shape}" for one in _once(listed)]
+    words = [
+        f"{one.name!r} {f'(leads to {one.missing})' if one.missing else one.shape}"
+        for one in _once(listed)
+    ]
     if not words:
-        return f"{path} holds 0 arrays of frames: none of its {len(found)} data sets has two long axes"
+        return (
+            f"{path} holds 0 arrays of frames: none of its {len(found)} data sets has two long axes"
+        )
     if len(words) == 1:
         return (
-            f"{path} holds one array shaped like frames, but its name says that it is something else; name it as "
+            f"{path} holds one array shaped like frames, but its name says that it is something "
+            f"else; name it as "
             f"dataset= to read it: {words[0]}"
         )
     return (
-        f"{path} holds {len(words)} arrays that could be the frames; name one of them, or a list, as dataset=: "
+        f"{path} holds {len(words)} arrays that could be the frames; name one of them, or a list, "
+        f"as dataset=: "
         f"{', '.join(words)}"
     )
 
@@ -226,7 +269,9 @@ def _of_cxi(file, found):
         return detectors
     others = _once(candidates)
     if not others:
-        others = _once([one for one in found if re.fullmatch(CXI_IMAGE, one.name) and could_be_frames(one)])
+        others = _once(
+            [one for one in found if re.fullmatch(CXI_IMAGE, one.name) and could_be_frames(one)]
+        )
         return others if len({one.shape for one in others}) == 1 else []
     return others if len(others) == 1 else []
 
@@ -241,18 +286,26 @@ def _of_nexus(file, found):
     try:
         from silx.io.nxdata import get_default
     except ImportError as error:
-        raise ImportError("reading the attributes of NeXus needs silx: pip install 'skpr[io]'") from error
+        raise ImportError(
+            "reading the attributes of NeXus needs silx: pip install 'skpr[io]'"
+        ) from error
     try:
         default = get_default(file, validate=False)
-    except Exception:  # an attribute that is no name, or a group without a signal: it declares nothing
+    except (
+        Exception
+    ):  # an attribute that is no name, or a group without a signal: it declares nothing
         default = None
     if default is not None:
         parts = _of_signal(default.group, default.group.name.strip("/"), found)
         if parts:
             return parts
-    plots = [group for group in groups if _text(group, "NX_class") == "NXdata" or "signal" in group.attrs]
+    plots = [
+        group for group in groups if _text(group, "NX_class") == "NXdata" or "signal" in group.attrs
+    ]
     stacks = [_of_signal(group, group.name.strip("/"), found) for group in plots]
-    stacks = {tuple(one.identity for one in stack if not one.missing): stack for stack in stacks if stack}
+    stacks = {
+        tuple(one.identity for one in stack if not one.missing): stack for stack in stacks if stack
+    }
     return next(iter(stacks.values())) if len(stacks) == 1 else []
 
 
@@ -261,7 +314,9 @@ def _of_signal(group, name, found):
     signal = _text(group, "signal")
     inside = [one for one in found if one.parent == name]
     if signal is None:  # the attribute of older files
-        marked = [one for one in inside if not one.missing and str(_text(one.dataset, "signal")) == "1"]
+        marked = [
+            one for one in inside if not one.missing and str(_text(one.dataset, "signal")) == "1"
+        ]
         signal = marked[0].last if marked else None
     parts = [one for one in inside if one.last == signal]
     if not parts or (not parts[0].missing and not could_be_frames(parts[0])):
@@ -274,7 +329,11 @@ def _of_signal(group, name, found):
 def _text(item, name):
     try:
         value = item.attrs.get(name)
-    except (OSError, TypeError, ValueError):  # of a type that NumPy has not, or damaged: it declares nothing
+    except (
+        OSError,
+        TypeError,
+        ValueError,
+    ):  # of a type that NumPy has not, or damaged: it declares nothing
         return None
     if isinstance(value, bytes):
         return value.decode(errors="replace")
@@ -335,12 +394,17 @@ class _Images:
     """Images of a CXI file: patterns in diffraction space, or reconstructions."""
 
     def __init__(self, file, found):
-        self.groups = {one.parent: file[one.parent] for one in found if re.fullmatch(CXI_IMAGE, one.name)}
-        self.reconstructions = [name for name, group in self.groups.items() if not self._is_pattern(group)]
+        self.groups = {
+            one.parent: file[one.parent] for one in found if re.fullmatch(CXI_IMAGE, one.name)
+        }
+        self.reconstructions = [
+            name for name, group in self.groups.items() if not self._is_pattern(group)
+        ]
         self.places = {
             one.identity
             for one in found
-            if not one.missing and any(one.name.startswith(f"{name}/") for name in self.reconstructions)
+            if not one.missing
+            and any(one.name.startswith(f"{name}/") for name in self.reconstructions)
         }
 
     @staticmethod
@@ -353,13 +417,21 @@ class _Images:
 
     def described(self, parts, found):
         """The data sets, with what an image says of its values."""
-        places = {one.identity: one.parent for one in found if one.parent in self.groups and one.last == "data"}
+        places = {
+            one.identity: one.parent
+            for one in found
+            if one.parent in self.groups and one.last == "data"
+        }
         home = places.get(parts[0].identity)
         if home is None or home in self.reconstructions:
             return Meant(parts, everything=found)
         group = self.groups[home]
-        content = "magnitudes" if "amplitude" in small_text(group, "data_type").lower() else "counts"
-        return Meant(parts, content, small_text(group, "is_fft_shifted") not in ("1", "1.0", "True"), found)
+        content = (
+            "magnitudes" if "amplitude" in small_text(group, "data_type").lower() else "counts"
+        )
+        return Meant(
+            parts, content, small_text(group, "is_fft_shifted") not in ("1", "1.0", "True"), found
+        )
 
 
 def small_text(group, name):

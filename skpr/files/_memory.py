@@ -4,10 +4,18 @@ import os
 from pathlib import Path
 
 GIB = 1 << 30
-GROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"  # limits of a container
+GROUPS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)  # limits of a container
 
 
-def check_fits(name, shape, itemsize, ways="choose frames by select=, a window by center= and crop=, or frames='sum'"):
+def check_fits(
+    name,
+    shape,
+    itemsize,
+    ways="choose frames by select=, a window by center= and crop=, or frames='sum'",
+):
     """Refuse an array larger than the free memory, before it is read.
 
     Raises
@@ -21,7 +29,8 @@ def check_fits(name, shape, itemsize, ways="choose frames by select=, a window b
     free = free_memory()
     if free is not None and needed > free:
         raise MemoryError(
-            f"{name} needs {needed / GIB:.3g} GiB of memory for an array of shape {tuple(shape)}, and {free / GIB:.3g} "
+            f"{name} needs {needed / GIB:.3g} GiB of memory for an array of shape {tuple(shape)}, "
+            f"and {free / GIB:.3g} "
             f"GiB are free; {ways}"
         )
 

@@ -8,14 +8,17 @@ from decimal import Decimal
 
 def natural(name):
     """Key to sort names by, in which 10 comes after 9."""
-    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", str(name))]
+    return [
+        (1, int(part), "") if part.isdecimal() else (0, 0, part)
+        for part in re.split(r"(\d+)", str(name))
+    ]
 
 
 def in_order(names):
     """Names in the order of the numbers in them.
 
-    A sign belongs to a number unless it joins it to a letter or another number; a point or comma, unless the names
-    number parts and their parts, as 1.9 and 1.10 do.
+    A sign belongs to a number unless it joins it to a letter or another number; a point or comma,
+    unless the names number parts and their parts, as 1.9 and 1.10 do.
 
     Examples
     --------
@@ -55,7 +58,8 @@ def gap_in(names):
 
 def _key(name, number):
     return [
-        (1, _decimal(part), "") if place % 2 else (0, Decimal(0), part) for place, part in enumerate(number.split(name))
+        (1, _decimal(part), "") if place % 2 else (0, Decimal(0), part)
+        for place, part in enumerate(number.split(name))
     ]
 
 
@@ -67,10 +71,13 @@ def _number_in(names):
     """Regular expression of a number as names write them."""
     joined = {re.sub(r"\d+", "#", name) for name in names}
     with_signs = {re.sub(r"[-+]?\d+", "#", name) for name in names}
-    before = r"\d" if len(with_signs) < len(joined) else r"[^\W_]"  # some names have a sign where others have none
+    before = (
+        r"\d" if len(with_signs) < len(joined) else r"[^\W_]"
+    )  # some names have a sign where others have none
     fractions = [part for name in names for part in re.findall(r"\d[.,](\d+)", name)]
     are_parts = any(re.search(r"\d[.,]\d+[.,]\d", name) for name in names) or (
-        len(set(map(len, fractions))) > 1 and any(len(part) > 1 and part.endswith("0") for part in fractions)
+        len(set(map(len, fractions))) > 1
+        and any(len(part) > 1 and part.endswith("0") for part in fractions)
     )
     fraction = "" if are_parts else r"(?:[.,]\d+)?(?:e[-+]\d+)?"
     return re.compile(rf"((?:(?<!{before})[-+])?\d+{fraction})", re.ASCII)

@@ -54,7 +54,10 @@ class Npz:
                 arrays = [name for name in self.archive.zip.namelist() if name.endswith(".npy")]
             if self.names and not arrays:
                 listed = ", ".join(map(repr, self.names[:FEW]))
-                raise OSError(f"{path} cannot be read as NumPy data: it is an archive of {listed}, and of no array")
+                raise OSError(
+                    f"{path} cannot be read as NumPy data: it is an archive of {listed}, and of "
+                    f"no array"
+                )
         except BaseException:
             self.stream.close()
             raise
@@ -62,14 +65,19 @@ class Npz:
     def meant(self, dataset, plane=None):
         """Frames of the array, or arrays, that are meant, and their names.
 
-        Without a name it is the only array; that of a plane's name if a plane is wanted; `data`; or the only array of
-        frames that is not named after something else.
-        """
+        Without a name it is the only array; that of a plane's name if a plane is wanted; `data`; or
+        the only array of frames that is not named after something else."""
         names = [dataset] if isinstance(dataset, str) else dataset
         if names is None:
             names = [self._chosen(plane)]
-        if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
-            raise NotNamedError(f"dataset={dataset!r} is not valid; give the name of an array or a list of names")
+        if (
+            not isinstance(names, list | tuple)
+            or not names
+            or not all(isinstance(name, str) for name in names)
+        ):
+            raise NotNamedError(
+                f"dataset={dataset!r} is not valid; give the name of an array or a list of names"
+            )
         parts = [self.frames(name) for name in names]
         return (parts[0] if len(parts) == 1 else JoinedFrames(parts)), list(names)
 
@@ -87,11 +95,14 @@ class Npz:
                 others = [name for name in self.names if name != found[0]]
                 if plane is None:
                     warn_user(
-                        f"{found[0]!r} is read of {self.path}; what else it holds is not used: {self._listed(others)}"
+                        f"{found[0]!r} is read of {self.path}; what else it holds is not used: "
+                        f"{self._listed(others)}"
                     )
                 return found[0]
         ways = (
-            "name one of them, or a list, as dataset=" if plane is None else f"give the one that is meant as {plane}="
+            "name one of them, or a list, as dataset="
+            if plane is None
+            else f"give the one that is meant as {plane}="
         )
         raise NotNamedError(f"{self.path} holds {len(self.names)} arrays; {ways}: {self._listed()}")
 
@@ -110,7 +121,9 @@ class Npz:
     def frames(self, name):
         """Frames of one array."""
         if name not in self.names:
-            raise NotNamedError(f"dataset={name!r} is not in {self.path}; there are {self._listed()}")
+            raise NotNamedError(
+                f"dataset={name!r} is not in {self.path}; there are {self._listed()}"
+            )
         return MemberFrames(self.archive, name, self.path)
 
     def array(self, name):
@@ -124,7 +137,10 @@ class Npz:
         self.stream.close()
 
     def _listed(self, names=None):
-        return ", ".join(self._words(name) for name in (self.names if names is None else names)) or "none"
+        return (
+            ", ".join(self._words(name) for name in (self.names if names is None else names))
+            or "none"
+        )
 
     def _words(self, name):
         with contextlib.suppress(Exception):
@@ -154,12 +170,17 @@ class MemberFrames(Frames):
             shape, fortran, self.dtype = _header(self.stream)
         if self.dtype.hasobject:
             self.close()
-            raise OSError(f"{path} cannot be read as NumPy data: {name!r} holds Python objects; {NUMBERS}")
+            raise OSError(
+                f"{path} cannot be read as NumPy data: {name!r} holds Python objects; {NUMBERS}"
+            )
         self.offset = self.stream.tell()
         size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
         if size > archive.zip.getinfo(member).file_size - self.offset:
             self.close()
-            raise OSError(f"{path} cannot be read as NumPy data: {name!r} is truncated, or its header is damaged")
+            raise OSError(
+                f"{path} cannot be read as NumPy data: {name!r} is truncated, or its header is "
+                f"damaged"
+            )
         if fortran or len(shape) < 2:
             self.close()
             check_fits(path, shape, self.dtype.itemsize, "it is not stored frame by frame")
@@ -204,17 +225,31 @@ def numpy_trouble(path):
     try:
         yield
     except (EOFError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError) as error:
-        raise OSError(f"{path} cannot be read as NumPy data: {error}; it may be damaged or incomplete") from error
-    except (SyntaxError, tokenize.TokenError, TypeError, KeyError, OverflowError, UnicodeError) as error:
-        raise OSError(f"{path} cannot be read as NumPy data: its header is damaged ({error})") from error
+        raise OSError(
+            f"{path} cannot be read as NumPy data: {error}; it may be damaged or incomplete"
+        ) from error
+    except (
+        SyntaxError,
+        tokenize.TokenError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        UnicodeError,
+    ) as error:
+        raise OSError(
+            f"{path} cannot be read as NumPy data: its header is damaged ({error})"
+        ) from error
     except ValueError as error:
         if isinstance(error, NotNamedError):
             raise
         if "mmap length is greater" in str(error):
             raise OSError(
-                f"{path} cannot be read as NumPy data: it is truncated, {path.stat().st_size} bytes are fewer than its "
+                f"{path} cannot be read as NumPy data: it is truncated, {path.stat().st_size} "
+                f"bytes are fewer than its "
                 "header announces"
             ) from error
-        raise OSError(f"{path} cannot be read as NumPy data: {error}; it may be damaged or incomplete") from error
+        raise OSError(
+            f"{path} cannot be read as NumPy data: {error}; it may be damaged or incomplete"
+        ) from error
     except OSError as error:
         raise OSError(f"{path} cannot be read as NumPy data: {error}") from error

@@ -19,7 +19,10 @@ def file_names(path, is_volume=False):
     if isinstance(path, list | tuple):
         return _of_list(path, is_volume)
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path={type(path).__name__} is not valid; give a file, a pattern, a list of files or an array")
+        raise TypeError(
+            f"path={type(path).__name__} is not valid; give a file, a pattern, a list of files or "
+            f"an array"
+        )
     if glob.has_magic(os.fspath(path)) and not Path(path).exists():
         pattern = _pattern(os.fspath(path))
         folder, name = os.path.split(pattern)
@@ -34,14 +37,19 @@ def file_names(path, is_volume=False):
 def _of_list(path, is_volume):
     if not path or not all(isinstance(one, str | os.PathLike) for one in path):
         if path and all(hasattr(one, "shape") for one in path):
-            raise ValueError(f"path is a list of {len(path)} arrays; give one array, np.stack(path)")
+            raise ValueError(
+                f"path is a list of {len(path)} arrays; give one array, np.stack(path)"
+            )
         kinds = ", ".join(dict.fromkeys(type(one).__name__ for one in path))
         words = f"a {type(path).__name__} of {kinds}" if path else repr(path)
-        raise ValueError(f"path={words} is not valid; give a file, a pattern, a list of files or an array")
+        raise ValueError(
+            f"path={words} is not valid; give a file, a pattern, a list of files or an array"
+        )
     given = [Path(one) for one in path]
     if is_volume and given != in_order(given):
         warn_user(
-            f"the planes of the volume follow each other as the list of files does, {given[0].name}, {given[1].name} "
+            f"the planes of the volume follow each other as the list of files does, "
+            f"{given[0].name}, {given[1].name} "
             "and so on, which is not the order of the numbers in their names"
         )
     return given

@@ -23,8 +23,13 @@ def check_roi(roi):
     if roi is None:
         return None
     valid = isinstance(roi, list | tuple) and len(roi) == 2
-    if not valid or not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 0 for n in roi):
-        raise ValueError(f"roi={roi!r} is not valid; give the row and column of the frames' first pixel on the chip")
+    if not valid or not all(
+        isinstance(n, Integral) and not isinstance(n, bool) and n >= 0 for n in roi
+    ):
+        raise ValueError(
+            f"roi={roi!r} is not valid; give the row and column of the frames' first pixel on the "
+            f"chip"
+        )
     return tuple(int(n) for n in roi)
 
 
@@ -34,8 +39,12 @@ def is_named(given, source):
 
 
 def marks_of(given, marks, source):
-    """Meaning of the values of a mask, for :class:`Masks`: in a CXI file, the mask's own bits, also by its name."""
-    is_own = isinstance(given, str) and given.rpartition("/")[2] in MASKS and is_named(given, source)
+    """Meaning of the values of a mask, for :class:`Masks`: in a CXI file, the mask's own bits, also
+    by its name.
+    """
+    is_own = (
+        isinstance(given, str) and given.rpartition("/")[2] in MASKS and is_named(given, source)
+    )
     if is_own and marks == "unmeasured" and source.beside.bad_bits != EVERY_BIT:
         return {"bad_bits": source.beside.bad_bits}
     return {"marks": marks}
@@ -56,7 +65,8 @@ def given_frames(name, given, source):
             return found
         if not Path(given).exists():
             raise ValueError(
-                f"{name}={os.fspath(given)!r} is neither a file nor a name in {source.path}; give an array, a file or "
+                f"{name}={os.fspath(given)!r} is neither a file nor a name in {source.path}; give "
+                f"an array, a file or "
                 "a name"
             )
         with closing(open_source(Path(given), plane=name)) as other:
@@ -67,7 +77,10 @@ def given_frames(name, given, source):
         return ArrayFrames(np.stack(values), name)
     values = as_array(name, given, "one number a pixel, all rows of one length")
     if values.ndim not in (2, 3) or 0 in values.shape or values.dtype.kind not in "uifb":
-        raise ValueError(f"{name} has shape {values.shape} and type {values.dtype}; give real numbers, one a pixel")
+        raise ValueError(
+            f"{name} has shape {values.shape} and type {values.dtype}; give real numbers, one a "
+            f"pixel"
+        )
     return _Plain(values, name)
 
 
@@ -109,13 +122,17 @@ def window_on_chip(frames, detector, roi, name):
         if all(end <= size for end, size in zip(ends, shape, strict=True)):
             return tuple(slice(first, end) for first, end in zip(roi, ends, strict=True))
         raise ValueError(
-            f"roi={roi!r} is not valid; frames of shape {tuple(detector)} from there leave {name} of {shape}"
+            f"roi={roi!r} is not valid; frames of shape {tuple(detector)} from there leave {name} "
+            f"of {shape}"
         )
     if shape != tuple(detector):
         larger = all(a >= b for a, b in zip(shape, detector, strict=True))
-        region = "; for frames of a region of the chip, roi= says where they begin" if larger else ""
+        region = (
+            "; for frames of a region of the chip, roi= says where they begin" if larger else ""
+        )
         raise ValueError(
-            f"{name} has shape {shape}; give one value a pixel of the frames, of shape {tuple(detector)}{region}"
+            f"{name} has shape {shape}; give one value a pixel of the frames, of shape "
+            f"{tuple(detector)}{region}"
         )
     return slice(None), slice(None)
 
@@ -150,7 +167,8 @@ class Masks:
         self.n_planes = frames.shape[0]
         if self.n_planes > 1 and self.n_planes not in counts:
             raise ValueError(
-                f"{name} has shape {tuple(frames.shape)}; give one plane, or one for each of {counts[0]} frames"
+                f"{name} has shape {tuple(frames.shape)}; give one plane, or one for each of "
+                f"{counts[0]} frames"
             )
         self.plane = self._bad(0) if self.n_planes == 1 else None
 
@@ -182,7 +200,9 @@ def detector_gaps(detector, shape, roi):
         Height and width of the frames.
     """
     if not isinstance(detector, str):
-        raise ValueError(f"detector={detector!r} is not valid; give a name, 'Pilatus 1M' for instance, or None")
+        raise ValueError(
+            f"detector={detector!r} is not valid; give a name, 'Pilatus 1M' for instance, or None"
+        )
     try:
         from pyFAI.detectors import detector_factory
     except ImportError as error:

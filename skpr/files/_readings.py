@@ -22,8 +22,8 @@ class Readings:
     series : Series
     select : slice, sequence of int or None
     options : dict
-        `mask`, `mask_marks`, `dark`, `flat`, `roi`, `detector`, `saturation`, `negative`, `monitor`, `content`,
-        `centered`, as :func:`read_diffraction` takes them.
+        `mask`, `mask_marks`, `dark`, `flat`, `roi`, `detector`, `saturation`, `negative`,
+        `monitor`, `content`, `centered`, as :func:`read_diffraction` takes them.
     shifted_frames : bool
         Whether frames are planes along an axis of the pattern, which then comes in FFT order, too.
     verbose : bool or "auto"
@@ -46,8 +46,12 @@ class Readings:
         self.selected = chosen_frames(select, n_frames)
         self.shape = (len(self.selected), *series.shape[1:])
         self.dtype = working_type(series.dtype)
-        self.content = options["content"] if options["content"] != "auto" else series.agreed("content")
-        self.centered = options["centered"] if options["centered"] != "auto" else series.agreed("centered")
+        self.content = (
+            options["content"] if options["content"] != "auto" else series.agreed("content")
+        )
+        self.centered = (
+            options["centered"] if options["centered"] != "auto" else series.agreed("centered")
+        )
         order = np.arange(len(self.selected))
         self.order = order if self.centered or not shifted_frames else np.fft.fftshift(order)
         self.options, self.tally, self.notes = options, Tally(), []
@@ -56,37 +60,61 @@ class Readings:
         self.never, self.whole, self.over = set(), select is None, None
         source = series.source(0)
         planes = {name: options[name] for name in ("mask", "dark", "flat")}
-        self.by_file = {name for name, one in planes.items() if len(series.paths) > 1 and is_named(one, source)}
+        self.by_file = {
+            name for name, one in planes.items() if len(series.paths) > 1 and is_named(one, source)
+        }
         self._take(source)
-        for number in range(len(series.paths) if self.by_file else 0):  # every file must have what is named
+        for number in range(
+            len(series.paths) if self.by_file else 0
+        ):  # every file must have what is named
             for name in self.by_file:
                 given_frames(name, options[name], series.source(number))
         self.factors = monitor_factors(options["monitor"], self.selected, n_frames, series)
 
     def _take(self, source):
-        """Planes of what the user gave, once; those that are named in each of several files, for each."""
+        """Planes of what the user gave, once; those that are named in each of several files, for
+        each.
+        """
         self.taken_from = source
         options, detector, roi = self.options, self.series.shape[1:], self.options["roi"]
-        counts = (source.frames.shape[0],) if "mask" in self.by_file else (self.series.shape[0], len(self.selected))
+        counts = (
+            (source.frames.shape[0],)
+            if "mask" in self.by_file
+            else (self.series.shape[0], len(self.selected))
+        )
         mask = given_frames("mask", options["mask"], source)
         self.mask = mask and Masks(
             mask, detector, roi, counts, **marks_of(options["mask"], options["mask_marks"], source)
         )
-        self.dark = _counted_plane(given_frames("dark", options["dark"], source), detector, roi, "dark")
-        self.flat = _counted_plane(given_frames("flat", options["flat"], source), detector, roi, "flat")
+        self.dark = _counted_plane(
+            given_frames("dark", options["dark"], source), detector, roi, "dark"
+        )
+        self.flat = _counted_plane(
+            given_frames("flat", options["flat"], source), detector, roi, "flat"
+        )
         self.gaps = None
         if options["detector"] is not None:
             self.gaps = detector_gaps(options["detector"], detector, roi)
         if self.content == "magnitudes" and (self.dark is not None or self.flat is not None):
-            raise ValueError("content='magnitudes' leaves nothing for dark and flat to correct: they are of counts")
+            raise ValueError(
+                "content='magnitudes' leaves nothing for dark and flat to correct: they are of "
+                "counts"
+            )
 
     def corrections(self, source, number, selected):
         """Everything that applies to a frame of an open file."""
         if self.by_file and self.taken_from is not source:
             self._take(source)
         if self.planes_of is not source:
-            self.planes_of, self.planes, self.file_masks = source, self._of_file(source), self._masks_of_file(source)
-        mask, gaps = self.gaps, None if source.beside.gaps is None else source.beside.gaps.of(number)
+            self.planes_of, self.planes, self.file_masks = (
+                source,
+                self._of_file(source),
+                self._masks_of_file(source),
+            )
+        mask, gaps = (
+            self.gaps,
+            None if source.beside.gaps is None else source.beside.gaps.of(number),
+        )
         if gaps is not None:
             mask = _either(mask, gaps)
             if gaps.all():
@@ -94,16 +122,30 @@ class Readings:
         if self.file_masks is not None:
             mask = _either(mask, self.file_masks.of(number))
         if self.mask is not None:
-            own = selected if self.mask.n_planes == len(self.selected) else int(self.selected[selected])
+            own = (
+                selected
+                if self.mask.n_planes == len(self.selected)
+                else int(self.selected[selected])
+            )
             mask = _either(mask, self.mask.of(number if "mask" in self.by_file else own))
         return self.planes._replace(mask=mask)
 
     def _of_file(self, source):
-        options, detector, roi, beside = self.options, self.series.shape[1:], self.options["roi"], source.beside
+        options, detector, roi, beside = (
+            self.options,
+            self.series.shape[1:],
+            self.options["roi"],
+            source.beside,
+        )
         dark, flat = self.dark, self.flat
         if self.whole and source.parts and self.series.dataset is None:
             self._compare_with_announced(source)
-        if dark is None and options["dark"] is None and beside.dark is not None and self.content == "counts":
+        if (
+            dark is None
+            and options["dark"] is None
+            and beside.dark is not None
+            and self.content == "counts"
+        ):
             dark = _counted_plane(beside.dark, detector, roi, beside.dark.name)
             self.used["dark"] = beside.dark.name
         if flat is None and options["flat"] is None:
@@ -127,7 +169,8 @@ class Readings:
         n_announced, n_there = announced_frames(source.file, source.parts), source.frames.shape[0]
         if n_announced is not None and n_announced > n_there:
             note = (
-                f"{source.path} announces {n_announced} frames and holds {n_there}: the scan was aborted, or files are "
+                f"{source.path} announces {n_announced} frames and holds {n_there}: the scan was "
+                f"aborted, or files are "
                 f"missing; select=slice({n_there}) says that these are all"
             )
             self.notes += [note] * (note not in self.notes)
@@ -135,12 +178,19 @@ class Readings:
     def _masks_of_file(self, source):
         mask = source.beside.mask
         given = self.options["mask"]
-        if mask is None or given is False or is_named(given, source):  # a name takes the place of what was found
+        if (
+            mask is None or given is False or is_named(given, source)
+        ):  # a name takes the place of what was found
             return None
         self.used["mask"] = mask.name
         counts = (source.frames.shape[0],)
         return Masks(
-            mask, self.series.shape[1:], self.options["roi"], counts, bad_bits=source.beside.bad_bits, name=mask.name
+            mask,
+            self.series.shape[1:],
+            self.options["roi"],
+            counts,
+            bad_bits=source.beside.bad_bits,
+            name=mask.name,
         )
 
     def frame(self, position, rows=slice(None), columns=slice(None)):
@@ -174,7 +224,9 @@ class Readings:
         positions = range(len(self.selected)) if positions is None else positions
         self.tally = Tally()
         self.at_end = self.n_read = 0
-        bar = progress_bar(len(positions), "reading frames", shows_progress(self.verbose), unit="frame")
+        bar = progress_bar(
+            len(positions), "reading frames", shows_progress(self.verbose), unit="frame"
+        )
         try:
             for position in positions:
                 yield self.frame(position, rows, columns)
@@ -234,7 +286,8 @@ def chosen_frames(select, n_frames):
             wanted.ndim == 1 and wanted.dtype.kind in "iu" and (abs(wanted + 0.5) < n_frames).all()
         ):
             raise ValueError(
-                f"select={select!r} is not valid; give a slice or a list of frames from 0 to {n_frames - 1}, or None"
+                f"select={select!r} is not valid; give a slice or a list of frames from 0 to "
+                f"{n_frames - 1}, or None"
             )
         chosen = numbers[wanted]
     if len(chosen) == 0:
@@ -250,19 +303,28 @@ def monitor_factors(monitor, selected, n_frames, series):
     if isinstance(monitor, str):
         values = series.values(monitor)
         if values is None:
-            raise ValueError(f"monitor={monitor!r} is no name in {series.first_name}; give one number for each frame")
+            raise ValueError(
+                f"monitor={monitor!r} is no name in {series.first_name}; give one number for each "
+                f"frame"
+            )
     values = np.squeeze(as_array("monitor", values, "one number for each frame"))
     values = values[None] if values.ndim == 0 else values
-    if values.ndim != 1 or values.dtype.kind not in "uif" or len(values) not in (n_frames, len(selected)):
+    if (
+        values.ndim != 1
+        or values.dtype.kind not in "uif"
+        or len(values) not in (n_frames, len(selected))
+    ):
         raise ValueError(
-            f"monitor has shape {values.shape}; give one number for each of {n_frames} frames, the beam's intensity"
+            f"monitor has shape {values.shape}; give one number for each of {n_frames} frames, "
+            f"the beam's intensity"
         )
     values = values[selected] if len(values) == n_frames else values
     values = values.astype(float)
     if not (np.isfinite(values) & (values > 0)).all():
         first = int(np.argmin(np.isfinite(values) & (values > 0)))
         raise ValueError(
-            f"monitor={float(values[first])} in frame {selected[first]} is not valid; give intensities > 0, and "
+            f"monitor={float(values[first])} in frame {selected[first]} is not valid; give "
+            f"intensities > 0, and "
             "leave frames without beam out by select="
         )
     return values / values.mean()
@@ -270,11 +332,15 @@ def monitor_factors(monitor, selected, n_frames, series):
 
 def check_counts(name, value):
     """Refuse anything but a positive number of counts or None."""
-    if value is not None and not (isinstance(value, Real) and not isinstance(value, bool) and value > 0):
+    if value is not None and not (
+        isinstance(value, Real) and not isinstance(value, bool) and value > 0
+    ):
         raise ValueError(f"{name}={value!r} is not valid; give counts > 0 or None")
 
 
 def check_verbose(verbose):
     """Refuse anything but "auto" and what is true or false."""
-    if not (isinstance(verbose, Integral | np.bool_) or (isinstance(verbose, str) and verbose == "auto")):
+    if not (
+        isinstance(verbose, Integral | np.bool_) or (isinstance(verbose, str) and verbose == "auto")
+    ):
         raise ValueError(f"verbose={verbose!r} is not valid; choose True, False or 'auto'")

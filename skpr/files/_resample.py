@@ -9,13 +9,14 @@ from ..detector import Binning
 def onto_pixel(patterns, subpixel, target=None, *, keep=False):
     r"""Move patterns so that zero frequency, so far beside a pixel, is on it.
 
-    Intensities of an object that is sampled at least twice are band-limited: their Fourier transform, the object's
-    autocorrelation, fits the grid, so that a linear phase moves them exactly. Where nothing was measured, the mate on
-    the other side of the centre stands in, or the neighbours where that is missing, too; such pixels are NaN again in
-    the result. A pattern half a pixel off makes a real object complex: rounded to a pixel, 8 simulated patterns of 1e7
-    photons have errors of 0.05 as non-negative objects, and of 0.004 moved (0.04 and 0.003 with gaps, 0.25 and 0.17
-    behind a beam stop of 3 x 3 pixels); of 1e5 photons 0.055 and 0.038. The noise of pixels is mixed: intensities are
-    no counts any longer.
+    Intensities of an object that is sampled at least twice are band-limited: their Fourier
+    transform, the object's autocorrelation, fits the grid, so that a linear phase moves them
+    exactly. Where nothing was measured, the mate on the other side of the centre stands in, or the
+    neighbours where that is missing, too; such pixels are NaN again in the result. A pattern half a
+    pixel off makes a real object complex: rounded to a pixel, 8 simulated patterns of 1e7 photons
+    have errors of 0.05 as non-negative objects, and of 0.004 moved (0.04 and 0.003 with gaps, 0.25
+    and 0.17 behind a beam stop of 3 x 3 pixels); of 1e5 photons 0.055 and 0.038. The noise of
+    pixels is mixed: intensities are no counts any longer.
 
     Parameters
     ----------
@@ -38,7 +39,11 @@ def onto_pixel(patterns, subpixel, target=None, *, keep=False):
     >>> np.allclose(onto_pixel(pattern, (0.5,))[0], np.exp(-0.1 * (np.arange(32) - 16) ** 2), atol=1e-6)
     True
     """
-    steps = tuple(subpixel) if target is None else tuple(s - t for s, t in zip(subpixel, target, strict=True))
+    steps = (
+        tuple(subpixel)
+        if target is None
+        else tuple(s - t for s, t in zip(subpixel, target, strict=True))
+    )
     if not any(steps):
         return patterns
     shape = patterns.shape[1:]
@@ -60,7 +65,8 @@ def onto_pixel(patterns, subpixel, target=None, *, keep=False):
 
 
 def middle_of_blocks(shape, factors):
-    """Middle of the block that becomes the middle of the binned pattern, less `m // 2`, in pixels along each axis.
+    """Middle of the block that becomes the middle of the binned pattern, less `m // 2`, in pixels
+    along each axis.
 
     Examples
     --------
@@ -77,7 +83,8 @@ def middle_of_blocks(shape, factors):
             blocks = Binning(factor).fit_transform(ramp)[0] ** 2 / factor
         except ValueError as error:
             raise ValueError(
-                f"binning={tuple(factors)} is not valid; it leaves no block of patterns of shape {tuple(shape)}"
+                f"binning={tuple(factors)} is not valid; it leaves no block of patterns of shape "
+                f"{tuple(shape)}"
             ) from error
         middle = round(2 * (float(blocks[len(blocks) // 2]) - 1) * size) / 2
         middles.append(middle - size // 2)

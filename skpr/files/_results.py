@@ -31,7 +31,10 @@ OWN_NAME = "own_name"  # attribute of an angle whose name cannot be one in a fil
 MEASURED = "diffraction", "reciprocal"  # spaces of patterns
 N_COMPARED = 4  # objects, at even distances, whose magnitudes are compared with those given
 LARGEST = 1 << 24  # pixels of patterns that are compared
-LIKENESS, LEFT = 0.8, 0.4  # correlation of other readings of them, and what it lacks to 1 relative to the given one
+LIKENESS, LEFT = (
+    0.8,
+    0.4,
+)  # correlation of other readings of them, and what it lacks to 1 relative to the given one
 
 
 def write_reconstruction(
@@ -47,8 +50,8 @@ def write_reconstruction(
 ) -> None:
     r"""Write reconstructions as CXI, one `image_i` each (Maia, 2012).
 
-    The file is written under another name in the same folder and renamed when it is whole: an interrupted write leaves
-    nothing behind, and what was there before as it was.
+    The file is written under another name in the same folder and renamed when it is whole: an
+    interrupted write leaves nothing behind, and what was there before as it was.
 
     Parameters
     ----------
@@ -58,21 +61,23 @@ def write_reconstruction(
         Real or complex; kept bit for bit.
     supports : array-like of bool, shape (n_samples, \*object_shape), optional
     magnitudes : array-like of shape (n_samples, \*fourier_shape), optional
-        Magnitudes that the objects were retrieved from, NaN where unmeasured, zero frequency in the middle.
+        Magnitudes that the objects were retrieved from, NaN where unmeasured, zero frequency in the
+        middle.
     wavelength, distance : float, optional
         In metres.
     pixel_size : (float, float), optional
         Size of a detector pixel along height and width, in metres.
     geometry : Geometry, optional
-        Wavelength, distance, pixel size and angles together, as :func:`read_diffraction` returns them. Those that are
-        given one by one come first.
+        Wavelength, distance, pixel size and angles together, as :func:`read_diffraction` returns
+        them. Those that are given one by one come first.
 
     Raises
     ------
     TypeError
         For a path that is none.
     ValueError
-        For an ending other than .cxi, objects that are no batch or hold NaN, or shapes that do not fit.
+        For an ending other than .cxi, objects that are no batch or hold NaN, or shapes that do not
+        fit.
     OSError
         If the file cannot be written.
     ImportError
@@ -81,7 +86,8 @@ def write_reconstruction(
     Warns
     -----
     UserWarning
-        For magnitudes that are plainly not those of the objects, but their squares, or have zero frequency at index 0.
+        For magnitudes that are plainly not those of the objects, but their squares, or have zero
+        frequency at index 0.
 
     Examples
     --------
@@ -100,12 +106,20 @@ def write_reconstruction(
     if supports is not None:
         supports = _as_numpy(supports)
         if supports.dtype.kind not in "buif" or not np.isfinite(supports).all():
-            raise ValueError("supports hold values that are neither inside nor outside; give bool, or finite numbers")
+            raise ValueError(
+                "supports hold values that are neither inside nor outside; give bool, or finite "
+                "numbers"
+            )
         supports = supports.astype(bool)
         if supports.shape != objects.shape:
-            raise ValueError(f"supports have shape {supports.shape}; give one bool a pixel, of shape {objects.shape}")
+            raise ValueError(
+                f"supports have shape {supports.shape}; give one bool a pixel, of shape "
+                f"{objects.shape}"
+            )
     if magnitudes is not None:
-        check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+        check_batch(
+            magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan"
+        )
         magnitudes = _as_numpy(magnitudes)
         if len(magnitudes) != len(objects):
             raise ValueError(f"{len(magnitudes)} magnitudes do not match {len(objects)} objects")
@@ -143,7 +157,8 @@ def _warn_of_magnitudes(magnitudes, objects):
     if best and found[best] > LIKENESS and 1 - found[best] < LEFT * (1 - found[""]):
         axes = tuple(range(1, magnitudes.ndim))
         warn_user(
-            f"magnitudes are plainly not those of the objects (correlation {found['']:.2f} with |F objects|), but "
+            f"magnitudes are plainly not those of the objects (correlation {found['']:.2f} with "
+            f"|F objects|), but "
             f"{best.replace('axes', f'axes={axes}')} (correlation {found[best]:.2f})"
         )
 
@@ -177,8 +192,9 @@ def read_reconstruction(path: FilePath) -> Bunch:
     Returns
     -------
     Bunch
-        `data`: objects, of shape (n_samples, \*object_shape). `supports`, `magnitudes`, `wavelength`, `distance`,
-        `pixel_size`: None where not written. `geometry`: the last three and the angles, with their sources.
+        `data`: objects, of shape (n_samples, \*object_shape). `supports`, `magnitudes`,
+        `wavelength`, `distance`, `pixel_size`: None where not written. `geometry`: the last three
+        and the angles, with their sources.
 
     Raises
     ------
@@ -198,10 +214,14 @@ def read_reconstruction(path: FilePath) -> Bunch:
     """
     path = Path(path)
     if not path.is_file():
-        raise OSError(f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a file")
+        raise OSError(
+            f"{path} does not exist" if not path.exists() else f"{path} is a folder; give a file"
+        )
     if not is_hdf5(path):
         with open(path, "rb") as file:
-            raise OSError(f"{path} cannot be read as HDF5, which CXI is: it begins with {file.read(8)!r}")
+            raise OSError(
+                f"{path} cannot be read as HDF5, which CXI is: it begins with {file.read(8)!r}"
+            )
     with opened_hdf5(path) as file:
         images = _images(file, path)
         geometry = _with_origins(file, read_geometry(file, "entry_1/image_1/data"))
@@ -218,9 +238,12 @@ def read_reconstruction(path: FilePath) -> Bunch:
 
 def _checked_path(path, objects):
     if not isinstance(path, str | os.PathLike):
-        way = ", in this order: the two are swapped" if isinstance(objects, str | os.PathLike) else ""
+        way = (
+            ", in this order: the two are swapped" if isinstance(objects, str | os.PathLike) else ""
+        )
         raise TypeError(
-            f"path={type(path).__name__} is no name of a file; give write_reconstruction(path, objects){way}"
+            f"path={type(path).__name__} is no name of a file; give write_reconstruction(path, "
+            f"objects){way}"
         )
     return Path(path)
 
@@ -236,12 +259,16 @@ def _images(file, path):
         space = small_text(image, "data_space").lower() or "real"
         if space in MEASURED:
             raise ValueError(
-                f"{path} holds no reconstructions: {image.name.strip('/')} is a pattern in {space} space; "
+                f"{path} holds no reconstructions: {image.name.strip('/')} is a pattern in "
+                f"{space} space; "
                 "read_diffraction reads it"
             )
     shapes = {image["data"].shape for image in images}
     if len(shapes) > 1:
-        raise ValueError(f"{path} holds reconstructions of different shapes: {', '.join(map(str, sorted(shapes)))}")
+        raise ValueError(
+            f"{path} holds reconstructions of different shapes: "
+            f"{', '.join(map(str, sorted(shapes)))}"
+        )
     return images
 
 

@@ -34,11 +34,20 @@ class Series:
             for number in range(len(self.paths)):
                 source = self.source(number)
                 if not self.counts:
-                    self.shape, self.content, self.centered = source.frames.shape, source.content, source.centered
-                    self.names, self.dtype, self.first_name = source.names, source.frames.dtype, source.path
+                    self.shape, self.content, self.centered = (
+                        source.frames.shape,
+                        source.content,
+                        source.centered,
+                    )
+                    self.names, self.dtype, self.first_name = (
+                        source.names,
+                        source.frames.dtype,
+                        source.path,
+                    )
                 elif source.frames.shape[1:] != self.shape[1:]:
                     raise ValueError(
-                        f"{source.path} holds frames of shape {source.frames.shape[1:]}, {self.paths[0]} of "
+                        f"{source.path} holds frames of shape {source.frames.shape[1:]}, "
+                        f"{self.paths[0]} of "
                         f"{self.shape[1:]}: they do not belong to one stack"
                     )
                 if source.frames.dtype.itemsize > self.dtype.itemsize:
@@ -68,7 +77,10 @@ class Series:
         """
         if len(self.said[name]) > 1:
             words = ", ".join(f"{value!r} by {path}" for value, path in self.said[name].items())
-            raise ValueError(f"the files are of different kinds: {name} is {words}; read them apart, or give {name}=")
+            raise ValueError(
+                f"the files are of different kinds: {name} is {words}; read them apart, or give "
+                f"{name}="
+            )
         return getattr(self, name)
 
     def geometry(self):
@@ -77,7 +89,9 @@ class Series:
         return found.first_frames(self.shape[0]) if self.lacking else found
 
     def values(self, name):
-        """Numbers by their name in each file, one after the other; None if the first has none of that name."""
+        """Numbers by their name in each file, one after the other; None if the first has none of
+        that name.
+        """
         found = self.source(0).values(name)
         if found is None or len(self.paths) == 1:
             return found
@@ -88,7 +102,8 @@ class Series:
             if values is None or np.size(values) not in (1, count):
                 held = "nothing" if values is None else f"an array of shape {np.shape(values)}"
                 raise ValueError(
-                    f"{source.path} holds {held} under the name {name!r}; every file must hold one number for each of "
+                    f"{source.path} holds {held} under the name {name!r}; every file must hold "
+                    f"one number for each of "
                     f"its {count} frames"
                 )
             joined.append(np.broadcast_to(np.ravel(values), count))
@@ -126,6 +141,12 @@ def _ends_before(select, n_frames):
     """Whether frames to be read are surely among the first."""
     if isinstance(select, slice):
         ends = select.start or 0, select.stop
-        return all(isinstance(n, int) and 0 <= n <= n_frames for n in ends) and (select.step or 1) > 0
+        return (
+            all(isinstance(n, int) and 0 <= n <= n_frames for n in ends) and (select.step or 1) > 0
+        )
     wanted = np.asarray(select)
-    return wanted.ndim == 1 and wanted.dtype.kind in "iu" and bool(((wanted >= 0) & (wanted < n_frames)).all())
+    return (
+        wanted.ndim == 1
+        and wanted.dtype.kind in "iu"
+        and bool(((wanted >= 0) & (wanted < n_frames)).all())
+    )

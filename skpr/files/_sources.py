@@ -52,7 +52,11 @@ class Source:
             return None
         with hdf5_trouble(self.path):
             item = self.file.get(name)
-            return DatasetFrames(item, self.path, f"{name!r} in {self.path}") if hasattr(item, "shape") else None
+            return (
+                DatasetFrames(item, self.path, f"{name!r} in {self.path}")
+                if hasattr(item, "shape")
+                else None
+            )
 
     def values(self, name):
         """Numbers in the file by their name; None if the name is not there."""
@@ -98,8 +102,17 @@ def open_source(path, dataset=None, plane=None):
     _check_there(path)
     kind = kind_of(path)
     if dataset is not None and kind not in ("HDF5", "npz"):
-        raise ValueError(f"dataset={dataset!r} names nothing in {path}: a {path.suffix} file holds one array")
-    readers = {"HDF5": _hdf5, "npz": _npz, "npy": _npy, "TIFF": _tiff, "fabio": _fabio, "perhaps fabio": _perhaps}
+        raise ValueError(
+            f"dataset={dataset!r} names nothing in {path}: a {path.suffix} file holds one array"
+        )
+    readers = {
+        "HDF5": _hdf5,
+        "npz": _npz,
+        "npy": _npy,
+        "TIFF": _tiff,
+        "fabio": _fabio,
+        "perhaps fabio": _perhaps,
+    }
     if kind in ("HDF5", "npz"):
         return readers[kind](path, dataset, plane)
     return readers[kind](path, dataset)
@@ -109,7 +122,9 @@ def _check_there(path):
     if not path.exists():
         raise OSError(f"{path} does not exist")
     if path.is_dir():
-        raise OSError(f"{path} is a folder; give a file, a list of files or a pattern such as {path}/*.tif")
+        raise OSError(
+            f"{path} is a folder; give a file, a list of files or a pattern such as {path}/*.tif"
+        )
     if not path.is_file():
         raise OSError(f"{path} is no file of the disk")
     try:

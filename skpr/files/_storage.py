@@ -32,10 +32,12 @@ class SourceFiles:
 def source_place(dataset, file):
     """Path of a source, searched as HDF5 does; None if there is no such file.
 
-    A relative path is one from the folder; of an absolute path that leads nowhere, the last part is looked for, too.
-    """
+    A relative path is one from the folder; of an absolute path that leads nowhere, the last part is
+    looked for, too."""
     folder = Path(dataset.file.filename).parent
-    prefixes = os.environ.get("HDF5_VDS_PREFIX", "").replace("${ORIGIN}", str(folder)).split(os.pathsep)
+    prefixes = (
+        os.environ.get("HDF5_VDS_PREFIX", "").replace("${ORIGIN}", str(folder)).split(os.pathsep)
+    )
     relative = Path(file).name if os.path.isabs(file) else file
     places = [Path(file)] if os.path.isabs(file) else []
     places += [Path(prefix) / relative for prefix in prefixes if prefix]
@@ -45,23 +47,30 @@ def source_place(dataset, file):
 
 
 def external_place(folder, file, offset, size):
-    """Path of a file of raw values: beside the file that names it, else where HDF5 looks, in the working directory."""
+    """Path of a file of raw values: beside the file that names it, else where HDF5 looks, in the
+    working directory.
+    """
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
     return folder / file if is_whole(folder / file, offset, size) else Path(prefix) / file
 
 
 def is_whole(place, offset, size):
-    """Whether there is a file that holds so many bytes from a place on; for no end, whether there is one."""
+    """Whether there is a file that holds so many bytes from a place on; for no end, whether there
+    is one.
+    """
     return place.exists() and (size >= 1 << 62 or place.stat().st_size >= offset + size)
 
 
 def beside_its_file(dataset):
-    """A data set, whose external files are looked for beside its own file and not in the working directory.
+    """A data set, whose external files are looked for beside its own file and not in the working
+    directory.
 
     It is opened again for that, and the given one is closed.
     """
     folder = Path(dataset.file.filename).parent
-    if not dataset.external or not all(is_whole(folder / os.fsdecode(file), *part) for file, *part in dataset.external):
+    if not dataset.external or not all(
+        is_whole(folder / os.fsdecode(file), *part) for file, *part in dataset.external
+    ):
         return dataset
     import h5py
 

@@ -27,7 +27,9 @@ def tiff_frames(path):
             description = str(file.pages[0].description)
         if errors:
             raise OSError(errors[0])
-    except Exception as error:  # whatever damage makes of a header, tifffile stumbles over it in its own way
+    except (
+        Exception
+    ) as error:  # whatever damage makes of a header, tifffile stumbles over it in its own way
         if file is not None:
             file.close()
         raise _damaged(path, error) from error
@@ -63,7 +65,12 @@ class _Pages(Frames):
     """One page a frame, decompressed when it is asked for."""
 
     def __init__(self, path, series):
-        self.path, self.series, self.name, self.dtype = path, series, path, check_real(series.dtype, path)
+        self.path, self.series, self.name, self.dtype = (
+            path,
+            series,
+            path,
+            check_real(series.dtype, path),
+        )
         height, width = [n for n in series.keyframe.shape if n > 1]
         self.shape = (len(series.pages), height, width)
         check_fits(path, self.shape[1:], self.dtype.itemsize, "its header may be damaged")
@@ -84,11 +91,16 @@ def _series_frames(file, path, series):
     if series.dataoffset is not None:  # uncompressed, and all in one piece
         size = series.dataoffset + series.size * series.dtype.itemsize
         if size > path.stat().st_size:
-            raise OSError(f"{path} cannot be read as TIFF: it is truncated, {size} bytes are announced")
+            raise OSError(
+                f"{path} cannot be read as TIFF: it is truncated, {size} bytes are announced"
+            )
         dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
         return RawFrames(path, series.dataoffset, dtype, series.shape, path)
     page_size = int(np.prod(series.keyframe.shape))
-    if len(series.pages) * page_size == series.size and sum(n > 1 for n in series.keyframe.shape) == 2:
+    if (
+        len(series.pages) * page_size == series.size
+        and sum(n > 1 for n in series.keyframe.shape) == 2
+    ):
         return _Pages(path, series)
     check_fits(path, series.shape, np.dtype(series.dtype).itemsize, "it is not stored page by page")
     try:
@@ -112,5 +124,8 @@ def _check_grey(path, page):
 
 def _damaged(path, error):
     if "imagecodecs" in str(error):
-        return ImportError(f"{path} is compressed in a way that tifffile reads by imagecodecs: pip install imagecodecs")
+        return ImportError(
+            f"{path} is compressed in a way that tifffile reads by imagecodecs: pip install "
+            f"imagecodecs"
+        )
     return OSError(f"{path} cannot be read as TIFF: {error}; the file may be damaged or incomplete")

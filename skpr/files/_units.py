@@ -63,13 +63,17 @@ def si(value, unit, quantity):
         return None
     factor = 1.0 if not unit or unit == target else factor_of(unit, target)
     if factor is None:
-        warn_user(f"the unit {unit[:LONGEST]!r} of the {quantity} {value:g} is not known; the {quantity} is left out")
+        warn_user(
+            f"the unit {unit[:LONGEST]!r} of the {quantity} {value:g} is not known; the "
+            f"{quantity} is left out"
+        )
         return None
     converted = float(value) if factor == 1 else _rounded(value * factor)
     if not lowest <= converted <= highest:
         given = f"{value:g} {unit}" if unit else f"{value:g}, without a unit and so in {target},"
         warn_user(
-            f"the {quantity} {given} is not plausible ({lowest:.2g} to {highest:.2g} {target} are); it is left out"
+            f"the {quantity} {given} is not plausible ({lowest:.2g} to {highest:.2g} {target} "
+            f"are); it is left out"
         )
         return None
     return converted
@@ -82,16 +86,28 @@ def factor_of(unit, target):
     try:
         import pint
     except ImportError as error:
-        raise ImportError(f"reading the unit {unit!r} needs pint: pip install 'skpr[io]'") from error
+        raise ImportError(
+            f"reading the unit {unit!r} needs pint: pip install 'skpr[io]'"
+        ) from error
     plain = unit.rstrip(".").replace("μ", "µ")
     folded = plain.casefold().replace("μ", "µ")
     spelling = SPELLINGS[target].get(folded)
     for candidate in [spelling] if spelling else [plain, folded]:
         try:
             return float(_registry().Quantity(1.0, candidate).to(target).magnitude)
-        except (pint.PintError, AttributeError, TypeError, ValueError, ArithmeticError, SyntaxError, AssertionError):
+        except (
+            pint.PintError,
+            AttributeError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            SyntaxError,
+            AssertionError,
+        ):
             continue
-        except Exception as error:  # the tokenizer's, whose classes differ between versions of Python
+        except (
+            Exception
+        ) as error:  # the tokenizer's, whose classes differ between versions of Python
             if type(error).__module__ not in ("tokenize", "_tokenize"):
                 raise
     return None
@@ -105,7 +121,9 @@ def with_unit(text):
     >>> with_unit("172e-6 m x 172e-6 m"), with_unit("0.2_m"), with_unit("twelve")
     ((0.000172, 'm'), (0.2, 'm'), None)
     """
-    found = re.match(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[\s_]*([A-Za-zµμÅ°]+)?", str(text))
+    found = re.match(
+        r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[\s_]*([A-Za-zµμÅ°]+)?", str(text)
+    )
     return (float(found[1]), found[2]) if found else None
 
 

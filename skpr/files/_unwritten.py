@@ -17,7 +17,8 @@ class Gaps:
     Parameters
     ----------
     groups : list of list of ndarray of bool
-        Products of rows, columns and frames that were written: for each, one vector for each axis of the data set.
+        Products of rows, columns and frames that were written: for each, one vector for each axis
+        of the data set.
     axes : tuple of (int or None)
         Axes of frames, height and width.
     shape : tuple of int
@@ -26,7 +27,9 @@ class Gaps:
 
     def __init__(self, groups, axes, shape):
         self.shape, self.last = shape, (None, None)
-        vectors = [[np.ones(1, bool) if axis is None else group[axis] for axis in axes] for group in groups]
+        vectors = [
+            [np.ones(1, bool) if axis is None else group[axis] for axis in axes] for group in groups
+        ]
         self.frames = np.array([frames for frames, _, _ in vectors]).reshape(len(vectors), shape[0])
         self.planes = [(rows, columns) for _, rows, columns in vectors]
 
@@ -81,18 +84,24 @@ def uncovered(parts, shape):
 def unwritten(dataset):
     """Pixels of a stack of frames that nothing was written to; None if all were written.
 
-    HDF5 reads there the fill value, zero as a rule, which nobody measured. Such are the places of a virtual data set
-    that no source fills, and chunks that were never written, as after a scan that was aborted.
-    """
+    HDF5 reads there the fill value, zero as a rule, which nobody measured. Such are the places of a
+    virtual data set that no source fills, and chunks that were never written, as after a scan that
+    was aborted."""
     groups = _written(dataset)
     if groups is None:
         return None
     axes = stack_axes(dataset.shape, dataset.name)
-    return Gaps(list(groups.values()), axes, tuple(1 if axis is None else dataset.shape[axis] for axis in axes))
+    return Gaps(
+        list(groups.values()),
+        axes,
+        tuple(1 if axis is None else dataset.shape[axis] for axis in axes),
+    )
 
 
 def _written(dataset):
-    """Places of a data set that were written: products of one vector for each axis, by key; None for all."""
+    """Places of a data set that were written: products of one vector for each axis, by key; None
+    for all.
+    """
     if not dataset.size:
         return None
     if dataset.is_virtual:
@@ -108,10 +117,14 @@ def _written(dataset):
     if hasattr(dataset.id, "chunk_iter"):
         dataset.id.chunk_iter(lambda chunk: offsets.append(chunk.chunk_offset))
     else:
-        offsets = [dataset.id.get_chunk_info(n).chunk_offset for n in range(dataset.id.get_num_chunks())]
+        offsets = [
+            dataset.id.get_chunk_info(n).chunk_offset for n in range(dataset.id.get_num_chunks())
+        ]
     offsets = np.array(offsets, dtype=int).reshape(-1, len(counts))
     along = _frame_axis(dataset.shape)
-    for others in np.unique(np.delete(offsets, along, axis=1), axis=0):  # chunks that differ in their frames only
+    for others in np.unique(
+        np.delete(offsets, along, axis=1), axis=0
+    ):  # chunks that differ in their frames only
         firsts = offsets[(np.delete(offsets, along, axis=1) == others).all(axis=1)][:, along]
         starts = [[n] for n in others]
         starts.insert(along, firsts)
@@ -119,7 +132,11 @@ def _written(dataset):
             np.add.outer(np.asarray(first), np.arange(step)).ravel()
             for first, step in zip(starts, dataset.chunks, strict=True)
         ]
-        _add(groups, dataset.shape, [place[place < n] for place, n in zip(places, dataset.shape, strict=True)])
+        _add(
+            groups,
+            dataset.shape,
+            [place[place < n] for place, n in zip(places, dataset.shape, strict=True)],
+        )
     return groups
 
 
@@ -166,7 +183,9 @@ def _add_targets(groups, dataset, source, sources):
         place = source_place(dataset, names[0])
         if place is not None:  # the first of a numbered family is there: that was checked
             with contextlib.suppress(OSError):
-                _add_source(groups, dataset.shape, target, source, sources.open(place).get(names[1]))
+                _add_source(
+                    groups, dataset.shape, target, source, sources.open(place).get(names[1])
+                )
 
 
 def _targets(source, shape):
@@ -196,7 +215,10 @@ def _products(space, shape):
         return [[np.arange(n) for n in shape]]
     if not space.is_regular_hyperslab():
         blocks = np.asarray(space.get_select_hyper_blocklist()).astype(int)
-        return [[np.arange(a, b + 1) for a, b in zip(first, last, strict=True)] for first, last in blocks]
+        return [
+            [np.arange(a, b + 1) for a, b in zip(first, last, strict=True)]
+            for first, last in blocks
+        ]
     product = []
     for start, stride, count, block, n in zip(*space.get_regular_hyperslab(), shape, strict=True):
         firsts = np.arange(start, n, stride)[: min(count, n)]
@@ -217,7 +239,9 @@ def _add_source(groups, shape, target, source, held):
     fits = len(origins) == 1
     if fits:
         theirs = [axis for axis, place in enumerate(origins[0]) if len(place) > 1]
-        if _is_endless(source.vspace) and len(target) == len(origins[0]):  # as far as the source reaches by now
+        if _is_endless(source.vspace) and len(target) == len(
+            origins[0]
+        ):  # as far as the source reaches by now
             target = [a[: len(b)] for a, b in zip(target, origins[0], strict=True)]
             origins = [[b[: len(a)] for a, b in zip(target, origins[0], strict=True)]]
             ours = theirs = range(len(target))
@@ -226,12 +250,17 @@ def _add_source(groups, shape, target, source, held):
         return _add(groups, shape, target)
     if not fits:
         warn_user(
-            f"{held.name.strip('/')!r} in {held.file.filename} is not written everywhere, and put together so that it "
+            f"{held.name.strip('/')!r} in {held.file.filename} is not written everywhere, and put "
+            f"together so that it "
             "is not plain where; its unwritten pixels count as measured, as what HDF5 fills in"
         )
         return _add(groups, shape, target)
     for vectors in inner.values():
-        if all(vectors[axis][place[0]] for axis, place in enumerate(origins[0]) if axis not in theirs and len(place)):
+        if all(
+            vectors[axis][place[0]]
+            for axis, place in enumerate(origins[0])
+            if axis not in theirs and len(place)
+        ):
             part = list(target)
             for own, other in zip(ours, theirs, strict=True):
                 part[own] = target[own][vectors[other][origins[0][other]]]

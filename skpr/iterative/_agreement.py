@@ -1,4 +1,6 @@
-"""Agreement of the reconstructions of one pattern: how far it goes, and whether it is more than chance."""
+"""Agreement of the reconstructions of one pattern: how far it goes, and whether it is more than
+chance.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ VALUES = 2**23  # lags of their registrations, beyond which sets are fewer
 NEIGHBOURS = 2  # rings on each side over which curves are smoothed before they are compared
 SIGNIFICANCE = 4.0  # standard deviations above the floor
 UNDECIDED = 0.9  # a floor above this leaves a ring nothing to say
-UNEXPLAINED = 0.3  # Fourier error beyond counting noise of reconstructions that do not explain a pattern
+UNEXPLAINED = (
+    0.3  # Fourier error beyond counting noise of reconstructions that do not explain a pattern
+)
 ALIKE = 0.75  # ring correlation of two runs that agree, relative to that of a run with its nearest
 
 
@@ -54,30 +58,48 @@ def agreement(magnitudes, registered, reference, boundary, centered):
     Agreement
     """
     n_given = len(registered)
-    frequencies, values = phase_retrieval_transfer_function(magnitudes, registered, centered=centered)
+    frequencies, values = phase_retrieval_transfer_function(
+        magnitudes, registered, centered=centered
+    )
     registered, reference = _distinct(registered, reference)
     if len(registered) < 2:
-        many = "one reconstruction was" if n_given == 1 else f"{n_given} identical reconstructions were"
+        many = (
+            "one reconstruction was"
+            if n_given == 1
+            else f"{n_given} identical reconstructions were"
+        )
         reason = f"{many} given: agreement needs independent runs, from different starts (8 or more say most)"
         return Agreement(frequencies, values, np.ones(len(values)), math.nan, reason)
     threshold = threshold_for(len(registered))
     floor = floor_of(magnitudes, registered, reference, boundary, centered)
-    clear = np.where((floor < UNDECIDED) & _before_darkness(magnitudes, values, centered), values, np.nan)
-    passed = np.where((values >= threshold) & (_smoothed(values) > floor), clear, np.where(np.isnan(clear), np.nan, 0))
+    clear = np.where(
+        (floor < UNDECIDED) & _before_darkness(magnitudes, values, centered), values, np.nan
+    )
+    passed = np.where(
+        (values >= threshold) & (_smoothed(values) > floor),
+        clear,
+        np.where(np.isnan(clear), np.nan, 0),
+    )
     resolution = half_period_resolution(frequencies, passed, np.finfo(float).tiny)
     reason = _objection(magnitudes, registered, values, clear, resolution, centered)
-    return Agreement(frequencies, values, np.fmax(floor, threshold), math.nan if reason else resolution, reason)
+    return Agreement(
+        frequencies, values, np.fmax(floor, threshold), math.nan if reason else resolution, reason
+    )
 
 
 def _distinct(registered, reference):
-    """Runs without copies of one another, which are no evidence, and the index of the reference among them."""
+    """Runs without copies of one another, which are no evidence, and the index of the reference
+    among them.
+    """
     first = {run.tobytes(): number for number, run in reversed(list(enumerate(registered)))}
     kept = sorted(first.values())
     return registered[kept], kept.index(first[registered[reference].tobytes()])
 
 
 def _before_darkness(magnitudes, values, centered):
-    """Which rings lie within the first that was measured and has too few counts; a lit one behind it is a stray."""
+    """Which rings lie within the first that was measured and has too few counts; a lit one behind
+    it is a stray.
+    """
     measured = ring_sums(~np.isnan(magnitudes), centered)[1] > 0
     dark = np.isnan(values) & measured
     dark[0] = False
@@ -85,20 +107,22 @@ def _before_darkness(magnitudes, values, centered):
 
 
 def threshold_for(n_runs):
-    """Transfer function of `n_runs` whose phases are as reproducible as 1/e, the usual cut-off, of infinitely many.
+    """Transfer function of `n_runs` whose phases are as reproducible as 1/e, the usual cut-off, of
+    infinitely many.
 
-    With a part `g` in common and the rest random, the mean of `n` unit phasors has mean square `g^2 + (1 - g^2) / n`.
-    """
+    With a part `g` in common and the rest random, the mean of `n` unit phasors has mean square `g^2
+    + (1 - g^2) / n`."""
     return math.sqrt(math.exp(-2) + (1 - math.exp(-2)) / n_runs)
 
 
 def floor_of(magnitudes, registered, reference, boundary, centered):
-    """Transfer function, smoothed, that unrelated objects reach by registration and by what all of them are.
+    """Transfer function, smoothed, that unrelated objects reach by registration and by what all of
+    them are.
 
-    Two kinds stand for runs that found nothing: objects with the spectra of the runs and random phases, cut to the
-    frame, and the values of the runs in random places. The second kind is as alike as the runs where these are no more
-    than a point, or no more than positive. Four standard deviations above the mean of the larger.
-    """
+    Two kinds stand for runs that found nothing: objects with the spectra of the runs and random
+    phases, cut to the frame, and the values of the runs in random places. The second kind is as
+    alike as the runs where these are no more than a point, or no more than positive. Four standard
+    deviations above the mean of the larger."""
     grid = Grid(registered.shape[1:], magnitudes.shape, centered)
     unmeasured = np.isnan(magnitudes)
     rng = check_random_state(0)
@@ -108,16 +132,25 @@ def floor_of(magnitudes, registered, reference, boundary, centered):
         for _ in range(_n_sets(registered, boundary)):
             objects = draw(registered, grid, rng)
             objects, _ = register(objects, objects[reference][None], phase=True, boundary=boundary)
-            moduli = np.where(unmeasured, np.nan, grid.magnitudes(to_tensor(objects)).numpy().mean(axis=0))
-            curves.append(phase_retrieval_transfer_function(moduli, objects, centered=centered, min_count=0)[1])
-        # Fisher's transform: values of at most 1 are not normally distributed, but this of theirs nearly is
+            moduli = np.where(
+                unmeasured, np.nan, grid.magnitudes(to_tensor(objects)).numpy().mean(axis=0)
+            )
+            curves.append(
+                phase_retrieval_transfer_function(moduli, objects, centered=centered, min_count=0)[
+                    1
+                ]
+            )
+        # Fisher's transform: values of at most 1 are not normally distributed, but this of theirs
+        # nearly is
         curves = np.arctanh(np.minimum([_smoothed(curve) for curve in curves], 1 - 1e-9))
         floors.append(np.tanh(curves.mean(axis=0) + SIGNIFICANCE * curves.std(axis=0, ddof=1)))
     return np.fmax(*floors)
 
 
 def _n_sets(registered, boundary):
-    """Number of sets of unrelated objects: enough for the spread of their agreement, few where objects are large."""
+    """Number of sets of unrelated objects: enough for the spread of their agreement, few where
+    objects are large.
+    """
     axes = zip(registered.shape[1:], boundary, strict=True)
     lags = len(registered) * math.prod(n if wraps == "circular" else 2 * n for n, wraps in axes)
     wanted = min(-(-UNRELATED // len(registered)), VALUES // lags)
@@ -125,12 +158,18 @@ def _n_sets(registered, boundary):
 
 
 def _random_phases(objects, grid, rng):
-    return np.concatenate([_random_phase(to_tensor(objects[i : i + 1]), grid, rng) for i in range(len(objects))])
+    return np.concatenate(
+        [_random_phase(to_tensor(objects[i : i + 1]), grid, rng) for i in range(len(objects))]
+    )
 
 
 def _random_phase(x, grid, rng):
-    noise = to_tensor(rng.normal(size=(1 + x.is_complex(), 1, *grid.fourier_shape))).to(x.real.dtype)
-    phases = unit(to_spectrum(torch.complex(*noise) if x.is_complex() else noise[0], grid.fourier_shape))
+    noise = to_tensor(rng.normal(size=(1 + x.is_complex(), 1, *grid.fourier_shape))).to(
+        x.real.dtype
+    )
+    phases = unit(
+        to_spectrum(torch.complex(*noise) if x.is_complex() else noise[0], grid.fourier_shape)
+    )
     return grid.objects(grid.spectrum(x).abs() * phases, real=not x.is_complex()).numpy()
 
 
@@ -139,7 +178,9 @@ def _random_places(objects, grid, rng):
 
 
 def _smoothed(values):
-    """Mean over neighbouring rings that have a value; zero frequency, on which all agree, is left out."""
+    """Mean over neighbouring rings that have a value; zero frequency, on which all agree, is left
+    out.
+    """
     weights = (~np.isnan(values)).astype(float)
     weights[0] = 0.0
     window = np.ones(2 * NEIGHBOURS + 1)
@@ -155,19 +196,24 @@ def _objection(magnitudes, registered, values, clear, resolution, centered):
     error, noise = _misfit(magnitudes, registered, centered)
     if error**2 - noise**2 > UNEXPLAINED**2:
         return (
-            f"the reconstructions do not explain the pattern: their median Fourier error is {error:.2f}, of which "
-            f"counting noise accounts for {noise:.2f}; is centered={centered} right, and is it their pattern?"
+            f"the reconstructions do not explain the pattern: their median Fourier error is "
+            f"{error:.2f}, of which "
+            f"counting noise accounts for {noise:.2f}; is centered={centered} right, and is it "
+            f"their pattern?"
         )
     if np.isnan(clear[1:]).all():
         return (
-            f"{len(registered)} unrelated objects with the same magnitudes or values would agree as well: run more "
+            f"{len(registered)} unrelated objects with the same magnitudes or values would agree "
+            f"as well: run more "
             "starts; no number of them helps where the object is no more than a point"
         )
     if math.isnan(resolution):
         return "the reconstructions agree no better than unrelated objects with the same magnitudes or values would"
     agreeing = _n_alike(registered, 0.5 / resolution if resolution > 1 else math.inf)
     if agreeing <= len(registered) / 2:
-        return f"the reconstructions disagree: no more than {agreeing} of {len(registered)} are alike"
+        return (
+            f"the reconstructions disagree: no more than {agreeing} of {len(registered)} are alike"
+        )
     return ""
 
 
@@ -202,7 +248,9 @@ def at_unit_peak(values):
 
 
 def _n_alike(registered, highest):
-    """Most runs that correlate with one of them, over resolved rings, nearly as well as a run and its nearest do."""
+    """Most runs that correlate with one of them, over resolved rings, nearly as well as a run and
+    its nearest do.
+    """
     shape = registered.shape[1:]
     rings, n_rings = ring_numbers(shape, centered=False)
     radii = ring_radii(shape, centered=False)
@@ -213,7 +261,9 @@ def _n_alike(registered, highest):
         if number > 1 and radii[ring].mean() >= highest:
             break
         values = spectra[:, ring]
-        values = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), np.finfo(float).tiny)
+        values = values / np.maximum(
+            np.linalg.norm(values, axis=1, keepdims=True), np.finfo(float).tiny
+        )
         correlations.append((values.conj() @ values.T).real)
     pairs = np.mean(correlations, axis=0)
     usual = np.median((pairs - 2 * np.eye(len(pairs))).max(axis=1))  # of each with its nearest

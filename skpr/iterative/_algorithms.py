@@ -1,9 +1,10 @@
-r"""The algorithms, one step each, with `P_M` the projection onto the magnitudes and `P_S` onto the object constraints.
+r"""The algorithms, one step each, with `P_M` the projection onto the magnitudes and `P_S` onto the
+object constraints.
 
-A step takes the iterate `x` on the whole grid, the :class:`~skpr.measurement.Measurement`, the feedback `beta` and a
-dictionary `memory` that starts empty, and returns the next iterate and the last `y = P_M(.)`; the reconstruction is
-`P_S y`. It may write to `x`. Outside the object's frame `P_S` is 0, so only the frame needs more than linear work.
-"""
+A step takes the iterate `x` on the whole grid, the :class:`~skpr.measurement.Measurement`, the
+feedback `beta` and a dictionary `memory` that starts empty, and returns the next iterate and the
+last `y = P_M(.)`; the reconstruction is `P_S y`. It may write to `x`. Outside the object's frame
+`P_S` is 0, so only the frame needs more than linear work."""
 
 from functools import partial
 
@@ -18,7 +19,9 @@ SETTLED = 1e-10  # of the energy, without counts
 
 
 def error_reduction(x, problem, beta, memory):
-    """`x <- P_S P_M x` (Gerchberg and Saxton, 1972; Fienup, 1982). Descends; stays in the first local minimum."""
+    """`x <- P_S P_M x` (Gerchberg and Saxton, 1972; Fienup, 1982). Descends; stays in the first
+    local minimum.
+    """
     y = problem.to_magnitudes(x)
     x.zero_()
     x[problem.inside] = problem.to_admissible(y[problem.inside])
@@ -41,11 +44,12 @@ def hybrid_input_output(x, problem, beta, memory):
 
 
 def hybrid_projection_reflection(x, problem, beta, memory):
-    """As HIO, but asking whether `(1 + beta) P_M x - x` is admissible (Bauschke, Combettes and Luke, 2003).
+    """As HIO, but asking whether `(1 + beta) P_M x - x` is admissible (Bauschke, Combettes and
+    Luke, 2003).
 
-    With nothing but a support it is HIO; with non-negativity it keeps the tie to the reflections HIO loses. With bounds
-    that exclude 0 its fixed points are not the solutions while `beta` is below 1.
-    """
+    With nothing but a support it is HIO; with non-negativity it keeps the tie to the reflections
+    HIO loses. With bounds that exclude 0 its fixed points are not the solutions while `beta` is
+    below 1."""
     y = problem.to_magnitudes(x)
     kept = y[problem.inside]
     reflected = torch.add(-x[problem.inside], kept, alpha=1 + beta)
@@ -64,7 +68,8 @@ def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
 
 
 def difference_map(x, problem, beta, memory):
-    """`x <- x + beta [P_S((1 + 1/beta) P_M x - x / beta) - P_M((1 - 1/beta) P_S x + x / beta)]` (Elser, 2003).
+    """`x <- x + beta [P_S((1 + 1/beta) P_M x - x / beta) - P_M((1 - 1/beta) P_S x + x / beta)]`
+    (Elser, 2003).
 
     Two transform pairs a step, one where `beta` is 1.
     """
@@ -84,13 +89,15 @@ def difference_map(x, problem, beta, memory):
 def accelerated_gradient(x, problem, beta, memory):
     """Projected gradient on the amplitude loss `| |F x| - b |^2 / 2` with Nesterov's momentum.
 
-    The gradient step of length 1 is `P_M x` (Fienup, 1982), so without momentum this is error reduction; with it
-    (Beck and Teboulle, 2009, FISTA), and starting it again for each sample whose last move went uphill (O'Donoghue and
-    Candes, 2015), it ends some ten times sooner. `beta` is not used.
-    """
+    The gradient step of length 1 is `P_M x` (Fienup, 1982), so without momentum this is error
+    reduction; with it (Beck and Teboulle, 2009, FISTA), and starting it again for each sample whose
+    last move went uphill (O'Donoghue and Candes, 2015), it ends some ten times sooner. `beta` is
+    not used."""
     inside = problem.inside
     if not memory:
-        x, _ = error_reduction(x, problem, beta, memory)  # what came before may have left x far from any object
+        x, _ = error_reduction(
+            x, problem, beta, memory
+        )  # what came before may have left x far from any object
         start = x[inside].clone()
         memory.update(previous=start, t=torch.ones(len(x), dtype=x.real.dtype, device=x.device))
     y = problem.to_magnitudes(x)
@@ -105,7 +112,9 @@ def accelerated_gradient(x, problem, beta, memory):
 
 
 def alternating_direction_multipliers(x, problem, beta, memory):
-    """ADMM on `y in M, z in S, y = z`: `y <- P_M(z - u); z <- P_S(y + u); u <- u + beta (y - z)` (Wen et al., 2012)."""
+    """ADMM on `y in M, z in S, y = z`: `y <- P_M(z - u); z <- P_S(y + u); u <- u + beta (y - z)`
+    (Wen et al., 2012).
+    """
     inside = problem.inside
     if not memory:
         x, _ = error_reduction(x, problem, beta, memory)
@@ -128,17 +137,32 @@ def maximum_likelihood(x, problem, beta, memory):
     if descent is None:
         x, _ = error_reduction(x, problem, beta, memory)
         memory["descent"] = descent = QuasiNewton(evaluate, x[inside].clone())
-        memory["fallen"] = torch.full((len(x), SETTLED_FOR), torch.inf, dtype=torch.float64, device=x.device)
+        memory["fallen"] = torch.full(
+            (len(x), SETTLED_FOR), torch.inf, dtype=torch.float64, device=x.device
+        )
     fallen = problem.likelihood.in_photons(descent.step(evaluate, problem.to_admissible), problem)
     memory["fallen"] = torch.cat([memory["fallen"][:, 1:], fallen[:, None]], dim=1)
-    least = SETTLED if problem.likelihood.noise is None else SETTLED_PHOTONS * descent.objects[0].numel()
+    least = (
+        SETTLED
+        if problem.likelihood.noise is None
+        else SETTLED_PHOTONS * descent.objects[0].numel()
+    )
     memory["settled"] = memory["fallen"].sum(dim=1) < least
     x[inside] = descent.objects
     return x, x
 
 
 # usual feedbacks; "er", "apg" and "ml" have none
-BETAS = {"er": 1.0, "hio": 0.9, "hpr": 0.75, "raar": 0.9, "dm": 1.0, "apg": 1.0, "admm": 1.0, "ml": 1.0}
+BETAS = {
+    "er": 1.0,
+    "hio": 0.9,
+    "hpr": 0.75,
+    "raar": 0.9,
+    "dm": 1.0,
+    "apg": 1.0,
+    "admm": 1.0,
+    "ml": 1.0,
+}
 
 ALGORITHMS = {
     "er": error_reduction,

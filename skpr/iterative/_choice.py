@@ -54,7 +54,9 @@ def serving(free, n_errors):
     totals = free.sum(axis=-1)
     beyond = free - np.take_along_axis(free, best[..., None], 0)
     errors = np.sqrt(free.shape[-1]) * beyond.std(axis=-1, ddof=1)
-    return (beyond.sum(axis=-1) <= n_errors * errors) & (totals <= AS_GOOD * np.take_along_axis(totals, best, 0))
+    return (beyond.sum(axis=-1) <= n_errors * errors) & (
+        totals <= AS_GOOD * np.take_along_axis(totals, best, 0)
+    )
 
 
 def mean_of_alike(objects, least, boundary, middle=None):
@@ -71,7 +73,9 @@ def mean_of_alike(objects, least, boundary, middle=None):
     if len(objects) == 1 or not objects.reshape(len(objects), -1).any(axis=1).all():
         return objects[0]
     if middle is None:
-        middle = _correlations(registered_finely(objects, objects[0], boundary)).sum(axis=1).argmax()
+        middle = (
+            _correlations(registered_finely(objects, objects[0], boundary)).sum(axis=1).argmax()
+        )
     moved = registered_finely(objects, objects[middle], boundary)
     return moved[_correlations(moved)[middle] > least].mean(axis=0)
 

@@ -1,4 +1,6 @@
-"""The middle of large patterns: the same objects on larger pixels, in which a search costs a fraction."""
+"""The middle of large patterns: the same objects on larger pixels, in which a search costs a
+fraction.
+"""
 
 import math
 
@@ -26,7 +28,8 @@ def middle_shape(fourier_shape):
 def middle_object_shape(object_shape, fourier_shape, middle):
     """Frame of the objects on the larger pixels."""
     return tuple(
-        min(math.ceil(n * few / many), few) for n, many, few in zip(object_shape, fourier_shape, middle, strict=True)
+        min(math.ceil(n * few / many), few)
+        for n, many, few in zip(object_shape, fourier_shape, middle, strict=True)
     )
 
 

@@ -33,28 +33,33 @@ class Combination(NamedTuple):
     registered : ndarray of shape (n_reconstructions, \*object_shape)
         All reconstructions, registered to the best one.
     correlations : ndarray of shape (n_reconstructions,)
-        Modulus of the normalised correlation of each with the best one after registration; 1 for itself.
+        Modulus of the normalised correlation of each with the best one after registration; 1 for
+        itself.
     consistent : ndarray of shape (n_reconstructions,), bool
         Which have a correlation of at least `min_correlation`.
     frequencies, transfer_function : ndarray of shape (n_rings,), or None
-        PRTF of all reconstructions that finished, see :func:`skpr.metrics.phase_retrieval_transfer_function`, NaN where
-        a ring has too few counts; frequencies in cycles per pixel. None without magnitudes.
+        PRTF of all reconstructions that finished, see
+        :func:`skpr.metrics.phase_retrieval_transfer_function`, NaN where a ring has too few counts;
+        frequencies in cycles per pixel. None without magnitudes.
     resolution : float or None
-        Half period, in pixels, down to which the reconstructions agree; 1, one pixel, where they do at every
-        frequency. NaN where nothing can be said, see `reason`. None without magnitudes.
+        Half period, in pixels, down to which the reconstructions agree; 1, one pixel, where they do
+        at every frequency. NaN where nothing can be said, see `reason`. None without magnitudes.
     reason : str
         Why `resolution` is NaN; empty where it is a number.
     floor : ndarray of shape (n_rings,), or None
-        Value that the PRTF of a resolved ring exceeds. It is the larger of two: what phases as reproducible as 1/e, the
-        usual cut-off, give for `n` reconstructions, `sqrt(1/e^2 + (1 - 1/e^2) / n)`; and what unrelated objects reach,
-        plus four standard deviations, with which the mean over five rings is compared.
+        Value that the PRTF of a resolved ring exceeds. It is the larger of two: what phases as
+        reproducible as 1/e, the usual cut-off, give for `n` reconstructions, `sqrt(1/e^2 + (1 -
+        1/e^2) / n)`; and what unrelated objects reach, plus four standard deviations, with which
+        the mean over five rings is compared.
     consistent_transfer_function : ndarray of shape (n_rings,), or None
-        PRTF of the consistent reconstructions alone. Having been selected for their agreement, they agree.
+        PRTF of the consistent reconstructions alone. Having been selected for their agreement, they
+        agree.
     modes : ndarray of shape (n_reconstructions, \*object_shape)
-        Orthogonal modes of all that finished, by singular values; the first is what most of them have in common.
+        Orthogonal modes of all that finished, by singular values; the first is what most of them
+        have in common.
     weights : ndarray of shape (n_reconstructions,)
-        Share of the energy that each mode has. A first weight of .95 goes with good reconstructions, below .8 with
-        failed ones (logs of PyNX's users).
+        Share of the energy that each mode has. A first weight of .95 goes with good
+        reconstructions, below .8 with failed ones (logs of PyNX's users).
 
     Examples
     --------
@@ -103,35 +108,39 @@ def combine_reconstructions(
     boundary: Boundary | None = None,
     centered: bool = True,
 ) -> Combination | list[Combination]:
-    r"""Register reconstructions of one pattern modulo symmetries, average the consistent ones, and judge the agreement.
+    r"""Register reconstructions of one pattern modulo symmetries, average the consistent ones, and
+    judge the agreement.
 
-    Independent runs end on different members of the orbit. Registered to the one with the smallest error, what they
-    agree on is what the data determine (Shapiro et al., 2005; Chapman et al., 2006). Agreement is evidence only where
-    it is more than chance. The resolution is therefore that of all runs, not of those that were selected for their
-    agreement. It must exceed what registration alone brings about between unrelated objects, and it ends at the first
-    ring without counts. Runs that do not explain the pattern, or of which no more than half agree, have none.
+    Independent runs end on different members of the orbit. Registered to the one with the smallest
+    error, what they agree on is what the data determine (Shapiro et al., 2005; Chapman et al.,
+    2006). Agreement is evidence only where it is more than chance. The resolution is therefore that
+    of all runs, not of those that were selected for their agreement. It must exceed what
+    registration alone brings about between unrelated objects, and it ends at the first ring without
+    counts. Runs that do not explain the pattern, or of which no more than half agree, have none.
 
-    Runs on the same counts also agree on their noise. The correlation of reconstructions from two halves of the counts
-    does not have this weakness: see :func:`skpr.metrics.split_counts`.
+    Runs on the same counts also agree on their noise. The correlation of reconstructions from two
+    halves of the counts does not have this weakness: see :func:`skpr.metrics.split_counts`.
 
     Parameters
     ----------
     objects : array-like of shape (n_reconstructions, \*object_shape), or Retrieval
-        Reconstructions of one pattern from different starts, `retrieval.starts[0]` for instance; or the result of a
-        retrieval of several patterns.
+        Reconstructions of one pattern from different starts, `retrieval.starts[0]` for instance; or
+        the result of a retrieval of several patterns.
     magnitudes : array-like of shape fourier_shape, or (n_patterns, \*fourier_shape) with a Retrieval, optional
         The pattern, for PRTF and resolution; NaN where unmeasured.
     errors : array-like of shape (n_reconstructions,), optional
-        Fourier errors: the smallest is the reference; NaN is a run that did not finish and is left out. If not
-        given, they are computed from `magnitudes`; without these, the one that agrees best with all others is the
-        reference.
+        Fourier errors: the smallest is the reference; NaN is a run that did not finish and is left
+        out. If not given, they are computed from `magnitudes`; without these, the one that agrees
+        best with all others is the reference.
     min_correlation : float, default=0.95
         Agreement with the reference that makes a reconstruction consistent.
     subpixel : bool, default=False
-        Whether to bring fractions of a pixel together, too: a support has room for an object between pixels, and so
-        do the magnitudes. Found to 1/20 pixel on the correlation's peak (Guizar-Sicairos, Thurman and Fienup, 2008).
+        Whether to bring fractions of a pixel together, too: a support has room for an object
+        between pixels, and so do the magnitudes. Found to 1/20 pixel on the correlation's peak
+        (Guizar-Sicairos, Thurman and Fienup, 2008).
     boundary : {"zero", "circular"} or sequence of these with one entry per axis, optional
-        Boundary of shifts; by default that of the shapes of objects and magnitudes, "zero" without magnitudes.
+        Boundary of shifts; by default that of the shapes of objects and magnitudes, "zero" without
+        magnitudes.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
 
@@ -143,8 +152,8 @@ def combine_reconstructions(
     Raises
     ------
     ValueError
-        For shapes that do not fit, more than one pattern, errors that are negative or all NaN, or a `min_correlation`
-        outside 0 to 1.
+        For shapes that do not fit, more than one pattern, errors that are negative or all NaN, or a
+        `min_correlation` outside 0 to 1.
 
     Examples
     --------
@@ -164,23 +173,43 @@ def combine_reconstructions(
         magnitudes = _one_pattern(magnitudes, objects, centered)
     warn_of_layout(objects)
     if boundary is None:
-        boundary = "zero" if magnitudes is None else boundary_of(objects.shape[1:], magnitudes.shape)
+        boundary = (
+            "zero" if magnitudes is None else boundary_of(objects.shape[1:], magnitudes.shape)
+        )
     boundary = check_boundary(boundary, objects.ndim - 1)
     if errors is None and magnitudes is not None and objects.any():
-        empty = ~objects.reshape(len(objects), -1).any(axis=1)  # a start that was interrupted is zero everywhere
+        empty = ~objects.reshape(len(objects), -1).any(
+            axis=1
+        )  # a start that was interrupted is zero everywhere
         errors = np.where(empty, np.nan, misfits(magnitudes, objects, centered))
     finished, reference = _finished_and_best(objects, errors, boundary)
     registered = _registered(objects, objects[reference], boundary, subpixel)
     correlations = _correlations(registered, registered[reference], boundary)
     consistent = (correlations >= min_correlation) & finished
     consistent[reference] = True
-    mean = registered[consistent].mean(axis=0, dtype=np.result_type(objects.dtype, np.float64)).astype(objects.dtype)
+    mean = (
+        registered[consistent]
+        .mean(axis=0, dtype=np.result_type(objects.dtype, np.float64))
+        .astype(objects.dtype)
+    )
     modes, weights = leading_modes(registered[finished])
     if magnitudes is None:
-        return Combination(mean, registered, correlations, consistent, None, None, None, modes=modes, weights=weights)
+        return Combination(
+            mean,
+            registered,
+            correlations,
+            consistent,
+            None,
+            None,
+            None,
+            modes=modes,
+            weights=weights,
+        )
     runs = _times_power(registered[finished], -_exponent(registered))
     judged = agreement(magnitudes, runs, int(finished[:reference].sum()), boundary, centered)
-    selected = phase_retrieval_transfer_function(magnitudes, registered[consistent], centered=centered)[1]
+    selected = phase_retrieval_transfer_function(
+        magnitudes, registered[consistent], centered=centered
+    )[1]
     return Combination(
         mean,
         registered,
@@ -205,7 +234,8 @@ def _of_each_pattern(found, magnitudes, errors, **settings):
         errors = np.where(np.isnan(errors), found.start_errors, errors)
     if magnitudes is not None and len(magnitudes) != n_patterns:
         raise ValueError(
-            f"magnitudes have shape {np.shape(magnitudes)}, but the Retrieval is of {n_patterns} patterns; give those"
+            f"magnitudes have shape {np.shape(magnitudes)}, but the Retrieval is of {n_patterns} "
+            f"patterns; give those"
         )
     patterns = [None] * n_patterns if magnitudes is None else magnitudes
     return [
@@ -215,14 +245,19 @@ def _of_each_pattern(found, magnitudes, errors, **settings):
 
 
 def _as_array(batch):
-    return batch.detach().cpu().resolve_conj().numpy() if isinstance(batch, torch.Tensor) else np.asarray(batch)
+    return (
+        batch.detach().cpu().resolve_conj().numpy()
+        if isinstance(batch, torch.Tensor)
+        else np.asarray(batch)
+    )
 
 
 def _one_pattern(magnitudes, objects, centered):
     """Return the checked pattern; refuse several, and one that does not fit the objects."""
     pattern = _as_array(magnitudes)
     several = (
-        f"magnitudes have shape {pattern.shape} and objects {objects.shape}; give one pattern and its "
+        f"magnitudes have shape {pattern.shape} and objects {objects.shape}; give one pattern and "
+        f"its "
         "reconstructions, such as magnitudes[0] and retrieval.starts[0]"
     )
     if pattern.ndim != objects.ndim - 1:
@@ -234,7 +269,11 @@ def _one_pattern(magnitudes, objects, centered):
     check_some_measured(pattern)
     pattern = pattern[0]
     # n patterns of n samples with some starts each are, by their shapes, one pattern of volumes
-    if pattern.ndim > 1 and len(pattern) == len(objects) and _are_pairs(pattern, objects[:, 0], centered):
+    if (
+        pattern.ndim > 1
+        and len(pattern) == len(objects)
+        and _are_pairs(pattern, objects[:, 0], centered)
+    ):
         raise ValueError(several)
     return pattern
 
@@ -246,21 +285,26 @@ def _are_pairs(magnitudes, objects, centered):
     )
     if not measured.any():
         return False
-    found = fourier_error(magnitudes[measured], objects[measured], centered=centered, multioutput="raw_values")
+    found = fourier_error(
+        magnitudes[measured], objects[measured], centered=centered, multioutput="raw_values"
+    )
     return bool(np.median(found) < SAME)
 
 
 def _finished_and_best(objects, errors, boundary):
     """Return which runs finished, and the index of the best of them."""
     if errors is None:
-        finished = objects.reshape(len(objects), -1).any(axis=1)  # a start that was interrupted is zero everywhere
+        finished = objects.reshape(len(objects), -1).any(
+            axis=1
+        )  # a start that was interrupted is zero everywhere
         means = np.array([_correlations(objects, one, boundary).mean() for one in objects])
         return finished | ~finished.any(), int(np.where(finished, means, -1.0).argmax())
     errors = _as_array(errors)
     valid = errors.dtype.kind in "iuf" and errors.shape == (len(objects),)
     if not valid or (errors < 0).any() or not np.isfinite(errors).any():
         raise ValueError(
-            f"errors={short(errors)} do not fit {len(objects)} reconstructions; give one Fourier error for each, NaN "
+            f"errors={short(errors)} do not fit {len(objects)} reconstructions; give one Fourier "
+            f"error for each, NaN "
             "for a run that did not finish, such as retrieval.start_errors[0]"
         )
     return ~np.isnan(errors), int(np.nanargmin(errors))
@@ -280,13 +324,19 @@ def _registered(objects, reference, boundary, subpixel):
 
 def _exponent(objects):
     """Exponent of 2 of the largest value of all objects."""
-    return int(np.frexp(max(float(max(np.abs(one.real).max(), np.abs(one.imag).max())) for one in objects))[1])
+    return int(
+        np.frexp(
+            max(float(max(np.abs(one.real).max(), np.abs(one.imag).max())) for one in objects)
+        )[1]
+    )
 
 
 def _times_power(values, exponent):
     """Values times a power of 2, exactly, in two steps because the power may be out of range."""
     half = exponent // 2
-    return (values * values.real.dtype.type(2.0**half)) * values.real.dtype.type(2.0 ** (exponent - half))
+    return (values * values.real.dtype.type(2.0**half)) * values.real.dtype.type(
+        2.0 ** (exponent - half)
+    )
 
 
 def _correlations(objects, reference, boundary):

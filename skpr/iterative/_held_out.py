@@ -1,8 +1,8 @@
 """Pixels of a pattern that are held out of the iterations, and judge what these found.
 
-What fits the pixels that it was made from may fit their noise, or be an object in too large a support. Pixels that were
-not used tell: the *free* likelihood (Favre-Nicolin, Leake and Chushkin, 2020), as the free R factor of crystallography.
-"""
+What fits the pixels that it was made from may fit their noise, or be an object in too large a
+support. Pixels that were not used tell: the *free* likelihood (Favre-Nicolin, Leake and Chushkin,
+2020), as the free R factor of crystallography."""
 
 import math
 from copy import copy
@@ -26,7 +26,8 @@ GROUPS = 64  # of islands, whose scatter is the error of a comparison
 
 
 class HeldOut:
-    """Islands of pixels, in pairs about the centre, because those of a Friedel pair know of each other.
+    """Islands of pixels, in pairs about the centre, because those of a Friedel pair know of each
+    other.
 
     Parameters
     ----------
@@ -52,7 +53,9 @@ class HeldOut:
         labels = torch.full(shape, -1)
         for number in range(n_islands):
             corner = [int(rng.randint(size)) for size in shape]
-            island = tuple(slice(at, min(at + side, size)) for at, size in zip(corner, shape, strict=True))
+            island = tuple(
+                slice(at, min(at + side, size)) for at, size in zip(corner, shape, strict=True)
+            )
             labels[island] = number % GROUPS
         opposite = mirrored(labels[None], centered=False)[0]
         labels = torch.where(labels >= 0, labels, opposite)
@@ -97,12 +100,13 @@ class HeldOut:
         Returns
         -------
         misfits : ndarray of float64, shape (n_samples, n_groups)
-            Sums over the pixels of each group, divided by the number of pixels of all groups: together they are the
-            mean deviance a pixel where magnitudes are roots of counts, of which noise makes one at most, else the
-            squared Fourier error of these pixels.
+            Sums over the pixels of each group, divided by the number of pixels of all groups:
+            together they are the mean deviance a pixel where magnitudes are roots of counts, of
+            which noise makes one at most, else the squared Fourier error of these pixels.
         explained : ndarray of float64, shape (n_samples,)
-            Share of the misfit of the mean of each ring that the object explains, less what noise makes of either: 1 is
-            all, 0 is no more than the mean. NaN where there is hardly more than noise.
+            Share of the misfit of the mean of each ring that the object explains, less what noise
+            makes of either: 1 is all, 0 is no more than the mean. NaN where there is hardly more
+            than noise.
         """
         device = magnitudes.device
         mask = self.mask.to(device)
@@ -118,7 +122,9 @@ class HeldOut:
             seen.coherence.assume(kernels)
         values = seen.to_normalized(objects).to(seen.dtype)
         misfits = self._grouped(likelihood.losses(seen, values), seen, likelihood, magnitudes)
-        return misfits.cpu().numpy(), self._explained(misfits.sum(1), seen, values, likelihood, magnitudes)
+        return misfits.cpu().numpy(), self._explained(
+            misfits.sum(1), seen, values, likelihood, magnitudes
+        )
 
     def _grouped(self, losses, seen, likelihood, magnitudes):
         """Sums of losses over the pixels of each group, in the unit of :meth:`judge`."""
@@ -135,7 +141,9 @@ class HeldOut:
     def _ring_means(self, intensities, used):
         """Mean of the pixels used of the ring of each pixel, less a hot pixel of it."""
         rings = self.rings.to(intensities.device).flatten()
-        sums, counts, first, second = intensities.new_zeros(4, len(intensities), int(rings.max()) + 1)
+        sums, counts, first, second = intensities.new_zeros(
+            4, len(intensities), int(rings.max()) + 1
+        )
         sums.index_add_(1, rings, intensities)
         counts.index_add_(1, rings, used.double())
         places = rings.expand_as(intensities)
@@ -144,20 +152,39 @@ class HeldOut:
         second.scatter_reduce_(1, places, rest, "amax")
         is_hot = (first > HOT * second) & (second > 0)
         sums = torch.where(is_hot, sums - first + second, sums)
-        # of a ring that is held out as a whole, as all are that are held out in one dimension: those beside it
+        # of a ring that is held out as a whole, as all are that are held out in one dimension:
+        # those beside it
         window = sums.new_ones(1, 1, 2 * SIDE + 1)
-        near = [functional.conv1d(values[:, None], window, padding=SIDE)[:, 0] for values in (sums, counts)]
+        near = [
+            functional.conv1d(values[:, None], window, padding=SIDE)[:, 0]
+            for values in (sums, counts)
+        ]
         known = counts > 0
-        sums, counts = (torch.where(known, *both) for both in zip((sums, counts), near, strict=True))
+        sums, counts = (
+            torch.where(known, *both) for both in zip((sums, counts), near, strict=True)
+        )
         return (sums / counts.clamp_min(1))[:, rings]
 
     def _explained(self, misfits, seen, objects, likelihood, magnitudes):
-        """Share explained of what the mean of each ring leaves, less the noise; NaN where that is hardly more."""
+        """Share explained of what the mean of each ring leaves, less the noise; NaN where that is
+        hardly more.
+        """
         order = to_fft_order(magnitudes) if self.centered else magnitudes
         used = ~(order.isnan() | (self.groups >= 0).to(order.device))
-        intensities = torch.where(used, order / along_samples(seen.scale, order), 0.0).double().square().flatten(1)
-        means = self._ring_means(intensities, used.flatten(1)).view(order.shape).to(seen.magnitudes.dtype)
-        unexplained = self._grouped(seen.weights * likelihood.pixel_losses(seen, means), seen, likelihood, magnitudes)
+        intensities = (
+            torch.where(used, order / along_samples(seen.scale, order), 0.0)
+            .double()
+            .square()
+            .flatten(1)
+        )
+        means = (
+            self._ring_means(intensities, used.flatten(1))
+            .view(order.shape)
+            .to(seen.magnitudes.dtype)
+        )
+        unexplained = self._grouped(
+            seen.weights * likelihood.pixel_losses(seen, means), seen, likelihood, magnitudes
+        )
         noise = torch.zeros_like(unexplained)
         if likelihood.noise is not None:
             drawn = likelihood.drawn(seen, seen.intensities(objects))

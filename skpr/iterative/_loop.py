@@ -5,7 +5,9 @@ import torch
 from ._algorithms import ALGORITHMS
 from ._supports import shrinkwrap
 
-CHECK_INTERVAL = 10  # iterations between tests of convergence, after the first; each costs one more transform
+CHECK_INTERVAL = (
+    10  # iterations between tests of convergence, after the first; each costs one more transform
+)
 
 
 class Shrinkwrap:
@@ -24,7 +26,9 @@ class Shrinkwrap:
 
     def keep(self, index):
         """Leave only the samples of an index."""
-        self.first, self.last, self.threshold = (v[index] for v in (self.first, self.last, self.threshold))
+        self.first, self.last, self.threshold = (
+            v[index] for v in (self.first, self.last, self.threshold)
+        )
 
     def update(self, problem, objects, n_updates):
         """Replace the problem's support."""
@@ -33,7 +37,17 @@ class Shrinkwrap:
 
 
 def run_schedule(
-    problem, x, schedule, tol, store, *, interval=20, wrap=None, history=None, on_iteration=None, company=False
+    problem,
+    x,
+    schedule,
+    tol,
+    store,
+    *,
+    interval=20,
+    wrap=None,
+    history=None,
+    on_iteration=None,
+    company=False,
 ):
     """Run a schedule.
 
@@ -47,9 +61,10 @@ def run_schedule(
     tol : float or torch.Tensor of shape (n_samples,)
         Residual at which a sample is done.
     store : callable
-        Called as `store(index, objects, errors, n_done, kernels, supports)` with samples that are done, as soon as they
-        are: their places in the chunk, their objects in the units of the measurement, their Fourier errors, the
-        iterations they took, and the covariances of their coherence kernels and their supports, if any.
+        Called as `store(index, objects, errors, n_done, kernels, supports)` with samples that are
+        done, as soon as they are: their places in the chunk, their objects in the units of the
+        measurement, their Fourier errors, the iterations they took, and the covariances of their
+        coherence kernels and their supports, if any.
     interval : int
         Iterations between updates of the support and of the coherence, where these are to be found.
     wrap : Shrinkwrap, optional
@@ -58,7 +73,8 @@ def run_schedule(
     on_iteration : callable, optional
         Called after each iteration.
     company : bool, default=False
-        Whether the last sample keeps a finished one beside it, where transforms of a single sample round differently.
+        Whether the last sample keeps a finished one beside it, where transforms of a single sample
+        round differently.
     """
     tol = torch.as_tensor(tol, dtype=problem.norms.dtype, device=x.device).expand(len(problem))
     learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
@@ -90,7 +106,11 @@ def run_schedule(
                 on_iteration()
             if not checks:
                 continue
-            done = residual <= tol[active] if n_done < n_total else torch.ones_like(residual, dtype=torch.bool)
+            done = (
+                residual <= tol[active]
+                if n_done < n_total
+                else torch.ones_like(residual, dtype=torch.bool)
+            )
             if is_last and "settled" in memory:
                 done |= memory["settled"]
             done |= stored[active]
@@ -114,7 +134,9 @@ def run_schedule(
                 continue
             active, x = active[staying], x[staying]
             for key, value in memory.items():
-                memory[key] = value[staying] if isinstance(value, torch.Tensor) else value.kept(staying)
+                memory[key] = (
+                    value[staying] if isinstance(value, torch.Tensor) else value.kept(staying)
+                )
             problem.keep(staying)
             if wrap is not None:
                 wrap.keep(staying)

@@ -6,7 +6,16 @@ import numpy as np
 
 from ._verdict import in_words, judged
 
-EVERY = "objects", "errors", "n_iter", "history", "coherence", "free", "supports", "explained"  # a row a start
+EVERY = (
+    "objects",
+    "errors",
+    "n_iter",
+    "history",
+    "coherence",
+    "free",
+    "supports",
+    "explained",
+)  # a row a start
 
 
 class Retrieval(NamedTuple):
@@ -15,32 +24,37 @@ class Retrieval(NamedTuple):
     Attributes
     ----------
     objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-        Mean of the best starts that agree, registered to fractions of a pixel, where pixels were held out: of those
-        that explain these pixels as well as the best does, or, in a known support, of those like the start with the
-        smallest Fourier error. Elsewhere that start. Zeros where none finished.
+        Mean of the best starts that agree, registered to fractions of a pixel, where pixels were
+        held out: of those that explain these pixels as well as the best does, or, in a known
+        support, of those like the start with the smallest Fourier error. Elsewhere that start.
+        Zeros where none finished.
     errors : ndarray of shape (n_samples,)
-        Fourier error of each, as :func:`skpr.metrics.fourier_error` gives it; NaN where no start finished.
+        Fourier error of each, as :func:`skpr.metrics.fourier_error` gives it; NaN where no start
+        finished.
     starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
         The reconstruction from every start.
     start_errors : ndarray of shape (n_samples, n_starts)
-        Their Fourier errors; NaN where a start did not finish, or where a sample beside photon counts has fewer.
+        Their Fourier errors; NaN where a start did not finish, or where a sample beside photon
+        counts has fewer.
     n_iter : ndarray of shape (n_samples, n_starts), integers
         Iterations each took; 0 where it did not finish.
     history : ndarray of shape (n_samples, n_starts, n_iterations) or None
         Fourier error after each iteration; NaN after a start was done.
     coherence : ndarray of shape (n_samples, n_starts, n_axes, n_axes) or None
-        Covariance of each start's coherence kernel, in Fourier pixels squared; zeros, or None, for full coherence.
+        Covariance of each start's coherence kernel, in Fourier pixels squared; zeros, or None, for
+        full coherence.
     photons : ndarray of shape (n_samples,) or None
-        Square of a magnitude that one photon makes, for patterns that were taken for roots of photon counts; 0 for
-        others. None where no algorithm of the schedule asks for it.
+        Square of a magnitude that one photon makes, for patterns that were taken for roots of
+        photon counts; 0 for others. None where no algorithm of the schedule asks for it.
     free_errors : ndarray of shape (n_samples, n_starts) or None
-        Misfit of pixels that were held out until the final fit, by which the support and the start were chosen: the
-        mean deviance a pixel of roots of counts, of which noise makes 1 or less, else the Fourier error of these
-        pixels. None where none were held out.
+        Misfit of pixels that were held out until the final fit, by which the support and the start
+        were chosen: the mean deviance a pixel of roots of counts, of which noise makes 1 or less,
+        else the Fourier error of these pixels. None where none were held out.
     supports : ndarray of bool of shape (n_samples, n_starts, \*object_shape) or None
         Support of each start. None where no pixels were held out.
     explained : ndarray of shape (n_samples, n_starts) or None
-        Share of what the pixels held out show that the object explains, beyond noise; see :meth:`summary`.
+        Share of what the pixels held out show that the object explains, beyond noise; see
+        :meth:`summary`.
 
     Examples
     --------
@@ -67,22 +81,26 @@ class Retrieval(NamedTuple):
 
     @property
     def finished(self) -> np.ndarray:
-        """Which starts finished, ndarray of bool, shape (n_samples, n_starts): all, unless interrupted."""
+        """Which starts finished, ndarray of bool, shape (n_samples, n_starts): all, unless
+        interrupted.
+        """
         return self.n_iter > 0
 
     @property
     def verdicts(self) -> list[str]:
-        """Verdict on each pattern: "good", "doubtful", "failed" or "undecided"; see :meth:`summary`."""
+        """Verdict on each pattern: "good", "doubtful", "failed" or "undecided"; see
+        :meth:`summary`.
+        """
         return [verdict for verdict, _, _ in self._judged()]
 
     def summary(self) -> str:
         """Tell in words, a line a pattern, whether its object is to be trusted.
 
-        Where pixels were held out, by these: what share of their differences from the mean
-        of their ring an object explains beyond noise, good from 80 % on and failed below 50 %; and by the better half
-        of the starts: what share of their energy their first common mode has, good from 95 % on and failed below 80 %.
-        "undecided" is a pattern of which pixels held out show hardly more than noise. Starts that agree are no evidence
-        by themselves: on noise they do, too.
+        Where pixels were held out, by these: what share of their differences from the mean of their
+        ring an object explains beyond noise, good from 80 % on and failed below 50 %; and by the
+        better half of the starts: what share of their energy their first common mode has, good from
+        95 % on and failed below 80 %. "undecided" is a pattern of which pixels held out show hardly
+        more than noise. Starts that agree are no evidence by themselves: on noise they do, too.
 
         Returns
         -------
@@ -119,7 +137,9 @@ class Results:
         self.free = None  # misfit of groups of pixels that were held out
         self.supports = None
         self.explained = None  # share of what the pixels held out show
-        self.means = self.mean_errors = None  # of the starts that serve and agree, where some were averaged
+        self.means = self.mean_errors = (
+            None  # of the starts that serve and agree, where some were averaged
+        )
 
     def store(self, numbers, objects, errors, n_iter, history, coherence=None):
         self.objects[numbers] = objects.cpu().numpy()
@@ -148,7 +168,9 @@ class Results:
                 for v, n in ((self.history, more), (values, -more))
             )
         if getattr(self, name) is None:
-            unknown = np.nan if values.dtype.kind == "f" and name != "coherence" else 0  # no kernel has no width
+            unknown = (
+                np.nan if values.dtype.kind == "f" and name != "coherence" else 0
+            )  # no kernel has no width
             setattr(self, name, np.full((length, *values.shape[1:]), unknown, values.dtype))
         getattr(self, name)[places] = values
 
@@ -159,7 +181,11 @@ class Results:
         joined.__dict__.update(parts[0].__dict__)
         for name in EVERY:
             values = [getattr(part, name) for part in parts]
-            setattr(joined, name, None if any(value is None for value in values) else np.concatenate(values))
+            setattr(
+                joined,
+                name,
+                None if any(value is None for value in values) else np.concatenate(values),
+            )
         joined.n_starts = sum(part.n_starts for part in parts)
         return joined
 
@@ -179,10 +205,14 @@ class Results:
         return self.free.sum(axis=1).reshape(self.n_starts, self.n_samples)
 
     def chosen(self):
-        starts, errors, n_iter = (self._by_sample(v) for v in (self.objects, self.errors, self.n_iter))
+        starts, errors, n_iter = (
+            self._by_sample(v) for v in (self.objects, self.errors, self.n_iter)
+        )
         best = self._by_sample(np.where(np.isnan(self.errors), np.inf, self.errors)).argmin(axis=1)
         rows = np.arange(self.n_samples)
-        history, coherence = (None if v is None else self._by_sample(v) for v in (self.history, self.coherence))
+        history, coherence = (
+            None if v is None else self._by_sample(v) for v in (self.history, self.coherence)
+        )
         objects, least = starts[rows, best], errors[rows, best]
         if self.means is not None:
             known = ~np.isnan(self.mean_errors)

@@ -11,7 +11,13 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import check_batch, check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
+from .._arrays import (
+    check_batch,
+    check_some_measured,
+    inspect_batch,
+    inspect_fitted_magnitudes,
+    is_complex,
+)
 from .._base import RestoredEstimator
 from .._layout import is_nested, is_told_by
 from .._progress import IterationLine
@@ -49,68 +55,78 @@ if TYPE_CHECKING:
 class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     r"""Phase retrieval by alternating projections and their relatives, batched.
 
-    With `P_M` the projection onto the measured magnitudes and `P_S` onto what is known of the object (its frame or
-    support, that it is real or non-negative, amplitude bounds), every algorithm repeats a step made of the two.
-    Nothing is trained: `fit` learns shapes, and from `y`, where given, the frame and the kind of object.
+    With `P_M` the projection onto the measured magnitudes and `P_S` onto what is known of the
+    object (its frame or support, that it is real or non-negative, amplitude bounds), every
+    algorithm repeats a step made of the two. Nothing is trained: `fit` learns shapes, and from `y`,
+    where given, the frame and the kind of object.
 
     Parameters
     ----------
     algorithm : str or list of (name, n_iter) or (name, n_iter, beta), default="auto"
-        "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection), "raar" (relaxed
-        averaged alternating reflections), "dm" (difference map), "apg" (accelerated projected gradient on the amplitude
-        loss), "admm" or "ml" (maximum likelihood under the `noise`); or a schedule of them, one after the other. "auto"
-        is four fifths of "hpr" ("hio", where `constraints` are bounds), which leaves local minima, then "apg", which
-        ends in the nearest one to machine precision. Where magnitudes are roots of photon counts it is two fifths of
-        "hpr", two of "raar" with a feedback that falls from 0.9 to 0.5, which settles in spite of the noise, and "ml".
+        "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection),
+        "raar" (relaxed averaged alternating reflections), "dm" (difference map), "apg" (accelerated
+        projected gradient on the amplitude loss), "admm" or "ml" (maximum likelihood under the
+        `noise`); or a schedule of them, one after the other. "auto" is four fifths of "hpr" ("hio",
+        where `constraints` are bounds), which leaves local minima, then "apg", which ends in the
+        nearest one to machine precision. Where magnitudes are roots of photon counts it is two
+        fifths of "hpr", two of "raar" with a feedback that falls from 0.9 to 0.5, which settles in
+        spite of the noise, and "ml".
     n_iter : int, default=500
         Iterations of a named algorithm and of "auto"; a schedule has its own.
     beta : float, optional
-        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er", "apg" and "ml". The algorithm's
-        usual one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1 for "dm" and "admm".
+        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er", "apg" and
+        "ml". The algorithm's usual one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1
+        for "dm" and "admm".
     support : {"auto", "frame", "autocorrelation", "shrinkwrap"} or array of bool, default="auto"
-        Pixels where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a box of half the extent
-        of the autocorrelation, in the middle of the frame or where a given start has most energy. "shrinkwrap"
-        (Marchesini et al., 2003): that box, replaced again and again by where the blurred object exceeds a threshold.
-        "auto" is the frame where `y` or `object_shape` tells it. Where nobody knows, the support is searched for: every
-        start has a threshold and a width of shrinkwrap of its own, and 5 % of the pixels, held out of the iterations,
-        judge them (the free likelihood: Favre-Nicolin, Leake and Chushkin, 2020). See Notes.
-        An array of shape `object_shape`, or with a first axis of one support per sample.
+        Pixels where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a
+        box of half the extent of the autocorrelation, in the middle of the frame or where a given
+        start has most energy. "shrinkwrap" (Marchesini et al., 2003): that box, replaced again and
+        again by where the blurred object exceeds a threshold. "auto" is the frame where `y` or
+        `object_shape` tells it. Where nobody knows, the support is searched for: every start has a
+        threshold and a width of shrinkwrap of its own, and 5 % of the pixels, held out of the
+        iterations, judge them (the free likelihood: Favre-Nicolin, Leake and Chushkin, 2020). See
+        Notes. An array of shape `object_shape`, or with a first axis of one support per sample.
     object_shape : tuple of int, optional
         The frame; that of `y` if not given, else half the Fourier grid, `(m + 1) // 2`.
     constraints : {"auto", "non_negative", "real", "complex"} or (float, float), default="auto"
-        The kind of object. A pair bounds its amplitude from below and above in the units of the objects: the value, of
-        a real object, or the modulus, if `y` is complex. "auto" goes by `y`. Without it, patterns that are symmetric
-        about their centre have "non_negative" objects, plainly asymmetric ones "complex" objects, and pixels held out
-        decide where the asymmetry is small, but no noise.
+        The kind of object. A pair bounds its amplitude from below and above in the units of the
+        objects: the value, of a real object, or the modulus, if `y` is complex. "auto" goes by `y`.
+        Without it, patterns that are symmetric about their centre have "non_negative" objects,
+        plainly asymmetric ones "complex" objects, and pixels held out decide where the asymmetry is
+        small, but no noise.
     n_starts : int or "auto", default="auto"
-        Starts for each sample, of which the smallest Fourier error decides, or pixels held out where the support is
-        searched for. Started from a given object, the first is the object, and the others are the object times random
-        weights, plus noise. "auto" is 8 where the support is searched for, and for photon counts under the "auto"
-        algorithm without a given object, which pixels held out judge, too; else 1.
+        Starts for each sample, of which the smallest Fourier error decides, or pixels held out
+        where the support is searched for. Started from a given object, the first is the object, and
+        the others are the object times random weights, plus noise. "auto" is 8 where the support is
+        searched for, and for photon counts under the "auto" algorithm without a given object, which
+        pixels held out judge, too; else 1.
     start : {"random", "autocorrelation"}, default="random"
         Start without an object: random phases, or the autocorrelation with random weights.
     tol : float or "poisson", default=1e-6
-        Residual `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations. For real objects `b` is the root
-        mean square of each Friedel pair. "poisson" is the residual that counting photons leaves to the true object, for
-        each pattern by its own counts, where magnitudes are square roots of photons: to fit better is to fit the noise
-        (Morozov's discrepancy principle). It spares what a network predicts from few photons.
+        Residual `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations. For real
+        objects `b` is the root mean square of each Friedel pair. "poisson" is the residual that
+        counting photons leaves to the true object, for each pattern by its own counts, where
+        magnitudes are square roots of photons: to fit better is to fit the noise (Morozov's
+        discrepancy principle). It spares what a network predicts from few photons.
     threshold : float, optional
-        Fraction of the maximum that counts as content. If not given, 0.1 for shrinkwrap; for the extent of the
-        autocorrelation 1e-4, or what the noise in it requires.
+        Fraction of the maximum that counts as content. If not given, 0.1 for shrinkwrap; for the
+        extent of the autocorrelation 1e-4, or what the noise in it requires.
     shrinkwrap_interval : int, default=20
         Iterations between updates of the support, and of the coherence.
     shrinkwrap_sigma : (float, float), default=(3.0, 1.5)
         First width of the Gaussian in pixels, and the width it decays to by 1 % an update.
     coherence : {"auto", "full", "gaussian"}, default="auto"
-        Coherence of the illumination. "auto" is "full" where the support is known; where it is searched for, pixels
-        held out decide. With "gaussian", intensities are blurred by a Gaussian kernel before they are
-        compared with the measured ones, and each start estimates its own kernel along the way (Clark et al., 2012). The
-        kernel also absorbs the detector's point spread. Costs about 50 % more time.
+        Coherence of the illumination. "auto" is "full" where the support is known; where it is
+        searched for, pixels held out decide. With "gaussian", intensities are blurred by a Gaussian
+        kernel before they are compared with the measured ones, and each start estimates its own
+        kernel along the way (Clark et al., 2012). The kernel also absorbs the detector's point
+        spread. Costs about 50 % more time.
     noise : {"auto", "poisson", "gaussian"} or CountingNoise, default="auto"
-        Noise of the magnitudes, by which "ml" weighs them. "poisson": their squares are photon counts, or multiples of
-        them, or those of a :class:`~skpr.measurement.CountingNoise` with background and read-out noise. "gaussian": the
-        same noise in all magnitudes. "auto" is "poisson" for patterns whose squares are whole multiples of the
-        smallest, and "gaussian" for others; `retrieve` tells in `photons`.
+        Noise of the magnitudes, by which "ml" weighs them. "poisson": their squares are photon
+        counts, or multiples of them, or those of a :class:`~skpr.measurement.CountingNoise` with
+        background and read-out noise. "gaussian": the same noise in all magnitudes. "auto" is
+        "poisson" for patterns whose squares are whole multiples of the smallest, and "gaussian" for
+        others; `retrieve` tells in `photons`.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes (else at index 0).
     random_state : int, RandomState instance or None, default=None
@@ -135,12 +151,13 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
 
     Notes
     -----
-    A search takes about four times the iterations of `n_starts` starts. It draws twice as many starts, the second half
-    of them about the best of the first (and goes on for as long as the best threshold lies on the edge of what was
-    tried), keeps half, tightens the support of each for as long as it explains the pixels held out as well, goes on in
-    supports made as that of the best one, and fits everything that was measured. The middle of patterns of more than
-    2^18 pixels is searched first. The object is the mean of the starts that explain the pixels held out as well as the
-    best does, and agree; `retrieve(X).summary()` says whether it is to be trusted.
+    A search takes about four times the iterations of `n_starts` starts. It draws twice as many
+    starts, the second half of them about the best of the first (and goes on for as long as the best
+    threshold lies on the edge of what was tried), keeps half, tightens the support of each for as
+    long as it explains the pixels held out as well, goes on in supports made as that of the best
+    one, and fits everything that was measured. The middle of patterns of more than 2^18 pixels is
+    searched first. The object is the mean of the starts that explain the pixels held out as well as
+    the best does, and agree; `retrieve(X).summary()` says whether it is to be trusted.
 
     Examples
     --------
@@ -213,8 +230,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, negative magnitudes, a pattern with no measured pixel, or shapes that do
-            not fit.
+            For a parameter that is not valid, negative magnitudes, a pattern with no measured
+            pixel, or shapes that do not fit.
         """
         X = self._checked(X, reset=True)
         if y is not None:
@@ -226,7 +243,9 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             self.object_shape, self.fourier_shape_, None if y is None else tuple(y.shape[1:])
         )
         self.constraints_ = resolved_kind(self.constraints, y)
-        self.support_ = resolved_support(self.support, is_known=y is not None or self.object_shape is not None)
+        self.support_ = resolved_support(
+            self.support, is_known=y is not None or self.object_shape is not None
+        )
         if y is None and isinstance(self.constraints, str) and self.constraints == "auto":
             kinds = kinds_of(X, self.centered)
             self.constraints_ = kinds[0] if len(kinds) == 1 else judged_kind(self, X, kinds)
@@ -246,7 +265,12 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             name = type(self).__name__
             self._form = None
             told = self._look_at(X, objects=y) or check_logarithms(X, name)
-            if not told and self.constraints_ == "complex" and y is None and self.constraints == "auto":
+            if (
+                not told
+                and self.constraints_ == "complex"
+                and y is None
+                and self.constraints == "auto"
+            ):
                 told = check_symmetric_elsewhere(X, self.centered, name)
             if not told:
                 self._form = None if y is None else form_of(X)  # objects have told that it is right
@@ -270,7 +294,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Raises
         ------
         KeyboardInterrupt
-            If interrupted before every sample had one finished start; :meth:`retrieve` returns what there is.
+            If interrupted before every sample had one finished start; :meth:`retrieve` returns what
+            there is.
         """
         result = self.retrieve(X)
         if not result.finished.any(axis=1).all():
@@ -278,7 +303,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         return result.objects
 
     def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
-        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is perfect.
+        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is
+        perfect.
 
         Parameters
         ----------
@@ -295,7 +321,9 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         """
         return squared_correlation(self, X, y, boundary=self.boundary_, sample_weight=sample_weight)
 
-    def retrieve(self, X: Batch, init: Batch | None = None, return_history: bool = False) -> Retrieval:
+    def retrieve(
+        self, X: Batch, init: Batch | None = None, return_history: bool = False
+    ) -> Retrieval:
         r"""Reconstruct objects and report every start.
 
         An interrupt (Ctrl-C) ends the run at once: what has finished is returned, with a warning.
@@ -307,8 +335,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         init : array-like or torch.Tensor of shape (n_samples, \*object_shape_), optional
             Objects to start from, a network's prediction for instance.
         return_history : bool, default=False
-            Whether to record the Fourier error after every iteration, for about half as much time again. Where pixels
-            were held out, it is that of the others until the final fit.
+            Whether to record the Fourier error after every iteration, for about half as much time
+            again. Where pixels were held out, it is that of the others until the final fit.
 
         Returns
         -------
@@ -337,7 +365,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
                 search(self, X, init, results, line, support=support, samples=judged, **more)
         except KeyboardInterrupt:
             warnings.warn(
-                f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts have finished",
+                f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts "
+                f"have finished",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -347,17 +376,20 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if as_tensor:
             place = torch.as_tensor
             found = found._replace(
-                objects=place(found.objects).to(given.device), starts=place(found.starts).to(given.device)
+                objects=place(found.objects).to(given.device),
+                starts=place(found.starts).to(given.device),
             )
         return found
 
     def _look_at(self, X, **known):
         name = type(self).__name__
-        told = look_at(X, self.centered, name, self.constraints_, **known) or check_plateaus(X, self.centered, name)
+        told = look_at(X, self.centered, name, self.constraints_, **known) or check_plateaus(
+            X, self.centered, name
+        )
         is_positive = self.constraints_ == "non_negative"
         return told or (is_positive and check_centre(X, self.centered, name))
 
-    # --- validation --------------------------------------------------------------------------------------------
+    # --- validation -------------------------------------------------------------------------------
 
     def _checked(self, X, reset):
         X, facts = inspect_fitted_magnitudes(self, X, reset=reset)
@@ -369,13 +401,15 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         init = init.detach().cpu().numpy() if isinstance(init, torch.Tensor) else np.asarray(init)
         if init.shape != (n_samples, *self.object_shape_):
             raise ValueError(
-                f"init has shape {init.shape}; give one object a sample, of shape {(n_samples, *self.object_shape_)}"
+                f"init has shape {init.shape}; give one object a sample, of shape "
+                f"{(n_samples, *self.object_shape_)}"
             )
         init = init if self.constraints_ == "complex" else init.real
         dark = ~init.reshape(n_samples, -1).any(axis=1)
         if dark.any():
             warn_user(
-                f"init is zero everywhere in {dark.sum()} of {n_samples} samples, from which iterations do not "
+                f"init is zero everywhere in {dark.sum()} of {n_samples} samples, from which "
+                f"iterations do not "
                 "move: leave init out for random starts"
             )
         return init

@@ -5,7 +5,14 @@ import torch
 from sklearn.utils import check_random_state
 
 from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
-from ..measurement import CountingNoise, Likelihood, Measurement, photons_of, rounds_alone, to_fft_order
+from ..measurement import (
+    CountingNoise,
+    Likelihood,
+    Measurement,
+    photons_of,
+    rounds_alone,
+    to_fft_order,
+)
 from ._loop import Shrinkwrap, run_schedule
 from ._results import Results
 from ._schedule import resolve_schedule
@@ -18,11 +25,14 @@ SEVERAL = 8  # starts, where one is not enough
 def scheduled(estimator, *, counted=False):
     """The stages of an estimator's schedule, for photon counts or others."""
     bounded = not isinstance(estimator.constraints, str)
-    return resolve_schedule(estimator.algorithm, estimator.n_iter, estimator.beta, bounded=bounded, counted=counted)
+    return resolve_schedule(
+        estimator.algorithm, estimator.n_iter, estimator.beta, bounded=bounded, counted=counted
+    )
 
 
 class Run:
-    """The starts of one batch, and their results; start `s` of sample `i` is number `s * n_samples + i`.
+    """The starts of one batch, and their results; start `s` of sample `i` is number `s * n_samples
+    + i`.
 
     Parameters
     ----------
@@ -37,11 +47,13 @@ class Run:
     schedule : callable, optional
         Returns the stages, given whether a pattern holds counts; by default those of the estimator.
     wraps : tuple of three ndarrays of shape (n_starts * n_samples,), optional
-        First and last width of shrinkwrap, and its threshold. None is no shrinkwrap, unless the estimator asks for it.
+        First and last width of shrinkwrap, and its threshold. None is no shrinkwrap, unless the
+        estimator asks for it.
     held_out : HeldOut, optional
         Pixels that are kept from the iterations, and judge them.
     kernels : bool or ndarray of shape (n_starts * n_samples, n_axes, n_axes), optional
-        Whether the coherence is estimated, or the covariances from which on; by default as the estimator says.
+        Whether the coherence is estimated, or the covariances from which on; by default as the
+        estimator says.
     random : RandomState, optional
         Source of the starts; by default that of the estimator.
     """
@@ -61,10 +73,20 @@ class Run:
         kernels=None,
         random=None,
     ):
-        self.estimator, self.X, self.init, self.support, self.held_out = estimator, X, init, support, held_out
+        self.estimator, self.X, self.init, self.support, self.held_out = (
+            estimator,
+            X,
+            init,
+            support,
+            held_out,
+        )
         self.fourier_shape, self.object_shape = estimator.fourier_shape_, estimator.object_shape_
         self.kind = estimator.constraints_
-        self.schedule = (lambda counted: scheduled(estimator, counted=counted)) if schedule is None else schedule
+        self.schedule = (
+            (lambda counted: scheduled(estimator, counted=counted))
+            if schedule is None
+            else schedule
+        )
         counts = any(name == "ml" for name, _, _ in self.schedule(True))
         self.photons = photons_of(X, estimator.noise) if counts else None
         self.n_samples = len(X)
@@ -84,11 +106,15 @@ class Run:
             self.results.supports = np.zeros((n_numbers, *self.object_shape), dtype=bool)
             self.results.free = np.full((n_numbers, held_out.n_groups), np.nan)
             self.results.explained = np.full(n_numbers, np.nan)
-        self.random = self._random_numbers(check_random_state(estimator.random_state) if random is None else random)
+        self.random = self._random_numbers(
+            check_random_state(estimator.random_state) if random is None else random
+        )
         self.rule = estimator.support_
         if wraps is None and self.rule == "shrinkwrap":
             threshold = USUAL if estimator.threshold is None else estimator.threshold
-            wraps = tuple(np.full(n_numbers, float(v)) for v in (*estimator.shrinkwrap_sigma, threshold))
+            wraps = tuple(
+                np.full(n_numbers, float(v)) for v in (*estimator.shrinkwrap_sigma, threshold)
+            )
         self.wraps = wraps
 
     def _n_starts(self):
@@ -97,7 +123,11 @@ class Run:
         if self.estimator.support_ == "auto":
             return SEVERAL
         counts = self.photons is not None and (self.photons > 0).any()
-        return SEVERAL if counts and self.init is None and isinstance(self.estimator.algorithm, str) else 1
+        return (
+            SEVERAL
+            if counts and self.init is None and isinstance(self.estimator.algorithm, str)
+            else 1
+        )
 
     def counted(self):
         """Samples of photon counts that are given several starts by default."""
@@ -123,9 +153,10 @@ class Run:
     def chunks(self, samples=None):
         """Numbers of the starts that are run together.
 
-        Samples with counts and others have schedules of their own, so that none depends on its batch.
-        """
-        # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the second ones
+        Samples with counts and others have schedules of their own, so that none depends on its
+        batch."""
+        # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the
+        # second ones
         numbers = np.arange(self.n_starts * self.n_samples)
         if samples is not None:
             numbers = numbers[np.isin(numbers % self.n_samples, samples)]
@@ -169,27 +200,51 @@ class Run:
         if isinstance(self.kernels, np.ndarray):
             problem.coherence.assume(torch.from_numpy(self.kernels[numbers]).to(device))
         # all that follows is of unit size, whatever the units of the measurement
-        normalized = problem.to_normalized(to_fft_order(magnitudes) if estimator.centered else magnitudes)
+        normalized = problem.to_normalized(
+            to_fft_order(magnitudes) if estimator.centered else magnitudes
+        )
         objects = None
         if self.init is not None:
-            objects = problem.to_normalized(to_tensor(self.init[numbers % len(self.init)]).to(device, problem.dtype))
+            objects = problem.to_normalized(
+                to_tensor(self.init[numbers % len(self.init)]).to(device, problem.dtype)
+            )
         problem.support = self._supports(numbers, normalized, objects)
         is_given = self.init is not None and numbers < len(self.init)
-        x = self._start(problem, normalized, objects, is_given, self.random[numbers // self.n_samples])
+        x = self._start(
+            problem, normalized, objects, is_given, self.random[numbers // self.n_samples]
+        )
         history = None
         if results.history is not None:
-            history = torch.full((len(numbers), results.history.shape[1]), torch.nan, dtype=x.real.dtype, device=device)
+            history = torch.full(
+                (len(numbers), results.history.shape[1]),
+                torch.nan,
+                dtype=x.real.dtype,
+                device=device,
+            )
         wrap = None
         if self.wraps is not None:
-            wrap = Shrinkwrap(*(torch.from_numpy(values[numbers]).to(x.real) for values in self.wraps))
+            wrap = Shrinkwrap(
+                *(torch.from_numpy(values[numbers]).to(x.real) for values in self.wraps)
+            )
 
         def store(index, objects, errors, n_done, kernels, supports):
             places, here = numbers[index.cpu().numpy()], index.to(device)
-            results.store(places, objects, errors, n_done, None if history is None else history[index], kernels)
+            results.store(
+                places,
+                objects,
+                errors,
+                n_done,
+                None if history is None else history[index],
+                kernels,
+            )
             if self.held_out is not None:
                 results.supports[places] = True if supports is None else supports.cpu().numpy()
                 results.free[places], results.explained[places] = self.held_out.judge(
-                    measured[here], objects, kernels, estimator, self._likelihood(samples[index.cpu().numpy()], device)
+                    measured[here],
+                    objects,
+                    kernels,
+                    estimator,
+                    self._likelihood(samples[index.cpu().numpy()], device),
                 )
 
         tol, interval = estimator.tol, estimator.shrinkwrap_interval
@@ -203,15 +258,19 @@ class Run:
     def _likelihood(self, samples, device):
         if self.photons is None or not self.photons[samples[0]] > 0:
             return Likelihood()
-        noise = self.estimator.noise if isinstance(self.estimator.noise, CountingNoise) else CountingNoise()
+        noise = (
+            self.estimator.noise
+            if isinstance(self.estimator.noise, CountingNoise)
+            else CountingNoise()
+        )
         return Likelihood(noise, torch.from_numpy(self.photons[samples]).to(device))
 
     def _random_numbers(self, rng):
-        """Random numbers of each start, the same for all samples, so that none depends on its batch.
+        """Random numbers of each start, the same for all samples, so that none depends on its
+        batch.
 
-        Drawn in double precision, so that the draw does not depend on the data's, and start by start, so that the
-        first ones do not depend on how many follow.
-        """
+        Drawn in double precision, so that the draw does not depend on the data's, and start by
+        start, so that the first ones do not depend on how many follow."""
         parts = 2 if self.kind == "complex" else 1
         drawn = rng.uniform(size=(self.n_starts, parts, *self.fourier_shape))
         return torch.from_numpy(drawn[:, 0] + 1j * drawn[:, 1] if parts == 2 else drawn[:, 0])
@@ -222,12 +281,18 @@ class Run:
         weights = noise.real[problem.inside]
         if objects is None and self.estimator.start == "autocorrelation":
             values = autocorrelations(magnitudes).sqrt()
-            starts = [m // 2 - n // 2 for m, n in zip(self.fourier_shape, self.object_shape, strict=True)]
+            starts = [
+                m // 2 - n // 2 for m, n in zip(self.fourier_shape, self.object_shape, strict=True)
+            ]
             middle = (slice(a, a + n) for a, n in zip(starts, problem.object_shape, strict=True))
             values = values[(slice(None), *middle)] * weights
             # normalised spectra have unit mean square, so normalised objects have unit norm
-            values = values / along_samples(values.abs().square().flatten(1).sum(1).sqrt().clamp_min(1e-30), values)
-            return problem.to_magnitudes(problem.on_grid(problem.to_admissible(values.to(problem.dtype))))
+            values = values / along_samples(
+                values.abs().square().flatten(1).sum(1).sqrt().clamp_min(1e-30), values
+            )
+            return problem.to_magnitudes(
+                problem.on_grid(problem.to_admissible(values.to(problem.dtype)))
+            )
         if objects is None:
             # white noise has random phases
             return problem.to_magnitudes(noise - (0.5 + 0.5j if noise.is_complex() else 0.5))

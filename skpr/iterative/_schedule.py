@@ -6,7 +6,13 @@ from .._validation import check_choice, check_count, short
 from ._algorithms import ALGORITHMS, BETAS
 
 # of counts: fixed points move with the noise, the less the smaller the feedback (Luke, 2005)
-SETTLING = (None, None, 0.4), ("raar", 0.9, 0.2), ("raar", 0.75, 0.12), ("raar", 0.5, 0.08), ("ml", None, 0.2)
+SETTLING = (
+    (None, None, 0.4),
+    ("raar", 0.9, 0.2),
+    ("raar", 0.75, 0.12),
+    ("raar", 0.5, 0.08),
+    ("ml", None, 0.2),
+)
 
 
 def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
@@ -15,8 +21,9 @@ def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
     Parameters
     ----------
     algorithm : str or list of (name, n_iter) or (name, n_iter, beta)
-        "auto" is four fifths of "hpr", or of "hio" where the amplitude is bounded, then "apg". For counts it ends with
-        "ml" instead, and half of the "hpr" before it is "raar" with falling feedback.
+        "auto" is four fifths of "hpr", or of "hio" where the amplitude is bounded, then "apg". For
+        counts it ends with "ml" instead, and half of the "hpr" before it is "raar" with falling
+        feedback.
     n_iter : int
         Iterations of a named algorithm.
     beta : float or None
@@ -37,12 +44,21 @@ def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
         if algorithm != "auto":
             return [(algorithm, int(n_iter), _feedback(algorithm, None, beta))]
         first = "hio" if bounded else "hpr"
-        parts = SETTLING if counted and not bounded else ((None, None, 0.8), ("ml" if counted else "apg", None, 0.2))
-        stages = [(name or first, _feedback(name or first, own, beta), share) for name, own, share in parts]
+        parts = (
+            SETTLING
+            if counted and not bounded
+            else ((None, None, 0.8), ("ml" if counted else "apg", None, 0.2))
+        )
+        stages = [
+            (name or first, _feedback(name or first, own, beta), share)
+            for name, own, share in parts
+        ]
         lengths = [int(n_iter * share) for *_, share in stages[1:]]
         return [
             (name, length, feedback)
-            for (name, feedback, _), length in zip(stages, [n_iter - sum(lengths), *lengths], strict=True)
+            for (name, feedback, _), length in zip(
+                stages, [n_iter - sum(lengths), *lengths], strict=True
+            )
             if length
         ]
     valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"
@@ -72,7 +88,11 @@ def stages_of(shares, n_iter, bounded, counted):
     """
     last, names = "ml" if counted else "apg", {"hpr": "hio", "raar": "hio"} if bounded else {}
     return [
-        (names.get(name, name) or last, max(1, int(n_iter * share)), BETAS[name or last] if beta is None else beta)
+        (
+            names.get(name, name) or last,
+            max(1, int(n_iter * share)),
+            BETAS[name or last] if beta is None else beta,
+        )
         for name, beta, share in shares
     ]
 

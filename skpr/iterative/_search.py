@@ -1,12 +1,13 @@
 """The search for a support that nobody knows, judged by pixels that are held out of the iterations.
 
-Every start has a threshold and a width of shrinkwrap of its own. The first round draws them from wide ranges, the next
-ones about the best, for as long as this lies on the edge of what was tried. The best starts are then tightened: what a
-loose support leaves undetermined, an object of its size does not have. Of supports that explain the pixels held out
-equally well, the smallest is taken (the rule of one standard error: Breiman et al., 1984). All starts go on in supports
-made as that of the best one, with a kernel of the coherence where that explains more, and keep what is better. At last
-everything that was measured is fitted, and the starts that serve as well as the best, and agree, are averaged.
-"""
+Every start has a threshold and a width of shrinkwrap of its own. The first round draws them from
+wide ranges, the next ones about the best, for as long as this lies on the edge of what was tried.
+The best starts are then tightened: what a loose support leaves undetermined, an object of its size
+does not have. Of supports that explain the pixels held out equally well, the smallest is taken (the
+rule of one standard error: Breiman et al., 1984). All starts go on in supports made as that of the
+best one, with a kernel of the coherence where that explains more, and keep what is better. At last
+everything that was measured is fitted, and the starts that serve as well as the best, and agree,
+are averaged."""
 
 from copy import copy
 from functools import partial
@@ -31,7 +32,10 @@ LARGEST_THRESHOLD = 0.9
 LEAST_WIDTH = 0.3
 FACTORS = np.array([1.8, 1.5])  # of threshold and width about the best one
 MOST_ROUNDS = 4
-EVENLY = 0.7548776662466927, 0.5698402909980532  # multiples less whole numbers fill a square evenly (Roberts, 2018)
+EVENLY = (
+    0.7548776662466927,
+    0.5698402909980532,
+)  # multiples less whole numbers fill a square evenly (Roberts, 2018)
 TIGHTER = 0.8, 1.2, 1.8, 2.7  # times the threshold of the start
 TIGHT_WIDTHS = 0.7, 0.5
 AS_WELL = 2.0  # standard errors within which starts serve as well as the best, and are averaged
@@ -48,7 +52,8 @@ VALUES = 1 << 26  # of all starts of the samples searched for together
 
 
 class MixedCoherenceError(Exception):
-    """Some samples need a kernel of the coherence, and others do not: each kind is searched for itself.
+    """Some samples need a kernel of the coherence, and others do not: each kind is searched for
+    itself.
 
     Parameters
     ----------
@@ -76,7 +81,8 @@ def search(estimator, X, init, results, line, *, support=None, samples=None, ret
     samples : ndarray of integers, optional
         Samples to retrieve; all if not given.
     return_history : bool, default=False
-        Whether to record the Fourier errors of each start, over what was not held out, and of the final fit.
+        Whether to record the Fourier errors of each start, over what was not held out, and of the
+        final fit.
 
     Raises
     ------
@@ -140,12 +146,25 @@ def judged_kind(estimator, X, kinds):
 class _Search:
     """The search for some samples; `found` holds the results so far, `n_starts` a sample."""
 
-    def __init__(self, estimator, X, init, n_starts, line, *, support=None, return_history=False, held_out=None):
+    def __init__(
+        self,
+        estimator,
+        X,
+        init,
+        n_starts,
+        line,
+        *,
+        support=None,
+        return_history=False,
+        held_out=None,
+    ):
         self.estimator, self.X, self.init, self.line = estimator, X, init, line
         self.n_samples, self.n_starts, self.found = len(X), n_starts, None
         self.return_history = return_history
         self.random = check_random_state(estimator.random_state)
-        self.held_out = HeldOut(estimator.fourier_shape_, estimator.centered) if held_out is None else held_out
+        self.held_out = (
+            HeldOut(estimator.fourier_shape_, estimator.centered) if held_out is None else held_out
+        )
         self.is_own = not isinstance(estimator.algorithm, str) or estimator.algorithm != "auto"
         self.middle = middle_shape(estimator.fourier_shape_)
         self.is_lit = np.nan_to_num(self.X).reshape(self.n_samples, -1).any(axis=1)
@@ -154,7 +173,9 @@ class _Search:
     @property
     def is_large(self):
         """Whether the middle of the patterns is searched first."""
-        return self.middle != self.estimator.fourier_shape_ and self.init is None and not self.is_known
+        return (
+            self.middle != self.estimator.fourier_shape_ and self.init is None and not self.is_known
+        )
 
     def run(self):
         """Explore, tighten and finish."""
@@ -174,7 +195,9 @@ class _Search:
         return self.found
 
     def _judged_kernels(self, found):
-        """Kernels of the coherence for all starts, those of the best; None where pixels held out need none."""
+        """Kernels of the coherence for all starts, those of the best; None where pixels held out
+        need none.
+        """
         if self.estimator.coherence != "auto":
             return None
         few = found.picked(found.total().argsort(axis=0, kind="stable")[:1])
@@ -182,7 +205,9 @@ class _Search:
             np.take_along_axis(values, found.total().argmin(axis=0)[None], 0)
             for values in (found.thresholds, found.widths)
         )
-        coherent, blurred = (self._gone_on([few], thresholds, widths, kernels) for kernels in (False, True))
+        coherent, blurred = (
+            self._gone_on([few], thresholds, widths, kernels) for kernels in (False, True)
+        )
         least, with_kernels = (part.total().min(axis=0) for part in (coherent, blurred))
         is_blurred = (with_kernels < BLURRED * least) & (least > EXACT)
         if not is_blurred.any():
@@ -218,11 +243,17 @@ class _Search:
         if self.is_large:
             return self._of_the_middle().explored(n_rounds)
         rounds, drawn, free = [], [], []
-        low, high = (np.tile(values, (self.n_samples, 1)) for values in zip(THRESHOLDS, WIDTHS, strict=True))
+        low, high = (
+            np.tile(values, (self.n_samples, 1)) for values in zip(THRESHOLDS, WIDTHS, strict=True)
+        )
         done = np.zeros(self.n_samples, dtype=bool)
         for number in range(n_rounds):
-            places = np.arange(number * self.n_starts, (number + 1) * self.n_starts)[:, None] * np.array(EVENLY)
-            values = low * (high / low) ** ((places + 0.5) % 1.0)[:, None]  # (n_starts, n_samples, 2)
+            places = np.arange(number * self.n_starts, (number + 1) * self.n_starts)[
+                :, None
+            ] * np.array(EVENLY)
+            values = (
+                low * (high / low) ** ((places + 0.5) % 1.0)[:, None]
+            )  # (n_starts, n_samples, 2)
             drawn.append(np.clip(values, (0, LEAST_WIDTH), (LARGEST_THRESHOLD, np.inf)))
             threshold, width = np.moveaxis(drawn[-1], -1, 0)
             rounds.append(self._run((FIRST_WIDTH * width, width, threshold), init=self.init))
@@ -232,19 +263,25 @@ class _Search:
             middle = np.take_along_axis(tried, misfits.argmin(axis=0)[None, :, None], 0)[0]
             low, high = middle / FACTORS, middle * FACTORS
             known = np.where(np.isinf(misfits), np.nan, tried[..., 0])
-            on_edge = (middle[:, 0] >= np.nanmax(known, axis=0)) | (middle[:, 0] <= np.nanmin(known, axis=0))
+            on_edge = (middle[:, 0] >= np.nanmax(known, axis=0)) | (
+                middle[:, 0] <= np.nanmin(known, axis=0)
+            )
             done |= ~on_edge & (number > 0)
             if done.all():
                 break
         ranks = misfits.argsort(axis=0, kind="stable")[: self.n_starts]
         found = Results.joined(rounds).picked(ranks)
-        found.thresholds, found.widths = np.moveaxis(np.take_along_axis(tried, ranks[..., None], 0), -1, 0)
+        found.thresholds, found.widths = np.moveaxis(
+            np.take_along_axis(tried, ranks[..., None], 0), -1, 0
+        )
         return found
 
     def _tightened(self, found):
         """Shrink the support of each start while its held-out misfit stays as small."""
         n = len(TIGHTER)
-        thresholds = np.concatenate([np.minimum(found.thresholds * factor, LARGEST_THRESHOLD) for factor in TIGHTER])
+        thresholds = np.concatenate(
+            [np.minimum(found.thresholds * factor, LARGEST_THRESHOLD) for factor in TIGHTER]
+        )
         tighter = self._gone_on([found] * n, thresholds, np.full_like(thresholds, TIGHT_WIDTHS[1]))
         return self._chosen(found, tighter, smallest_that_serves)
 
@@ -261,14 +298,18 @@ class _Search:
         chosen = rule(tried.free.reshape(*sizes.shape, -1), sizes)
         picked = tried.picked(chosen * self.n_starts + np.arange(self.n_starts)[:, None])
         for name in ("thresholds", "widths"):
-            values = np.concatenate([getattr(found, name), getattr(further, name)]).reshape(sizes.shape)
+            values = np.concatenate([getattr(found, name), getattr(further, name)]).reshape(
+                sizes.shape
+            )
             setattr(picked, name, np.take_along_axis(values, chosen[None], 0)[0])
         return picked
 
     def _alike(self, found, kernels=None):
         """Continue all starts with the threshold and width of the best one."""
         shape = self.n_starts, self.n_samples
-        first = smallest_that_serves(found.free.reshape(*shape, -1), found.supports.reshape(*shape, -1).sum(axis=-1))
+        first = smallest_that_serves(
+            found.free.reshape(*shape, -1), found.supports.reshape(*shape, -1).sum(axis=-1)
+        )
         thresholds, widths = (
             np.broadcast_to(np.take_along_axis(values, first[None], 0), shape)
             for values in (found.thresholds, found.widths)
@@ -285,7 +326,9 @@ class _Search:
         found = self._run(wraps, init=init, shares=shares, kernels=kernels)
         found.n_iter += np.concatenate([part.n_iter for part in parts])
         if self.return_history:
-            found.history = _followed(np.concatenate([part.history for part in parts]), found.history)
+            found.history = _followed(
+                np.concatenate([part.history for part in parts]), found.history
+            )
         found.thresholds, found.widths = thresholds, widths
         return found
 
@@ -324,14 +367,23 @@ class _Search:
             middles = [None] * self.n_samples
         boundary = self.estimator.boundary_
         means = np.stack(
-            [mean_of_alike(objects[chosen[:, i], i], alike, boundary, middle) for i, middle in enumerate(middles)]
+            [
+                mean_of_alike(objects[chosen[:, i], i], alike, boundary, middle)
+                for i, middle in enumerate(middles)
+            ]
         )
         if self.estimator.constraints_ == "non_negative":
             means = np.maximum(means, 0)
         kernels = None
         if done.coherence is not None:
-            kernels = done.coherence[done.total().argmin(axis=0) * self.n_samples + np.arange(self.n_samples)]
-        settings = {"centered": self.estimator.centered, "coherence": kernels, "multioutput": "raw_values"}
+            kernels = done.coherence[
+                done.total().argmin(axis=0) * self.n_samples + np.arange(self.n_samples)
+            ]
+        settings = {
+            "centered": self.estimator.centered,
+            "coherence": kernels,
+            "multioutput": "raw_values",
+        }
         errors = fourier_error(self.X, means, **settings)
         return means, errors
 

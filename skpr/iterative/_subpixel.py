@@ -10,25 +10,36 @@ STEPS_PER_PIXEL = 20
 def registered_finely(objects, reference, boundary):
     """Objects moved onto the reference by fractions of a pixel.
 
-    Which way up they are is decided last: of an object that is nearly its own flip, whole pixels may choose wrongly.
-    """
+    Which way up they are is decided last: of an object that is nearly its own flip, whole pixels
+    may choose wrongly."""
     candidates = []
     for upright in (objects, flip(objects)):
         coarse, _ = register(upright, reference[None], phase=True, boundary=boundary, flip=False)
-        candidates.append(np.stack([_moved_by_fraction(one, reference, boundary) for one in coarse]))
+        candidates.append(
+            np.stack([_moved_by_fraction(one, reference, boundary) for one in coarse])
+        )
     axes = tuple(range(1, objects.ndim))
-    distances = [(np.abs(candidate - reference) ** 2).sum(axis=axes, keepdims=True) for candidate in candidates]
+    distances = [
+        (np.abs(candidate - reference) ** 2).sum(axis=axes, keepdims=True)
+        for candidate in candidates
+    ]
     return np.where(distances[1] < distances[0], candidates[1], candidates[0])
 
 
 def _moved_by_fraction(moving, reference, boundary):
-    """Move an object by up to half a pixel an axis, and turn its phase, onto a reference; itself if that is nearest."""
-    grid = [n if wraps == "circular" else 2 * n for n, wraps in zip(moving.shape, boundary, strict=True)]
+    """Move an object by up to half a pixel an axis, and turn its phase, onto a reference; itself if
+    that is nearest.
+    """
+    grid = [
+        n if wraps == "circular" else 2 * n for n, wraps in zip(moving.shape, boundary, strict=True)
+    ]
     spectrum = np.fft.fftn(moving, s=grid, axes=range(moving.ndim))
     product = spectrum.conj() * np.fft.fftn(reference, s=grid, axes=range(moving.ndim))
     fractions = np.arange(-STEPS_PER_PIXEL // 2, STEPS_PER_PIXEL // 2 + 1) / STEPS_PER_PIXEL
     for size in grid:  # each contraction takes the first axis and puts its fractions last
-        product = np.tensordot(product, np.exp(2j * np.pi * np.outer(np.fft.fftfreq(size), fractions)), axes=(0, 0))
+        product = np.tensordot(
+            product, np.exp(2j * np.pi * np.outer(np.fft.fftfreq(size), fractions)), axes=(0, 0)
+        )
     best = np.unravel_index(np.abs(product).argmax(), product.shape)
     shift = fractions[list(best)]
     if not shift.any():

@@ -9,7 +9,9 @@ from .._tensors import along_samples
 
 LEAST_CONTENT = 1e-4  # of the autocorrelation's maximum, where there is no noise
 NOISE_DEVIATIONS = 6  # above which a lag is not noise, of the tens of thousands there are
-MOST_NOISE = 0.05  # of the maximum; where noise is more, the autocorrelation does not bound an object
+MOST_NOISE = (
+    0.05  # of the maximum; where noise is more, the autocorrelation does not bound an object
+)
 
 CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
@@ -30,12 +32,14 @@ def autocorrelations(magnitudes):
 
 
 def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
-    """Side lengths of the smallest box that holds each object, from the extent of its autocorrelation.
+    """Side lengths of the smallest box that holds each object, from the extent of its
+    autocorrelation.
 
-    An object of extent `n` has an autocorrelation of extent `2 n - 1` (for non-negative ones exactly). Noise covers all
-    lags alike, so what it leaves on the darkest side of the grid, where no lag of an object in its frame lies, says how
-    much of the rest is noise. The autocorrelation of a compact object falls to its rim as a square; what lies below the
-    noise there is added again.
+    An object of extent `n` has an autocorrelation of extent `2 n - 1` (for non-negative ones
+    exactly). Noise covers all lags alike, so what it leaves on the darkest side of the grid, where
+    no lag of an object in its frame lies, says how much of the rest is noise. The autocorrelation
+    of a compact object falls to its rim as a square; what lies below the noise there is added
+    again.
 
     Parameters
     ----------
@@ -63,7 +67,9 @@ def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
     for axis, limit in zip(axes, object_shape, strict=True):
         others = tuple(a for a in axes if a != axis)
         profile = strong.sum(dim=others) > 0 if others else strong
-        lags = (torch.arange(values.shape[axis], device=values.device) - values.shape[axis] // 2).abs()
+        lags = (
+            torch.arange(values.shape[axis], device=values.device) - values.shape[axis] // 2
+        ).abs()
         reach = (profile * lags).amax(dim=1)
         size = ((reach + 1) / (1 - hidden)).ceil().long()
         # one that fills the grid may have wrapped around, and then says nothing
@@ -72,14 +78,20 @@ def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
 
 
 def _darkest_side(values):
-    """Smallest root mean square of an autocorrelation over the lags that lie farthest out along one axis."""
+    """Smallest root mean square of an autocorrelation over the lags that lie farthest out along one
+    axis.
+    """
     squares = values.square()
-    sides = [squares.select(axis, 0).reshape(len(values), -1).mean(dim=1).sqrt() for axis in range(1, values.ndim)]
+    sides = [
+        squares.select(axis, 0).reshape(len(values), -1).mean(dim=1).sqrt()
+        for axis in range(1, values.ndim)
+    ]
     return torch.stack(sides, dim=1).amin(dim=1)
 
 
 def placed_boxes(sizes, object_shape, content=None):
-    """Boxes as masks: in the middle of the frame, or where they hold most of the energy of `content`.
+    """Boxes as masks: in the middle of the frame, or where they hold most of the energy of
+    `content`.
 
     Returns
     -------
@@ -91,7 +103,9 @@ def placed_boxes(sizes, object_shape, content=None):
     for axis, size in enumerate(object_shape):
         index = torch.arange(size, device=sizes.device)
         within = (index >= starts[:, axis, None]) & (index < (starts + sizes)[:, axis, None])
-        mask &= within.view([len(sizes)] + [size if a == axis else 1 for a in range(len(object_shape))])
+        mask &= within.view(
+            [len(sizes)] + [size if a == axis else 1 for a in range(len(object_shape))]
+        )
     return mask
 
 
@@ -101,13 +115,16 @@ def _fullest_places(sizes, content):
         summed = sample.abs().double().square()
         for axis, length in enumerate(box):
             total = functional.pad(summed.movedim(axis, -1).cumsum(-1), (1, 0))
-            summed = (total[..., length:] - total[..., : total.shape[-1] - length]).movedim(-1, axis)
+            summed = (total[..., length:] - total[..., : total.shape[-1] - length]).movedim(
+                -1, axis
+            )
         starts.append(torch.stack(torch.unravel_index(summed.argmax(), summed.shape)))
     return torch.stack(starts)
 
 
 def shrinkwrap(objects, sigma, threshold):
-    """Support from the object itself: blurred modulus above a fraction of its largest value (Marchesini et al., 2003).
+    """Support from the object itself: blurred modulus above a fraction of its largest value
+    (Marchesini et al., 2003).
 
     Parameters
     ----------
@@ -131,7 +148,9 @@ def shrinkwrap(objects, sigma, threshold):
     n_samples, n_axes = len(objects), objects.ndim - 1
     radius = max(1, math.ceil(3 * float(sigma.max())))
     places = torch.arange(-radius, radius + 1, dtype=torch.float64, device=objects.device)
-    places = torch.where(places.abs() <= (3 * sigma.double()[:, None]).ceil().clamp_min(1), places, torch.inf)
+    places = torch.where(
+        places.abs() <= (3 * sigma.double()[:, None]).ceil().clamp_min(1), places, torch.inf
+    )
     kernels = torch.exp(-0.5 * (places / sigma.double()[:, None]) ** 2)
     blurred = objects.abs()[None]
     kernels = (kernels / kernels.sum(1, keepdim=True)).to(blurred)
@@ -140,4 +159,6 @@ def shrinkwrap(objects, sigma, threshold):
         padding = [radius if a == axis else 0 for a in range(n_axes)]
         blurred = CONVOLUTIONS[n_axes](blurred, windows, padding=padding, groups=n_samples)
     blurred = blurred[0]
-    return blurred > along_samples(threshold, blurred) * blurred.amax(dim=tuple(range(1, objects.ndim)), keepdim=True)
+    return blurred > along_samples(threshold, blurred) * blurred.amax(
+        dim=tuple(range(1, objects.ndim)), keepdim=True
+    )

@@ -25,23 +25,30 @@ if TYPE_CHECKING:
     from .._typing import Batch, Seed
     from ._results import Retrieval
 
-BEYOND = 1.5, 0.05  # factor and more of the Fourier error with which an object came, beyond which it is of another
+BEYOND = (
+    1.5,
+    0.05,
+)  # factor and more of the Fourier error with which an object came, beyond which it is of another
 MOST_COUNTS = 1e18  # that can be drawn
 ALIKE = 0.95  # correlation of starts that found the same object
 REFIT = 0.2  # of the estimator's iterations
 
 
-def uncertainty(retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16, random_state: Seed = 0) -> np.ndarray:
+def uncertainty(
+    retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16, random_state: Seed = 0
+) -> np.ndarray:
     r"""Standard deviation of each pixel of reconstructions from photon counts.
 
-    Two causes, whose variances add up. Counting noise: patterns are drawn anew from the reconstruction, and fitted from
-    it in its support (the parametric bootstrap of Efron, 1979), which unlike the Cramér-Rao bound
-    (:func:`skpr.metrics.noise_limit`) knows of constraints, and needs no support that determines the object. And the
-    choice of start: the scatter of the starts that found the same object, with a correlation of at least 0.95. Both
-    after registration to fractions of a pixel, which no pattern determines.
+    Two causes, whose variances add up. Counting noise: patterns are drawn anew from the
+    reconstruction, and fitted from it in its support (the parametric bootstrap of Efron, 1979),
+    which unlike the Cramér-Rao bound (:func:`skpr.metrics.noise_limit`) knows of constraints, and
+    needs no support that determines the object. And the choice of start: the scatter of the starts
+    that found the same object, with a correlation of at least 0.95. Both after registration to
+    fractions of a pixel, which no pattern determines.
 
-    An object is within 1.645 of these deviations in some 90 % of its pixels. Not contained is what all starts have in
-    common and is wrong: a support that cuts the object, a wrong kind of object, a detector not described.
+    An object is within 1.645 of these deviations in some 90 % of its pixels. Not contained is what
+    all starts have in common and is wrong: a support that cuts the object, a wrong kind of object,
+    a detector not described.
 
     Parameters
     ----------
@@ -59,8 +66,8 @@ def uncertainty(retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16
     Returns
     -------
     ndarray of shape (n_samples, \*object_shape)
-        In the unit of the objects; of complex pixels the root of the sum of both parts' variances. NaN where neither
-        counts nor starts that agree tell.
+        In the unit of the objects; of complex pixels the root of the sum of both parts' variances.
+        NaN where neither counts nor starts that agree tell.
 
     Raises
     ------
@@ -82,19 +89,30 @@ def uncertainty(retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16
     (1, 16, 16)
     """
     if not hasattr(retriever, "retrieve"):
-        raise TypeError(f"retriever is {type(retriever).__name__}; give the fitted IterativePhaseRetrieval")
+        raise TypeError(
+            f"retriever is {type(retriever).__name__}; give the fitted IterativePhaseRetrieval"
+        )
     if not hasattr(found, "starts"):
-        raise TypeError(f"found is {type(found).__name__}; give the Retrieval that retriever.retrieve(X) returns")
+        raise TypeError(
+            f"found is {type(found).__name__}; give the Retrieval that retriever.retrieve(X) "
+            f"returns"
+        )
     check_is_fitted(retriever)
     n_draws = check_count("n_draws", n_draws)
     X = check_batch(X, name="X", allow_complex=False, ensure_all_finite="allow-nan")
     X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else np.asarray(X)
-    objects, starts = (np.asarray(to_tensor(v).detach().cpu()) for v in (found.objects, found.starts))
+    objects, starts = (
+        np.asarray(to_tensor(v).detach().cpu()) for v in (found.objects, found.starts)
+    )
     expected = len(objects), *retriever.fourier_shape_
     if X.shape != expected:
-        raise ValueError(f"X has shape {X.shape}, but found holds objects of patterns of shape {expected}")
+        raise ValueError(
+            f"X has shape {X.shape}, but found holds objects of patterns of shape {expected}"
+        )
     _check_together(retriever, X, objects, found)
-    variances = np.stack([_scatter(*pair, retriever.boundary_) for pair in zip(objects, starts, strict=True)])
+    variances = np.stack(
+        [_scatter(*pair, retriever.boundary_) for pair in zip(objects, starts, strict=True)]
+    )
     counted = np.flatnonzero(np.zeros(len(X)) if found.photons is None else found.photons > 0)
     if len(counted):
         chosen = _supports(retriever, found, objects, starts)
@@ -108,7 +126,8 @@ def uncertainty(retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16
     unknown = np.isnan(variances.reshape(len(X), -1)).any(axis=1)
     if unknown.any():
         warn_user(
-            f"{unknown.sum()} of {len(X)} patterns are no square roots of photon counts and have no two starts that "
+            f"{unknown.sum()} of {len(X)} patterns are no square roots of photon counts and have "
+            f"no two starts that "
             "agree: their deviations are NaN; pass noise= to the estimator, or run more starts"
         )
     return np.sqrt(variances)
@@ -123,7 +142,8 @@ def _check_together(retriever, X, objects, found):
     if odd.any():
         i = int(odd.argmax())
         raise ValueError(
-            f"X does not hold the patterns of found: object {i} has a Fourier error of {errors[i]:.3g} with its "
+            f"X does not hold the patterns of found: object {i} has a Fourier error of "
+            f"{errors[i]:.3g} with its "
             f"pattern, and had {found.errors[i]:.3g} when it was retrieved"
         )
 
@@ -147,7 +167,8 @@ def _scatter(x, starts, boundary):
     alike = np.abs(flat @ x.ravel().conj()) >= ALIKE * np.where(norms > 0, norms, np.inf)
     if alike.sum() < 2:
         return np.full(x.shape, np.nan)
-    # not divided by their number, though x be their mean: their supports, and what these leave open, are much the same
+    # not divided by their number, though x be their mean: their supports, and what these leave
+    # open, are much the same
     return (np.abs(moved[alike] - x) ** 2).sum(axis=0) / (alike.sum() - 1)
 
 
@@ -164,14 +185,18 @@ def _supports(retriever, found, objects, starts):
 
 def _refitted(retriever, X, objects, supports, units, kernels, n_draws, random_state):
     """Variance of fits to patterns that are drawn anew from the objects."""
-    seeds = check_random_state(random_state).randint(2**31, size=n_draws)  # of every sample: none depends on the others
+    seeds = check_random_state(random_state).randint(
+        2**31, size=n_draws
+    )  # of every sample: none depends on the others
     photons = units.reshape([-1] + [1] * (X.ndim - 1))
     noise = retriever.noise if isinstance(retriever.noise, CountingNoise) else CountingNoise()
     grid = Grid(retriever.object_shape_, retriever.fourier_shape_, retriever.centered)
     intensities = grid.magnitudes(to_tensor(objects)).double().square()
     if kernels is not None:
         covariances = torch.from_numpy(kernels).double()
-        intensities = blur(intensities, coherence_transfer(covariances, retriever.fourier_shape_, intensities))
+        intensities = blur(
+            intensities, coherence_transfer(covariances, retriever.fourier_shape_, intensities)
+        )
     expected = intensities.numpy() / photons + noise.background
     sums = np.zeros(objects.shape)
     line = IterationLine(retriever.verbose)
@@ -180,13 +205,19 @@ def _refitted(retriever, X, objects, supports, units, kernels, n_draws, random_s
             counts = np.stack([_drawn(one, noise.readout_noise, seed) for one in expected])
             drawn = np.where(np.isnan(X), np.nan, np.sqrt(counts * photons)).astype(X.dtype)
             schedule = partial(stages_of, ((None, None, REFIT),), retriever.n_iter, False)
-            settings = {"n_starts": 1, "schedule": schedule, "kernels": False if kernels is None else kernels}
+            settings = {
+                "n_starts": 1,
+                "schedule": schedule,
+                "kernels": False if kernels is None else kernels,
+            }
             run = Run(retriever, drawn, objects, supports, **settings)
             run.photons = units
             run.execute(line)
             fits = run.results.objects
             for i, x in enumerate(objects):
-                sums[i] += np.abs(registered_finely(fits[i : i + 1], x, retriever.boundary_)[0] - x) ** 2
+                sums[i] += (
+                    np.abs(registered_finely(fits[i : i + 1], x, retriever.boundary_)[0] - x) ** 2
+                )
     finally:
         line.close()
     return sums / n_draws

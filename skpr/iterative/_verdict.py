@@ -4,8 +4,14 @@ import numpy as np
 
 from ._subpixel import registered_finely
 
-EXPLAINED = 0.8, 0.5  # share of what the pixels held out show: good above the first, failed below the second
-LEADING = 0.95, 0.8  # weight of the first mode of the better half of the starts, likewise (logs of PyNX's users)
+EXPLAINED = (
+    0.8,
+    0.5,
+)  # share of what the pixels held out show: good above the first, failed below the second
+LEADING = (
+    0.95,
+    0.8,
+)  # weight of the first mode of the better half of the starts, likewise (logs of PyNX's users)
 VERDICTS = "good", "doubtful", "failed", "undecided"
 
 
@@ -30,7 +36,9 @@ def leading_modes(objects):
     total = energies.sum()
     weights = energies / total if total > 0 else np.zeros(len(values))
     modes = (values[:, None] / np.sqrt(len(flat)) * modes * unit).astype(objects.dtype)
-    missing = len(objects) - len(modes)  # of objects with fewer pixels than there are reconstructions
+    missing = len(objects) - len(
+        modes
+    )  # of objects with fewer pixels than there are reconstructions
     modes = np.pad(modes, ((0, missing), (0, 0))).reshape(objects.shape)
     return modes, np.pad(weights, (0, missing))
 
@@ -47,7 +55,8 @@ def judged(starts, free_errors, explained):
     -------
     verdict : {"good", "doubtful", "failed", "undecided"}
     share : float
-        Median share explained of the better half of the starts; NaN where noise hides what there is to explain.
+        Median share explained of the better half of the starts; NaN where noise hides what there is
+        to explain.
     weight : float
         Weight of their first mode; NaN for a single start.
     """
@@ -60,7 +69,9 @@ def judged(starts, free_errors, explained):
     weight = np.nan
     if len(order) > 1:
         boundary = ("zero",) * (starts.ndim - 1)
-        weight = float(leading_modes(registered_finely(starts[order], starts[order[0]], boundary))[1][0])
+        weight = float(
+            leading_modes(registered_finely(starts[order], starts[order[0]], boundary))[1][0]
+        )
     if share < EXPLAINED[1] or weight < LEADING[1]:
         return "failed", share, weight
     if np.isnan(share):

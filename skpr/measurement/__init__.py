@@ -1,4 +1,6 @@
-"""The measurement, described once: grid and layout, transform pair, projections, coherence, misfit and noise."""
+"""The measurement, described once: grid and layout, transform pair, projections, coherence, misfit
+and noise.
+"""
 
 from ._centring import (
     are_plainly_magnitudes,
@@ -24,7 +26,13 @@ from ._orientation import check_orientation
 from ._pairing import check_pairing
 from ._pairs import Pairs, are_magnitudes_of, check_not_swapped, symmetries_of
 from ._plateaus import check_centre, check_plateaus
-from ._projections import project_amplitude, project_magnitudes, project_non_negative, project_real, project_support
+from ._projections import (
+    project_amplitude,
+    project_magnitudes,
+    project_non_negative,
+    project_real,
+    project_support,
+)
 from ._simulated import check_simulated
 from ._transform import (
     from_spectrum,

@@ -20,7 +20,9 @@ SINGLE_LOOKED_AT = 2**18, 512  # values, and patterns, among which single ones a
 LEAST_PIXELS = 256  # of all of them; fewer prove nothing
 ANTICORRELATION = -0.3  # of neighbouring pixels: objects are smooth, and noise has none
 DARK, BRIGHT = 1e-3, 0.5  # a pattern's median over its maximum lies between
-CORRELATION = 0.3  # of neighbouring pixels: less, and a pattern is noise, or nothing a detector recorded
+CORRELATION = (
+    0.3  # of neighbouring pixels: less, and a pattern is noise, or nothing a detector recorded
+)
 ASYMMETRY = 0.1  # of intensities in any unit: noise of some hundred photons leaves less, a radian of phase often more
 MOST, AS_BRIGHT = 0.75, 0.95  # of the samples; of the value at zero frequency
 LEAST_LIT = 0.1  # of the pixels: ten photons light fewer
@@ -28,18 +30,28 @@ EXACT = 1e-9  # asymmetry that rounding leaves to float32
 LEAST_SAMPLES = 4  # that a user's objects are not all symmetric by chance
 SPECKLES = 0.01  # of the pixels: local maxima of magnitudes; a smooth object has one in its middle
 ASYMMETRY_OF_COUNTS = 0.02  # of whole numbers, whose noise is known and taken off
-SIGNIFICANT, ROUNDING = 5.0, 1e-5  # asymmetry in standard deviations of what counting leaves; of exact patterns
-ASYMMETRY_OF_ONE = 0.25, 8.0  # of a single pattern: beyond as many standard deviations of what counting leaves
+SIGNIFICANT, ROUNDING = (
+    5.0,
+    1e-5,
+)  # asymmetry in standard deviations of what counting leaves; of exact patterns
+ASYMMETRY_OF_ONE = (
+    0.25,
+    8.0,
+)  # of a single pattern: beyond as many standard deviations of what counting leaves
 CHANCE = 4.0  # standard deviations of what counting few photons leaves
-NEGATIVE = 1e-3  # of its maximum: lags of an autocorrelation of a non-negative object do not fall below 0
+NEGATIVE = (
+    1e-3  # of its maximum: lags of an autocorrelation of a non-negative object do not fall below 0
+)
 
 
 def neighbour_correlations(magnitudes, centered):
-    """Correlation of neighbouring pixels of the objects that would have these magnitudes, along each axis.
+    """Correlation of neighbouring pixels of the objects that would have these magnitudes, along
+    each axis.
 
-    By the theorem of Wiener and Khinchin it is the first harmonic of the intensity, `sum I cos(2 pi k / m) / sum I`.
-    Objects on a grid are smooth, so it is close to 1; where zero frequency is looked for at the wrong end of the
-    pattern, at the corner instead of in the middle or the other way round, its sign is reversed.
+    By the theorem of Wiener and Khinchin it is the first harmonic of the intensity, `sum I cos(2 pi
+    k / m) / sum I`. Objects on a grid are smooth, so it is close to 1; where zero frequency is
+    looked for at the wrong end of the pattern, at the corner instead of in the middle or the other
+    way round, its sign is reversed.
 
     Parameters
     ----------
@@ -53,7 +65,9 @@ def neighbour_correlations(magnitudes, centered):
     list of float, one for each axis
         Means over the patterns, each at unit energy; 0 where all are dark.
     """
-    values = magnitudes.cpu().numpy().astype(np.float64)  # of few small arrays NumPy is done before torch has begun
+    values = (
+        magnitudes.cpu().numpy().astype(np.float64)
+    )  # of few small arrays NumPy is done before torch has begun
     values[np.isnan(values)] = 0.0
     space = tuple(range(1, values.ndim))
     peaks = values.max(axis=space, keepdims=True)
@@ -72,14 +86,18 @@ def neighbour_correlations(magnitudes, centered):
 
 
 def _with_light_behind_stops(magnitudes, centered):
-    """Patterns that are as bright as they get where they were not measured, near what is said to be zero frequency."""
+    """Patterns that are as bright as they get where they were not measured, near what is said to be
+    zero frequency.
+    """
     space = range(1, magnitudes.ndim)
     peaks = magnitudes.nan_to_num(0.0).amax(dim=tuple(space), keepdim=True)
     hidden = magnitudes.isnan()
     for axis in space:
         size = magnitudes.shape[axis]
         near = torch.from_numpy(_first_harmonic(size, bool(centered)) > 0).to(magnitudes.device)
-        hidden = hidden & near.view([-1 if other == axis else 1 for other in range(magnitudes.ndim)])
+        hidden = hidden & near.view(
+            [-1 if other == axis else 1 for other in range(magnitudes.ndim)]
+        )
     return torch.where(hidden, peaks, magnitudes)
 
 
@@ -110,10 +128,10 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
     Warns
     -----
     UserWarning
-        If neighbouring pixels of the objects would be anticorrelated along every axis, or along one, where objects are
-        known to be non-negative. Along one axis signed and complex objects may be: gratings, and tilted crystals. If
-        the light of patterns of non-negative objects lies off zero frequency in both layouts. Few or small patterns
-        are not judged.
+        If neighbouring pixels of the objects would be anticorrelated along every axis, or along
+        one, where objects are known to be non-negative. Along one axis signed and complex objects
+        may be: gratings, and tilted crystals. If the light of patterns of non-negative objects lies
+        off zero frequency in both layouts. Few or small patterns are not judged.
 
     Examples
     --------
@@ -132,7 +150,11 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
         found = neighbour_correlations(_with_light_behind_stops(sample, centered), centered)
     if kind == "non_negative" and warned_of_tilt(sample, found, centered, whom):
         return True
-    wrong = [axis for axis, value in enumerate(found) if sample.shape[axis + 1] > 2 and value < ANTICORRELATION]
+    wrong = [
+        axis
+        for axis, value in enumerate(found)
+        if sample.shape[axis + 1] > 2 and value < ANTICORRELATION
+    ]
     if wrong:
         least = ANTICORRELATION - CHANCE * scatter_of_counting(sample)
         wrong = [axis for axis in wrong if found[axis] < least]
@@ -153,10 +175,12 @@ def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
 
 
 def friedel_asymmetry(magnitudes, centered):
-    """Asymmetry of intensities under inversion, `sum (I(k) - I(-k))^2 / sum (I(k) + I(-k))^2` over measured pairs.
+    """Asymmetry of intensities under inversion, `sum (I(k) - I(-k))^2 / sum (I(k) + I(-k))^2` over
+    measured pairs.
 
-    It is 0 for real objects about the right centre, but for noise, which counts little in bright pixels. Where the
-    intensities are counts, their noise is taken off: `(I(k) - I(-k))^2` has a mean of `I(k) + I(-k)` from it.
+    It is 0 for real objects about the right centre, but for noise, which counts little in bright
+    pixels. Where the intensities are counts, their noise is taken off: `(I(k) - I(-k))^2` has a
+    mean of `I(k) + I(-k)` from it.
 
     Parameters
     ----------
@@ -167,7 +191,8 @@ def friedel_asymmetry(magnitudes, centered):
     Returns
     -------
     asymmetry, noise : float
-        Means over the patterns that are not dark, 0 where all are: the asymmetry, and what was taken off for noise.
+        Means over the patterns that are not dark, 0 where all are: the asymmetry, and what was
+        taken off for noise.
     """
     found, noise, _ = friedel_asymmetries(magnitudes.cpu().numpy(), centered)
     return (float(found.mean()), float(noise.mean())) if len(found) else (0.0, 0.0)
@@ -179,7 +204,8 @@ def friedel_asymmetries(magnitudes, centered):
     Returns
     -------
     asymmetry, noise, deviation : ndarray of shape (n_lit,)
-        The asymmetry, what was taken off for noise, and the standard deviation that counting leaves in it.
+        The asymmetry, what was taken off for noise, and the standard deviation that counting leaves
+        in it.
     """
     values = magnitudes.reshape(len(magnitudes), -1).astype(np.float64)
     peaks = np.fmax.reduce(values, axis=1, initial=0.0)
@@ -199,11 +225,17 @@ def friedel_asymmetries(magnitudes, centered):
         intensities[missing] = turned[missing] = 0.0
     totals = intensities.sum(axis=1)
     lit = totals > 0
-    squares, products = (np.einsum("ij,ij->i", intensities, other)[lit] for other in (intensities, turned))
+    squares, products = (
+        np.einsum("ij,ij->i", intensities, other)[lit] for other in (intensities, turned)
+    )
     # of sums and differences of both pixels of a pair
     whole = 2 * (squares + products)
     noise = photons[lit] * 2 * totals[lit] / whole
-    return (squares - products) / (squares + products) - noise, noise, 2 * photons[lit] / np.sqrt(whole)
+    return (
+        (squares - products) / (squares + products) - noise,
+        noise,
+        2 * photons[lit] / np.sqrt(whole),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -234,8 +266,9 @@ def check_friedel_symmetry(magnitudes, centered, kind):
     Warns
     -----
     UserWarning
-        If the intensities of bright pixels differ from those on the other side of the centre, on average or in single
-        patterns. Patterns without a bright middle, and few pixels, are not judged.
+        If the intensities of bright pixels differ from those on the other side of the centre, on
+        average or in single patterns. Patterns without a bright middle, and few pixels, are not
+        judged.
 
     Examples
     --------
@@ -254,8 +287,10 @@ def check_friedel_symmetry(magnitudes, centered, kind):
         return False
     some, largest = found
     warn_user(
-        f"{some} patterns are not symmetric about their centre (relative difference {largest:.2g}), as those of "
-        f"{kind.replace('_', '-')} objects are: pass constraints='complex' if the objects have a phase (networks and "
+        f"{some} patterns are not symmetric about their centre (relative difference "
+        f"{largest:.2g}), as those of "
+        f"{kind.replace('_', '-')} objects are: pass constraints='complex' if the objects have a "
+        f"phase (networks and "
         "refiners: fit on complex objects), or check where zero frequency lies"
     )
     return True
@@ -272,8 +307,8 @@ def kinds_of(magnitudes, centered):
     Returns
     -------
     tuple of str
-        ("complex",) for patterns that are plainly not symmetric, ("non_negative", "complex") where they differ by more
-        than counting noise, or rounding, yet by little, else ("non_negative",).
+        ("complex",) for patterns that are plainly not symmetric, ("non_negative", "complex") where
+        they differ by more than counting noise, or rounding, yet by little, else ("non_negative",).
 
     Examples
     --------
@@ -292,7 +327,9 @@ def kinds_of(magnitudes, centered):
 
 
 def _asymmetry(magnitudes, centered):
-    """Which patterns are plainly not symmetric about the centre, in words, and by how much; None where none are."""
+    """Which patterns are plainly not symmetric about the centre, in words, and by how much; None
+    where none are.
+    """
     if math.prod(magnitudes.shape) < LEAST_PIXELS:
         return None
     sample = looked_at(magnitudes, *SINGLE_LOOKED_AT)
@@ -312,7 +349,8 @@ def _asymmetry(magnitudes, centered):
 
 
 def resemble_magnitudes(batch):
-    """Whether a batch looks like magnitudes of real objects: not negative, brightest at zero frequency, symmetric.
+    """Whether a batch looks like magnitudes of real objects: not negative, brightest at zero
+    frequency, symmetric.
 
     Smooth objects that all lie exactly in the middle, and are symmetric, look so, too.
 
@@ -332,29 +370,43 @@ def resemble_magnitudes(batch):
     (True, False)
     """
     sample = looked_at(batch)
-    if sample.is_complex() or math.prod(sample.shape[1:]) < LEAST_PIXELS or not bool((sample >= 0).all()):
+    if (
+        sample.is_complex()
+        or math.prod(sample.shape[1:]) < LEAST_PIXELS
+        or not bool((sample >= 0).all())
+    ):
         return False
     highest, typical = sample.flatten(1).amax(dim=1), sample.flatten(1).median(dim=1).values
     if not bool(((typical > DARK * highest) & (typical < BRIGHT * highest)).all()):
         return False  # flat, or dark but for its middle: a symmetric object, or none
-    peaks = torch.stack(torch.unravel_index(sample.flatten(1).argmax(dim=1), sample.shape[1:]), dim=1)
+    peaks = torch.stack(
+        torch.unravel_index(sample.flatten(1).argmax(dim=1), sample.shape[1:]), dim=1
+    )
     for centered in (True, False):
-        zero = torch.tensor([m // 2 if centered else 0 for m in sample.shape[1:]], device=peaks.device)
+        zero = torch.tensor(
+            [m // 2 if centered else 0 for m in sample.shape[1:]], device=peaks.device
+        )
         if bool((peaks == zero).all()):
-            return friedel_asymmetry(sample, centered)[0] < ASYMMETRY and _have_autocorrelations(sample, centered)
+            return friedel_asymmetry(sample, centered)[0] < ASYMMETRY and _have_autocorrelations(
+                sample, centered
+            )
     return False
 
 
 def _have_autocorrelations(sample, centered):
     """Whether squares are transforms of functions without negative values, but for noise.
 
-    They are, of magnitudes of non-negative objects, and not of symmetric objects themselves, such as Airy discs.
-    """
+    They are, of magnitudes of non-negative objects, and not of symmetric objects themselves, such
+    as Airy discs."""
     axes = tuple(range(1, sample.ndim))
     intensities = sample.double()
-    intensities = (intensities / along_samples(intensities.flatten(1).amax(dim=1).clamp_min(1e-300), sample)).square()
+    intensities = (
+        intensities / along_samples(intensities.flatten(1).amax(dim=1).clamp_min(1e-300), sample)
+    ).square()
     noise = ((intensities - mirrored(intensities, centered)).square().sum(dim=axes) / 2).sqrt()
-    lags = torch.fft.rfftn(to_fft_order(intensities) if centered else intensities, dim=axes).real.flatten(1)
+    lags = torch.fft.rfftn(
+        to_fft_order(intensities) if centered else intensities, dim=axes
+    ).real.flatten(1)
     relative = lags.amin(dim=1) + 6 * noise
     return bool((relative > -NEGATIVE * lags.amax(dim=1)).double().mean() > MOST)
 
@@ -362,8 +414,8 @@ def _have_autocorrelations(sample, centered):
 def is_no_pattern(batch, centered):
     """Whether a batch is plainly not one of magnitudes of non-negative objects.
 
-    These are brightest at zero frequency, and symmetric about it. Most samples here are as bright elsewhere, and not
-    symmetric.
+    These are brightest at zero frequency, and symmetric about it. Most samples here are as bright
+    elsewhere, and not symmetric.
 
     Parameters
     ----------
@@ -382,7 +434,9 @@ def is_no_pattern(batch, centered):
     if sample.is_complex() or math.prod(sample.shape) < LEAST_PIXELS:
         return False
     values = sample.cpu().numpy().reshape(len(sample), -1)
-    zero = np.ravel_multi_index([m // 2 if centered else 0 for m in sample.shape[1:]], sample.shape[1:])
+    zero = np.ravel_multi_index(
+        [m // 2 if centered else 0 for m in sample.shape[1:]], sample.shape[1:]
+    )
     if not (values >= 0).all() or (values > 0).mean() < LEAST_LIT:
         return False
     others = np.delete(values, zero, axis=1).max(axis=1)
@@ -391,10 +445,11 @@ def is_no_pattern(batch, centered):
 
 
 def are_plainly_magnitudes(batch):
-    """Whether a batch holds magnitudes of real objects beyond doubt: they resemble them, exactly, and have speckles.
+    """Whether a batch holds magnitudes of real objects beyond doubt: they resemble them, exactly,
+    and have speckles.
 
-    Magnitudes without noise are exactly symmetric. So are smooth objects in the middle of their frame, but these have
-    no speckles.
+    Magnitudes without noise are exactly symmetric. So are smooth objects in the middle of their
+    frame, but these have no speckles.
 
     Parameters
     ----------

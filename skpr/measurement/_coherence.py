@@ -1,9 +1,10 @@
-r"""Partial coherence: a Gaussian blur of the intensities, written once for simulation, iterations and scores.
+r"""Partial coherence: a Gaussian blur of the intensities, written once for simulation, iterations
+and scores.
 
-A source of finite size, and as well a detector's point spread and the width of its pixels, convolves the intensity
-with a kernel: `I = |F x|^2 * gamma`. For a Gaussian kernel of covariance `C`, in Fourier pixels squared, that is a
-product of the object's autocorrelation, at lags `t` in object pixels, with `exp(-2 pi^2 u^T C u)`, `u = t / m` (Clark,
-Huang, Harder and Robinson, 2012).
+A source of finite size, and as well a detector's point spread and the width of its pixels,
+convolves the intensity with a kernel: `I = |F x|^2 * gamma`. For a Gaussian kernel of covariance
+`C`, in Fourier pixels squared, that is a product of the object's autocorrelation, at lags `t` in
+object pixels, with `exp(-2 pi^2 u^T C u)`, `u = t / m` (Clark, Huang, Harder and Robinson, 2012).
 """
 
 import math
@@ -17,7 +18,8 @@ __all__ = ["blur", "coherence_transfer", "covariance_of_widths", "lag_fractions"
 
 
 def lag_fractions(fourier_shape, like, *, half=True):
-    """Lags of the autocorrelation over the grid, `t / m` from -1/2 to 1/2 in FFT order, one tensor an axis.
+    """Lags of the autocorrelation over the grid, `t / m` from -1/2 to 1/2 in FFT order, one tensor
+    an axis.
 
     They broadcast against one another; with `half` the last axis holds those that are not negative.
 
@@ -29,14 +31,17 @@ def lag_fractions(fourier_shape, like, *, half=True):
     """
     fractions = []
     for axis, size in enumerate(fourier_shape):
-        frequencies = torch.fft.rfftfreq if half and axis == len(fourier_shape) - 1 else torch.fft.fftfreq
+        frequencies = (
+            torch.fft.rfftfreq if half and axis == len(fourier_shape) - 1 else torch.fft.fftfreq
+        )
         values = frequencies(size, dtype=like.dtype, device=like.device)
         fractions.append(values.view([-1 if a == axis else 1 for a in range(len(fourier_shape))]))
     return fractions
 
 
 def covariance_of_widths(widths):
-    """Covariance of a kernel without correlations between axes, from its standard deviations, one an axis.
+    """Covariance of a kernel without correlations between axes, from its standard deviations, one
+    an axis.
 
     Examples
     --------
@@ -104,4 +109,6 @@ def blur(intensities, transfer):
     """
     axes = space_axes(intensities)
     shape = intensities.shape[1:]
-    return torch.fft.irfftn(torch.fft.rfftn(intensities, dim=axes) * transfer, s=shape, dim=axes).clamp_min(0)
+    return torch.fft.irfftn(
+        torch.fft.rfftn(intensities, dim=axes) * transfer, s=shape, dim=axes
+    ).clamp_min(0)

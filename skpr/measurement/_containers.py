@@ -12,9 +12,8 @@ from .._tensors import to_tensor
 def takes_arrays(function):
     """Let a function of tensors take whatever a batch may be: arrays in, arrays out.
 
-    Tensors of floating or complex type pass straight through, so that hot loops pay nothing. The first argument decides
-    what comes back.
-    """
+    Tensors of floating or complex type pass straight through, so that hot loops pay nothing. The
+    first argument decides what comes back."""
 
     @wraps(function)
     def wrapped(first, *others, **named):
@@ -22,7 +21,10 @@ def takes_arrays(function):
             return function(first, *others, **named)
         batch = to_tensor(check_batch(first, name="the first argument", ensure_all_finite=False))
         others = [to_tensor(value) if isinstance(value, np.ndarray) else value for value in others]
-        named = {key: to_tensor(value) if isinstance(value, np.ndarray) else value for key, value in named.items()}
+        named = {
+            key: to_tensor(value) if isinstance(value, np.ndarray) else value
+            for key, value in named.items()
+        }
         result = function(batch, *others, **named)
         return result if isinstance(first, torch.Tensor) else result.detach().cpu().numpy()
 

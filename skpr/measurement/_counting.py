@@ -3,7 +3,10 @@
 import numpy as np
 
 FEW_LOOKED_AT = 64  # pixels that show at once that most patterns are no counts
-FEW, MANY = 1e4, 0.2  # photons, below which rounding shows whole numbers; share of the lit pixels that have so few
+FEW, MANY = (
+    1e4,
+    0.2,
+)  # photons, below which rounding shows whole numbers; share of the lit pixels that have so few
 
 
 def counting_units(intensities):
@@ -22,7 +25,9 @@ def counting_units(intensities):
 
 
 def _are_counts(values):
-    """Whether intensities are whole numbers, but for rounding of their square roots, and many of them small ones."""
+    """Whether intensities are whole numbers, but for rounding of their square roots, and many of
+    them small ones.
+    """
     lit = values[values > 0]
     if not len(lit) or lit.max() < 1 or abs(lit[0] - np.round(lit[0])) > 1e-5 * max(lit[0], 1):
         return False

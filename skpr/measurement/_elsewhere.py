@@ -52,14 +52,17 @@ def check_symmetric_elsewhere(X, centered, whom):
         return False
     middle = tuple(n // 2 if centered else 0 for n in shape)
     found = [
-        _centre_of_symmetry(one, middle) for one in np.asarray(to_tensor(some_of(X, LOOKED_AT)).cpu(), dtype=np.float64)
+        _centre_of_symmetry(one, middle)
+        for one in np.asarray(to_tensor(some_of(X, LOOKED_AT)).cpu(), dtype=np.float64)
     ]
     odd = [place for place in found if place is not None and place != middle]
     if len(odd) <= len(found) / 2 or len(set(odd)) > 1:
         return False
     warn_user(
-        f"patterns passed to {whom} are symmetric about pixel {odd[0]}, not about {middle}, where zero frequency is to "
-        "be, so their objects are real ones times a phase ramp: centre the patterns, or pass constraints='complex' if "
+        f"patterns passed to {whom} are symmetric about pixel {odd[0]}, not about {middle}, where "
+        f"zero frequency is to "
+        "be, so their objects are real ones times a phase ramp: centre the patterns, or pass "
+        "constraints='complex' if "
         "that is meant"
     )
     return True
@@ -78,14 +81,18 @@ def _centre_of_symmetry(pattern, middle):
         return None
     if all((2 * at) % n == c for at, c, n in zip(middle, place, pattern.shape, strict=True)):
         return middle
-    # both c / 2 and (c + n) / 2 are such pixels, and fractions where c is odd: the one with more light around it
+    # both c / 2 and (c + n) / 2 are such pixels, and fractions where c is odd: the one with more
+    # light around it
     candidates = []
     for c, n in zip(place, pattern.shape, strict=True):
         halves = [at for at in range(n) if (2 * at) % n == c]
         if not halves:
             return None
         candidates.append(halves)
-    best = max(np.ndindex(*(len(halves) for halves in candidates)), key=lambda index: values[_at(candidates, index)])
+    best = max(
+        np.ndindex(*(len(halves) for halves in candidates)),
+        key=lambda index: values[_at(candidates, index)],
+    )
     return _at(candidates, best)
 
 

@@ -1,4 +1,6 @@
-"""The check of the frame: the autocorrelation of a pattern shows how far its object extends at least."""
+"""The check of the frame: the autocorrelation of a pattern shows how far its object extends at
+least.
+"""
 
 import numpy as np
 
@@ -19,9 +21,9 @@ OUTER = 8  # part of the grid, at its farthest lags, that tells the level of noi
 def check_extent(magnitudes, object_shape, whom):
     """Warn where patterns are plainly those of objects larger than their frame.
 
-    The inverse transform of the intensities is the autocorrelation of the object, which reaches as far along each axis
-    as the object is long. Noise spreads over all lags alike and is taken off. Patterns with unmeasured pixels are not
-    judged, as these spread the autocorrelation.
+    The inverse transform of the intensities is the autocorrelation of the object, which reaches as
+    far along each axis as the object is long. Noise spreads over all lags alike and is taken off.
+    Patterns with unmeasured pixels are not judged, as these spread the autocorrelation.
 
     Parameters
     ----------
@@ -50,7 +52,9 @@ def check_extent(magnitudes, object_shape, whom):
     (False, True)
     """
     shape = tuple(magnitudes.shape[1:])
-    if np.prod(shape) < LEAST_PIXELS or all(2 * n >= m - 1 for n, m in zip(object_shape, shape, strict=True)):
+    if np.prod(shape) < LEAST_PIXELS or all(
+        2 * n >= m - 1 for n, m in zip(object_shape, shape, strict=True)
+    ):
         return False  # the whole grid, or half of it, beyond which lags are those of the other side
     with usual_device():
         values = picked(magnitudes, even_rows(len(magnitudes), LOOKED_AT)).double().cpu().numpy()
@@ -66,22 +70,30 @@ def check_extent(magnitudes, object_shape, whom):
         return False
     noise = units * totals / flat.shape[1] ** 2  # power of Poisson's noise at each lag
     tails = [
-        _tails(powers.sum(axis=tuple({*space} - {axis})), noise, flat.shape[1] // shape[axis - 1]) for axis in space
+        _tails(powers.sum(axis=tuple({*space} - {axis})), noise, flat.shape[1] // shape[axis - 1])
+        for axis in space
     ]
-    beyond = [tail[n] if n < len(tail) else 0.0 for tail, n in zip(tails, object_shape, strict=True)]
+    beyond = [
+        tail[n] if n < len(tail) else 0.0 for tail, n in zip(tails, object_shape, strict=True)
+    ]
     if max(beyond) <= BEYOND:
         return False
-    least = tuple(max(n, int((tail > NONE).sum())) for tail, n in zip(tails, object_shape, strict=True))
+    least = tuple(
+        max(n, int((tail > NONE).sum())) for tail, n in zip(tails, object_shape, strict=True)
+    )
     warn_user(
-        f"the objects of the patterns passed to {whom} are larger than object_shape={tuple(object_shape)}: the "
-        f"autocorrelation, the inverse transform of X**2, reaches further, as that of objects of at least {least} "
+        f"the objects of the patterns passed to {whom} are larger than "
+        f"object_shape={tuple(object_shape)}: the "
+        f"autocorrelation, the inverse transform of X**2, reaches further, as that of objects of "
+        f"at least {least} "
         "pixels; give object_shape at least that large"
     )
     return True
 
 
 def _tails(profiles, noise, n_summed):
-    """Share of the power of autocorrelations at each lag and beyond, without lag 0; the median of all.
+    """Share of the power of autocorrelations at each lag and beyond, without lag 0; the median of
+    all.
 
     Parameters
     ----------
@@ -95,7 +107,8 @@ def _tails(profiles, noise, n_summed):
     length = profiles.shape[1] // 2 + 1
     profiles = profiles[:, :length]
     level = np.median(profiles[:, -max(2, 2 * length // OUTER) :], axis=1, keepdims=True)
-    # powers of noise are as large as their standard deviation: of few, the sum is far from the level by chance
+    # powers of noise are as large as their standard deviation: of few, the sum is far from the
+    # level by chance
     n_free = max(1.0, n_summed / 2)
     chance = noise[:, None] * n_summed * (CHANCE / np.sqrt(n_free) + CHANCE**2 / (2 * n_free))
     above = profiles - level - chance

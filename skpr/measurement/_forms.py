@@ -1,4 +1,6 @@
-"""The form of patterns: magnitudes, or their squares, counts or logarithms, which are mistaken for them."""
+"""The form of patterns: magnitudes, or their squares, counts or logarithms, which are mistaken for
+them.
+"""
 
 import math
 from functools import lru_cache
@@ -21,7 +23,10 @@ EXACT = 1e-9  # what the correlation with |F y| lacks to 1 where nothing is near
 LEFT_BY_ROOT = 0.6  # of what the correlation with |F y| lacks to 1, where square roots correlate so much better
 LEAST_CORRELATION = 0.7  # of the roots
 LEAST_COUNT = 100  # the largest whole number of what are counts
-SQUARED, TELLING = 8.0, 0.01  # precisions by which a squared root of a count may differ from it, where that tells
+SQUARED, TELLING = (
+    8.0,
+    0.01,
+)  # precisions by which a squared root of a count may differ from it, where that tells
 ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
 ROUNDING = 1e-12  # mean square of a transform relative to all, of patterns in single precision
 ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
@@ -80,8 +85,10 @@ def warned_of_form(magnitudes, whom, objects=None, usual=None):
         return False
     if form == "logarithms":
         warn_user(
-            f"magnitudes passed to {whom} look like logarithms of magnitudes: undone, the inverse transform of "
-            "their squares ends within the grid, as an autocorrelation does; pass the magnitudes themselves, such "
+            f"magnitudes passed to {whom} look like logarithms of magnitudes: undone, the inverse "
+            f"transform of "
+            "their squares ends within the grid, as an autocorrelation does; pass the magnitudes "
+            "themselves, such "
             "as np.expm1(X) of what np.log1p made"
         )
         return True
@@ -94,7 +101,8 @@ def warned_of_form(magnitudes, whom, objects=None, usual=None):
 
 
 def form_of(patterns):
-    """Form of patterns as far as they tell: whole numbers, transforms of autocorrelations, logarithms, or magnitudes.
+    """Form of patterns as far as they tell: whole numbers, transforms of autocorrelations,
+    logarithms, or magnitudes.
 
     Parameters
     ----------
@@ -129,23 +137,40 @@ def form_of(patterns):
         return "magnitudes"
     for undone in UNDONE if values.max() > 1 else ():
         other_end, other_beyond = _ends(np.square(undone(values)))
-        if np.mean((other_end < ENDED_OF_LOGARITHM * other_beyond) & (other_end < ENDED_LESS * end)) > 0.5:
+        if (
+            np.mean(
+                (other_end < ENDED_OF_LOGARITHM * other_beyond) & (other_end < ENDED_LESS * end)
+            )
+            > 0.5
+        ):
             return "logarithms"
     return "magnitudes"
 
 
 def can_be_compared(pairs):
-    """Whether pairs are enough, and their patterns magnitudes of some kind, to be compared with `|F y|`."""
-    return pairs.fit and len(pairs) >= LEAST_PAIRS and pairs.n_pixels >= LEAST_PIXELS and pairs.are_magnitudes
+    """Whether pairs are enough, and their patterns magnitudes of some kind, to be compared with `|F
+    y|`.
+    """
+    return (
+        pairs.fit
+        and len(pairs) >= LEAST_PAIRS
+        and pairs.n_pixels >= LEAST_PIXELS
+        and pairs.are_magnitudes
+    )
 
 
 def warned_of_roots(pairs, whom):
-    """Whether the square roots of patterns correlate so much better with `|F y|` that these are intensities."""
+    """Whether the square roots of patterns correlate so much better with `|F y|` that these are
+    intensities.
+    """
     left = 1 - float(pairs.own.mean())
     if left < EXACT:
         return False
     root = float(pairs.correlation(pairs.computed, np.sqrt(pairs.measured)).mean())
-    if root < LEAST_CORRELATION or not 1 - root < (1.0 if _are_counts(pairs.values) else LEFT_BY_ROOT) * left:
+    if (
+        root < LEAST_CORRELATION
+        or not 1 - root < (1.0 if _are_counts(pairs.values) else LEFT_BY_ROOT) * left
+    ):
         return False
     _warn_of_intensities(whom, "their square roots are nearer to |F y| than they are themselves")
     return True
@@ -153,7 +178,8 @@ def warned_of_roots(pairs, whom):
 
 def _warn_of_intensities(whom, why):
     warn_user(
-        f"magnitudes passed to {whom} look like intensities, the squares of magnitudes: {why}; pass np.sqrt(X) if they "
+        f"magnitudes passed to {whom} look like intensities, the squares of magnitudes: {why}; "
+        f"pass np.sqrt(X) if they "
         "are"
     )
 
@@ -177,7 +203,9 @@ def _are_counts(values):
 
 
 def _are_whole(values):
-    """Whether values are whole numbers but for the rounding of squared roots; large ones need only not contradict."""
+    """Whether values are whole numbers but for the rounding of squared roots; large ones need only
+    not contradict.
+    """
     rounding = SQUARED * np.finfo(values.real.dtype).eps * np.abs(values)
     if not ((np.abs(values - np.round(values)) <= rounding) | np.isnan(values)).all():
         return False
@@ -187,11 +215,12 @@ def _are_whole(values):
 
 
 def _transform_autocorrelations(intensities, end_of_squares):
-    """Whether patterns are transforms of functions that reach beyond an eighth of the grid, and end before its half.
+    """Whether patterns are transforms of functions that reach beyond an eighth of the grid, and end
+    before its half.
 
-    Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse transform of
-    magnitudes does not end, unless it is a symmetric object itself; then that of their squares ends, too.
-    """
+    Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse
+    transform of magnitudes does not end, unless it is a symmetric object itself; then that of their
+    squares ends, too."""
     end, beyond = _ends(intensities)
     if not (end < ENDED * beyond).any():
         return False
@@ -201,7 +230,9 @@ def _transform_autocorrelations(intensities, end_of_squares):
 
 
 def _ends(patterns):
-    """Mean square of the transform of each pattern at the end of the grid and beyond its eighth, relative to all."""
+    """Mean square of the transform of each pattern at the end of the grid and beyond its eighth,
+    relative to all.
+    """
     powers = np.abs(fft.rfftn(patterns / _heights(patterns), axes=tuple(range(1, patterns.ndim))))
     powers = np.square(powers).reshape(len(patterns), -1)
     totals = np.maximum(powers.sum(axis=1), 1e-300)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from .._validation import short
-from ._transform import from_spectrum, full_magnitudes, mirrored, to_centred, to_fft_order, to_spectrum
+from ._transform import (
+    from_spectrum,
+    full_magnitudes,
+    mirrored,
+    to_centred,
+    to_fft_order,
+    to_spectrum,
+)
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,13 @@ class Grid:
                 object.__setattr__(self, name, tuple(shape))
             except TypeError:
                 raise TypeError(
-                    f"{name}={short(shape)} is not valid; give the size of each axis, such as ({short(shape)},)"
+                    f"{name}={short(shape)} is not valid; give the size of each axis, such as "
+                    f"({short(shape)},)"
                 ) from None
         if not fits(self.object_shape, self.fourier_shape):
             raise ValueError(
-                f"objects of shape {self.object_shape} do not fit magnitudes of shape {self.fourier_shape}: each axis "
+                f"objects of shape {self.object_shape} do not fit magnitudes of shape "
+                f"{self.fourier_shape}: each axis "
                 "of a magnitude is at least as long as the object's"
             )
 
@@ -111,14 +120,14 @@ def fits(object_shape, fourier_shape):
 def boundary_of(object_shape, fourier_shape):
     """Boundary of shifts that follows from two shapes, axis by axis: the one rule of the package.
 
-    Along an axis without oversampling, where both shapes agree, shifts wrap around ("circular"); along an oversampled
-    one the object lies in the dark ("zero").
+    Along an axis without oversampling, where both shapes agree, shifts wrap around ("circular");
+    along an oversampled one the object lies in the dark ("zero").
 
     Parameters
     ----------
     object_shape, fourier_shape : tuple of int
-        Shapes of one object and one magnitude. Where their numbers of axes differ the measurement is no Fourier
-        transform of the object, and every axis is "zero".
+        Shapes of one object and one magnitude. Where their numbers of axes differ the measurement
+        is no Fourier transform of the object, and every axis is "zero".
 
     Returns
     -------
@@ -131,4 +140,6 @@ def boundary_of(object_shape, fourier_shape):
     """
     if len(object_shape) != len(fourier_shape):
         return ("zero",) * len(object_shape)
-    return tuple("circular" if n == m else "zero" for n, m in zip(object_shape, fourier_shape, strict=True))
+    return tuple(
+        "circular" if n == m else "zero" for n, m in zip(object_shape, fourier_shape, strict=True)
+    )

@@ -7,15 +7,19 @@ from .._tensors import to_tensor
 
 LOOKED_AT, LEAST_PIXELS = 8, 128  # patterns; pixels of all of them, as fewer prove nothing
 LEAST_LIT = 12  # pixels of all second columns
-BESIDE, BEHIND = 0.02, 0.02  # intensity of the second column over the first; of the last one over the second
+BESIDE, BEHIND = (
+    0.02,
+    0.02,
+)  # intensity of the second column over the first; of the last one over the second
 
 
 def check_not_halves(magnitudes):
-    """Refuse half spectra of real objects, such as those of `numpy.fft.rfft2`, in the place of patterns.
+    """Refuse half spectra of real objects, such as those of `numpy.fft.rfft2`, in the place of
+    patterns.
 
-    The last axis of a half spectrum begins with zero frequency and ends with the highest one. Whole patterns of real
-    objects are as bright on both sides of zero frequency, wherever it lies. Only shapes that a half spectrum of equal
-    sides has are judged.
+    The last axis of a half spectrum begins with zero frequency and ends with the highest one. Whole
+    patterns of real objects are as bright on both sides of zero frequency, wherever it lies. Only
+    shapes that a half spectrum of equal sides has are judged.
 
     Parameters
     ----------
@@ -37,7 +41,11 @@ def check_not_halves(magnitudes):
     shape = tuple(magnitudes.shape[1:])
     if len(shape) < 2 or any(m == shape[-1] or m // 2 + 1 != shape[-1] for m in shape[:-1]):
         return
-    some = np.asarray(magnitudes[:LOOKED_AT]) if isinstance(magnitudes, LazyBatch) else magnitudes[:LOOKED_AT]
+    some = (
+        np.asarray(magnitudes[:LOOKED_AT])
+        if isinstance(magnitudes, LazyBatch)
+        else magnitudes[:LOOKED_AT]
+    )
     values = (to_tensor(some) if isinstance(some, np.ndarray) else some).detach().double()
     unknown, values = values.isnan(), values.nan_to_num(0.0)
     peaks = values.flatten(1).amax(dim=1)
@@ -54,7 +62,9 @@ def check_not_halves(magnitudes):
     if bool(halves.all()):
         whole = (*shape[:-1], shape[0])
         raise ValueError(
-            f"magnitudes of shape {shape} are half spectra, as numpy.fft.rfftn makes: their last axis begins with zero "
-            f"frequency and ends with the highest; give whole ones, such as FourierMagnitude makes, or np.abs of "
+            f"magnitudes of shape {shape} are half spectra, as numpy.fft.rfftn makes: their last "
+            f"axis begins with zero "
+            f"frequency and ends with the highest; give whole ones, such as FourierMagnitude "
+            f"makes, or np.abs of "
             f"numpy.fft.fftn, of shape {whole}"
         )

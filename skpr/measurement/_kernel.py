@@ -7,13 +7,16 @@ import torch
 from .._tensors import space_axes
 from ._coherence import coherence_transfer, lag_fractions
 
-MAX_WIDTH = 3.0  # Fourier pixels; a wider kernel would leave nothing of an oversampled pattern's fringes
+MAX_WIDTH = (
+    3.0  # Fourier pixels; a wider kernel would leave nothing of an oversampled pattern's fringes
+)
 SMALLEST = 1e-4  # of the root mean square magnitude, 1: darker pixels have no slope to go by
 WARM_UP = 3  # updates before the first estimate, which needs the outline of an object
 
 
 class Coherence:
-    """A Gaussian kernel a sample, which blurs the intensities of the estimate before they meet the measured ones.
+    """A Gaussian kernel a sample, which blurs the intensities of the estimate before they meet the
+    measured ones.
 
     Parameters
     ----------
@@ -27,7 +30,9 @@ class Coherence:
         self.is_half = magnitudes.shape[-1] != self.grid[-1]
         self.like = magnitudes.new_empty(0)
         n_axes = len(self.grid)
-        self.covariances = torch.zeros(len(magnitudes), n_axes, n_axes, dtype=torch.float64, device=magnitudes.device)
+        self.covariances = torch.zeros(
+            len(magnitudes), n_axes, n_axes, dtype=torch.float64, device=magnitudes.device
+        )
         self.warm_up, self.learns = WARM_UP, None
         self._prepare()
 
@@ -38,7 +43,9 @@ class Coherence:
         self._prepare()
 
     def assume(self, covariances):
-        """Go on from kernels of given covariances, of shape (n_samples, n_axes, n_axes); zeros stay as they are."""
+        """Go on from kernels of given covariances, of shape (n_samples, n_axes, n_axes); zeros stay
+        as they are.
+        """
         self.covariances, self.warm_up = covariances, 0
         self.learns = covariances.flatten(1).any(dim=1)
         self._prepare()
@@ -46,22 +53,24 @@ class Coherence:
     def blurred(self, squares):
         """Intensities a detector sees of coherent ones.
 
-        A kernel is nowhere negative, so a pixel keeps at least the kernel's middle of what it has; saying so keeps
-        rounding, which is relative to the brightest pixel, out of the dark ones.
+        A kernel is nowhere negative, so a pixel keeps at least the kernel's middle of what it has;
+        saying so keeps rounding, which is relative to the brightest pixel, out of the dark ones.
         """
         blurred = self._to_intensities(self._to_autocorrelations(squares) * self.transfer)
         return torch.maximum(blurred, self.middle * squares)
 
     def blurred_slopes(self, slopes):
-        """Slopes with respect to coherent intensities, of those with respect to blurred ones: a kernel is symmetric."""
+        """Slopes with respect to coherent intensities, of those with respect to blurred ones: a
+        kernel is symmetric.
+        """
         return self._to_intensities(self._to_autocorrelations(slopes) * self.transfer)
 
     def update(self, problem, objects, n_updates):
-        """Improve the kernels by one Gauss-Newton step on the misfit `sum (sqrt(I * gamma) - b)^2` to the magnitudes.
+        """Improve the kernels by one Gauss-Newton step on the misfit `sum (sqrt(I * gamma) - b)^2`
+        to the magnitudes.
 
-        Square roots of counts have equal noise, so this is maximum likelihood; intensities would leave the whole say
-        to the brightest pixels.
-        """
+        Square roots of counts have equal noise, so this is maximum likelihood; intensities would
+        leave the whole say to the brightest pixels."""
         if n_updates <= self.warm_up:
             return
         autocorrelations = self._to_autocorrelations(problem.intensities(objects)) * self.transfer
@@ -78,14 +87,20 @@ class Coherence:
         self._prepare()
 
     def _prepare(self):
-        self.transfer = coherence_transfer(self.covariances, self.grid, self.like, half=not self.is_half)
+        self.transfer = coherence_transfer(
+            self.covariances, self.grid, self.like, half=not self.is_half
+        )
         every = (
-            self.transfer if self.is_half else coherence_transfer(self.covariances, self.grid, self.like, half=False)
+            self.transfer
+            if self.is_half
+            else coherence_transfer(self.covariances, self.grid, self.like, half=False)
         )
         self.middle = every.mean(dim=space_axes(every), keepdim=True)
 
     def _to_autocorrelations(self, squares):
-        """Autocorrelations of real objects from half spectra, of complex ones from whole spectra and half the lags."""
+        """Autocorrelations of real objects from half spectra, of complex ones from whole spectra
+        and half the lags.
+        """
         axes = space_axes(squares)
         if self.is_half:
             return torch.fft.irfftn(squares, s=self.grid, dim=axes)
@@ -99,7 +114,9 @@ class Coherence:
 
 
 def _slope_factors(grid, like, half):
-    """Derivatives of the transfer's logarithm with respect to each entry of the covariance, upper triangle."""
+    """Derivatives of the transfer's logarithm with respect to each entry of the covariance, upper
+    triangle.
+    """
     fractions = lag_fractions(grid, like, half=half)
     return [
         -2 * math.pi**2 * (1 if i == j else 2) * (first * second)
@@ -112,12 +129,18 @@ def _slope_factors(grid, like, half):
 def _least_squares(slopes, residual, weights):
     """Changes of parameters, one column a slope, that explain most of a residual."""
     axes = space_axes(residual)
-    normal = [[(weights * a * b).sum(dim=axes, dtype=torch.float64) for b in slopes] for a in slopes]
+    normal = [
+        [(weights * a * b).sum(dim=axes, dtype=torch.float64) for b in slopes] for a in slopes
+    ]
     normal = torch.stack([torch.stack(row, dim=1) for row in normal], dim=1)
-    right = torch.stack([(weights * a * residual).sum(dim=axes, dtype=torch.float64) for a in slopes], dim=1)
+    right = torch.stack(
+        [(weights * a * residual).sum(dim=axes, dtype=torch.float64) for a in slopes], dim=1
+    )
     # a pattern without contrast determines nothing: the damping then leaves the kernel as it is
     damping = 1e-6 * normal.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-30)
-    normal = normal + damping[:, None, None] * torch.eye(len(slopes), dtype=normal.dtype, device=normal.device)
+    normal = normal + damping[:, None, None] * torch.eye(
+        len(slopes), dtype=normal.dtype, device=normal.device
+    )
     return torch.linalg.solve(normal, right)
 
 

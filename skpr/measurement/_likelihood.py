@@ -1,9 +1,9 @@
 r"""Likelihoods of objects: misfits that weigh each pixel by its noise, and their gradients.
 
-For photon counts `N` and a model of `m` photons the deviance of the Poisson distribution is
-`2 sum (m - N + N log(N / m))`, twice the logarithm of the likelihood that is lost. Where magnitudes are no roots of
-counts it is the amplitude loss `4 sum (|z| - b)^2`, which is what the deviance tends to for many photons.
-"""
+For photon counts `N` and a model of `m` photons the deviance of the Poisson distribution is `2 sum
+(m - N + N log(N / m))`, twice the logarithm of the likelihood that is lost. Where magnitudes are no
+roots of counts it is the amplitude loss `4 sum (|z| - b)^2`, which is what the deviance tends to
+for many photons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import torch
 from .._tensors import along_samples
 from .._validation import check_number
 
-LEAST_PHOTONS = 1e-3  # in a pixel of the model: with fewer, a single count would have a gradient without bound
+LEAST_PHOTONS = (
+    1e-3  # in a pixel of the model: with fewer, a single count would have a gradient without bound
+)
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,12 @@ class CountingNoise:
     background : float, default=0.0
         Mean photons a pixel that do not come from the object.
     readout_noise : float, default=0.0
-        Standard deviation of Gaussian noise in a pixel, in photons. Counts with it are taken for Poisson counts with
-        its variance added to both sides, which have the same mean and variance (Snyder et al., 1995).
+        Standard deviation of Gaussian noise in a pixel, in photons. Counts with it are taken for
+        Poisson counts with its variance added to both sides, which have the same mean and variance
+        (Snyder et al., 1995).
     photon : float, optional
-        Square of a magnitude that one photon makes. Found from the magnitudes if not given, where these are roots of
-        multiples of whole numbers, else 1.
+        Square of a magnitude that one photon makes. Found from the magnitudes if not given, where
+        these are roots of multiples of whole numbers, else 1.
 
     Raises
     ------
@@ -78,9 +81,11 @@ class Likelihood:
         Returns
         -------
         values : torch.Tensor of float64, shape (n_samples,)
-            An eighth of the deviance in normalised intensities: half the amplitude loss, or what tends to it.
+            An eighth of the deviance in normalised intensities: half the amplitude loss, or what
+            tends to it.
         gradients : torch.Tensor of shape (n_samples, *object_shape)
-            Gradients of the values over the number of Fourier pixels. That of the amplitude loss is `x - P_M x`.
+            Gradients of the values over the number of Fourier pixels. That of the amplitude loss is
+            `x - P_M x`.
         """
         spectrum = measurement.grid.spectrum(objects)
         losses, factors = self._losses(measurement, spectrum)
@@ -92,20 +97,30 @@ class Likelihood:
         return values, measurement.grid.objects(spectrum * factors, real=not objects.is_complex())
 
     def losses(self, measurement, objects):
-        """Share of each pixel in the value of :meth:`deviance`, of the shape of the measurement's magnitudes."""
+        """Share of each pixel in the value of :meth:`deviance`, of the shape of the measurement's
+        magnitudes.
+        """
         return self._losses(measurement, measurement.grid.spectrum(objects))[0]
 
     def pixel_losses(self, measurement, intensities):
-        """Losses of intensities that a detector sees, without weights, of the shape of the magnitudes."""
+        """Losses of intensities that a detector sees, without weights, of the shape of the
+        magnitudes.
+        """
         return self._compared(measurement, intensities, measurement.magnitudes)[0]
 
     def drawn(self, measurement, intensities):
         """Losses of intensities against counts drawn from them: what noise alone makes."""
-        photon = along_samples(self._normalized_photons(measurement).to(intensities.dtype), intensities)
+        photon = along_samples(
+            self._normalized_photons(measurement).to(intensities.dtype), intensities
+        )
         generator = torch.Generator(intensities.device).manual_seed(0)
-        counts = torch.poisson((intensities / photon + self.noise.background).clamp_min(0), generator)
+        counts = torch.poisson(
+            (intensities / photon + self.noise.background).clamp_min(0), generator
+        )
         if self.noise.readout_noise:
-            normal = torch.randn(counts.shape, generator=generator, dtype=counts.dtype, device=counts.device)
+            normal = torch.randn(
+                counts.shape, generator=generator, dtype=counts.dtype, device=counts.device
+            )
             counts = (counts + self.noise.readout_noise * normal).clamp_min(0)
         return self._compared(measurement, intensities, (counts * photon).sqrt())[0]
 
@@ -113,7 +128,9 @@ class Likelihood:
         """Losses and the factors that make their gradient of the spectrum."""
         if self.noise is None:
             return _amplitudes(intensities, magnitudes)
-        photon = along_samples(self._normalized_photons(measurement).to(intensities.dtype), intensities)
+        photon = along_samples(
+            self._normalized_photons(measurement).to(intensities.dtype), intensities
+        )
         return _counts(intensities, magnitudes, photon, self.noise)
 
     def _losses(self, measurement, spectrum):
@@ -126,9 +143,13 @@ class Likelihood:
         return weights * losses, factors
 
     def in_photons(self, values, measurement):
-        """Logarithm of the likelihood that values of :meth:`deviance` cost; relative to all energy without counts."""
+        """Logarithm of the likelihood that values of :meth:`deviance` cost; relative to all energy
+        without counts.
+        """
         if self.noise is None:
-            return values / along_samples(measurement.norms.double().square().clamp_min(1e-300), values)
+            return values / along_samples(
+                measurement.norms.double().square().clamp_min(1e-300), values
+            )
         return 4 * values / along_samples(self._normalized_photons(measurement), values)
 
     def _normalized_photons(self, measurement):

@@ -15,7 +15,10 @@ ENDED, ENDED_LESS = (
     1e-2,
     1e-3,
 )  # power at the farthest lags relative to that between, and to that of the pattern as given
-LARGEST_NATURAL, LARGEST_LOGARITHM = 80.0, 400.0  # larger ones are no logarithms, to any base but that of decibels
+LARGEST_NATURAL, LARGEST_LOGARITHM = (
+    80.0,
+    400.0,
+)  # larger ones are no logarithms, to any base but that of decibels
 PEAKED = 12.0  # peak over mean of magnitudes, often; that of logarithms is a few
 WAYS = {  # how magnitudes are made of logarithms; of intensities first, as squares of counts are whole numbers, too
     "np.sqrt(np.expm1(X))": lambda values: np.sqrt(np.expm1(values)),
@@ -71,8 +74,14 @@ def check_logarithms(magnitudes, whom):
     peak = float(np.nan_to_num(values, nan=0.0).max(initial=0.0))
     way = next((way for way in map(way_of_counts, values) if way is not None), None)
     why = "undone, their squares are counts"
-    if way is None and not counting_units(np.square(values.reshape(len(values), -1) / max(peak, 1e-300))).any():
-        way, why = way_of_transforms(values), "undone, their squares are transforms of autocorrelations"
+    if (
+        way is None
+        and not counting_units(np.square(values.reshape(len(values), -1) / max(peak, 1e-300))).any()
+    ):
+        way, why = (
+            way_of_transforms(values),
+            "undone, their squares are transforms of autocorrelations",
+        )
     if way is None:
         return False
     warn_user(f"magnitudes passed to {whom} look like logarithms: {why}; pass {way}")
@@ -80,7 +89,8 @@ def check_logarithms(magnitudes, whom):
 
 
 def way_of_counts(pattern):
-    """Expression that makes square roots of counts of a pattern, if it plainly holds their logarithms; else None.
+    """Expression that makes square roots of counts of a pattern, if it plainly holds their
+    logarithms; else None.
 
     Parameters
     ----------
@@ -97,18 +107,23 @@ def way_of_counts(pattern):
     if len(lit) < LEAST_LIT or lit.max() > LARGEST_LOGARITHM:
         return None
     lit.sort()
-    # a count comes many times: its logarithm is one number, as values that were not counted are hardly ever
+    # a count comes many times: its logarithm is one number, as values that were not counted are
+    # hardly ever
     numbers = lit[np.flatnonzero(np.diff(lit, prepend=-np.inf) > 1e-6 * lit)]
     if len(numbers) < LEAST_NUMBERS or 2 * len(numbers) > len(lit) + LEAST_LIT:
         return None
     if _are_counts(numbers**2):
         return None
     with np.errstate(over="ignore"):
-        return next((way for way, undone in WAYS.items() if _are_counts(undone(numbers) ** 2)), None)
+        return next(
+            (way for way, undone in WAYS.items() if _are_counts(undone(numbers) ** 2)), None
+        )
 
 
 def _are_counts(intensities):
-    """Whether small intensities are different whole numbers, a few at least; next to 0 may be what was never dark."""
+    """Whether small intensities are different whole numbers, a few at least; next to 0 may be what
+    was never dark.
+    """
     counts = intensities[(intensities > TOLERANCE) & (intensities < LARGEST)]
     whole = np.rint(counts)
     is_enough = len(np.unique(whole)) == len(counts) >= LEAST_NUMBERS
@@ -116,7 +131,8 @@ def _are_counts(intensities):
 
 
 def way_of_transforms(patterns):
-    """Expression whose squares are transforms of autocorrelations, which end within the grid; None for no such.
+    """Expression whose squares are transforms of autocorrelations, which end within the grid; None
+    for no such.
 
     Most patterns must agree. Logarithms of patterns without noise are told in this way.
 
@@ -135,7 +151,9 @@ def way_of_transforms(patterns):
         return None
     if not 1 < largest < LARGEST_LOGARITHM or largest > PEAKED * patterns.mean():
         return None
-    farthest = np.max(np.meshgrid(*[np.abs(np.fft.fftfreq(m)) for m in sizes], indexing="ij"), axis=0)
+    farthest = np.max(
+        np.meshgrid(*[np.abs(np.fft.fftfreq(m)) for m in sizes], indexing="ij"), axis=0
+    )
     end, between = farthest == 0.5, (farthest > 0.125) & (farthest < 0.5)
     given = _powers(patterns)[:, end].mean(axis=1)
     if np.median(given) < ROUNDING:  # magnitudes without noise
@@ -145,7 +163,10 @@ def way_of_transforms(patterns):
         if "0)" not in way and largest > LARGEST_NATURAL:
             continue
         powers = _powers(undone(patterns))
-        at_end, before = powers[:, end].mean(axis=1), np.maximum(powers[:, between].mean(axis=1), 1e-300)
+        at_end, before = (
+            powers[:, end].mean(axis=1),
+            np.maximum(powers[:, between].mean(axis=1), 1e-300),
+        )
         if ((at_end < ENDED * before) & (at_end < ENDED_LESS * given)).mean() > 0.5:
             found[way] = float(np.median(at_end / before))
     return min(found, key=found.get, default=None)

@@ -21,8 +21,14 @@ LEAST_PIXELS = 64  # of a pattern; fewer prove nothing
 HOT = 10.0  # times as bright as every other pixel of the pattern
 LARGEST = 1 << 24  # values of a batch in memory that are all looked at
 LEAST_LIT = 16  # other pixels of a pattern with a hot one
-STRUCTURE = 10.0, 1e-6  # brightest other pixel over the median, and the median over it, where objects may be waves
-STOPPED = 40.0, 10.0  # intensity over the least one: expected photons at zero frequency; the same, of whole blocks
+STRUCTURE = (
+    10.0,
+    1e-6,
+)  # brightest other pixel over the median, and the median over it, where objects may be waves
+STOPPED = (
+    40.0,
+    10.0,
+)  # intensity over the least one: expected photons at zero frequency; the same, of whole blocks
 LIT_RING = 0.5  # of the pixels around a stop
 BRIGHTER = 1.5  # than the mean of the pattern, around a stop
 LEAST_DARK = 0.2  # of an object's pixels, which noise-free patterns do not have
@@ -32,8 +38,8 @@ MOST = 0.5  # of the patterns
 def look_at(X, centered, whom, kind=None, *, objects=None, usual=None):
     """Warn of the likeliest mistake that patterns show, if any.
 
-    In this order: a hot pixel, a beam stop of zeros, zero frequency elsewhere, objects, intensities or logarithms, and
-    patterns of objects of another kind.
+    In this order: a hot pixel, a beam stop of zeros, zero frequency elsewhere, objects, intensities
+    or logarithms, and patterns of objects of another kind.
 
     Parameters
     ----------
@@ -47,7 +53,8 @@ def look_at(X, centered, whom, kind=None, *, objects=None, usual=None):
     objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), or Pairs, optional
         The objects of the patterns, which decide whether these are intensities.
     usual : {"magnitudes", "counts", "intensities", "logarithms"}, optional
-        Form of the patterns that the estimator was fitted on (:func:`skpr.measurement.form_of`): no mistake in others.
+        Form of the patterns that the estimator was fitted on (:func:`skpr.measurement.form_of`): no
+        mistake in others.
 
     Returns
     -------
@@ -85,7 +92,7 @@ def look_at(X, centered, whom, kind=None, *, objects=None, usual=None):
         )
 
 
-# --- hot pixels ---------------------------------------------------------------------------------------------------
+# --- hot pixels -----------------------------------------------------------------------------------
 
 
 def _warned_of_hot_pixels(X, whom, kind):
@@ -113,15 +120,19 @@ def _warned_of_hot_pixels(X, whom, kind):
     place = tuple(int(index) for index in np.unravel_index(peaks[first], shape))
     others = f", and {len(found) - 1} other patterns have such a pixel" if len(found) > 1 else ""
     warn_user(
-        f"pixel {place if len(place) > 1 else place[0]} of pattern {rows[first]} passed to {whom} is "
-        f"{HOT:.0f} times brighter than all others, as hot pixels of a detector are{others}: set such pixels to NaN "
+        f"pixel {place if len(place) > 1 else place[0]} of pattern {rows[first]} passed to {whom} "
+        f"is "
+        f"{HOT:.0f} times brighter than all others, as hot pixels of a detector are{others}: set "
+        f"such pixels to NaN "
         "(unmeasured)"
     )
     return True
 
 
 def _is_hot(pattern, peak, shape, kind):
-    """Whether the brightest pixel of a pattern is hot, and not zero frequency or the frequency of a wave."""
+    """Whether the brightest pixel of a pattern is hot, and not zero frequency or the frequency of a
+    wave.
+    """
     place = np.unravel_index(peak, shape)
     if all(index in (0, size // 2) for index, size in zip(place, shape, strict=True)):
         return False  # where zero frequency is, in either layout
@@ -140,7 +151,7 @@ def _is_hot(pattern, peak, shape, kind):
     return bool(brightest > ratio * median > ratio * least * brightest and distance > 2)
 
 
-# --- beam stops of zeros ------------------------------------------------------------------------------------------
+# --- beam stops of zeros --------------------------------------------------------------------------
 
 
 def _warned_of_stops(values, centered, whom, kind):
@@ -151,11 +162,14 @@ def _warned_of_stops(values, centered, whom, kind):
         return False
     flat = values.reshape(len(values), -1)
     lit = np.flatnonzero(np.nan_to_num(flat, nan=0.0).max(axis=1) > 0)
-    stopped = [row for row in lit if at_zero[row] == 0 and _is_stopped(flat[row], shape, centered, kind)]
+    stopped = [
+        row for row in lit if at_zero[row] == 0 and _is_stopped(flat[row], shape, centered, kind)
+    ]
     if not stopped or len(stopped) <= MOST * len(lit):
         return False
     warn_user(
-        f"patterns passed to {whom} are exactly 0 at zero frequency beside bright pixels, as if a beam stop had been "
+        f"patterns passed to {whom} are exactly 0 at zero frequency beside bright pixels, as if a "
+        f"beam stop had been "
         "filled with zeros, which are taken for measured values: set unmeasured pixels to NaN"
     )
     return True
@@ -172,7 +186,9 @@ def _is_stopped(pattern, shape, centered, kind):
     is_block = radius >= 2
     ring = pattern[(distances >= radius) & (distances < radius + 1.5)]
     ring = ring[~np.isnan(ring)]
-    bright = np.count_nonzero(ring) > LIT_RING * len(ring) and ring.mean() > BRIGHTER * np.nanmean(pattern)
+    bright = np.count_nonzero(ring) > LIT_RING * len(ring) and ring.mean() > BRIGHTER * np.nanmean(
+        pattern
+    )
     if kind == "non_negative" and bright and brightness > photons:  # brightest at zero frequency
         return True
     return bool(is_block and bright and brightness > photons_of_block)
@@ -185,11 +201,13 @@ def _distances(shape, centered):
     for axis, size in enumerate(shape):
         steps = np.abs(np.arange(size) - (size // 2 if centered else 0))
         steps = np.minimum(steps, size - steps)
-        squares = squares + np.square(steps).reshape([-1 if other == axis else 1 for other in range(len(shape))])
+        squares = squares + np.square(steps).reshape(
+            [-1 if other == axis else 1 for other in range(len(shape))]
+        )
     return np.sqrt(squares).ravel()
 
 
-# --- objects ------------------------------------------------------------------------------------------------------
+# --- objects --------------------------------------------------------------------------------------
 
 
 def _warned_of_objects(sample, values, centered, whom):
@@ -203,8 +221,11 @@ def _warned_of_objects(sample, values, centered, whom):
     if (counting_units(np.square(flat / units, dtype=np.float64)) == 1).any():
         return False
     warn_user(
-        f"X passed to {whom} looks like objects, not like measured magnitudes: it is neither symmetric about zero "
-        "frequency nor brightest there, as the magnitudes of non-negative objects are. Give magnitudes, such as "
-        "FourierMagnitude().fit_transform(objects), or constraints='complex' if the objects have a phase"
+        f"X passed to {whom} looks like objects, not like measured magnitudes: it is neither "
+        f"symmetric about zero "
+        "frequency nor brightest there, as the magnitudes of non-negative objects are. Give "
+        "magnitudes, such as "
+        "FourierMagnitude().fit_transform(objects), or constraints='complex' if the objects have "
+        "a phase"
     )
     return True

@@ -15,13 +15,15 @@ def check_noise(noise):
     if isinstance(noise, CountingNoise) or (isinstance(noise, str) and noise in NOISES):
         return
     raise ValueError(
-        f"noise={short(noise)} is not valid; choose {', '.join(map(repr, NOISES))}, or give a CountingNoise(background="
+        f"noise={short(noise)} is not valid; choose {', '.join(map(repr, NOISES))}, or give a "
+        f"CountingNoise(background="
         "..., readout_noise=...) in photons"
     )
 
 
 def photons_of(magnitudes, noise):
-    """Square of a magnitude that one photon makes, for each pattern; 0 where the noise is not that of counts.
+    """Square of a magnitude that one photon makes, for each pattern; 0 where the noise is not that
+    of counts.
 
     Parameters
     ----------
@@ -40,7 +42,8 @@ def photons_of(magnitudes, noise):
     rows = max(1, CHUNK // int(np.prod(magnitudes.shape[1:])))
     found = [_units(magnitudes[start : start + rows]) for start in range(0, len(magnitudes), rows)]
     units = np.concatenate(found) if found else np.zeros(0)
-    # whoever says that these are counts, and shows it in no other way, means square roots of photons
+    # whoever says that these are counts, and shows it in no other way, means square roots of
+    # photons
     return units if isinstance(noise, str) and noise == "auto" else np.where(units > 0, units, 1.0)
 
 

@@ -1,4 +1,6 @@
-"""The check of the axes of training pairs: objects must lie as they did when their magnitudes were measured."""
+"""The check of the axes of training pairs: objects must lie as they did when their magnitudes were
+measured.
+"""
 
 import itertools
 import math
@@ -13,18 +15,23 @@ from ._pairs import Pairs
 LEAST_PAIRS = 4  # fewer prove nothing
 LEAST_PIXELS = 32  # of a pattern
 LEAST_VALUES = 256  # of all of them
-LIKENESS = 0.7  # correlation of patterns with those of turned objects; less, and nothing can be said
-LEFT = 0.7  # of what the correlation of objects as they lie lacks to 1, where they are plainly turned
+LIKENESS = (
+    0.7  # correlation of patterns with those of turned objects; less, and nothing can be said
+)
+LEFT = (
+    0.7  # of what the correlation of objects as they lie lacks to 1, where they are plainly turned
+)
 LEAST_GAIN = 0.01
 MOST = 0.8  # of the pairs
 CERTAIN = 3.0  # standard errors of the gain
 
 
 def check_orientation(magnitudes, objects, whom):
-    """Warn where objects plainly lie otherwise than when their magnitudes were measured: transposed, or mirrored.
+    """Warn where objects plainly lie otherwise than when their magnitudes were measured:
+    transposed, or mirrored.
 
-    The magnitudes of some pairs are compared with `|F y|` of the objects as they lie, and of those with axes swapped
-    and mirrored. Axes of one length only can be swapped.
+    The magnitudes of some pairs are compared with `|F y|` of the objects as they lie, and of those
+    with axes swapped and mirrored. Axes of one length only can be swapped.
 
     Parameters
     ----------
@@ -59,7 +66,12 @@ def check_orientation(magnitudes, objects, whom):
     if is_nested(2):  # the estimator around this one has looked
         return False
     pairs = Pairs.of(magnitudes, objects)
-    if len(pairs.object_shape) < 2 or not pairs.fit or pairs.n_pixels < LEAST_PIXELS or len(pairs) < LEAST_PAIRS:
+    if (
+        len(pairs.object_shape) < 2
+        or not pairs.fit
+        or pairs.n_pixels < LEAST_PIXELS
+        or len(pairs) < LEAST_PAIRS
+    ):
         return False
     if len(pairs) * pairs.n_pixels < LEAST_VALUES or not pairs.are_magnitudes:
         return False
@@ -67,12 +79,16 @@ def check_orientation(magnitudes, objects, whom):
     if float(as_they_lie.mean()) > 1 - LEAST_GAIN:
         return False
     found = _correlations(pairs)
-    turned, best = max(found.items(), key=lambda item: float(item[1].mean()), default=(None, as_they_lie))
+    turned, best = max(
+        found.items(), key=lambda item: float(item[1].mean()), default=(None, as_they_lie)
+    )
     if turned is None or not _is_plain(best, as_they_lie):
         return False
     warn_user(
-        f"X and y passed to {whom} plainly lie otherwise: |F y| resembles X more (correlation {float(best.mean()):.2f} "
-        f"instead of {float(as_they_lie.mean()):.2f}) once the axes of the objects are turned; give "
+        f"X and y passed to {whom} plainly lie otherwise: |F y| resembles X more (correlation "
+        f"{float(best.mean()):.2f} "
+        f"instead of {float(as_they_lie.mean()):.2f}) once the axes of the objects are turned; "
+        f"give "
         f"{_expression(*turned)} in place of y"
     )
     return True
@@ -94,24 +110,40 @@ def _correlations(pairs):
     turns = _turns(pairs.object_shape, pairs.fourier_shape, pairs.objects_are_complex)
     centred = pairs.is_centred
     return {
-        turn: pairs.correlation(pairs.computed[:, _turned_index(pairs.fourier_shape, *turn, centred)]) for turn in turns
+        turn: pairs.correlation(
+            pairs.computed[:, _turned_index(pairs.fourier_shape, *turn, centred)]
+        )
+        for turn in turns
     }
 
 
 def _turns(object_shape, fourier_shape, are_complex):
-    """Orders of the axes, and axes that are mirrored, which give other patterns than the axes as they are."""
+    """Orders of the axes, and axes that are mirrored, which give other patterns than the axes as
+    they are.
+    """
     n_axes = len(object_shape)
     sizes = list(zip(object_shape, fourier_shape, strict=True))
     # a real object and its mirror image along all axes have one pattern
     mirrors = itertools.product(*[(False, True)] * (n_axes if are_complex else n_axes - 1))
-    mirrors = [tuple(a + n_axes - len(mirror) for a, is_turned in enumerate(mirror) if is_turned) for mirror in mirrors]
-    orders = [order for order in itertools.permutations(range(n_axes)) if [sizes[axis] for axis in order] == sizes]
-    return [turn for turn in itertools.product(orders, mirrors) if turn != (tuple(range(n_axes)), ())]
+    mirrors = [
+        tuple(a + n_axes - len(mirror) for a, is_turned in enumerate(mirror) if is_turned)
+        for mirror in mirrors
+    ]
+    orders = [
+        order
+        for order in itertools.permutations(range(n_axes))
+        if [sizes[axis] for axis in order] == sizes
+    ]
+    return [
+        turn for turn in itertools.product(orders, mirrors) if turn != (tuple(range(n_axes)), ())
+    ]
 
 
 @lru_cache(maxsize=64)
 def _turned_index(shape, order, axes, centred):
-    """Flat indices of the pixels of a pattern whose axes are swapped, and mirrored about zero frequency."""
+    """Flat indices of the pixels of a pattern whose axes are swapped, and mirrored about zero
+    frequency.
+    """
     index = np.arange(math.prod(shape)).reshape(shape).transpose(order)
     for axis in axes:
         size = index.shape[axis]

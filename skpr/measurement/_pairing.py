@@ -12,18 +12,24 @@ from ._pairs import Pairs
 NEAREST = 0.995  # correlation of pairs with |F y| beyond which nothing is nearer
 LEAST_GAIN = 0.25  # of pairs over non-pairs, relative to what the objects' own likeness promises
 CHANCE = 3.0  # standard deviations of it that chance explains
-LEAST_POWER = 0.15  # standard deviation of that gain among random pairings: with more, nothing can be said
+LEAST_POWER = (
+    0.15  # standard deviation of that gain among random pairings: with more, nothing can be said
+)
 SAME_FAMILY = 0.96  # correlation of the mean patterns: less, and X is no magnitude on this grid (cropped, standardised)
-UNALIKE = 0.1, 0.995  # correlation of the patterns of different objects, outside of which nothing can be said
+UNALIKE = (
+    0.1,
+    0.995,
+)  # correlation of the patterns of different objects, outside of which nothing can be said
 
 
 def check_pairing(magnitudes, objects, whom):
-    """Warn where training pairs are plainly no pairs, or where intensities are given for magnitudes.
+    """Warn where training pairs are plainly no pairs, or where intensities are given for
+    magnitudes.
 
-    Some magnitudes are correlated with `|F y|` of their own object and of others, on measured pixels. Those of pairs
-    correlate better than others by as much as the objects differ from one another; noise, a beam stop or partial
-    coherence leave most of this gain, a permutation nothing. Nothing is said of a measurement whose mean pattern is not
-    that of the objects.
+    Some magnitudes are correlated with `|F y|` of their own object and of others, on measured
+    pixels. Those of pairs correlate better than others by as much as the objects differ from one
+    another; noise, a beam stop or partial coherence leave most of this gain, a permutation nothing.
+    Nothing is said of a measurement whose mean pattern is not that of the objects.
 
     Parameters
     ----------
@@ -63,8 +69,10 @@ def check_pairing(magnitudes, objects, whom):
         return True
     if are_mispaired := _are_mispaired(pairs):
         warn_user(
-            f"X and y passed to {whom} are plainly no pairs: the patterns in X are not the magnitudes of the objects in"
-            " y, but of others like them (|F y| resembles X in another sample as much as in its own); check the order "
+            f"X and y passed to {whom} are plainly no pairs: the patterns in X are not the "
+            f"magnitudes of the objects in"
+            " y, but of others like them (|F y| resembles X in another sample as much as in its "
+            "own); check the order "
             "of the samples"
         )
     return are_mispaired
@@ -85,11 +93,15 @@ def _are_mispaired(pairs):
     apart = found - found.mean(axis=0) - found.mean(axis=1, keepdims=True) + found.mean()
     deviation = float(apart.std(ddof=1)) / math.sqrt(len(own))  # of the mean of a random pairing
     gain = float(own.mean()) - by_chance
-    return deviation < LEAST_POWER * promised and gain < min(LEAST_GAIN * promised, CHANCE * deviation)
+    return deviation < LEAST_POWER * promised and gain < min(
+        LEAST_GAIN * promised, CHANCE * deviation
+    )
 
 
 def _correlations(first, second, known):
-    """Correlation of each row of one matrix with each of another, over the pixels that the first ones know."""
+    """Correlation of each row of one matrix with each of another, over the pixels that the first
+    ones know.
+    """
     n_known = np.maximum(known.sum(axis=1, keepdims=True), 1)
     centred = (first - (first * known).sum(axis=1, keepdims=True) / n_known) * known
     variances = known @ np.square(second).T - np.square(known @ second.T) / n_known

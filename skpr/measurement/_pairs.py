@@ -16,7 +16,9 @@ FEWEST, MOST = 16, 64  # pairs looked at, at even distances
 VALUES = 1 << 14  # Fourier pixels of all of them, if these are more than the fewest
 LARGEST = 1 << 22  # Fourier pixels that a check may cost, or one pair
 LEAST_VALUES = 256  # Fourier pixels of all pairs looked at; fewer prove nothing
-LEAST_CORRELATION = 0.1  # of magnitudes with |F y|, beside three standard deviations of that of chance
+LEAST_CORRELATION = (
+    0.1  # of magnitudes with |F y|, beside three standard deviations of that of chance
+)
 PLAIN = 0.9  # correlation in one layout that needs no comparison with the other
 CONSTANT = 1e-12  # mean square of what is constant but for rounding, relative to the largest value
 SPARSE = 1.0  # photons a pixel, below which noise may be all there is
@@ -24,7 +26,8 @@ LIKENESS = 0.7  # correlation above which a batch holds magnitudes, of a hundred
 
 
 class Pairs:
-    """Some pairs of a training set: their magnitudes beside `|F y|` of their objects, in the same layout.
+    """Some pairs of a training set: their magnitudes beside `|F y|` of their objects, in the same
+    layout.
 
     Parameters
     ----------
@@ -54,7 +57,10 @@ class Pairs:
     """
 
     def __init__(self, magnitudes, objects):
-        self.object_shape, self.fourier_shape = tuple(objects.shape[1:]), tuple(magnitudes.shape[1:])
+        self.object_shape, self.fourier_shape = (
+            tuple(objects.shape[1:]),
+            tuple(magnitudes.shape[1:]),
+        )
         self.fit = fits(self.object_shape, self.fourier_shape) and len(objects) == len(magnitudes)
         self._batches = magnitudes, objects
 
@@ -94,7 +100,9 @@ class Pairs:
 
     @cached_property
     def are_sparse(self):
-        """Whether most patterns are dark, or counts of so few photons that they need not correlate with anything."""
+        """Whether most patterns are dark, or counts of so few photons that they need not correlate
+        with anything.
+        """
         intensities = np.square(self.values.reshape(len(self), -1))
         units = counting_units(intensities)
         mean = np.nansum(intensities, axis=1) / np.maximum((~np.isnan(intensities)).sum(axis=1), 1)
@@ -113,20 +121,26 @@ class Pairs:
 
     @cached_property
     def _compared(self):
-        """`|F y|` and the correlations in the better layout, and whether zero frequency is in its middle."""
+        """`|F y|` and the correlations in the better layout, and whether zero frequency is in its
+        middle.
+        """
         with usual_device():
             made = picked(self._batches[1], self._rows).cpu()
             made = made.to(torch.complex128 if made.is_complex() else torch.float64)
-            made = made / torch.from_numpy(_peaks(made.flatten(1).abs().nan_to_num(0.0).numpy())).view(
-                [-1] + [1] * (made.ndim - 1)
-            )
+            made = made / torch.from_numpy(
+                _peaks(made.flatten(1).abs().nan_to_num(0.0).numpy())
+            ).view([-1] + [1] * (made.ndim - 1))
             corner = Grid(self.object_shape, self.fourier_shape, centered=False).magnitudes(made)
             centred = to_centred(corner).flatten(1).numpy()
         found = centred, self.correlation(centred), True
         if float(found[1].mean()) > PLAIN:
             return found
         corner = corner.flatten(1).numpy()
-        return max(found, (corner, self.correlation(corner), False), key=lambda layout: float(layout[1].mean()))
+        return max(
+            found,
+            (corner, self.correlation(corner), False),
+            key=lambda layout: float(layout[1].mean()),
+        )
 
     @property
     def computed(self):
@@ -138,7 +152,9 @@ class Pairs:
 
     @cached_property
     def tell(self):
-        """Whether the `|F y|` of each pair is no constant, as that of a single point is: noise correlates with none."""
+        """Whether the `|F y|` of each pair is no constant, as that of a single point is: noise
+        correlates with none.
+        """
         deviations = _deviations(self.computed / _peaks(self.computed), self.known)
         return np.square(deviations).sum(axis=1) > CONSTANT * self.n_pixels
 
@@ -148,7 +164,8 @@ class Pairs:
         return self._compared[2]
 
     def correlation(self, computed, measured=None):
-        """Correlation of patterns with others, row by row, over the measured pixels; 0 where either is constant.
+        """Correlation of patterns with others, row by row, over the measured pixels; 0 where either
+        is constant.
 
         Parameters
         ----------
@@ -161,7 +178,8 @@ class Pairs:
         ndarray of shape (n_pairs,)
         """
         first, second = (
-            _deviations(values, self.known) for values in (self.measured if measured is None else measured, computed)
+            _deviations(values, self.known)
+            for values in (self.measured if measured is None else measured, computed)
         )
         powers = [np.einsum("ij,ij->i", values, values) for values in (first, second)]
         norms = powers[0] * powers[1] * (np.minimum(*powers) > CONSTANT * self.n_pixels)
@@ -170,11 +188,12 @@ class Pairs:
 
 
 def symmetries_of(magnitudes, objects):
-    """Which symmetries a measurement of objects has, judged from pairs of both: the rule behind every `score`.
+    """Which symmetries a measurement of objects has, judged from pairs of both: the rule behind
+    every `score`.
 
-    Fourier magnitudes do not change under shift and flip; other measurements, such as those of a Gaussian matrix, do.
-    The magnitudes of some pairs are compared with `|F y|`, in both layouts: those of a detector correlate with it
-    however noisy they are, those of a random matrix do not.
+    Fourier magnitudes do not change under shift and flip; other measurements, such as those of a
+    Gaussian matrix, do. The magnitudes of some pairs are compared with `|F y|`, in both layouts:
+    those of a detector correlate with it however noisy they are, those of a random matrix do not.
 
     Parameters
     ----------
@@ -185,8 +204,9 @@ def symmetries_of(magnitudes, objects):
     Returns
     -------
     {"fourier", "phase"}
-        "phase", where only the global phase is a symmetry. "fourier" where nothing can be said: shapes that do not fit
-        each other, too few values, objects of constant magnitudes, or less than one photon a pixel.
+        "phase", where only the global phase is a symmetry. "fourier" where nothing can be said:
+        shapes that do not fit each other, too few values, objects of constant magnitudes, or less
+        than one photon a pixel.
 
     Examples
     --------
@@ -233,7 +253,11 @@ def are_magnitudes_of(X, y):
         if torch.equal(picked(X, rows).double(), picked(y, rows).real.double()):
             return False
     pairs = Pairs(X, y)
-    return pairs.fit and len(pairs) * pairs.n_pixels >= LEAST_VALUES and float(pairs.own.mean()) > LIKENESS
+    return (
+        pairs.fit
+        and len(pairs) * pairs.n_pixels >= LEAST_VALUES
+        and float(pairs.own.mean()) > LIKENESS
+    )
 
 
 def check_not_swapped(magnitudes, objects):
@@ -252,7 +276,11 @@ def check_not_swapped(magnitudes, objects):
     Traceback (most recent call last):
     ValueError: X and y are the same objects, but X must hold their magnitudes: give fit(magnitudes, objects)
     """
-    if tuple(magnitudes.shape) != tuple(objects.shape) or is_complex(objects) or is_complex(magnitudes):
+    if (
+        tuple(magnitudes.shape) != tuple(objects.shape)
+        or is_complex(objects)
+        or is_complex(magnitudes)
+    ):
         return
     rows = even_rows(len(objects), MOST)
     first, second = picked(magnitudes, rows).double(), picked(objects, rows).double()
@@ -260,11 +288,15 @@ def check_not_swapped(magnitudes, objects):
         return
     if torch.equal(first, second):
         raise ValueError(
-            "X and y are the same objects, but X must hold their magnitudes: give fit(magnitudes, objects)"
+            "X and y are the same objects, but X must hold their magnitudes: give fit(magnitudes, "
+            "objects)"
         )
     swapped, right = Pairs(objects, magnitudes).own, Pairs(magnitudes, objects).own
     if float(swapped.mean()) > 0.99 and float(right.mean()) < 0.5:
-        raise ValueError("X and y are swapped: y holds the Fourier magnitudes of X; give fit(magnitudes, objects)")
+        raise ValueError(
+            "X and y are swapped: y holds the Fourier magnitudes of X; give fit(magnitudes, "
+            "objects)"
+        )
 
 
 def _peaks(rows):
@@ -276,5 +308,7 @@ def _deviations(rows, known):
     """Values less their mean over the measured pixels, and 0 elsewhere."""
     if known is None:
         return rows - rows.mean(axis=1, keepdims=True)
-    means = (rows * known).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    means = (rows * known).sum(axis=1, keepdims=True) / np.maximum(
+        known.sum(axis=1, keepdims=True), 1
+    )
     return (rows - means) * known

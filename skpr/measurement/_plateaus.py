@@ -1,4 +1,6 @@
-"""The checks of the brightest pixels: plateaus of saturated ones, and zero frequency that is too dark."""
+"""The checks of the brightest pixels: plateaus of saturated ones, and zero frequency that is too
+dark.
+"""
 
 import math
 
@@ -6,7 +8,13 @@ import numpy as np
 
 from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
-from ._centring import ASYMMETRY, CORRELATION, friedel_asymmetries, looked_at, neighbour_correlations
+from ._centring import (
+    ASYMMETRY,
+    CORRELATION,
+    friedel_asymmetries,
+    looked_at,
+    neighbour_correlations,
+)
 from ._counting import counting_units
 
 LOOKED_AT = 16  # patterns, at even distances
@@ -20,8 +28,8 @@ MOST = 0.75  # of the patterns
 def check_plateaus(magnitudes, centered, whom):
     """Warn where the brightest pixels of patterns all have one value, as saturated ones have.
 
-    A whole neighbourhood must have it, near zero frequency and nowhere else. Patterns of narrow objects are constant
-    along a whole axis, and small counts are equal by chance.
+    A whole neighbourhood must have it, near zero frequency and nowhere else. Patterns of narrow
+    objects are constant along a whole axis, and small counts are equal by chance.
 
     Parameters
     ----------
@@ -62,12 +70,15 @@ def check_plateaus(magnitudes, centered, whom):
     found = [
         row
         for row in np.flatnonzero(numbers > 2 * len(shape))
-        if not (tied[row] & ~near).any() and _is_thick(tied[row].reshape(shape)) and not _are_few(values[row])
+        if not (tied[row] & ~near).any()
+        and _is_thick(tied[row].reshape(shape))
+        and not _are_few(values[row])
     ]
     if not found:
         return False
     warn_user(
-        f"the {numbers[found[0]]} brightest pixels of a pattern passed to {whom} all have the value "
+        f"the {numbers[found[0]]} brightest pixels of a pattern passed to {whom} all have the "
+        f"value "
         f"{peaks[found[0]]:.6g}, as saturated pixels have: set these to NaN (unmeasured)"
     )
     return True
@@ -76,8 +87,9 @@ def check_plateaus(magnitudes, centered, whom):
 def check_centre(magnitudes, centered, whom):
     """Warn where patterns are darker at zero frequency than those of non-negative objects can be.
 
-    There the light of all pixels of such an object is in phase. Patterns of objects less their mean are dark there.
-    Only patterns that are symmetric, as those of real objects, and no noise are judged.
+    There the light of all pixels of such an object is in phase. Patterns of objects less their mean
+    are dark there. Only patterns that are symmetric, as those of real objects, and no noise are
+    judged.
 
     Parameters
     ----------
@@ -114,7 +126,11 @@ def check_centre(magnitudes, centered, whom):
     others = np.sort(np.nan_to_num(np.delete(values, zero, axis=1), nan=0.0), axis=1)[:, -OTHERS]
     known = ~np.isnan(values[:, zero]) & (others > 0)
     values, at_zero, others = values[known], values[known, zero], others[known]
-    if not len(values) or not (at_zero < DARKER * others).mean() > MOST or any(map(_are_few, values)):
+    if (
+        not len(values)
+        or not (at_zero < DARKER * others).mean() > MOST
+        or any(map(_are_few, values))
+    ):
         return False
     if friedel_asymmetries(values.reshape(-1, *shape), centered)[0].mean() > ASYMMETRY:
         return False
@@ -122,8 +138,10 @@ def check_centre(magnitudes, centered, whom):
         return False
     warn_user(
         f"patterns passed to {whom} are darker at zero frequency than elsewhere (by a factor of "
-        f"{float(np.median(at_zero / others)):.2g}), as those of non-negative objects are not: pass "
-        "constraints='real' if the objects have negative values, such as those less their mean, or set pixels that "
+        f"{float(np.median(at_zero / others)):.2g}), as those of non-negative objects are not: "
+        f"pass "
+        "constraints='real' if the objects have negative values, such as those less their mean, "
+        "or set pixels that "
         "are too dark to NaN (unmeasured)"
     )
     return True

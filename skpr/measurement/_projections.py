@@ -1,8 +1,7 @@
 """Projections onto what is known of an object: pure, batched, differentiable functions of tensors.
 
-Each returns the nearest array, in the Euclidean sense, that satisfies one constraint. Batches have shape
-(n_samples, *shape), one to three axes of space.
-"""
+Each returns the nearest array, in the Euclidean sense, that satisfies one constraint. Batches have
+shape (n_samples, *shape), one to three axes of space."""
 
 import torch
 
@@ -10,15 +9,20 @@ from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
 from ._transform import from_spectrum, to_spectrum
 
-EXPONENTS = {torch.float32: 120, torch.float64: 1000}  # of two: scaled by no more, the scale itself is a number
+EXPONENTS = {
+    torch.float32: 120,
+    torch.float64: 1000,
+}  # of two: scaled by no more, the scale itself is a number
 
 
 @takes_arrays
 def project_magnitudes(estimate, magnitudes, unmeasured=None):
-    """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace its moduli.
+    """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace
+    its moduli.
 
-    Fienup (1982), without ever computing a phase: `F <- F b / |F|`. Where the spectrum vanishes it has no phase, and 0
-    stays 0; so does, nearly, what is below the square of the precision (1e-14 in float32) of the estimate.
+    Fienup (1982), without ever computing a phase: `F <- F b / |F|`. Where the spectrum vanishes it
+    has no phase, and 0 stays 0; so does, nearly, what is below the square of the precision (1e-14
+    in float32) of the estimate.
 
     Parameters
     ----------
@@ -49,16 +53,21 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     if given[:1] not in (shape[:1], (1,)) or given[1:] not in (shape[1:], half[1:]):
         also = "" if estimate.is_complex() else f", or on its half, of shape {half}"
         raise ValueError(
-            f"magnitudes have shape {given}; give them on the whole grid of the estimate, of shape {shape}{also}"
+            f"magnitudes have shape {given}; give them on the whole grid of the estimate, of "
+            f"shape {shape}{also}"
         )
     if magnitudes.is_complex() or bool((magnitudes < 0).any()):
-        raise ValueError("magnitudes are complex or have negative values; give moduli, such as magnitudes.abs()")
+        raise ValueError(
+            "magnitudes are complex or have negative values; give moduli, such as magnitudes.abs()"
+        )
     if unmeasured is None and magnitudes.isnan().any():
         unmeasured = magnitudes.isnan()
         magnitudes = magnitudes.nan_to_num(0.0)
     # a power of two loses no digit, and squares of what is left neither overflow nor vanish
     exponents = exponents_of(estimate.detach().abs().flatten(1).amax(dim=1))
-    unit = along_samples(times_power_of_two(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate)
+    unit = along_samples(
+        times_power_of_two(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate
+    )
     return with_magnitudes(estimate / unit, magnitudes / unit, unmeasured) * unit
 
 
@@ -69,15 +78,16 @@ def exponents_of(peaks):
 
 
 def with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):
-    """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is None.
+    """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is
+    None.
 
-    Where the illumination is only partially coherent, it is the blurred intensity that is to be the measured one
-    (Clark et al., 2012).
-    """
+    Where the illumination is only partially coherent, it is the blurred intensity that is to be the
+    measured one (Clark et al., 2012)."""
     grid = tuple(estimate.shape[1:])
     spectrum = to_spectrum(estimate, grid)
     columns = spectrum.shape[-1]
-    # sums of squares are several times faster than complex moduli; the floor keeps the quotient finite
+    # sums of squares are several times faster than complex moduli; the floor keeps the quotient
+    # finite
     parts = torch.view_as_real(spectrum)
     squares = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
     if coherence is not None:
@@ -112,7 +122,8 @@ def project_support(estimate, support):
     support = torch.as_tensor(support, device=estimate.device)
     if support.dtype != torch.bool and not bool(((support == 0) | (support == 1)).all()):
         raise ValueError(
-            "support has other values than 0 and 1; give one bool a pixel, True where the object may be, such as "
+            "support has other values than 0 and 1; give one bool a pixel, True where the object "
+            "may be, such as "
             "objects > threshold"
         )
     try:
@@ -121,7 +132,8 @@ def project_support(estimate, support):
         kept = None
     if kept is None or kept.shape != estimate.shape:
         raise ValueError(
-            f"support has shape {tuple(support.shape)}; give one of shape {tuple(estimate.shape[1:])} for all samples, "
+            f"support has shape {tuple(support.shape)}; give one of shape "
+            f"{tuple(estimate.shape[1:])} for all samples, "
             "or one per sample"
         )
     return kept
@@ -137,7 +149,11 @@ def project_real(estimate):
     >>> project_real(torch.tensor([[1.0 + 2.0j]]))
     tensor([[1.+0.j]])
     """
-    return torch.complex(estimate.real, torch.zeros_like(estimate.real)) if estimate.is_complex() else estimate
+    return (
+        torch.complex(estimate.real, torch.zeros_like(estimate.real))
+        if estimate.is_complex()
+        else estimate
+    )
 
 
 @takes_arrays
@@ -176,9 +192,13 @@ def project_amplitude(estimate, lower, upper):
     tensor([[0., 1.]])
     """
     if lower > upper:
-        raise ValueError(f"bounds lower={lower!r}, upper={upper!r} are not valid; give lower <= upper")
+        raise ValueError(
+            f"bounds lower={lower!r}, upper={upper!r} are not valid; give lower <= upper"
+        )
     if not estimate.is_complex():
         return estimate.clamp(lower, upper)
     moduli = estimate.abs()
-    direction = torch.where(moduli > 0, estimate / torch.where(moduli > 0, moduli, 1), torch.ones_like(estimate))
+    direction = torch.where(
+        moduli > 0, estimate / torch.where(moduli > 0, moduli, 1), torch.ones_like(estimate)
+    )
     return direction * moduli.clamp(lower, upper)

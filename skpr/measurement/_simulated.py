@@ -12,17 +12,19 @@ from .._validation import warn_user
 N_LOOKED_AT, LEAST_SAMPLES = 16, 4  # samples, at even distances; fewer prove nothing
 LARGEST = 1 << 20  # pixels that a check may cost, or one sample
 ROUNDING = 1e-5  # relative difference of what is meant to be equal
-OTHER_PART = 0.03  # relative difference of the magnitudes of objects and of their moduli or real parts
-OTHER = (
-    0.7  # that of other objects; those with as much noise as signal, blurred, cut at a threshold or scaled differ less
+OTHER_PART = (
+    0.03  # relative difference of the magnitudes of objects and of their moduli or real parts
 )
+OTHER = 0.7  # that of other objects; those with as much noise as signal, blurred, cut at a threshold or scaled differ less
 
 
 def check_simulated(X, y, symmetries="fourier"):
-    """Warn where objects whose magnitudes are simulated are plainly others than their targets, beyond the symmetries.
+    """Warn where objects whose magnitudes are simulated are plainly others than their targets,
+    beyond the symmetries.
 
-    Magnitudes `|F X|` and `|F y|` are compared in shape, not in scale or level. Objects that are the moduli, the phases
-    or the real parts of their targets are told by their values, and from smaller differences.
+    Magnitudes `|F X|` and `|F y|` are compared in shape, not in scale or level. Objects that are
+    the moduli, the phases or the real parts of their targets are told by their values, and from
+    smaller differences.
 
     Parameters
     ----------
@@ -60,11 +62,16 @@ def check_simulated(X, y, symmetries="fourier"):
     rows = np.unique(np.linspace(0, len(X) - 1, n_rows).astype(int))
     with usual_device():
         objects, targets = _some(X, rows), _some(y, rows)
-        if torch.equal(objects, targets) or not (objects.isfinite().all() and targets.isfinite().all()):
+        if torch.equal(objects, targets) or not (
+            objects.isfinite().all() and targets.isfinite().all()
+        ):
             return
         change = float(_changes(objects, targets, symmetries).median())
         if change > OTHER_PART:  # a level of the background is no other object
-            level = [batch - batch.mean(dim=space_axes(batch), keepdim=True) for batch in (objects, targets)]
+            level = [
+                batch - batch.mean(dim=space_axes(batch), keepdim=True)
+                for batch in (objects, targets)
+            ]
             change = min(change, float(_changes(*level, symmetries).median()))
         of = next((f"{name} of {whole}" for name, whole in _parts(objects, targets)), None)
     if of is not None and change > OTHER_PART:
@@ -74,7 +81,8 @@ def check_simulated(X, y, symmetries="fourier"):
     else:
         return
     warn_user(
-        f"{what}: beyond the symmetries, they differ by {change:.0%}. Magnitudes are simulated of X, and y is learned "
+        f"{what}: beyond the symmetries, they differ by {change:.0%}. Magnitudes are simulated of "
+        f"X, and y is learned "
         "as what they belong to: call fit(objects, objects), or give a transformer of targets to "
         "SymmetryBreakingRegressor"
     )
@@ -84,23 +92,35 @@ def _parts(objects, targets):
     """Names of what one batch is of the other, if any."""
     for part, whole, name in ((objects, targets, "y"), (targets, objects, "X")):
         if whole.is_complex():
-            for meaning, made in (("moduli", whole.abs()), ("phases", whole.angle()), ("real parts", whole.real)):
+            for meaning, made in (
+                ("moduli", whole.abs()),
+                ("phases", whole.angle()),
+                ("real parts", whole.real),
+            ):
                 if (part - made).abs().max() <= ROUNDING * whole.abs().max():
                     yield meaning, name
 
 
 def _changes(objects, targets, symmetries):
-    """Norm of what differs in each sample beyond the symmetries, relative to the object, at the best scale."""
+    """Norm of what differs in each sample beyond the symmetries, relative to the object, at the
+    best scale.
+    """
     first, second = (batch / _peaks(batch) for batch in (objects, targets))
     if symmetries == "fourier":
-        first, second = (torch.fft.fftn(batch, dim=space_axes(batch)).abs() for batch in (first, second))
+        first, second = (
+            torch.fft.fftn(batch, dim=space_axes(batch)).abs() for batch in (first, second)
+        )
     first, second = first.flatten(1), second.flatten(1)
     powers = first.norm(dim=1), second.norm(dim=1)
     wide = torch.promote_types(first.dtype, second.dtype)
     likeness = (first.to(wide) * second.to(wide).conj()).sum(dim=1).abs()
     norms = powers[0] * powers[1]
     cosines = likeness / torch.where(norms > 0, norms, 1.0)
-    return (1 - cosines.square()).clamp_min(0).sqrt()[norms > 0].cpu() if (norms > 0).any() else torch.zeros(1)
+    return (
+        (1 - cosines.square()).clamp_min(0).sqrt()[norms > 0].cpu()
+        if (norms > 0).any()
+        else torch.zeros(1)
+    )
 
 
 def _peaks(batch):
@@ -109,5 +129,9 @@ def _peaks(batch):
 
 
 def _some(batch, rows):
-    some = to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]).detach().cpu()
+    some = (
+        to_tensor(batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows])
+        .detach()
+        .cpu()
+    )
     return some.to(torch.complex128 if some.is_complex() else torch.float64)

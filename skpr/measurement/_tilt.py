@@ -1,4 +1,6 @@
-"""The check for patterns of tilted objects, which are bright where objects without a phase have none of their light."""
+"""The check for patterns of tilted objects, which are bright where objects without a phase have
+none of their light.
+"""
 
 import numpy as np
 
@@ -6,12 +8,15 @@ from .._validation import warn_user
 from ._counting import counting_units
 
 LIGHT = 0.3  # first harmonic of the intensities along an axis, below which zero frequency is not in the middle of them
-ASIDE = 0.2  # of it, to one side: gaps of a detector leave it where it is, or more light in the middle
+ASIDE = (
+    0.2  # of it, to one side: gaps of a detector leave it where it is, or more light in the middle
+)
 CHANCE = 4.0  # standard deviations of what counting few photons moves it
 
 
 def scatter_of_counting(magnitudes):
-    """Standard deviation that counting leaves in the mean first harmonic of patterns; 0 where they are no counts.
+    """Standard deviation that counting leaves in the mean first harmonic of patterns; 0 where they
+    are no counts.
 
     Parameters
     ----------
@@ -23,15 +28,19 @@ def scatter_of_counting(magnitudes):
     values = values[(peaks > 1e-100) & (peaks < 1e100)]  # squares of others overflow or vanish
     intensities = np.square(np.nan_to_num(values, nan=0.0))
     totals, units = intensities.sum(axis=1), counting_units(intensities)
-    units[(units != 1) & ((intensities > 0).sum(axis=1) < 2)] = 0.0  # a single number is a multiple of itself
+    units[(units != 1) & ((intensities > 0).sum(axis=1) < 2)] = (
+        0.0  # a single number is a multiple of itself
+    )
     return float(np.sqrt((units / totals).sum()) / max(1, len(values)))
 
 
 def warned_of_tilt(magnitudes, harmonics, centered, whom):
-    """Whether the light of patterns is plainly off zero frequency, and not where the other layout has that.
+    """Whether the light of patterns is plainly off zero frequency, and not where the other layout
+    has that.
 
-    Objects without a phase have symmetric patterns, whose light has its middle at zero frequency, in one layout or the
-    other. A phase that rises along an axis, as off a Bragg peak, moves it anywhere.
+    Objects without a phase have symmetric patterns, whose light has its middle at zero frequency,
+    in one layout or the other. A phase that rises along an axis, as off a Bragg peak, moves it
+    anywhere.
 
     Parameters
     ----------
@@ -67,8 +76,10 @@ def warned_of_tilt(magnitudes, harmonics, centered, whom):
     if not aside:
         return False
     warn_user(
-        f"the light of the patterns passed to {whom} lies off their centre along axis {', '.join(map(str, aside))}, as "
-        "that of objects without a phase does not: pass constraints='complex' if the objects are tilted (networks and "
+        f"the light of the patterns passed to {whom} lies off their centre along axis "
+        f"{', '.join(map(str, aside))}, as "
+        "that of objects without a phase does not: pass constraints='complex' if the objects are "
+        "tilted (networks and "
         "refiners: fit on complex objects), or check where zero frequency lies"
     )
     return True

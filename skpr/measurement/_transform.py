@@ -1,10 +1,10 @@
 """The transform pair and the layouts of a spectrum, written once.
 
-An object of shape `n` lies in the corner of a dark grid of shape `m >= n`; its transform is the unnormalised DFT
-`F(k) = sum_r x(r) exp(-2 pi i k r / m)` (NumPy's default). A *centred* spectrum has its zero frequency at index
-`m // 2` of each axis, as a detector shows it; one in *FFT order* has it at index 0. A real object's spectrum is
-determined by its half `k_last >= 0`, which is what the functions here compute with.
-"""
+An object of shape `n` lies in the corner of a dark grid of shape `m >= n`; its transform is the
+unnormalised DFT `F(k) = sum_r x(r) exp(-2 pi i k r / m)` (NumPy's default). A *centred* spectrum
+has its zero frequency at index `m // 2` of each axis, as a detector shows it; one in *FFT order*
+has it at index 0. A real object's spectrum is determined by its half `k_last >= 0`, which is what
+the functions here compute with."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def oversampled_shape(object_shape: tuple[int, ...], oversampling: float) -> tup
 
 @takes_arrays
 def to_spectrum(objects, fourier_shape):
-    """Oversampled spectrum of a tensor of objects, in FFT order; the half spectrum for real objects.
+    """Oversampled spectrum of a tensor of objects, in FFT order; the half spectrum for real
+    objects.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ def to_spectrum(objects, fourier_shape):
 
 @takes_arrays
 def from_spectrum(spectrum, fourier_shape, *, real):
-    """Inverse of :func:`to_spectrum`: dark grids (n_samples, *fourier_shape) with the objects in their corner.
+    """Inverse of :func:`to_spectrum`: dark grids (n_samples, *fourier_shape) with the objects in
+    their corner.
 
     Examples
     --------
@@ -103,7 +105,8 @@ def full_magnitudes(half, last_size, centered):
     last = half.ndim - 1
     leading = space_axes(half)[:-1]
     others = half[..., 1 : (last_size + 1) // 2].flip((*leading, last))
-    # index 0 is its own mirror image and stays; the shift to the centre rides on the same move of memory
+    # index 0 is its own mirror image and stays; the shift to the centre rides on the same move of
+    # memory
     centres = [half.shape[axis] // 2 if centered else 0 for axis in leading]
     if leading:
         others = others.roll([centre + 1 for centre in centres], leading)
@@ -163,8 +166,9 @@ def to_centred(values):
 def rounds_alone(fourier_shape, dtype, real, device):
     """Whether the transform pair rounds a single sample otherwise than one of a batch.
 
-    FFT libraries take another path for some small grids. Iterations amplify the last digit, so a reconstruction would
-    depend on whether others stand beside it; a second sample then keeps it company.
+    FFT libraries take another path for some small grids. Iterations amplify the last digit, so a
+    reconstruction would depend on whether others stand beside it; a second sample then keeps it
+    company.
 
     Parameters
     ----------

@@ -22,9 +22,10 @@ ROUNDING = 1e-6  # of whole numbers in single precision
 def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, Any]:
     r"""Split the photons of each pattern into two independent halves.
 
-    Every photon goes to one half or the other by the toss of a coin; of Poisson counts both halves are again Poisson,
-    and independent. Reconstructions of the same counts agree on their noise. What reconstructions of the two halves
-    agree on is signal: reconstruct each half, combine its starts, and correlate the two results by
+    Every photon goes to one half or the other by the toss of a coin; of Poisson counts both halves
+    are again Poisson, and independent. Reconstructions of the same counts agree on their noise.
+    What reconstructions of the two halves agree on is signal: reconstruct each half, combine its
+    starts, and correlate the two results by
     :func:`fourier_ring_correlation`.
 
     Parameters
@@ -37,7 +38,8 @@ def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, 
     Returns
     -------
     first, second : ndarray or torch.Tensor of shape (n_samples, \*fourier_shape)
-        Magnitudes of the halves, in the unit of the whole: the sum of their squares is the square of `magnitudes`.
+        Magnitudes of the halves, in the unit of the whole: the sum of their squares is the square
+        of `magnitudes`.
 
     Raises
     ------
@@ -60,7 +62,9 @@ def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, 
     >>> half_period_resolution(*fourier_ring_correlation(*means)) < 2
     True
     """
-    given = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    given = check_batch(
+        magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan"
+    )
     check_non_negative(given, "split_counts")
     rng = check_random_state(random_state)
     patterns = np.asarray(as_numpy(given))
@@ -88,12 +92,14 @@ def _halved(pattern, number, rng):
     lit = pattern[known & (pattern > 0)]
     if len(lit) >= LEAST_JUDGED and _are_whole(lit):
         raise ValueError(
-            f"magnitudes[{number}] are whole numbers, or whole multiples of the smallest, as counts are and their "
+            f"magnitudes[{number}] are whole numbers, or whole multiples of the smallest, as "
+            f"counts are and their "
             "square roots are not: pass np.sqrt(counts)"
         )
     if counts is None or np.max(counts, where=known, initial=0.0) > MOST:
         raise ValueError(
-            f"squares of magnitudes[{number}] are not counts: they are neither whole numbers nor whole multiples of "
+            f"squares of magnitudes[{number}] are not counts: they are neither whole numbers nor "
+            f"whole multiples of "
             "the smallest one; pass square roots of the detector's counts, before any correction"
         )
     counts = np.where(known, counts, 0.0).astype(np.int64)

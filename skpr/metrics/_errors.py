@@ -40,10 +40,10 @@ def relative_error(
 ) -> Any:
     r"""Relative error modulo shift, flip, phase and scale.
 
-    `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` for truth `A` and prediction `B` (Tayal et al., 2020; the invariant
-    error of Fienup, 1997): the squared sine of the angle between the two, 0 for a perfect and 1 for a worthless
-    prediction. It is evaluated as `min_s |A - s g B|^2 / |A|^2` in float64, exact also where the error is small, and
-    at any scale of the objects.
+    `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` for truth `A` and prediction `B` (Tayal et al., 2020;
+    the invariant error of Fienup, 1997): the squared sine of the angle between the two, 0 for a
+    perfect and 1 for a worthless prediction. It is evaluated as `min_s |A - s g B|^2 / |A|^2` in
+    float64, exact also where the error is small, and at any scale of the objects.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def relative_error(
     shift, flip : bool
         Symmetries to register over.
     boundary : {"zero", "circular"}, or a sequence of these with one entry per object axis
-        Whether shifts lose content at the edge of the frame or wrap around; :func:`skpr.measurement.boundary_of`
-        tells which from the shapes of objects and magnitudes.
+        Whether shifts lose content at the edge of the frame or wrap around;
+        :func:`skpr.measurement.boundary_of` tells which from the shapes of objects and magnitudes.
     multioutput : {"uniform_average", "raw_values"}
         Whether to return the mean or one value per sample.
     sample_weight : array-like of shape (n_samples,), optional
@@ -62,7 +62,8 @@ def relative_error(
     Returns
     -------
     float or ndarray of shape (n_samples,)
-        An all-zero prediction of a non-zero truth, and the reverse, has error 1; of a zero truth, 0.
+        An all-zero prediction of a non-zero truth, and the reverse, has error 1; of a zero truth,
+        0.
 
     Raises
     ------
@@ -90,7 +91,9 @@ def relative_error(
 
 def _invariant_errors(truth, prediction, shift, flip, boundary):
     truth, prediction = at_unit_peak(truth), at_unit_peak(prediction)
-    registered, element = register(prediction, truth, shift=shift, flip=flip, phase=True, boundary=boundary)
+    registered, element = register(
+        prediction, truth, shift=shift, flip=flip, phase=True, boundary=boundary
+    )
     cut_off = lost_energy(prediction, element.shift, element.flip, boundary)
     truth, registered = wide(truth), wide(registered)
     norm = energy(registered) + cut_off
@@ -137,8 +140,8 @@ def orbit_mean_squared_error(
     Raises
     ------
     ValueError
-        For NaN or infinity, shapes that differ, a parameter that is not valid, or objects whose squares are beyond
-        the range of float64.
+        For NaN or infinity, shapes that differ, a parameter that is not valid, or objects whose
+        squares are beyond the range of float64.
 
     Examples
     --------
@@ -155,24 +158,36 @@ def orbit_mean_squared_error(
     beyond = ~np.isfinite(errors) | ((errors == 0) & (squares > 0))
     if beyond.any():
         raise ValueError(
-            f"the squared error of values of about {2.0 ** int(exponents[beyond.argmax()]):.0e} is beyond the range of "
-            "float64; scale the objects, or use relative_error, which does not depend on their scale"
+            f"the squared error of values of about {2.0 ** int(exponents[beyond.argmax()]):.0e} "
+            f"is beyond the range of "
+            "float64; scale the objects, or use relative_error, which does not depend on their "
+            "scale"
         )
     return averaged(errors, multioutput, weights)
 
 
 def scaled_squared_errors(truth, prediction, *, shift=True, flip=True, phase=None, boundary="zero"):
-    """Mean squared errors per pixel as pairs `(m, e)`: the error is `m 4^e`, and `m` is within the range of float64."""
+    """Mean squared errors per pixel as pairs `(m, e)`: the error is `m 4^e`, and `m` is within the
+    range of float64.
+    """
     boundary = check_boundary(boundary, truth.ndim - 1)
     if phase is None:
         phase = np.iscomplexobj(truth) or np.iscomplexobj(prediction)
-    symmetries = {"squared": True, "shift": shift, "flip": flip, "phase": phase, "boundary": boundary}
+    symmetries = {
+        "squared": True,
+        "shift": shift,
+        "flip": flip,
+        "phase": phase,
+        "boundary": boundary,
+    }
 
     def squared(x, y):
         exponents = peak_exponents(x, y)
         return orbit_distance(scaled(y, exponents), scaled(x, exponents), **symmetries), exponents
 
-    squares, exponents = map_chunks(squared, truth, prediction, values_per_sample=values_of_correlations(truth))
+    squares, exponents = map_chunks(
+        squared, truth, prediction, values_per_sample=values_of_correlations(truth)
+    )
     return squares / math.prod(truth.shape[1:]), exponents
 
 
@@ -216,5 +231,7 @@ def success_rate(
     tolerance = check_number("tolerance", tolerance, 0, 1, closed="right", noun="a relative error")
     truth, prediction = checked_pair(y_true, y_pred)
     weights = check_averaging("uniform_average", sample_weight, len(truth))
-    errors = relative_error(truth, prediction, shift=shift, flip=flip, boundary=boundary, multioutput="raw_values")
+    errors = relative_error(
+        truth, prediction, shift=shift, flip=flip, boundary=boundary, multioutput="raw_values"
+    )
     return averaged(errors < tolerance, "uniform_average", weights)

@@ -1,10 +1,10 @@
-"""Fisher information about an object in the counts of its Fourier magnitudes: by matrix, or by random draws.
+"""Fisher information about an object in the counts of its Fourier magnitudes: by matrix, or by
+random draws.
 
-Everything is in the unit of the object's norm and of `4 n_photons`. With `z = F x` of an object of norm 1 on `M`
-Fourier pixels, `u = z / |z|`, and weights `w` that are 1 for pure counts, the matrix is `G = J^T W J / M` with
-`J_k = Re(conj(u_k) F_k)`. Unknowns are the values of the support's pixels; of complex objects, their real parts and
-then their imaginary ones.
-"""
+Everything is in the unit of the object's norm and of `4 n_photons`. With `z = F x` of an object of
+norm 1 on `M` Fourier pixels, `u = z / |z|`, and weights `w` that are 1 for pure counts, the matrix
+is `G = J^T W J / M` with `J_k = Re(conj(u_k) F_k)`. Unknowns are the values of the support's
+pixels; of complex objects, their real parts and then their imaginary ones."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ DARK = 1e-10  # of the brightest magnitude: below, the phase of a pixel is round
 SINGULAR = 1e-10  # smallest eigenvalue relative to the largest that is told from 0
 RESIDUAL = 1e-6  # of a solution by conjugate gradients, relative to the right-hand side
 MOST_STEPS = 5_000  # of conjugate gradients
-SHARP, BROAD = 0.1, 4.0  # read-out noise in counts: below, counts are read exactly; above, all noise is normal
+SHARP, BROAD = (
+    0.1,
+    4.0,
+)  # read-out noise in counts: below, counts are read exactly; above, all noise is normal
 FEWEST, MANY = 1e-9, 40.0  # expected counts between which their distribution matters
 VALUES = 1 << 22  # of the Fourier grids of vectors that are solved for at once
 SEED = 0
 
 
 class Spread(NamedTuple):
-    """Covariance of the best unbiased estimate, in the unit of the object's norm and of `1 / (4 n_photons)`.
+    """Covariance of the best unbiased estimate, in the unit of the object's norm and of `1 / (4
+    n_photons)`.
 
     Attributes
     ----------
@@ -69,7 +73,9 @@ class Information:
         Standard deviation in counts.
     """
 
-    def __init__(self, x, support, fourier_shape, n_photons, known, background=0.0, readout_noise=0.0):
+    def __init__(
+        self, x, support, fourier_shape, n_photons, known, background=0.0, readout_noise=0.0
+    ):
         self.x, self.support, self.fourier_shape = x, support, fourier_shape
         self.is_complex = x.dtype.kind == "c"
         self.n_pixels = int(support.sum())
@@ -95,7 +101,9 @@ class Information:
 
     @cached_property
     def phase_direction(self):
-        """Change of the object under its global phase, which no magnitude shows; None for real objects."""
+        """Change of the object under its global phase, which no magnitude shows; None for real
+        objects.
+        """
         return self._unknowns(1j * self.x) if self.is_complex else None
 
     @cached_property
@@ -109,10 +117,12 @@ class Information:
         spans = [np.arange(1 - n, n) for n in shape]
         sizes = [2 * n - 1 for n in shape]
         pixels = np.ravel_multi_index(np.nonzero(self.support), sizes)
-        # of the transforms of weights and squared phases only what lies at differences and sums of two pixels
+        # of the transforms of weights and squared phases only what lies at differences and sums of
+        # two pixels
         differences = self._transformed(self.weights, spans)
         sums = self._transformed(
-            self.weights * self.phases.conj() ** 2, [span + n - 1 for span, n in zip(spans, shape, strict=True)]
+            self.weights * self.phases.conj() ** 2,
+            [span + n - 1 for span, n in zip(spans, shape, strict=True)],
         )
         middle = np.ravel_multi_index([n - 1 for n in shape], sizes)
         by_difference = np.subtract.outer(pixels, pixels - middle)
@@ -134,11 +144,15 @@ class Information:
     def _transformed(self, values, spans):
         """Half the mean of values with the phases of each lag of the spans, raveled."""
         found = scipy.fft.fftn(values) / (2 * values.size)
-        return found[np.ix_(*(span % m for span, m in zip(spans, self.fourier_shape, strict=True)))].ravel()
+        return found[
+            np.ix_(*(span % m for span, m in zip(spans, self.fourier_shape, strict=True)))
+        ].ravel()
 
     @cached_property
     def _half(self):
-        """Weights and phases of the half spectrum of real objects, whose two halves add up; all, of complex ones."""
+        """Weights and phases of the half spectrum of real objects, whose two halves add up; all, of
+        complex ones.
+        """
         if self.is_complex:
             return self.weights, self.phases
         axes = tuple(range(self.weights.ndim))
@@ -147,7 +161,9 @@ class Information:
         return both[half], self.phases[half]
 
     def product(self, vectors):
-        """Products of the matrix with vectors of shape (n_vectors, n_unknowns): a transform pair each."""
+        """Products of the matrix with vectors of shape (n_vectors, n_unknowns): a transform pair
+        each.
+        """
         weights, phases = self._half
         axes = tuple(range(1, 1 + self.x.ndim))
         objects = np.zeros((len(vectors), *self.x.shape), self.x.dtype)
@@ -169,7 +185,9 @@ class Information:
     def _seen(self, grids):
         """Unknowns of grids of shape (n_vectors, *fourier_shape)."""
         inside = grids[(slice(None), *(slice(n) for n in self.x.shape))][:, self.support]
-        return np.concatenate([inside.real, inside.imag], axis=1) if self.is_complex else inside.real
+        return (
+            np.concatenate([inside.real, inside.imag], axis=1) if self.is_complex else inside.real
+        )
 
     def _unknowns(self, x):
         values = x[self.support]
@@ -189,7 +207,9 @@ class Information:
             return singular(self.n_pixels, self.n_unknowns - self.is_complex)
         matrix = self.matrix().T  # in the order of LAPACK, which would copy it for every product
         largest = _largest_eigenvalue(matrix)
-        if self.is_complex:  # a large eigenvalue for the phase, which is taken out of the inverse again
+        if (
+            self.is_complex
+        ):  # a large eigenvalue for the phase, which is taken out of the inverse again
             matrix += largest * np.outer(self.phase_direction, self.phase_direction)
         inverse, failed = lapack.dpotrf(matrix, lower=1)
         if not failed:
@@ -207,10 +227,11 @@ class Information:
         return singular(self.n_pixels, max(n_null, 1))
 
     def spread_by_sampling(self, n_draws):
-        """Covariance by conjugate gradients: exact along the object, pixel by pixel from random draws.
+        """Covariance by conjugate gradients: exact along the object, pixel by pixel from random
+        draws.
 
-        `G^-1 J^T W^(1/2) e`, with normal numbers `e`, has the inverse as covariance (Papandreou and Yuille, 2010).
-        """
+        `G^-1 J^T W^(1/2) e`, with normal numbers `e`, has the inverse as covariance (Papandreou and
+        Yuille, 2010)."""
         rng = np.random.default_rng(SEED)
         # a vector that is no image of the matrix tells whether there is a null space
         found, condition = self._solved(rng.choice([-1.0, 1.0], size=(1, self.n_unknowns)))
@@ -218,11 +239,17 @@ class Information:
         squares, across = np.zeros(self.n_unknowns), 0.0
         at_once = max(1, VALUES // math.prod(self.fourier_shape))
         for start in range(0, n_draws, at_once):
-            draws = None if along is None else self._solved(self._drawn(min(at_once, n_draws - start), rng))[0]
+            draws = (
+                None
+                if along is None
+                else self._solved(self._drawn(min(at_once, n_draws - start), rng))[0]
+            )
             if draws is None:
                 return singular(self.n_pixels, 1)
             squares += (draws**2).sum(axis=0)
-            across += ((draws - np.outer(draws @ self.direction, self.direction)) ** 2).sum() / n_draws
+            across += (
+                (draws - np.outer(draws @ self.direction, self.direction)) ** 2
+            ).sum() / n_draws
         along = float(along[0] @ self.direction)
         return Spread(self._per_pixel(squares / n_draws), float(across), along, condition, 0)
 
@@ -231,7 +258,9 @@ class Information:
         noise = rng.standard_normal((n_draws, *self.fourier_shape)) * self.phases
         dark = self.phases == 0
         size = (2, n_draws, int(dark.sum()))
-        noise[:, dark] = np.sqrt(0.5) * (rng.standard_normal(size) * np.array([1, 1j])[:, None, None]).sum(axis=0)
+        noise[:, dark] = np.sqrt(0.5) * (
+            rng.standard_normal(size) * np.array([1, 1j])[:, None, None]
+        ).sum(axis=0)
         axes = tuple(range(1, noise.ndim))
         back = scipy.fft.ifftn(np.sqrt(self.weights) * noise, axes=axes, norm="ortho")
         return self._seen(back)
@@ -284,7 +313,9 @@ def _largest_eigenvalue(matrix):
 
 
 def _condition(lengths, ratios):
-    """Condition of the tridiagonal matrix of conjugate gradients, whose eigenvalues are those of the matrix."""
+    """Condition of the tridiagonal matrix of conjugate gradients, whose eigenvalues are those of
+    the matrix.
+    """
     done = next((i for i, length in enumerate(lengths) if length == 0), len(lengths))
     lengths, ratios = np.array(lengths[:done]), np.array(ratios[:done])
     if not done:
@@ -296,11 +327,13 @@ def _condition(lengths, ratios):
 
 
 def count_efficiency(expected, readout_noise):
-    """Information about the expectation of a count that is left after read-out noise, relative to the exact count's.
+    """Information about the expectation of a count that is left after read-out noise, relative to
+    the exact count's.
 
-    With `p` the density of a reading, Poisson numbers plus normal noise, it is `expected E[(d log p / d expected)^2]`:
-    1 without read-out noise, and `expected / (expected + readout_noise^2)` where counts are many or the noise is broad.
-    Between, it is integrated numerically; it is never smaller.
+    With `p` the density of a reading, Poisson numbers plus normal noise, it is `expected E[(d log p
+    / d expected)^2]`: 1 without read-out noise, and `expected / (expected + readout_noise^2)` where
+    counts are many or the noise is broad. Between, it is integrated numerically; it is never
+    smaller.
 
     Parameters
     ----------
@@ -328,7 +361,9 @@ def count_efficiency(expected, readout_noise):
     values = np.array([_integrated_efficiency(node, readout_noise) for node in nodes])
     table = PchipInterpolator(np.log(nodes), np.log(values))
     few = expected < FEWEST
-    between = np.exp(table(np.log(np.clip(expected, FEWEST, MANY)))) * np.where(few, expected / FEWEST, 1.0)
+    between = np.exp(table(np.log(np.clip(expected, FEWEST, MANY)))) * np.where(
+        few, expected / FEWEST, 1.0
+    )
     return np.where(expected > MANY, normal, np.clip(between, normal, 1.0))
 
 

@@ -28,9 +28,11 @@ def fourier_error(
     multioutput: str = "uniform_average",
     sample_weight: Any = None,
 ) -> Any:
-    r"""Misfit of reconstructions to measured magnitudes, `chi = | |F x| - b | / |b|`, over the measured pixels.
+    r"""Misfit of reconstructions to measured magnitudes, `chi = | |F x| - b | / |b|`, over the
+    measured pixels.
 
-    It needs no truth, so it may choose between reconstructions. NaN in `magnitudes` marks an unmeasured pixel.
+    It needs no truth, so it may choose between reconstructions. NaN in `magnitudes` marks an
+    unmeasured pixel.
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ def fourier_error(
     Raises
     ------
     ValueError
-        For shapes that do not fit each other, negative magnitudes, or a pattern without a measured pixel.
+        For shapes that do not fit each other, negative magnitudes, or a pattern without a measured
+        pixel.
 
     Examples
     --------
@@ -70,7 +73,9 @@ def fourier_error(
 
 def _chi(measured, misfit):
     norm = energy(measured)
-    return torch.where(norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt())
+    return torch.where(
+        norm > 0, (energy(misfit) / torch.where(norm > 0, norm, 1.0)).sqrt(), energy(misfit).sqrt()
+    )
 
 
 def r_factor(
@@ -82,7 +87,8 @@ def r_factor(
     multioutput: str = "uniform_average",
     sample_weight: Any = None,
 ) -> Any:
-    r"""Crystallographic R-factor of reconstructions, `sum | |F x| - b | / sum b`, over the measured pixels.
+    r"""Crystallographic R-factor of reconstructions, `sum | |F x| - b | / sum b`, over the measured
+    pixels.
 
     Parameters
     ----------
@@ -107,7 +113,8 @@ def r_factor(
     Raises
     ------
     ValueError
-        For shapes that do not fit each other, negative magnitudes, or a pattern without a measured pixel.
+        For shapes that do not fit each other, negative magnitudes, or a pattern without a measured
+        pixel.
 
     Examples
     --------
@@ -127,10 +134,14 @@ def _r_factor(measured, misfit):
 
 
 def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sample_weight):
-    """A measure of the misfit of each sample; the pattern and the misfit are at unit peak, 0 where unmeasured."""
+    """A measure of the misfit of each sample; the pattern and the misfit are at unit peak, 0 where
+    unmeasured.
+    """
     magnitudes, objects, grid = measured_and_objects(magnitudes, objects, centered)
     weights = check_averaging(multioutput, sample_weight, len(magnitudes))
-    covariances = [] if coherence is None else [_checked_coherence(coherence, grid, len(magnitudes))]
+    covariances = (
+        [] if coherence is None else [_checked_coherence(coherence, grid, len(magnitudes))]
+    )
 
     def value(measured, x, *kernels):
         measured, known, exponents = at_unit_peak_where_known(measured)
@@ -139,12 +150,17 @@ def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sam
         found = measure(measured, torch.where(known, computed - measured, 0.0))
         # of a pattern without light the misfit is no ratio: it is in the objects' unit
         lit = measured.flatten(1).amax(dim=1) > 0
-        return torch.where(dark, torch.nan, torch.where(lit, found, found * torch.exp2(exponents.double())))
+        return torch.where(
+            dark, torch.nan, torch.where(lit, found, found * torch.exp2(exponents.double()))
+        )
 
-    values = map_chunks(value, magnitudes, objects, *covariances, values_per_sample=4 * grid.n_pixels)
+    values = map_chunks(
+        value, magnitudes, objects, *covariances, values_per_sample=4 * grid.n_pixels
+    )
     if np.isnan(values).any():
         raise ValueError(
-            f"magnitudes contain NaN in every pixel of {int(np.isnan(values).sum())} of {len(values)} patterns: "
+            f"magnitudes contain NaN in every pixel of {int(np.isnan(values).sum())} of "
+            f"{len(values)} patterns: "
             "nothing was measured there; leave such patterns out"
         )
     return averaged(values, multioutput, weights)
@@ -153,22 +169,32 @@ def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sam
 def measured_and_objects(magnitudes, objects, centered):
     """Return checked magnitudes, objects and their grid."""
     centered = check_flag("centered", centered)
-    magnitudes = check_batch(magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    magnitudes = check_batch(
+        magnitudes, name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan"
+    )
     check_non_negative(magnitudes, "a Fourier metric")
     magnitudes, objects = as_numpy(magnitudes), as_numpy(check_batch(objects, name="objects"))
     if len(magnitudes) != len(objects) or magnitudes.ndim != objects.ndim:
         way = "np.broadcast_to(pattern, (n_objects, *pattern.shape)) for one pattern and several objects"
-        way = "objects[:, 0] for several starts of each pattern" if objects.ndim > magnitudes.ndim else way
+        way = (
+            "objects[:, 0] for several starts of each pattern"
+            if objects.ndim > magnitudes.ndim
+            else way
+        )
         raise ValueError(
-            f"{len(magnitudes)} magnitudes do not match {len(objects)} objects: magnitudes have shape "
-            f"{magnitudes.shape} and objects {objects.shape}; give one pattern per object, such as {way}"
+            f"{len(magnitudes)} magnitudes do not match {len(objects)} objects: magnitudes have "
+            f"shape "
+            f"{magnitudes.shape} and objects {objects.shape}; give one pattern per object, such "
+            f"as {way}"
         )
     check_centring(magnitudes, centered, "a Fourier metric")
     return magnitudes, objects, Grid(objects.shape[1:], magnitudes.shape[1:], centered)
 
 
 def at_unit_peak_where_known(measured):
-    """Patterns at unit peak in double precision, 0 where unmeasured; which pixels are known; the exponents."""
+    """Patterns at unit peak in double precision, 0 where unmeasured; which pixels are known; the
+    exponents.
+    """
     known = ~measured.isnan()
     measured = torch.where(known, measured, 0.0)
     exponents = peak_exponents(measured)
@@ -188,7 +214,8 @@ def computed_magnitudes(grid, objects, exponents, covariances=None):
 def _checked_coherence(coherence, grid, n_samples):
     if isinstance(coherence, str):
         raise ValueError(
-            f"coherence={coherence!r} is not valid; give the covariances of the kernels that a retrieval found, its "
+            f"coherence={coherence!r} is not valid; give the covariances of the kernels that a "
+            f"retrieval found, its "
             "attribute coherence"
         )
     covariances = np.asarray(as_numpy(coherence), dtype=float)
@@ -199,7 +226,11 @@ def _checked_coherence(coherence, grid, n_samples):
             f"{(n_samples, n_axes, n_axes)}"
         )
     if not np.isfinite(covariances).all():
-        raise ValueError("coherence contains NaN or infinity; leave out the starts that did not finish")
+        raise ValueError(
+            "coherence contains NaN or infinity; leave out the starts that did not finish"
+        )
     if (np.linalg.eigvalsh(covariances) < -TOLERANCE * np.abs(covariances).max()).any():
-        raise ValueError("coherence contains matrices that are no covariances: widths squared are >= 0")
+        raise ValueError(
+            "coherence contains matrices that are no covariances: widths squared are >= 0"
+        )
     return covariances

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from .._typing import Batch
 
 SSIM_WINDOW = 7  # pixels; scikit-image's default
-HIGHEST_PSNR = 120.0  # dB: an error of a millionth of the range, about the rounding of single precision
+HIGHEST_PSNR = (
+    120.0  # dB: an error of a millionth of the range, about the rounding of single precision
+)
 TOO_SMALL = 2.0  # span of the truth in data ranges: more contradicts the range
 TOO_LARGE = 0.02  # less, and both measures say that everything is alike
 
@@ -36,14 +38,16 @@ def orbit_psnr(
     sample_weight: Any = None,
     **symmetries: Any,
 ) -> Any:
-    r"""Peak signal-to-noise ratio after registration, `10 log10(data_range^2 / MSE)` in dB, at most 120.
+    r"""Peak signal-to-noise ratio after registration, `10 log10(data_range^2 / MSE)` in dB, at most
+    120.
 
     Parameters
     ----------
     y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
         Real or complex objects.
     data_range : float
-        Difference between the largest and smallest possible value; no default, because the figure depends on it.
+        Difference between the largest and smallest possible value; no default, because the figure
+        depends on it.
     multioutput : {"uniform_average", "raw_values"}
         Whether to return one value per sample or their mean, which is one of the values in dB.
     sample_weight : array-like of shape (n_samples,), optional
@@ -67,7 +71,9 @@ def orbit_psnr(
     >>> orbit_psnr(np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([[2.0, 2.0, 0.0, 0.0]]), data_range=2.0)
     12.04...
     """
-    data_range = check_number("data_range", data_range, 0, closed="neither", noun="the range of the values,")
+    data_range = check_number(
+        "data_range", data_range, 0, closed="neither", noun="the range of the values,"
+    )
     truth, prediction = checked_pair(y_true, y_pred)
     weights = check_averaging(multioutput, sample_weight, len(truth))
     _check_span(truth, data_range)
@@ -94,7 +100,8 @@ def orbit_ssim(
     y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
         Real objects, at least 7 pixels along each axis.
     data_range : float
-        Difference between the largest and smallest possible value. Twice the range flatters by .02 to .05.
+        Difference between the largest and smallest possible value. Twice the range flatters by .02
+        to .05.
     multioutput : {"uniform_average", "raw_values"}
         Whether to return the mean or one value per sample.
     sample_weight : array-like of shape (n_samples,), optional
@@ -129,22 +136,28 @@ def orbit_ssim(
         from skimage.metrics import structural_similarity
     except ImportError as error:
         raise ImportError("orbit_ssim needs scikit-image: pip install 'skpr[metrics]'") from error
-    data_range = check_number("data_range", data_range, 0, closed="neither", noun="the range of the values,")
+    data_range = check_number(
+        "data_range", data_range, 0, closed="neither", noun="the range of the values,"
+    )
     truth, prediction = checked_pair(y_true, y_pred)
     weights = check_averaging(multioutput, sample_weight, len(truth))
     boundary = check_boundary(symmetries.pop("boundary", "zero"), truth.ndim - 1)
     if "c" in (truth.dtype.kind, prediction.dtype.kind):
-        raise ValueError("orbit_ssim compares real objects; score the modulus or the phase of complex ones")
+        raise ValueError(
+            "orbit_ssim compares real objects; score the modulus or the phase of complex ones"
+        )
     if min(truth.shape[1:]) < SSIM_WINDOW:
         raise ValueError(
-            f"orbit_ssim compares windows of {SSIM_WINDOW} pixels, but the objects have shape {truth.shape[1:]}; give "
+            f"orbit_ssim compares windows of {SSIM_WINDOW} pixels, but the objects have shape "
+            f"{truth.shape[1:]}; give "
             f"at least {SSIM_WINDOW} pixels along each axis, or use orbit_psnr"
         )
     _check_span(truth, data_range)
     values = []
     for part in chunks_of(len(truth), values_of_correlations(truth)):
         for x, y in zip(*(_as_doubles(batch[part]) for batch in (truth, prediction)), strict=True):
-            # SSIM does not depend on the unit: in that of the largest value, no square is out of range
+            # SSIM does not depend on the unit: in that of the largest value, no square is out of
+            # range
             unit = 2.0 ** int(np.frexp(max(np.abs(x).max(), np.abs(y).max(), data_range))[1])
             x, y = x / unit, y / unit
             moved = register(y[None], x[None], boundary=boundary, **symmetries)[0][0]
@@ -162,13 +175,16 @@ def _check_span(truth, data_range):
     for part in chunks_of(len(truth), int(np.prod(truth.shape[1:]))):
         values = np.asarray(truth[part])
         if values.dtype.kind == "c":
-            largest = max(largest, float(np.abs(values.real).max()), float(np.abs(values.imag).max()))
+            largest = max(
+                largest, float(np.abs(values.real).max()), float(np.abs(values.imag).max())
+            )
         else:
             lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
     ratio = max(largest / data_range, highest / data_range - lowest / data_range)
     if ratio > TOO_SMALL * (1 + 1e-6) or 0 < ratio < TOO_LARGE:
         warn_user(
-            f"the truth spans {ratio * data_range:.3g}, but data_range={data_range:g}, which makes PSNR and SSIM "
+            f"the truth spans {ratio * data_range:.3g}, but data_range={data_range:g}, which "
+            f"makes PSNR and SSIM "
             "meaningless: give the range of the values, data_range=..., to a scorer as "
             "OrbitScorer(orbit_psnr, data_range=...)"
         )

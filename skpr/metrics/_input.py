@@ -14,7 +14,9 @@ from .._validation import check_choice, short
 
 def checked_pair(y_true, y_pred, names=("y_true", "y_pred")):
     """Return truth and prediction as checked arrays of one shape."""
-    truth, prediction = (as_numpy(check_batch(y, name=name)) for y, name in zip((y_true, y_pred), names, strict=True))
+    truth, prediction = (
+        as_numpy(check_batch(y, name=name)) for y, name in zip((y_true, y_pred), names, strict=True)
+    )
     if truth.shape != prediction.shape:
         raise ValueError(
             f"{names[0]} has shape {truth.shape} but {names[1]} has shape {prediction.shape}"
@@ -37,16 +39,27 @@ def _way_out(names):
 
 
 def check_averaging(multioutput, sample_weight, n_samples):
-    """Check how values are averaged, before they are computed; return the weights as an array, or None."""
+    """Check how values are averaged, before they are computed; return the weights as an array, or
+    None.
+    """
     check_choice("multioutput", multioutput, ("uniform_average", "raw_values"))
     if sample_weight is None:
         return None
-    weights = as_numpy(sample_weight) if isinstance(sample_weight, torch.Tensor) else np.asarray(sample_weight)
+    weights = (
+        as_numpy(sample_weight)
+        if isinstance(sample_weight, torch.Tensor)
+        else np.asarray(sample_weight)
+    )
     if weights.dtype.kind not in "biuf":
-        raise ValueError(f"sample_weight={short(sample_weight)} is not valid; give one number >= 0 per sample")
+        raise ValueError(
+            f"sample_weight={short(sample_weight)} is not valid; give one number >= 0 per sample"
+        )
     weights = weights.astype(float)
     if weights.shape != (n_samples,):
-        raise ValueError(f"sample_weight has shape {weights.shape}; give one number per sample, shape ({n_samples},)")
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; give one number per sample, shape "
+            f"({n_samples},)"
+        )
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise ValueError("sample_weight is not valid; give finite numbers >= 0 that are not all 0")
     return weights
@@ -64,8 +77,12 @@ def as_numpy(batch):
 
 
 def peak_exponents(*batches):
-    """Exponent `e` of each sample, with the largest value of all batches in `2^(e - 1)` to `2^e`; 0 for a dark one."""
-    return torch.frexp(torch.stack([_peaks(batch) for batch in batches]).amax(dim=0))[1].to(torch.int64)
+    """Exponent `e` of each sample, with the largest value of all batches in `2^(e - 1)` to `2^e`; 0
+    for a dark one.
+    """
+    return torch.frexp(torch.stack([_peaks(batch) for batch in batches]).amax(dim=0))[1].to(
+        torch.int64
+    )
 
 
 def _peaks(x):

@@ -1,4 +1,6 @@
-"""Resolution of reconstructions: transfer function, ring correlation, and where they cross their thresholds."""
+"""Resolution of reconstructions: transfer function, ring correlation, and where they cross their
+thresholds.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,15 @@ LOGARITHMS = (  # how they are undone, to which base, and the largest that are a
     ("10**(magnitudes / 20)", 10**0.05, 400.0),
 )
 NOISE = 0.2  # largest mean square of noise other than of counting, relative to the bright pixels
-OTHER, BRIGHT = 0.3, 0.1  # Fourier error of plainly other patterns, in pixels so bright relative to the brightest
+OTHER, BRIGHT = (
+    0.3,
+    0.1,
+)  # Fourier error of plainly other patterns, in pixels so bright relative to the brightest
 OF_COUNTING = 0.42  # largest variance of the square root of a Poisson number
-UNRELATED, RELATED = 0.7, 0.5  # mean squared step between neighbours, relative to that between any two slices
+UNRELATED, RELATED = (
+    0.7,
+    0.5,
+)  # mean squared step between neighbours, relative to that between any two slices
 
 
 def phase_retrieval_transfer_function(
@@ -41,12 +49,14 @@ def phase_retrieval_transfer_function(
 ) -> Any:
     r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
 
-    Ring by ring (shells in 3-D), the sum of `|mean_s F x_s|` over the sum of `b` on measured pixels (Chapman et al.,
-    2006). Where photons are few, reconstructions exceed `b` in dark pixels; the sum of `mean_s |F x_s|` takes the place
-    of that of `b` where it is larger, so that no value exceeds 1. The unit of the objects does not matter.
+    Ring by ring (shells in 3-D), the sum of `|mean_s F x_s|` over the sum of `b` on measured pixels
+    (Chapman et al., 2006). Where photons are few, reconstructions exceed `b` in dark pixels; the
+    sum of `mean_s |F x_s|` takes the place of that of `b` where it is larger, so that no value
+    exceeds 1. The unit of the objects does not matter.
 
-    The value is 1 where all reconstructions agree, and about `sqrt(pi / 4 / n_reconstructions)` where the phases are
-    random: a value says nothing unless it is well above that. Reconstructions must be registered, as
+    The value is 1 where all reconstructions agree, and about `sqrt(pi / 4 / n_reconstructions)`
+    where the phases are random: a value says nothing unless it is well above that. Reconstructions
+    must be registered, as
     :func:`skpr.iterative.combine_reconstructions` does, which also judges the curve.
 
     Parameters
@@ -58,16 +68,18 @@ def phase_retrieval_transfer_function(
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
     min_count : float, default=1.0
-        Least mean count of a ring, in photons per speckle (`n_fourier_pixels / n_object_pixels` pixels), where squares
-        of the magnitudes are counts, or a multiple of counts. Reconstructions agree on the noise of darker rings as
-        they do on a signal. 0 keeps every ring.
+        Least mean count of a ring, in photons per speckle (`n_fourier_pixels / n_object_pixels`
+        pixels), where squares of the magnitudes are counts, or a multiple of counts.
+        Reconstructions agree on the noise of darker rings as they do on a signal. 0 keeps every
+        ring.
 
     Returns
     -------
     frequencies : ndarray of shape (n_rings,)
         Mean frequency of each ring, in cycles per pixel, from 0 to about 0.5.
     values : ndarray of shape (n_rings,)
-        Transfer function, from 0 to 1; NaN for a ring without a measured pixel or with too few counts.
+        Transfer function, from 0 to 1; NaN for a ring without a measured pixel or with too few
+        counts.
 
     Raises
     ------
@@ -119,10 +131,13 @@ def _warned_of_unit(pattern, measured, moduli):
             powers = base**pattern
             ways[way] = powers - 1 if "1" in way else powers
     for way, values in ways.items():
-        if _cosine(moduli, np.where(pattern > 0, values / values.max(), 0.0)) > max(given + MARGIN, LIKENESS):
+        if _cosine(moduli, np.where(pattern > 0, values / values.max(), 0.0)) > max(
+            given + MARGIN, LIKENESS
+        ):
             kind = "intensities" if "sqrt" in way else "logarithms"
             warn_user(
-                f"{way} are nearer to the moduli of the reconstructions' spectra than the magnitudes themselves: if "
+                f"{way} are nearer to the moduli of the reconstructions' spectra than the "
+                f"magnitudes themselves: if "
                 f"they are {kind}, pass {way}"
             )
             return True
@@ -130,7 +145,9 @@ def _warned_of_unit(pattern, measured, moduli):
 
 
 def _warn_of_another_pattern(measured, moduli, known, counts, grid):
-    """Warn where the reconstructions do not have the bright pixels of a pattern, by more than noise explains."""
+    """Warn where the reconstructions do not have the bright pixels of a pattern, by more than noise
+    explains.
+    """
     peaks = measured.max(), moduli.max()
     if not min(peaks) > 0:
         return
@@ -146,13 +163,16 @@ def _warn_of_another_pattern(measured, moduli, known, counts, grid):
     if error - noise > OTHER**2:
         warn_user(
             f"the reconstructions do not have these magnitudes (Fourier error of bright pixels "
-            f"{math.sqrt(error):.2g}), so a transfer function says nothing of them: pass the pattern that they were "
+            f"{math.sqrt(error):.2g}), so a transfer function says nothing of them: pass the "
+            f"pattern that they were "
             "retrieved from, such as X[0] with retrieval.starts[0], and check centered"
         )
 
 
 def _asymmetry(values, bright, known, grid):
-    """Mean square of half the difference of opposite pixels, among bright ones, relative to all of these."""
+    """Mean square of half the difference of opposite pixels, among bright ones, relative to all of
+    these.
+    """
     both = torch.from_numpy(np.stack([values, bright, known]).astype(float))
     opposite, also_bright, also_known = mirrored(both, grid.centered).numpy()
     pairs = known * also_known * np.maximum(bright, also_bright)
@@ -169,14 +189,20 @@ def checked_pattern(magnitudes, objects, centered):
     """Return one pattern in double precision, its reconstructions and their grid."""
     centered = check_flag("centered", centered)
     objects = as_numpy(check_batch(objects, name="objects"))
-    single = as_numpy(magnitudes) if isinstance(magnitudes, torch.Tensor) else np.asarray(magnitudes)
+    single = (
+        as_numpy(magnitudes) if isinstance(magnitudes, torch.Tensor) else np.asarray(magnitudes)
+    )
     if single.ndim != objects.ndim - 1:
         raise ValueError(
-            f"magnitudes of shape {single.shape} and objects of shape {tuple(objects.shape)} are not one pattern and "
-            "its reconstructions; pass one pattern of shape fourier_shape, such as magnitudes[0], and objects of shape "
+            f"magnitudes of shape {single.shape} and objects of shape {tuple(objects.shape)} are "
+            f"not one pattern and "
+            "its reconstructions; pass one pattern of shape fourier_shape, such as magnitudes[0], "
+            "and objects of shape "
             "(n_reconstructions, *object_shape), such as retrieval.starts[0]"
         )
-    pattern = check_batch(single[None], name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan")
+    pattern = check_batch(
+        single[None], name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan"
+    )
     check_non_negative(pattern, "a transfer function")
     pattern = as_numpy(pattern)[0].astype(float)
     if np.isnan(pattern).all():
@@ -185,7 +211,9 @@ def checked_pattern(magnitudes, objects, centered):
 
 
 def _moduli(objects, grid):
-    """Mean modulus and modulus of the mean of the spectra, both in the unit of the largest value of all objects."""
+    """Mean modulus and modulus of the mean of the spectra, both in the unit of the largest value of
+    all objects.
+    """
     peak = max(float(np.abs(np.asarray(one)).max()) for one in objects)
     exponent = int(np.frexp(peak)[1])
     total, moduli = 0.0, 0.0
@@ -198,16 +226,19 @@ def _moduli(objects, grid):
 
 
 def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "zero") -> Any:
-    r"""Correlation of two reconstructions ring by ring in Fourier space (shells in 3-D), after registration.
+    r"""Correlation of two reconstructions ring by ring in Fourier space (shells in 3-D), after
+    registration.
 
-    `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring (Saxton and Baumeister, 1982), with the
-    half-bit threshold of van Heel and Schatz (2005). The two must be independent: reconstructions of the two halves of
-    the counts (:func:`split_counts`), not two runs on the same noise.
+    `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring (Saxton and Baumeister,
+    1982), with the half-bit threshold of van Heel and Schatz (2005). The two must be independent:
+    reconstructions of the two halves of the counts (:func:`split_counts`), not two runs on the same
+    noise.
 
     Parameters
     ----------
     first, second : array-like of shape object_shape
-        Two independent reconstructions, or one and its truth; `second` is registered to `first` modulo symmetries.
+        Two independent reconstructions, or one and its truth; `second` is registered to `first`
+        modulo symmetries.
     boundary : {"zero", "circular"} or sequence of these with one entry per axis, default="zero"
         Boundary of the shifts of the registration.
 
@@ -236,7 +267,8 @@ def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "z
     boundary = check_boundary(boundary, first.ndim - 1)
     if is_stack(first[0]) and is_stack(second[0]):
         warn_user(
-            f"first and second of shape {first.shape[1:]} are taken for one volume each, but look like batches of "
+            f"first and second of shape {first.shape[1:]} are taken for one volume each, but look "
+            f"like batches of "
             "images; compare one pair at a time, fourier_ring_correlation(first[i], second[i])"
         )
     first, second = (at_unit_peak(to_tensor(one)).numpy() for one in (first, second))
@@ -258,9 +290,8 @@ def _one_sample(values):
 def is_stack(values):
     """Whether an array with three axes is plainly a batch of images, and no volume.
 
-    Neighbours along the first axis differ as any two slices do, while those along both others are alike; or there are
-    so few slices that nobody would call it a volume.
-    """
+    Neighbours along the first axis differ as any two slices do, while those along both others are
+    alike; or there are so few slices that nobody would call it a volume."""
     if values.ndim != 3 or min(values.shape[1:]) < SMALLEST_IMAGE:
         return False
     n_slices = len(values)
@@ -286,15 +317,17 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
     Parameters
     ----------
     frequencies, values : array-like of shape (n_rings,)
-        Curve as :func:`fourier_ring_correlation` or :func:`phase_retrieval_transfer_function` returns it. Zero
-        frequency, the first ring, is left out; so are rings whose value is NaN, which say nothing.
+        Curve as :func:`fourier_ring_correlation` or :func:`phase_retrieval_transfer_function`
+        returns it. Zero frequency, the first ring, is left out; so are rings whose value is NaN,
+        which say nothing.
     threshold : float or array-like of shape (n_rings,)
         Value that a resolved ring reaches.
 
     Returns
     -------
     float
-        Half period in pixels, 1 where every ring is resolved; NaN where the first ring that says something is not.
+        Half period in pixels, 1 where every ring is resolved; NaN where the first ring that says
+        something is not.
 
     Examples
     --------
@@ -303,22 +336,32 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
     """
     if isinstance(threshold, str):
         raise ValueError(
-            f"threshold={threshold!r} is not valid; give a number or one for each ring, such as the half-bit threshold "
+            f"threshold={threshold!r} is not valid; give a number or one for each ring, such as "
+            f"the half-bit threshold "
             "that fourier_ring_correlation returns"
         )
     frequencies, values = np.asarray(frequencies, dtype=float), np.asarray(values, dtype=float)
     threshold = np.asarray(threshold, dtype=float)
-    if values.ndim != 1 or frequencies.shape != values.shape or threshold.shape not in ((), values.shape):
+    if (
+        values.ndim != 1
+        or frequencies.shape != values.shape
+        or threshold.shape not in ((), values.shape)
+    ):
         raise ValueError(
-            f"frequencies, values and threshold have shapes {frequencies.shape}, {values.shape} and {threshold.shape}; "
+            f"frequencies, values and threshold have shapes {frequencies.shape}, {values.shape} "
+            f"and {threshold.shape}; "
             "give one of each per ring, or one threshold for all"
         )
     if not (np.diff(frequencies) > 0).all():
         raise ValueError(
-            "frequencies must rise from ring to ring; give frequencies, values and threshold in this order"
+            "frequencies must rise from ring to ring; give frequencies, values and threshold in "
+            "this order"
         )
     if not (threshold[~np.isnan(threshold)] <= 1).any():
-        raise ValueError(f"threshold={short(threshold.tolist())} is not valid; curves end at 1, half of that is 0.5")
+        raise ValueError(
+            f"threshold={short(threshold.tolist())} is not valid; curves end at 1, half of that "
+            f"is 0.5"
+        )
     says = ~np.isnan(values)
     says[:1] = False
     failed = np.flatnonzero(says & ~(values >= threshold))

@@ -1,4 +1,6 @@
-"""Scores of estimators: every route to one goes by the boundary and the symmetries of the measurement."""
+"""Scores of estimators: every route to one goes by the boundary and the symmetries of the
+measurement.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
     from .._typing import Batch
 
 SCORED = 4096  # samples from disk that are predicted and scored at once
-INNER = "best_estimator_", "regressor_", "estimator_"  # fitted estimators inside searches and meta-estimators
+INNER = (
+    "best_estimator_",
+    "regressor_",
+    "estimator_",
+)  # fitted estimators inside searches and meta-estimators
 
 
 def squared_correlation(
@@ -33,7 +39,8 @@ def squared_correlation(
     symmetries: str = "fourier",
     sample_weight: Any = None,
 ) -> float:
-    r"""Mean squared correlation of predictions with the truth, `1 - relative_error`: the score of every regressor.
+    r"""Mean squared correlation of predictions with the truth, `1 - relative_error`: the score of
+    every regressor.
 
     Batches on disk are predicted and scored a few thousand samples at a time.
 
@@ -46,7 +53,8 @@ def squared_correlation(
     y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
         True objects.
     boundary : {"zero", "circular"} or a sequence of these with one entry per object axis, optional
-        Boundary of shifts; by default :func:`skpr.measurement.boundary_of` the shapes of `y` and `X`.
+        Boundary of shifts; by default :func:`skpr.measurement.boundary_of` the shapes of `y` and
+        `X`.
     symmetries : {"fourier", "phase"}, default="fourier"
         Symmetries to register over: shift, flip and phase, or the phase alone.
     sample_weight : array-like of shape (n_samples,), optional
@@ -72,39 +80,47 @@ def squared_correlation(
     shape = sample_shape_of(y)
     if boundary is None:
         boundary = boundary_of(shape, sample_shape_of(X))
-    parameters = {"boundary": check_boundary(boundary, len(shape)), **_choices(relative_error, symmetries)}
+    parameters = {
+        "boundary": check_boundary(boundary, len(shape)),
+        **_choices(relative_error, symmetries),
+    }
     weights = check_averaging("uniform_average", sample_weight, len(y))
-    return 1.0 - averaged(_values(relative_error, estimator, X, y, parameters), "uniform_average", weights)
+    return 1.0 - averaged(
+        _values(relative_error, estimator, X, y, parameters), "uniform_average", weights
+    )
 
 
 class OrbitScorer:
     """Scorer that compares predictions with the truth modulo the symmetries of the measurement.
 
-    Called as `scorer(estimator, X, y)`, it takes the boundary and the symmetries that `estimator`, or what is fitted
-    inside it, learned in `fit` (`boundary_` and `symmetries_`). They are looked for in the last step of a pipeline, in
-    the best estimator of a search and in the regressor of a meta-estimator. An estimator that has none is scored by the
-    shapes of its input and its targets, over all symmetries.
+    Called as `scorer(estimator, X, y)`, it takes the boundary and the symmetries that `estimator`,
+    or what is fitted inside it, learned in `fit` (`boundary_` and `symmetries_`). They are looked
+    for in the last step of a pipeline, in the best estimator of a search and in the regressor of a
+    meta-estimator. An estimator that has none is scored by the shapes of its input and its targets,
+    over all symmetries.
 
     Parameters
     ----------
     metric : callable
-        `relative_error`, `orbit_mean_squared_error`, `orbit_psnr`, `orbit_ssim`, or a function with their parameters.
+        `relative_error`, `orbit_mean_squared_error`, `orbit_psnr`, `orbit_ssim`, or a function with
+        their parameters.
     greater_is_better : bool, default=True
         Whether a greater value is better; otherwise the score is the negative value.
     boundary : {"auto", "zero", "circular"} or a sequence with one entry per object axis, default="auto"
         Boundary of shifts; "auto" takes that of the estimator.
     symmetries : {"auto", "fourier", "phase"}, default="auto"
-        Symmetries to register over: shift, flip and phase, or the phase alone; "auto" takes those of the estimator.
+        Symmetries to register over: shift, flip and phase, or the phase alone; "auto" takes those
+        of the estimator.
     **parameters
         Further parameters of the metric, `data_range` for instance.
 
     Notes
     -----
-    A score is always finite. That of `orbit_psnr`, at most 120 dB, leaves out objects that are zero everywhere, unless
-    all are.
-    Predictions with NaN or infinity, those of a network that diverged, raise a `ValueError`, and a search ranks such a
-    candidate last. Each scorer of a dict predicts by itself. Scikit-learn's own scorers, such as "r2", know nothing of
-    the symmetries, and refuse images ("Found array with dim 3").
+    A score is always finite. That of `orbit_psnr`, at most 120 dB, leaves out objects that are zero
+    everywhere, unless all are. Predictions with NaN or infinity, those of a network that diverged,
+    raise a `ValueError`, and a search ranks such a candidate last. Each scorer of a dict predicts
+    by itself. Scikit-learn's own scorers, such as "r2", know nothing of the symmetries, and refuse
+    images ("Found array with dim 3").
 
     Examples
     --------
@@ -125,12 +141,16 @@ class OrbitScorer:
     ) -> None:
         if not callable(metric):
             raise TypeError(
-                f"metric={short(metric)} is not callable; give relative_error or another metric of skpr.metrics"
+                f"metric={short(metric)} is not callable; give relative_error or another metric "
+                f"of skpr.metrics"
             )
         accepted = inspect.signature(metric).parameters
-        if "boundary" not in accepted and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        if "boundary" not in accepted and not any(
+            p.kind is p.VAR_KEYWORD for p in accepted.values()
+        ):
             raise TypeError(
-                f"metric={short(metric)} knows nothing of symmetries: it has no parameter boundary; give "
+                f"metric={short(metric)} knows nothing of symmetries: it has no parameter "
+                f"boundary; give "
                 "relative_error or another metric of skpr.metrics"
             )
         if not (isinstance(boundary, str) and boundary == "auto"):
@@ -141,7 +161,9 @@ class OrbitScorer:
         self.boundary = boundary
         self.symmetries = symmetries
         self.parameters = parameters
-        self.__name__ = ("" if greater_is_better else "neg_") + getattr(metric, "__name__", type(metric).__name__)
+        self.__name__ = ("" if greater_is_better else "neg_") + getattr(
+            metric, "__name__", type(metric).__name__
+        )
         self._requests_weights = None
 
     def __call__(self, estimator: Any, X: Batch, y: Batch, sample_weight: Any = None) -> float:
@@ -165,7 +187,9 @@ class OrbitScorer:
         if y is None:
             raise ValueError(f"{self!r} requires y to be passed, but the target y is None")
         X, y = _batches(X, y)
-        boundary, symmetries = fitted_symmetries(estimator, X, y, boundary=self.boundary, symmetries=self.symmetries)
+        boundary, symmetries = fitted_symmetries(
+            estimator, X, y, boundary=self.boundary, symmetries=self.symmetries
+        )
         weights = check_averaging("uniform_average", sample_weight, len(y))
         parameters = {"boundary": boundary, **_choices(self.metric, symmetries), **self.parameters}
         values = _values(self.metric, estimator, X, y, parameters)
@@ -176,8 +200,14 @@ class OrbitScorer:
 
     def __repr__(self):
         given = {"greater_is_better": True, "boundary": "auto", "symmetries": "auto"}
-        own = {name: getattr(self, name) for name, default in given.items() if getattr(self, name) != default}
-        shown = "".join(f", {name}={short(value)}" for name, value in {**own, **self.parameters}.items())
+        own = {
+            name: getattr(self, name)
+            for name, default in given.items()
+            if getattr(self, name) != default
+        }
+        shown = "".join(
+            f", {name}={short(value)}" for name, value in {**own, **self.parameters}.items()
+        )
         return f"OrbitScorer({getattr(self.metric, '__name__', self.metric)}{shown})"
 
     def set_score_request(self, *, sample_weight: Any = True) -> OrbitScorer:
@@ -210,7 +240,9 @@ class OrbitScorer:
         return request
 
 
-def fitted_symmetries(estimator: Any, X: Batch, y: Batch, *, boundary: Any = "auto", symmetries: str = "auto") -> Any:
+def fitted_symmetries(
+    estimator: Any, X: Batch, y: Batch, *, boundary: Any = "auto", symmetries: str = "auto"
+) -> Any:
     r"""Return the boundary and the symmetries under which an estimator is to be scored.
 
     Parameters
@@ -243,9 +275,13 @@ def fitted_symmetries(estimator: Any, X: Batch, y: Batch, *, boundary: Any = "au
     shape = sample_shape_of(y)
     chain = list(_layers(estimator))
     if symmetries == "auto":
-        symmetries = next((layer.symmetries_ for layer in chain if hasattr(layer, "symmetries_")), "fourier")
+        symmetries = next(
+            (layer.symmetries_ for layer in chain if hasattr(layer, "symmetries_")), "fourier"
+        )
     if isinstance(boundary, str) and boundary == "auto":
-        known = [layer.boundary_ for layer in chain if _fits(getattr(layer, "boundary_", None), shape)]
+        known = [
+            layer.boundary_ for layer in chain if _fits(getattr(layer, "boundary_", None), shape)
+        ]
         boundary = known[0] if known else boundary_of(shape, _seen_shape(estimator, X, shape))
     return check_boundary(boundary, len(shape)), symmetries
 
@@ -260,12 +296,15 @@ def _layers(estimator):
 
 
 def _fits(boundary, shape):
-    """Whether a fitted attribute is a boundary of objects of this shape: a regressor of flat targets has another."""
+    """Whether a fitted attribute is a boundary of objects of this shape: a regressor of flat
+    targets has another.
+    """
     return isinstance(boundary, tuple | list) and len(boundary) == len(shape)
 
 
 def seen_by_regressor(estimator: Any, X: Batch) -> Any:
-    """Return what the regressor inside an estimator receives of `X`: the magnitudes, where pipelines simulate them.
+    """Return what the regressor inside an estimator receives of `X`: the magnitudes, where
+    pipelines simulate them.
 
     Parameters
     ----------
@@ -309,11 +348,15 @@ def _batches(*batches):
 
 
 def _choices(metric, symmetries):
-    """Parameters of a metric that restrict it to some symmetries; the sign of real objects is one in any case."""
+    """Parameters of a metric that restrict it to some symmetries; the sign of real objects is one
+    in any case.
+    """
     if symmetries == "fourier":
         return {}
     known = inspect.signature(metric).parameters.values()
-    takes_phase = any(parameter.name == "phase" or parameter.kind == parameter.VAR_KEYWORD for parameter in known)
+    takes_phase = any(
+        parameter.name == "phase" or parameter.kind == parameter.VAR_KEYWORD for parameter in known
+    )
     return {"shift": False, "flip": False} | ({"phase": True} if takes_phase else {})
 
 
@@ -322,11 +365,15 @@ def _values(metric, estimator, X, y, parameters):
     if not isinstance(X, LazyBatch) and not isinstance(y, LazyBatch):
         return metric(y, estimator.predict(X), multioutput="raw_values", **parameters)
     if len(X) != len(y):
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}"
+        )
     values = []
     for start in range(0, len(X), SCORED):
         part = slice(start, start + SCORED)
-        values.append(metric(y[part], estimator.predict(X[part]), multioutput="raw_values", **parameters))
+        values.append(
+            metric(y[part], estimator.predict(X[part]), multioutput="raw_values", **parameters)
+        )
     return np.concatenate(values)
 
 

@@ -17,10 +17,11 @@ MOVED = 0.3  # how much nearer the orbits of two objects are than the objects th
 
 
 def fitted_detector(detector, generator, magnitudes):
-    """Return a fitted clone of the detector that draws from a NumPy generator at every call; None for None.
+    """Return a fitted clone of the detector that draws from a NumPy generator at every call; None
+    for None.
 
-    Raises `ValueError` for one that changes the shape of patterns: what is predicted later would not fit.
-    """
+    Raises `ValueError` for one that changes the shape of patterns: what is predicted later would
+    not fit."""
     if detector is None:
         return None
     fitted = _drawing_from(generator, detector)
@@ -35,16 +36,19 @@ def fitted_detector(detector, generator, magnitudes):
 
 
 def detected(detector, magnitudes):
-    """Return the magnitudes as a detector sees them, in their units again, so that brightness still means what it did.
+    """Return the magnitudes as a detector sees them, in their units again, so that brightness still
+    means what it did.
 
-    Counting photons changes the units, differently for each exposure: measured pixels get back the energy they had.
+    Counting photons changes the units, differently for each exposure: measured pixels get back the
+    energy they had.
 
     Raises `ValueError` for a detector whose values are no magnitudes.
     """
     seen = _transformed(detector, magnitudes).to(magnitudes.device)
     if seen.is_complex() or (seen < 0).any() or seen.isinf().any():
         raise ValueError(
-            f"detector={_named(detector)} makes values that are negative, infinite or complex, and no magnitudes; set "
+            f"detector={_named(detector)} makes values that are negative, infinite or complex, "
+            f"and no magnitudes; set "
             "them to 0, or to NaN where nothing was measured"
         )
     seen = seen.to(magnitudes.dtype)
@@ -55,18 +59,21 @@ def detected(detector, magnitudes):
 
 
 def fitted_augmenter(augmenter, generator, magnitudes, objects, centered):
-    """Return a function that makes new objects and their magnitudes out of a batch of them; None for None.
+    """Return a function that makes new objects and their magnitudes out of a batch of them; None
+    for None.
 
-    Raises `ValueError` where the magnitudes are not those of the objects, or for an augmenter that changes the shape
-    of objects or only moves them within their orbits.
-    """
+    Raises `ValueError` where the magnitudes are not those of the objects, or for an augmenter that
+    changes the shape of objects or only moves them within their orbits."""
     if augmenter is None:
         return None
-    return Augmentation(_drawing_from(generator, augmenter), magnitudes, objects, centered, _named(augmenter))
+    return Augmentation(
+        _drawing_from(generator, augmenter), magnitudes, objects, centered, _named(augmenter)
+    )
 
 
 class Augmentation:
-    """New objects made of a batch's, redrawn at every call, and their magnitudes in the batch's units.
+    """New objects made of a batch's, redrawn at every call, and their magnitudes in the batch's
+    units.
 
     Parameters
     ----------
@@ -87,10 +94,13 @@ class Augmentation:
         made = _fit_transformed(augmenter, y)
         if made.shape != y.shape:
             raise ValueError(
-                f"augmenter={name} makes objects of shape {tuple(made.shape[1:])} of {tuple(y.shape[1:])}; "
+                f"augmenter={name} makes objects of shape {tuple(made.shape[1:])} of "
+                f"{tuple(y.shape[1:])}; "
                 "frame them before training"
             )
-        self.forward_model = FourierMagnitude(fourier_shape=tuple(magnitudes.shape[1:]), centered=centered).fit(y)
+        self.forward_model = FourierMagnitude(
+            fourier_shape=tuple(magnitudes.shape[1:]), centered=centered
+        ).fit(y)
         for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
             self._check_simulated(to_tensor(magnitudes[part]), to_tensor(objects[part]), part.start)
         _check_new(name, y, made.to(y))
@@ -111,8 +121,10 @@ class Augmentation:
         if len(others):
             misfit = float(_difference(magnitudes, expected)[others[0]])
             raise ValueError(
-                "augmenter needs magnitudes that are those of the objects, to simulate them for new ones, but X "
-                f"differs from |F y| by a relative {misfit:.2g} in sample {first + int(others[0])}: "
+                "augmenter needs magnitudes that are those of the objects, to simulate them for "
+                "new ones, but X "
+                f"differs from |F y| by a relative {misfit:.2g} in sample "
+                f"{first + int(others[0])}: "
                 "pass noise and missing pixels as detector=..., check "
                 f"centered={self.forward_model.centered!r}, or leave augmenter=None"
             )
@@ -121,22 +133,34 @@ class Augmentation:
     def _units(magnitudes, objects):
         """Unit of each pattern: 1 for the unnormalised DFT; by Parseval's theorem."""
         power = energy(objects).double() * math.prod(magnitudes.shape[1:])
-        return torch.where(power > 0, energy(magnitudes).double() / torch.where(power > 0, power, 1.0), 1.0).sqrt()
+        return torch.where(
+            power > 0, energy(magnitudes).double() / torch.where(power > 0, power, 1.0), 1.0
+        ).sqrt()
 
 
 def _check_new(name, objects, made):
     """Refuse an augmenter that moves objects within their orbits, whatever else it does to them."""
     apart = _difference(made, objects)
-    distances = [orbit_distance(made, objects, phase=True, boundary=boundary) for boundary in ("zero", "circular")]
-    of_orbits = torch.minimum(*distances).double() / objects.flatten(1).norm(dim=1).double().clamp_min(1e-300)
+    distances = [
+        orbit_distance(made, objects, phase=True, boundary=boundary)
+        for boundary in ("zero", "circular")
+    ]
+    of_orbits = torch.minimum(*distances).double() / objects.flatten(1).norm(
+        dim=1
+    ).double().clamp_min(1e-300)
     if ((apart > 10 * SAME) & (of_orbits < MOVED * apart)).any():
         raise ValueError(f"augmenter={name} {UNDOES_BREAKING}")
 
 
 def _difference(batch, expected):
     """Relative difference of each sample of two batches; NaN where there is any."""
-    batch, expected = (part.to(torch.complex128 if part.is_complex() else torch.float64) for part in (batch, expected))
-    return (batch - expected).flatten(1).norm(dim=1) / expected.flatten(1).norm(dim=1).clamp_min(1e-300)
+    batch, expected = (
+        part.to(torch.complex128 if part.is_complex() else torch.float64)
+        for part in (batch, expected)
+    )
+    return (batch - expected).flatten(1).norm(dim=1) / expected.flatten(1).norm(dim=1).clamp_min(
+        1e-300
+    )
 
 
 def _named(step):
@@ -152,7 +176,11 @@ def _drawing_from(generator, step):
     if not hasattr(step, "get_params"):  # of no scikit-learn, with no parameters to set
         return copy.deepcopy(step)
     step = clone(step)
-    names = [name for name in step.get_params() if name == "random_state" or name.endswith("__random_state")]
+    names = [
+        name
+        for name in step.get_params()
+        if name == "random_state" or name.endswith("__random_state")
+    ]
     return step.set_params(**dict.fromkeys(names, generator))
 
 

@@ -21,7 +21,8 @@ from ._skorch import SkorchRegressor
 from ._training import Divergence, OneCycle, ProgressLine, best_weights_kept
 from ._tuning import tunable_layers
 
-# At the peak rate one gradient far larger than the others can undo epochs of training: it keeps its direction only.
+# At the peak rate one gradient far larger than the others can undo epochs of training: it keeps its
+# direction only.
 MAX_GRADIENT_NORM = 0.5
 WEIGHT_DECAY = 0.2
 
@@ -40,7 +41,8 @@ class NetworkBuilder(SkorchRegressor):
             tunable_layers(self.module_.network, self.tuning_steps)
         if self._sample_weight is not None and not takes_weights(self.criterion_):
             raise ValueError(
-                f"sample_weight cannot be given to criterion={self.criterion!r}: its forward takes no sample_weight, "
+                f"sample_weight cannot be given to criterion={self.criterion!r}: its forward "
+                f"takes no sample_weight, "
                 "and it has no reduction='mean', as torch's losses have"
             )
 
@@ -59,7 +61,9 @@ class NetworkBuilder(SkorchRegressor):
         if self.generator_ is None and (self.augmenter is not None or self.detector is not None):
             seed = int(torch.randint(2**31 - 1, ()))
             self.generator_ = np.random.RandomState((seed + process_rank()) % (2**31 - 1))
-        self.augmenter_ = fitted_augmenter(self.augmenter, self.generator_, X, y, self.at_fit("centered"))
+        self.augmenter_ = fitted_augmenter(
+            self.augmenter, self.generator_, X, y, self.at_fit("centered")
+        )
         self.detector_ = fitted_detector(self.detector, self.generator_, X)
 
     def at_fit(self, name):
@@ -70,14 +74,19 @@ class NetworkBuilder(SkorchRegressor):
         return vars(self).get(f"{name}_", getattr(self, name))
 
     def check_unchanged(self):
-        """Refuse parameters that the present network was built by, and that were set to something else since."""
-        check_unchanged(self, {name: self.at_fit(name) for name in ("centered", "magnitude_scaling")})
+        """Refuse parameters that the present network was built by, and that were set to something
+        else since.
+        """
+        check_unchanged(
+            self, {name: self.at_fit(name) for name in ("centered", "magnitude_scaling")}
+        )
 
     def initialize(self):
         """Build network, loss, optimizer and callbacks, once shapes are known."""
         if not hasattr(self, "scaling_statistics_"):
             raise NotFittedError(
-                f"{type(self).__name__} learns its shapes from data: call fit, partial_fit or load_params first"
+                f"{type(self).__name__} learns its shapes from data: call fit, partial_fit or "
+                f"load_params first"
             )
         with self._resolved():
             return super().initialize()
@@ -93,7 +102,10 @@ class NetworkBuilder(SkorchRegressor):
             "unmeasured": self.unmeasured_,
             "centered": self.at_fit("centered"),
         }
-        facts = {name: offered[name] for name in ("fourier_shape", "non_negative", "unmeasured", "centered")}
+        facts = {
+            name: offered[name]
+            for name in ("fourier_shape", "non_negative", "unmeasured", "centered")
+        }
         module = self.resolved("module", MODULES)
         given = self.get_params_for("module")
         if not isinstance(module, torch.nn.Module):
@@ -101,7 +113,8 @@ class NetworkBuilder(SkorchRegressor):
         network = in_single_precision(module, given, self.initialized_instance)
         if next(network.parameters(), None) is None:
             raise ValueError(
-                f"module={short(self.module)} has no weights to train; define its layers in __init__, which is given "
+                f"module={short(self.module)} has no weights to train; define its layers in "
+                f"__init__, which is given "
                 "fourier_shape and object_shape where it names them"
             )
         self.module_ = ScaledNetwork(
@@ -124,18 +137,24 @@ class NetworkBuilder(SkorchRegressor):
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Collect the optimizer's arguments, with a shorter memory for Adam.
 
-        With the usual 0.999, wide networks diverge near the peak rate. The fused form reads every weight once a step.
-        """
+        With the usual 0.999, wide networks diverge near the peak rate. The fused form reads every
+        weight once a step."""
         named_parameters = list(named_parameters)
         groups, given = super().get_params_for_optimizer(prefix, named_parameters)
-        if given.get("weight_decay") == WEIGHT_DECAY:  # a default of this class, which some optimizers do not know
+        if (
+            given.get("weight_decay") == WEIGHT_DECAY
+        ):  # a default of this class, which some optimizers do not know
             given.pop("weight_decay")
             given |= accepted_arguments(self.optimizer, {"weight_decay": WEIGHT_DECAY})
         if self.optimizer in (torch.optim.Adam, torch.optim.AdamW):
             given.setdefault("betas", (0.9, 0.99))
             on_device = torch.device(resolve_device(self.device)).type in ("cpu", "cuda")
             is_real = all(parameter.is_floating_point() for _, parameter in named_parameters)
-            if on_device and is_real and not {"foreach", "capturable", "differentiable"} & set(given):
+            if (
+                on_device
+                and is_real
+                and not {"foreach", "capturable", "differentiable"} & set(given)
+            ):
                 given.setdefault("fused", True)
         return groups, given
 
@@ -160,7 +179,9 @@ class NetworkBuilder(SkorchRegressor):
 
 def accepted_arguments(module, offered):
     """Select the arguments that a constructor names; all where it takes any."""
-    if isinstance(module, type) and module.__init__ is torch.nn.Module.__init__:  # whose signature takes any
+    if (
+        isinstance(module, type) and module.__init__ is torch.nn.Module.__init__
+    ):  # whose signature takes any
         return {}
     parameters = inspect.signature(module).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -184,7 +205,9 @@ def in_single_precision(module, given, build):
     """
     if isinstance(module, torch.nn.Module) and not given:
         module = copy.deepcopy(module)  # training is not to change what was handed over
-        types = {parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()}
+        types = {
+            parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()
+        }
         return module.float() if types == {torch.float64} else module
     default = torch.get_default_dtype()
     if default == torch.float32:

@@ -28,15 +28,16 @@ _ANOTHER = "give this training another name, or delete that file"
 class TrainingCheckpoint(Callback):
     r"""Checkpoint of a training: its state in a file, to resume from.
 
-    The file is written when the training begins, after every epoch and at the end, whole or not at all. A `fit` from
-    new weights that finds a file of the same training, with the same parameters and the same data, resumes it and ends
-    at the weights an uninterrupted run would have reached; one that had ended is not repeated. A file of any other
-    training, or of anything else, is refused and left alone. `partial_fit`, and a `fit` with `warm_start` after the
-    first, neither read nor write it.
+    The file is written when the training begins, after every epoch and at the end, whole or not at
+    all. A `fit` from new weights that finds a file of the same training, with the same parameters
+    and the same data, resumes it and ends at the weights an uninterrupted run would have reached;
+    one that had ended is not repeated. A file of any other training, or of anything else, is
+    refused and left alone. `partial_fit`, and a `fit` with `warm_start` after the first, neither
+    read nor write it.
 
-    The parameter `checkpoint` of :class:`skpr.PhaseRetrievalRegressor` adds this callback. Inside a search or a
-    cross-validation of scikit-learn every fit has a file of its own, named after it: "run.3f0c9a1b2d4e.checkpoint"
-    beside "run.checkpoint".
+    The parameter `checkpoint` of :class:`skpr.PhaseRetrievalRegressor` adds this callback. Inside a
+    search or a cross-validation of scikit-learn every fit has a file of its own, named after it:
+    "run.3f0c9a1b2d4e.checkpoint" beside "run.checkpoint".
 
     Parameters
     ----------
@@ -50,11 +51,12 @@ class TrainingCheckpoint(Callback):
 
     Notes
     -----
-    Trainings are compared by all of their data and by every parameter that can change the weights: numbers, text,
-    arrays, generators, transformers, the code of functions and classes of your own, and callbacks. What cannot be
-    compared, such as an open file inside a transformer, is refused. A callback of your own that only watches may have
-    an attribute `changes_training = False`, and is then left out. Of other callbacks the file holds numbers, text,
-    tensors, lists and dictionaries of them, and what has a `state_dict`.
+    Trainings are compared by all of their data and by every parameter that can change the weights:
+    numbers, text, arrays, generators, transformers, the code of functions and classes of your own,
+    and callbacks. What cannot be compared, such as an open file inside a transformer, is refused. A
+    callback of your own that only watches may have an attribute `changes_training = False`, and is
+    then left out. Of other callbacks the file holds numbers, text, tensors, lists and dictionaries
+    of them, and what has a `state_dict`.
 
     Examples
     --------
@@ -118,7 +120,9 @@ class TrainingCheckpoint(Callback):
         return self.seed_
 
     def close(self):
-        """Forget the training, which is not to be kept with the model, and free a name that holds no epoch of it."""
+        """Forget the training, which is not to be kept with the model, and free a name that holds
+        no epoch of it.
+        """
         if self.claimed_ and _signature(self.path_) == self.signature_:
             Path(self.path_).unlink(missing_ok=True)
         self.claimed_ = False
@@ -130,7 +134,9 @@ class TrainingCheckpoint(Callback):
         self.pending_ = self.saved_
 
     def on_epoch_begin(self, net, **kwargs):
-        """Put the saved state back, when everything else is set up, or write the state before this epoch."""
+        """Put the saved state back, when everything else is set up, or write the state before this
+        epoch.
+        """
         if self.identity_ is None:
             return
         if self.pending_ is None:
@@ -145,10 +151,14 @@ class TrainingCheckpoint(Callback):
         self.n_done_, self.claimed_ = len(net.history), False
 
     def on_train_end(self, net, **kwargs):
-        """Write the end, if this is one: an interrupted training resumes from the start of its last epoch."""
+        """Write the end, if this is one: an interrupted training resumes from the start of its last
+        epoch.
+        """
         if self.identity_ is None:
             return
-        stopped = any(isinstance(c, EarlyStopping) and c.misses_ == c.patience for _, c in net.callbacks_)
+        stopped = any(
+            isinstance(c, EarlyStopping) and c.misses_ == c.patience for _, c in net.callbacks_
+        )
         if self.n_done_ == net._n_epochs or stopped:
             self._write(net, finished=True)
         self.close()
@@ -158,13 +168,17 @@ class TrainingCheckpoint(Callback):
         return {"path": os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path}
 
     def _found(self, net, X, y, run):
-        """Name, identity, state and signature of the file of this training; no state where there is no file."""
+        """Name, identity, state and signature of the file of this training; no state where there is
+        no file.
+        """
         try:
             identity = fit_identity(net, X, y, run.n_epochs, run.fit_params)
         except NotComparable as error:
             raise TypeError(
-                f"checkpoint={os.fspath(self.path)!r} needs parameters that can be compared in another process, but "
-                f"{error}; build it from plain values, set changes_training = False if it is a callback that only "
+                f"checkpoint={os.fspath(self.path)!r} needs parameters that can be compared in "
+                f"another process, but "
+                f"{error}; build it from plain values, set changes_training = False if it is a "
+                f"callback that only "
                 "watches, or leave checkpoint=None"
             ) from error
         path = Path(os.path.realpath(self.path))
@@ -175,7 +189,9 @@ class TrainingCheckpoint(Callback):
         return str(path), identity, read_checkpoint(path, identity), signature
 
     def _write(self, net, finished):
-        """Write the state, over this training's own file or to a name that is free, and over no other."""
+        """Write the state, over this training's own file or to a name that is free, and over no
+        other.
+        """
         state = training_state(net, finished)
         error = None
         if process_rank() == 0:
@@ -189,7 +205,8 @@ class TrainingCheckpoint(Callback):
                 raise error
         elif error is not None:
             warnings.warn(
-                f"the training goes on, but its state after {self.n_done_} epochs is not on disk: {error}",
+                f"the training goes on, but its state after {self.n_done_} epochs is not on disk: "
+                f"{error}",
                 UserWarning,
                 stacklevel=2,
             )
@@ -205,7 +222,9 @@ class TrainingCheckpoint(Callback):
         try:
             write_sealed(self.path_, "checkpoint", content.getvalue(), replace=present is not None)
         except FileExistsError:  # since a moment ago
-            raise ValueError(f"checkpoint={short(self.path_)} was taken by another training: {_ANOTHER}") from None
+            raise ValueError(
+                f"checkpoint={short(self.path_)} was taken by another training: {_ANOTHER}"
+            ) from None
         self.signature_ = _signature(self.path_)
         self.claimed_ = self.n_done_ == 0 and present is None
         logger.debug("wrote %s after %d epochs", self.path_, self.n_done_)
@@ -258,7 +277,9 @@ def read_header(path):
         if header["layout"] != _LAYOUT:
             raise ValueError
     except (ValueError, TypeError, KeyError) as error:
-        raise ModelFileError(f"{path} is of another version of skpr, which cannot be resumed: {_ANOTHER}") from error
+        raise ModelFileError(
+            f"{path} is of another version of skpr, which cannot be resumed: {_ANOTHER}"
+        ) from error
     return header, content
 
 
@@ -267,16 +288,21 @@ def check_same(path, header, identity):
     there, here = header["parameters"], identity["parameters"]
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
-            found, asked = _around_difference(there.get(name, "<default>"), here.get(name, "<default>"))
+            found, asked = _around_difference(
+                there.get(name, "<default>"), here.get(name, "<default>")
+            )
             raise ValueError(
-                f"checkpoint={str(path)!r} is of another fit, with {name}={found} and not {asked}: {_ANOTHER}"
+                f"checkpoint={str(path)!r} is of another fit, with {name}={found} and not "
+                f"{asked}: {_ANOTHER}"
             )
     if header["data"] != identity["data"]:
         raise ValueError(f"checkpoint={str(path)!r} is of a fit to other data: {_ANOTHER}")
 
 
 def training_state(net, finished):
-    """Weights, optimizer, schedule, generators and history: all that the rest of a training depends on."""
+    """Weights, optimizer, schedule, generators and history: all that the rest of a training depends
+    on.
+    """
     history = net.history if finished else net.history[:-1]
     return {
         "finished": finished,
@@ -285,7 +311,10 @@ def training_state(net, finished):
         "criterion": net.criterion_.state_dict(),
         "optimizer": net.optimizer_.state_dict(),
         "schedules": {
-            name: {attribute: schedule.state_dict() for attribute, schedule in _schedules(callback).items()}
+            name: {
+                attribute: schedule.state_dict()
+                for attribute, schedule in _schedules(callback).items()
+            }
             for name, callback in net.callbacks_
         },
         "callbacks": {
@@ -306,7 +335,8 @@ def restore(net, saved, path):
         net.optimizer_.load_state_dict(saved["optimizer"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise ValueError(
-            f"checkpoint={str(path)!r} is of another network than the parameters build now ({error}): {_ANOTHER}"
+            f"checkpoint={str(path)!r} is of another network than the parameters build now "
+            f"({error}): {_ANOTHER}"
         ) from error
     for name, callback in net.callbacks_:
         for attribute, schedule in _schedules(callback).items():
@@ -352,13 +382,16 @@ def _around_difference(first, second, length=100):
         return first, second
     start = max(0, len(os.path.commonprefix((first, second))) - length // 2)
     return tuple(
-        f"{'...' if start else ''}{text[start : start + length]}{'...' if len(text) > start + length else ''}"
+        f"{'...' if start else ''}{text[start : start + length]}"
+        f"{'...' if len(text) > start + length else ''}"
         for text in (first, second)
     )
 
 
 def _schedules(callback):
-    """Return attributes of a callback that keep a state of their own, such as skorch's learning-rate schedules."""
+    """Return attributes of a callback that keep a state of their own, such as skorch's
+    learning-rate schedules.
+    """
     return {
         name: value
         for name, value in vars(callback).items()
@@ -367,7 +400,13 @@ def _schedules(callback):
 
 
 def _plain_attributes(callback):
-    """Learned attributes of a callback that are numbers, text and tensors; its parameters are as they are now."""
+    """Learned attributes of a callback that are numbers, text and tensors; its parameters are as
+    they are now.
+    """
     parameters = inspect.signature(type(callback)).parameters
     found = {name: plain(value) for name, value in vars(callback).items() if name not in parameters}
-    return {name: value for name, value in found.items() if value is not NotImplemented and name != "epoch_start_time_"}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not NotImplemented and name != "epoch_start_time_"
+    }

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-# PyTorch's generators, and NumPy's and Python's own, belong to the process: who seeds them must be alone with them
+# PyTorch's generators, and NumPy's and Python's own, belong to the process: who seeds them must be
+# alone with them
 _LOCK = threading.RLock()
 
 
@@ -31,7 +32,9 @@ def drawn_seed(random_state):
 
 @contextlib.contextmanager
 def seeded(seed):
-    """Run with all generators of the process seeded, alone among the threads that do so, and put them back."""
+    """Run with all generators of the process seeded, alone among the threads that do so, and put
+    them back.
+    """
     with kept_generators():
         seed_generators(seed)
         yield
@@ -62,7 +65,10 @@ def kept_generators():
 def generator_states():
     """State of the generators of the process as tensors, numbers and text."""
     version, values, gauss = random.getstate()
-    return torch_states() | {"numpy": numpy_state(np.random), "python": (version, torch.tensor(values), gauss)}
+    return torch_states() | {
+        "numpy": numpy_state(np.random),
+        "python": (version, torch.tensor(values), gauss),
+    }
 
 
 def set_generator_states(states):

@@ -35,7 +35,14 @@ _FREE = (
     "verbose",
 )
 _QUIET_MODULES = logging.__name__, scoring.__name__
-_QUIET = "epoch_timer", "train_loss", "valid_loss", "in_step", "progress", "checkpoint"  # of the default ones
+_QUIET = (
+    "epoch_timer",
+    "train_loss",
+    "valid_loss",
+    "in_step",
+    "progress",
+    "checkpoint",
+)  # of the default ones
 _LENGTH = 2000  # of a text; a longer one ends in its digest
 _LIBRARIES = {"site-packages", "dist-packages"}
 
@@ -88,14 +95,19 @@ def digest_of(batch):
     if batch is None:
         return "None"
     values_per_sample = math.prod(batch.shape[1:])
-    digests = [joblib.hash(_as_array(batch[part])) for part in chunks_of(len(batch), values_per_sample)]
+    digests = [
+        joblib.hash(_as_array(batch[part])) for part in chunks_of(len(batch), values_per_sample)
+    ]
     order = (batch.block_rows, batch.pool_rows) if isinstance(batch, LazyBatch) else ()
     # what is larger than the pool comes in the order of its blocks
-    return joblib.hash((tuple(batch.shape), digests, order if order and batch.pool_rows < len(batch) else ()))
+    return joblib.hash(
+        (tuple(batch.shape), digests, order if order and batch.pool_rows < len(batch) else ())
+    )
 
 
 def described(value):
-    """Describe a value by a text that is the same for an equal one in any process, and another for any other.
+    """Describe a value by a text that is the same for an equal one in any process, and another for
+    any other.
 
     Numbers are equal across types. Arrays, code and the state of objects enter as digests.
 
@@ -110,8 +122,8 @@ def described(value):
 class _Describer:
     """Texts of values, each described once; an object inside itself is named by its depth.
 
-    Of an estimator its parameters count, since it is cloned before it is used; `fitted` takes in all that it holds.
-    """
+    Of an estimator its parameters count, since it is cloned before it is used; `fitted` takes in
+    all that it holds."""
 
     def __init__(self, fitted=False):
         self.open, self.done, self.fitted = [], {}, fitted
@@ -169,7 +181,9 @@ class _Describer:
             return f"array {value.shape} {self.text(value.tolist())}"
         shape = tuple(value.shape)
         content = digest_of(value) if shape and math.prod(shape) else joblib.hash(_as_array(value))
-        frozen = " frozen" if isinstance(value, torch.nn.Parameter) and not value.requires_grad else ""
+        frozen = (
+            " frozen" if isinstance(value, torch.nn.Parameter) and not value.requires_grad else ""
+        )
         return f"array {shape} {value.dtype} {content}{frozen}"
 
     def _function(self, value):
@@ -185,13 +199,34 @@ class _Describer:
         if _is_installed(value.__module__) and "<" not in value.__qualname__:
             return f"{value.__module__}.{value.__qualname__}"
         cells = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        used = {name: value.__globals__[name] for name in _globals_of(value.__code__) if name in value.__globals__}
-        parts = [self._code(value.__code__), value.__defaults__, value.__kwdefaults__, cells, used, vars(value)]
+        used = {
+            name: value.__globals__[name]
+            for name in _globals_of(value.__code__)
+            if name in value.__globals__
+        }
+        parts = [
+            self._code(value.__code__),
+            value.__defaults__,
+            value.__kwdefaults__,
+            cells,
+            used,
+            vars(value),
+        ]
         return f"{value.__qualname__} {joblib.hash(self.text(parts))}"
 
     def _code(self, code):
-        kept = ("co_flags", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_names", "co_varnames")
-        constants = [self._code(part) if isinstance(part, types.CodeType) else part for part in code.co_consts]
+        kept = (
+            "co_flags",
+            "co_argcount",
+            "co_posonlyargcount",
+            "co_kwonlyargcount",
+            "co_names",
+            "co_varnames",
+        )
+        constants = [
+            self._code(part) if isinstance(part, types.CodeType) else part
+            for part in code.co_consts
+        ]
         table = getattr(code, "co_exceptiontable", b"")
         return [code.co_code, table, constants, *(getattr(code, name) for name in kept)]
 
@@ -204,7 +239,12 @@ class _Describer:
             key: member
             for key, member in members.items()
             if inspect.isfunction(member)
-            or not (key.startswith("__") or key == "_abc_impl" or hasattr(member, "__get__") and not callable(member))
+            or not (
+                key.startswith("__")
+                or key == "_abc_impl"
+                or hasattr(member, "__get__")
+                and not callable(member)
+            )
         }
         return f"{value.__qualname__} {joblib.hash(self.text([value.__bases__, counted]))}"
 
@@ -238,7 +278,11 @@ class _Describer:
             return f"{kind.__module__}.{reduced} {self.text(getattr(value, '__wrapped__', None))}"
         made, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         parts = [made, arguments, state, list(items or ()), dict(pairs or ())]
-        if made is sys.modules["copyreg"].__newobj__ and isinstance(state, dict) and len(arguments) == 1:
+        if (
+            made is sys.modules["copyreg"].__newobj__
+            and isinstance(state, dict)
+            and len(arguments) == 1
+        ):
             return self._call(self.text(kind), parts[3], state | parts[4])
         return f"{self.text(kind)} {joblib.hash(self.text(parts))}"
 
@@ -280,8 +324,14 @@ def _acting(net):
 
     given = named_callbacks(net.callbacks)
     acting = dict(pair for pair in given if acts(pair[1]))
-    watched = {callback.monitor for callback in acting.values() if isinstance(getattr(callback, "monitor", None), str)}
-    acting |= {name: callback for name, callback in given if getattr(callback, "name", None) in watched}
+    watched = {
+        callback.monitor
+        for callback in acting.values()
+        if isinstance(getattr(callback, "monitor", None), str)
+    }
+    acting |= {
+        name: callback for name, callback in given if getattr(callback, "name", None) in watched
+    }
     quiet = {name for name, _ in given if name not in acting} | {*_QUIET}
     parameters = {
         name: value
@@ -300,7 +350,9 @@ def _number(value):
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, complex):
         return repr(value)
-    if isinstance(value, np.generic) or not isinstance(value, int | float):  # of more digits, or a fraction
+    if isinstance(value, np.generic) or not isinstance(
+        value, int | float
+    ):  # of more digits, or a fraction
         return f"{type(value).__name__} {value!r}"
     return repr(int(value) if math.isfinite(value) and value == int(value) else value)
 
@@ -309,14 +361,22 @@ def _as_array(part):
     """Values of an array, or of a tensor of any kind, as NumPy holds them."""
     if isinstance(part, torch.Tensor):
         part = part.detach().cpu().resolve_conj().resolve_neg()
-        narrow = part.is_floating_point() and part.dtype not in (torch.float16, torch.float32, torch.float64)
+        narrow = part.is_floating_point() and part.dtype not in (
+            torch.float16,
+            torch.float32,
+            torch.float64,
+        )
         part = (part.float() if narrow else part).numpy()
     return np.ascontiguousarray(part)
 
 
 def _globals_of(code):
     """Names of the global variables that a function and those inside it read."""
-    names = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    names = {
+        step.argval
+        for step in dis.get_instructions(code)
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
     inner = (part for part in code.co_consts if isinstance(part, types.CodeType))
     return names.union(*map(_globals_of, inner))
 
@@ -339,7 +399,9 @@ def _is_installed(module):
     if file is None:
         return False
     path = os.path.realpath(file)
-    if _LIBRARIES & set(path.split(os.sep)):  # of this environment, of the system beneath it, or of the user
+    if _LIBRARIES & set(
+        path.split(os.sep)
+    ):  # of this environment, of the system beneath it, or of the user
         return True
     libraries = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     return any(path.startswith(os.path.realpath(part)) for part in libraries)

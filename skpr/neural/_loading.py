@@ -13,9 +13,10 @@ from .._tensors import to_tensor
 class BatchDataset(Dataset):
     """A skorch dataset that a `DataLoader` asks for whole batches.
 
-    PyTorch's loader calls `__getitems__` with a batch of indices where a dataset has it; indexing sample by sample
-    and collating takes several times longer. Arrays may be NumPy arrays, tensors on any device, or on disk: these are
-    read, and what transformers do to them is computed, a batch at a time on the network's device.
+    PyTorch's loader calls `__getitems__` with a batch of indices where a dataset has it; indexing
+    sample by sample and collating takes several times longer. Arrays may be NumPy arrays, tensors
+    on any device, or on disk: these are read, and what transformers do to them is computed, a batch
+    at a time on the network's device.
 
     Parameters
     ----------
@@ -33,7 +34,9 @@ class BatchDataset(Dataset):
 
     def __getitem__(self, index):
         pair = self.transform(self._take(self.X, index), self._take(self.y, index))
-        return pair if self.sample_weight is None else (*pair, self._take(self.sample_weight, index))
+        return (
+            pair if self.sample_weight is None else (*pair, self._take(self.sample_weight, index))
+        )
 
     def __getitems__(self, indices):
         return self[np.asarray(indices)]
@@ -50,7 +53,9 @@ class BatchDataset(Dataset):
             part = part.read(self.device)
         if isinstance(part, torch.Tensor):
             return _single(part.clone() if part.is_inference() else part.detach())
-        return to_tensor(np.ascontiguousarray(part, dtype=np.complex64 if part.dtype.kind == "c" else np.float32))
+        return to_tensor(
+            np.ascontiguousarray(part, dtype=np.complex64 if part.dtype.kind == "c" else np.float32)
+        )
 
 
 def whole_batch(batch):
@@ -89,8 +94,10 @@ def unpacked(X, y=None):
         inside, targets = (*X.tensors, None)[:2]
     elif isinstance(X, torch.utils.data.Dataset | DataLoader):
         raise TypeError(
-            f"X={type(X).__name__} is a source of samples that cannot be checked before the training; give arrays or "
-            "tensors, a skorch Dataset, a torch TensorDataset or a Subset of one, or a LazyBatch of arrays on disk"
+            f"X={type(X).__name__} is a source of samples that cannot be checked before the "
+            f"training; give arrays or "
+            "tensors, a skorch Dataset, a torch TensorDataset or a Subset of one, or a LazyBatch "
+            "of arrays on disk"
         )
     else:
         return X, y

@@ -51,8 +51,9 @@ class OrbitLoss(torch.nn.Module):
 
     Mean over samples of `min_g |prediction - g target|^2 / |target|^2`.
 
-    Invariant to which member of the target's orbit is given, so it needs no canonical targets; it leaves the network
-    to find a representative of its own. Differentiable wherever the best element is unique.
+    Invariant to which member of the target's orbit is given, so it needs no canonical targets; it
+    leaves the network to find a representative of its own. Differentiable wherever the best element
+    is unique.
 
     Parameters
     ----------
@@ -130,10 +131,14 @@ def _check_pair(loss, prediction, target):
     """Refuse what is no pair of batches of tensors: shapes that differ would be broadcast."""
     if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)):
         given = " and ".join(type(batch).__name__ for batch in (prediction, target))
-        raise TypeError(f"{type(loss).__name__} compares tensors, but was given {given}; pass torch.as_tensor(...)")
+        raise TypeError(
+            f"{type(loss).__name__} compares tensors, but was given {given}; pass "
+            f"torch.as_tensor(...)"
+        )
     if prediction.shape != target.shape:
         raise ValueError(
-            f"{type(loss).__name__} compares batches of one shape, but the prediction has {tuple(prediction.shape)} "
+            f"{type(loss).__name__} compares batches of one shape, but the prediction has "
+            f"{tuple(prediction.shape)} "
             f"and the target {tuple(target.shape)}"
         )
 

@@ -22,8 +22,9 @@ def check_monitors(net, on_disk):
     Raises
     ------
     ValueError
-        For a callback that monitors a validation set where there is none, or what no callback records, for one that
-        would read a whole set from disk, and for scikit-learn's scores of objects that it cannot score.
+        For a callback that monitors a validation set where there is none, or what no callback
+        records, for one that would read a whole set from disk, and for scikit-learn's scores of
+        objects that it cannot score.
 
     Warns
     -----
@@ -34,26 +35,45 @@ def check_monitors(net, on_disk):
     flat = len(net.object_shape_) == 1 and not net.is_complex_
     recorded, idle = _recorded(net, validates)
     # callbacks of the user's own may record anything
-    all_known = all(type(callback).__module__.split(".")[0] in ("skorch", "skpr") for _, callback in net.callbacks_)
+    all_known = all(
+        type(callback).__module__.split(".")[0] in ("skorch", "skpr")
+        for _, callback in net.callbacks_
+    )
     for name, callback in net.callbacks_:
-        if isinstance(callback, BatchScoring | EpochScoring) and isinstance(callback.scoring, str) and not flat:
+        if (
+            isinstance(callback, BatchScoring | EpochScoring)
+            and isinstance(callback.scoring, str)
+            and not flat
+        ):
             raise ValueError(
-                f"callback {name!r} scores by {callback.scoring!r}, which scikit-learn computes for real objects with "
+                f"callback {name!r} scores by {callback.scoring!r}, which scikit-learn computes "
+                f"for real objects with "
                 "one axis only; give a scorer of skpr.metrics, such as neg_relative_error_scorer"
             )
-        caches = getattr(callback, "use_caching", True) if net.use_caching == "auto" else net.use_caching
+        caches = (
+            getattr(callback, "use_caching", True) if net.use_caching == "auto" else net.use_caching
+        )
         if on_disk and isinstance(callback, EpochScoring) and not caches:
-            raise ValueError(f"callback {name!r} cannot score batches on disk with use_caching=False; leave it True")
+            raise ValueError(
+                f"callback {name!r} cannot score batches on disk with use_caching=False; leave it "
+                f"True"
+            )
         monitor = _monitored(callback)
         if monitor is None or monitor in recorded:
             continue
         if not validates and (monitor.startswith("valid") or monitor.removesuffix("_best") in idle):
-            raise ValueError(f"callback {name!r} monitors {monitor!r}, but there is no validation set: {WAY}")
+            raise ValueError(
+                f"callback {name!r} monitors {monitor!r}, but there is no validation set: {WAY}"
+            )
         if all_known:
             names = ", ".join(sorted(recorded))
-            raise ValueError(f"callback {name!r} monitors {monitor!r}, which nothing records; there are {names}")
+            raise ValueError(
+                f"callback {name!r} monitors {monitor!r}, which nothing records; there are {names}"
+            )
     if idle:
-        warn_user(f"there is no validation set to record {', '.join(map(repr, sorted(idle)))} of: {WAY}")
+        warn_user(
+            f"there is no validation set to record {', '.join(map(repr, sorted(idle)))} of: {WAY}"
+        )
 
 
 def _recorded(net, validates):

@@ -1,12 +1,12 @@
 """Network architectures, from normalised magnitudes to objects.
 
-A module is constructed with `fourier_shape`, `object_shape` and `n_channels` (1 for real objects, 2 for the real and
-imaginary parts of complex ones) and maps features of shape (n_samples, *fourier_shape) to
-(n_samples, n_channels, *object_shape). A feature is 0 where its pixel was not measured. A module with a true attribute
-`uses_magnitudes` is called with the magnitudes themselves as a second argument, scaled to an object of unit norm and
-NaN where unmeasured, so that it can hold its estimate against them. In training it may return a tuple of images, each
-of which gets a loss: those of all samples, and others of all or of the first samples.
-"""
+A module is constructed with `fourier_shape`, `object_shape` and `n_channels` (1 for real objects, 2
+for the real and imaginary parts of complex ones) and maps features of shape (n_samples,
+*fourier_shape) to (n_samples, n_channels, *object_shape). A feature is 0 where its pixel was not
+measured. A module with a true attribute `uses_magnitudes` is called with the magnitudes themselves
+as a second argument, scaled to an object of unit norm and NaN where unmeasured, so that it can hold
+its estimate against them. In training it may return a tuple of images, each of which gets a loss:
+those of all samples, and others of all or of the first samples."""
 
 import math
 from numbers import Integral, Real
@@ -28,7 +28,8 @@ TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3
 class MLP(nn.Module):
     """Multilayer perceptron from the spectrum to the image.
 
-    Real objects have symmetric magnitudes: it sees the mean of each Friedel pair, of which noise is less.
+    Real objects have symmetric magnitudes: it sees the mean of each Friedel pair, of which noise is
+    less.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ class MLP(nn.Module):
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     polar : bool
-        Whether the last layer makes amplitude and phase of complex objects, not real and imaginary part.
+        Whether the last layer makes amplitude and phase of complex objects, not real and imaginary
+        part.
 
     Examples
     --------
@@ -94,7 +96,11 @@ class MLP(nn.Module):
             known = (~magnitudes.isnan()).to(features.dtype)
         if self.is_half:
             features, known = self._friedel_means(features, known)
-        inputs = features.flatten(1) if known is None else torch.cat([features.flatten(1), known.flatten(1)], dim=1)
+        inputs = (
+            features.flatten(1)
+            if known is None
+            else torch.cat([features.flatten(1), known.flatten(1)], dim=1)
+        )
         for layer in self.layers:
             if isinstance(layer, nn.Dropout) and dropout is not None:
                 inputs = nn.functional.dropout(inputs, dropout)
@@ -117,17 +123,19 @@ class UNet(nn.Module):
 
     Each of several stages confronts the image with the magnitudes and cleans it by a U-Net.
 
-    Convolutions cannot read a spectrum: every Fourier pixel concerns the whole image. So a fully connected front end
-    makes a first image. Each stage then drives its image towards the magnitudes and lets a U-Net see the image, what
-    the measurement made of it, what one more magnitude projection would change, and the first image; from these it
-    makes a correction. Where the spectrum is oversampled, the drive is a few unrolled steps of hybrid input-output
-    (Fienup, 1982), which have nothing to learn and so nothing to overfit; without oversampling, frame and positivity
-    are too weak for them, and the drive is the projection alone.
+    Convolutions cannot read a spectrum: every Fourier pixel concerns the whole image. So a fully
+    connected front end makes a first image. Each stage then drives its image towards the magnitudes
+    and lets a U-Net see the image, what the measurement made of it, what one more magnitude
+    projection would change, and the first image; from these it makes a correction. Where the
+    spectrum is oversampled, the drive is a few unrolled steps of hybrid input-output (Fienup,
+    1982), which have nothing to learn and so nothing to overfit; without oversampling, frame and
+    positivity are too weak for them, and the drive is the projection alone.
 
-    In training, every stage and the front end have a loss of their own. The stages learn together, through the U-Nets
-    and, without unrolled steps, the projections between them. They pass no gradient back to the front end, which
-    overfits long before they do: they are trained on its guess with hidden units dropped, whose error on what it was
-    trained on is about that of its guess on new data.
+    In training, every stage and the front end have a loss of their own. The stages learn together,
+    through the U-Nets and, without unrolled steps, the projections between them. They pass no
+    gradient back to the front end, which overfits long before they do: they are trained on its
+    guess with hidden units dropped, whose error on what it was trained on is about that of its
+    guess on new data.
 
     Parameters
     ----------
@@ -140,14 +148,16 @@ class UNet(nn.Module):
     width : int
         Feature maps of a stage's U-Net at its finer level.
     n_projections : int or None
-        Unrolled steps of each stage; `None` for 20 where the Fourier grid is larger than the object, else 0.
+        Unrolled steps of each stage; `None` for 20 where the Fourier grid is larger than the
+        object, else 0.
     beta : float
         Feedback of these steps.
     stage_dropout : float
-        Probability of dropping a hidden unit of the front end where the stages learn from its guess.
+        Probability of dropping a hidden unit of the front end where the stages learn from its
+        guess.
     stage_share : float
-        Share of each batch, its first samples, on which the stages are trained; they cost more than the front end, and
-        learn from less.
+        Share of each batch, its first samples, on which the stages are trained; they cost more than
+        the front end, and learn from less.
     non_negative : bool
         Whether the drive also asks for non-negative values, besides the frame as support.
     unmeasured : bool
@@ -155,7 +165,8 @@ class UNet(nn.Module):
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     polar : bool
-        Whether the front end makes amplitude and phase of complex objects, not real and imaginary part.
+        Whether the front end makes amplitude and phase of complex objects, not real and imaginary
+        part.
 
     Examples
     --------
@@ -187,15 +198,25 @@ class UNet(nn.Module):
         polar=True,
     ):
         super().__init__()
-        counts = {"n_stages": (n_stages, 0), "width": (width, 1), "n_projections": (n_projections or 0, 0)}
+        counts = {
+            "n_stages": (n_stages, 0),
+            "width": (width, 1),
+            "n_projections": (n_projections or 0, 0),
+        }
         for name, (value, lowest) in counts.items():
             if not (isinstance(value, Integral) and value >= lowest):
-                raise ValueError(f"module__{name}={short(value)} is not valid; give an integer >= {lowest}")
+                raise ValueError(
+                    f"module__{name}={short(value)} is not valid; give an integer >= {lowest}"
+                )
         if not (isinstance(stage_share, Real) and 0 < stage_share <= 1):
-            raise ValueError(f"module__stage_share={short(stage_share)} is not valid; give a number above 0, up to 1")
+            raise ValueError(
+                f"module__stage_share={short(stage_share)} is not valid; give a number above 0, "
+                f"up to 1"
+            )
         if not (isinstance(stage_dropout, Real) and 0 <= stage_dropout < 1):
             raise ValueError(
-                f"module__stage_dropout={short(stage_dropout)} is not valid; give a number from 0, below 1"
+                f"module__stage_dropout={short(stage_dropout)} is not valid; give a number from "
+                f"0, below 1"
             )
         self.object_shape = tuple(object_shape)
         if n_projections is None:
@@ -207,18 +228,26 @@ class UNet(nn.Module):
         self.non_negative = non_negative and n_channels == 1
         self.centered = centered
         self.front = MLP(
-            fourier_shape, object_shape, n_channels, hidden_width, n_hidden_layers, dropout, unmeasured, centered, polar
+            fourier_shape,
+            object_shape,
+            n_channels,
+            hidden_width,
+            n_hidden_layers,
+            dropout,
+            unmeasured,
+            centered,
+            polar,
         )
         self.stages = nn.ModuleList(
-            _Correction(len(object_shape), 4 * n_channels, n_channels, width) for _ in range(n_stages)
+            _Correction(len(object_shape), 4 * n_channels, n_channels, width)
+            for _ in range(n_stages)
         )
 
     def forward(self, features, magnitudes):
         """Map features and magnitudes to (n_samples, n_channels, *object_shape).
 
-        In training a tuple: the images of the last stage, of those before it, both for the first samples of the batch
-        only, and the front end's for all of them.
-        """
+        In training a tuple: the images of the last stage, of those before it, both for the first
+        samples of the batch only, and the front end's for all of them."""
         if not self.training:
             first = self.front(features, magnitudes)
             return [first, *self._staged(first, magnitudes)][-1]
@@ -254,8 +283,13 @@ class UNet(nn.Module):
                         estimate, _ = hybrid_input_output(estimate, problem, self.beta, {})
                     values = estimate[problem.inside]
             driven = problem.to_admissible(values)
-            disagreement = problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS)[problem.inside] - driven
-            return _as_channels(problem.to_units(driven)), _as_channels(problem.to_units(disagreement))
+            disagreement = (
+                problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS)[problem.inside]
+                - driven
+            )
+            return _as_channels(problem.to_units(driven)), _as_channels(
+                problem.to_units(disagreement)
+            )
 
 
 class _Correction(nn.Module):
@@ -311,7 +345,11 @@ def _as_objects(images):
 
 
 def _as_channels(objects):
-    return torch.stack([objects.real, objects.imag], dim=1) if objects.is_complex() else objects[:, None]
+    return (
+        torch.stack([objects.real, objects.imag], dim=1)
+        if objects.is_complex()
+        else objects[:, None]
+    )
 
 
 MODULES = {"mlp": MLP, "unet": UNet}

@@ -1,9 +1,9 @@
 """Training in several processes at once by PyTorch's data-parallel engine.
 
-A process is one of several where `torch.distributed.init_process_group` has been called, as under `torchrun`. Each
-takes its share of every batch, and gradients are averaged, so that all have the same weights at every step: those of
-one process with whole batches but for rounding, where nothing is drawn at random but the order of samples.
-"""
+A process is one of several where `torch.distributed.init_process_group` has been called, as under
+`torchrun`. Each takes its share of every batch, and gradients are averaged, so that all have the
+same weights at every step: those of one process with whole batches but for rounding, where nothing
+is drawn at random but the order of samples."""
 
 import contextlib
 import gc
@@ -19,7 +19,11 @@ from ._generators import drawn_seed, seeded
 
 def n_processes():
     """Number of processes that train together; 1 outside of a group."""
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    return (
+        distributed.get_world_size()
+        if distributed.is_available() and distributed.is_initialized()
+        else 1
+    )
 
 
 def process_rank():
@@ -45,7 +49,9 @@ def parallel_forward(module):
         return None
     device = next(module.parameters()).device
     # skorch keeps a book of the modules that are attributes, in which this one is already
-    return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None).__call__
+    return DistributedDataParallel(
+        module, device_ids=[device] if device.type == "cuda" else None
+    ).__call__
 
 
 @contextlib.contextmanager
@@ -80,15 +86,17 @@ class InStep(Callback):
 
     All then stop and slow down as one.
 
-    Losses are those of a process's own share and its own draws of noise, and statistics of batches likewise.
-    """
+    Losses are those of a process's own share and its own draws of noise, and statistics of batches
+    likewise."""
 
     def on_epoch_end(self, net, **kwargs):
         """Take them over."""
         if n_processes() == 1:
             return
         names = [name for name in ("train_loss", "valid_loss") if name in net.history[-1]]
-        for name, value in of_first_process({name: net.history[-1, name] for name in names}).items():
+        for name, value in of_first_process(
+            {name: net.history[-1, name] for name in names}
+        ).items():
             net.history.record(name, value)
         for buffer in net.module_.buffers():
             distributed.broadcast(buffer, src=0)

@@ -8,18 +8,28 @@ from ._loading import unpacked
 from ._steps import usual_torch
 from ._training import check_finite
 from ._tuning import tuned_batches
-from ._validation import MANY, check_is_fitted, check_magnitudes, check_prediction_parameters, kind_of
+from ._validation import (
+    MANY,
+    check_is_fitted,
+    check_magnitudes,
+    check_prediction_parameters,
+    kind_of,
+)
 
 FEW = 4  # patterns of a batch that are looked at
 
 
 def has_cached_predictions(net):
-    """Whether a scoring callback of skorch lends its predictions of the epoch, which `predict` then returns."""
+    """Whether a scoring callback of skorch lends its predictions of the epoch, which `predict` then
+    returns.
+    """
     return "forward_iter" in vars(net)
 
 
 def _look(net, X):
-    """Look at patterns for mistakes; at few, which may come one by one, only at where zero frequency is."""
+    """Look at patterns for mistakes; at few, which may come one by one, only at where zero
+    frequency is.
+    """
     centered, whom = net.at_fit("centered"), type(net).__name__
     if len(X) < MANY:
         check_centring(X, centered, whom, kind=kind_of(net))
@@ -50,7 +60,13 @@ def predicted(net, X):
             _look(net, X)
     place = X.device if isinstance(X, torch.Tensor) else "cpu"
     with usual_torch(net.network_device):
-        batches = tuned_batches(net, X) if net.tuning_steps and not cached else net.forward_iter(X, device=place)
-        objects = torch.cat([made[0] if isinstance(made, tuple) else made for made in batches]).to(place)
+        batches = (
+            tuned_batches(net, X)
+            if net.tuning_steps and not cached
+            else net.forward_iter(X, device=place)
+        )
+        objects = torch.cat([made[0] if isinstance(made, tuple) else made for made in batches]).to(
+            place
+        )
     objects = objects if cached else check_finite(net, objects)
     return objects if isinstance(X, torch.Tensor) else objects.numpy()

@@ -23,77 +23,83 @@ if TYPE_CHECKING:
 class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     r"""Network that reconstructs objects from Fourier magnitudes.
 
-    A skorch regressor with this field's defaults. Train it on magnitudes and one representative of each object's orbit
-    (:class:`skpr.SymmetryCanonicalizer`); on raw objects it learns the average of all representatives. Each magnitude
-    is divided by its norm, scaled and standardised inside the model, so that exposure does not matter. skorch's tools
-    work here, too: `module__hidden_width=512` or `optimizer__betas=...` as parameters and in grids, callbacks, data
+    A skorch regressor with this field's defaults. Train it on magnitudes and one representative of
+    each object's orbit (:class:`skpr.SymmetryCanonicalizer`); on raw objects it learns the average
+    of all representatives. Each magnitude is divided by its norm, scaled and standardised inside
+    the model, so that exposure does not matter. skorch's tools work here, too:
+    `module__hidden_width=512` or `optimizer__betas=...` as parameters and in grids, callbacks, data
     sets, `history`, `partial_fit`, `save_params` and `load_params`.
 
     Parameters
     ----------
     module : {"mlp", "unet"}, torch.nn.Module class or instance, default="mlp"
-        Network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or one of your own. A class is given those of the
-        arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2 complex), `non_negative`, `unmeasured`
-        (whether pixels may be) and `centered` that its constructor names. An instance is copied, never trained itself.
-        `forward` takes a batch of scaled magnitudes (n_samples, \*fourier_shape), 0 where unmeasured, and returns
-        (n_samples, n_channels, \*object_shape). Networks compute in float32.
+        Network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or one of your own. A class is
+        given those of the arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2
+        complex), `non_negative`, `unmeasured` (whether pixels may be) and `centered` that its
+        constructor names. An instance is copied, never trained itself. `forward` takes a batch of
+        scaled magnitudes (n_samples, \*fourier_shape), 0 where unmeasured, and returns (n_samples,
+        n_channels, \*object_shape). Networks compute in float32.
     criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
-        Loss: squared error relative to each object's energy; mean squared error in the unit of the objects; or squared
-        error minimised over the symmetries (:class:`skpr.neural.OrbitLoss`, options as `criterion__boundary=...`).
+        Loss: squared error relative to each object's energy; mean squared error in the unit of the
+        objects; or squared error minimised over the symmetries (:class:`skpr.neural.OrbitLoss`,
+        options as `criterion__boundary=...`).
     optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
-        Options as `optimizer__weight_decay=...`. `betas` of Adam and AdamW are (0.9, 0.99) unless given; the
-        first of them moves with the schedule, by up to 0.05 either way.
+        Options as `optimizer__weight_decay=...`. `betas` of Adam and AdamW are (0.9, 0.99) unless
+        given; the first of them moves with the schedule, by up to 0.05 either way.
     lr : float, default=7e-4
-        Peak of the one-cycle schedule, which ends with the training. A learning-rate schedule of your own among the
-        `callbacks` (:class:`skorch.callbacks.LRScheduler`) takes its place; `callbacks__schedule=None` leaves the rate
-        constant.
+        Peak of the one-cycle schedule, which ends with the training. A learning-rate schedule of
+        your own among the `callbacks` (:class:`skorch.callbacks.LRScheduler`) takes its place;
+        `callbacks__schedule=None` leaves the rate constant.
     max_epochs : int, default=20
         Number of epochs.
     batch_size : int, default=128
         Samples per batch; -1 for all at once.
     augmenter : transformer, optional
-        Data augmentation, such as :class:`skpr.augmentation.RandomDeformation`, redrawn for every batch. It is fitted
-        on the first eight objects, on tensors or, where it knows these only, on arrays. Magnitudes of the new objects
-        are simulated; those in `X` must therefore be magnitudes of `y` without detector effects (which belong into
-        `detector`), in one unit or one per sample. A strong deformation of a canonical object is no longer canonical:
-        deform a little. An augmenter that moves objects within their orbits, such as
+        Data augmentation, such as :class:`skpr.augmentation.RandomDeformation`, redrawn for every
+        batch. It is fitted on the first eight objects, on tensors or, where it knows these only, on
+        arrays. Magnitudes of the new objects are simulated; those in `X` must therefore be
+        magnitudes of `y` without detector effects (which belong into `detector`), in one unit or
+        one per sample. A strong deformation of a canonical object is no longer canonical: deform a
+        little. An augmenter that moves objects within their orbits, such as
         :class:`skpr.ShiftFlipAugmenter`, is refused; its place is before the canonicalizer.
     detector : transformer, optional
-        Detector model applied to the training magnitudes: a step of :mod:`skpr.detector` or a pipeline of several.
-        Noise and missing pixels are redrawn for every batch. A transformer that knows arrays only is given arrays.
-        Predictions are made from magnitudes as they are.
+        Detector model applied to the training magnitudes: a step of :mod:`skpr.detector` or a
+        pipeline of several. Noise and missing pixels are redrawn for every batch. A transformer
+        that knows arrays only is given arrays. Predictions are made from magnitudes as they are.
     magnitude_scaling : {"sqrt", "log"} or None, default="sqrt"
         Function that compresses the dynamic range.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
     symmetries : {"auto", "fourier", "phase"}, default="auto"
-        Symmetries over which `score` registers: shift, flip and phase, or the phase alone. "auto" judges at `fit` by
+        Symmetries over which `score` registers: shift, flip and phase, or the phase alone. "auto"
+        judges at `fit` by
         :func:`skpr.measurement.symmetries_of`.
     early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the training set, stop when its loss has not improved for
-        `n_iter_no_change` epochs, and keep the best weights.
+        Whether to hold out `validation_fraction` of the training set, stop when its loss has not
+        improved for `n_iter_no_change` epochs, and keep the best weights.
     validation_fraction : float, default=0.1
         Fraction of the training set held out for early stopping.
     n_iter_no_change : int, default=10
         Patience of early stopping, in epochs.
     tuning_steps : int, default=0
-        Number of gradient steps by which `predict` fine-tunes the network to each sample (see Notes). Read by `predict`
-        alone: another value needs no new training.
+        Number of gradient steps by which `predict` fine-tunes the network to each sample (see
+        Notes). Read by `predict` alone: another value needs no new training.
     tuning_rate : float, default=3e-3
         Length of these steps, in units of a hidden unit's input.
     mixed_precision : bool, default=True
-        Whether to train and fine-tune in bfloat16 on a GPU or a CPU (Intel AMX) that multiplies matrices in it.
-        Transforms and losses stay in float32. A GPU also predicts in bfloat16.
+        Whether to train and fine-tune in bfloat16 on a GPU or a CPU (Intel AMX) that multiplies
+        matrices in it. Transforms and losses stay in float32. A GPU also predicts in bfloat16.
     checkpoint : path-like, optional
-        File for the state of the training after every epoch. The same `fit`, called again after a crash, resumes it
-        and ends at the weights an uninterrupted run would have reached: see :class:`skpr.neural.TrainingCheckpoint`,
-        the callback that this parameter adds.
+        File for the state of the training after every epoch. The same `fit`, called again after a
+        crash, resumes it and ends at the weights an uninterrupted run would have reached: see
+        :class:`skpr.neural.TrainingCheckpoint`, the callback that this parameter adds.
     device : str or torch.device, default="auto"
         Device of the network; "auto" takes a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, order of batches and dropout; None draws one from torch's generator. During a training the
-        generators of torch, NumPy and Python are seeded, and put back afterwards. They belong to the process: trainings
-        in several threads run one after the other, trainings in several processes side by side.
+        Seed of weights, order of batches and dropout; None draws one from torch's generator. During
+        a training the generators of torch, NumPy and Python are seeded, and put back afterwards.
+        They belong to the process: trainings in several threads run one after the other, trainings
+        in several processes side by side.
     verbose : "auto", bool or int, default="auto"
         Whether to show a line of progress; "auto" shows it on a terminal and not inside a search.
     optimizer__weight_decay : float, default=0.2
@@ -101,13 +107,16 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     iterator_train__shuffle : bool, default=True
         Whether batches are drawn at random.
     callbacks : list, optional
-        Callbacks after those of this class, such as :class:`skpr.neural.SymmetricError` or skorch's `EpochScoring`.
-        One that monitors a validation set needs `early_stopping` or `train_split`. A search copies them: set one that
-        cannot be copied, such as `TensorBoard` with its writer, on the estimator that the search has found.
+        Callbacks after those of this class, such as :class:`skpr.neural.SymmetricError` or skorch's
+        `EpochScoring`. One that monitors a validation set needs `early_stopping` or `train_split`.
+        A search copies them: set one that cannot be copied, such as `TensorBoard` with its writer,
+        on the estimator that the search has found.
     warm_start : bool, default=False
         Whether a further `fit` starts from the present weights.
-    train_split, dataset, iterator_train, iterator_valid, iterator_train__collate_fn, iterator_valid__collate_fn
-        Validation set and loading of batches; see :class:`skorch.NeuralNet`. There is no validation set by default.
+    train_split, dataset, iterator_train, iterator_valid, iterator_train__collate_fn,
+    iterator_valid__collate_fn
+        Validation set and loading of batches; see :class:`skorch.NeuralNet`. There is no validation
+        set by default.
     compile, predict_nonlinearity, use_caching, torch_load_kwargs, **kwargs
         See :class:`skorch.NeuralNetRegressor`.
 
@@ -120,7 +129,8 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     symmetries_ : {"fourier", "phase"}
         Symmetries over which `score` registers.
     is_complex_, is_non_negative_ : bool
-        Whether the targets are complex, and whether they are real and non-negative but for rounding.
+        Whether the targets are complex, and whether they are real and non-negative but for
+        rounding.
     unmeasured_ : bool
         Whether there were unmeasured pixels in training; `predict` refuses them otherwise.
     centered_, magnitude_scaling_
@@ -134,16 +144,18 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
 
     Notes
     -----
-    In one of several processes of a `torch.distributed` group, as under `torchrun`, every process takes its share of
-    each batch, and gradients are averaged. `fit` must be called in all of them with the same data; the first process
-    writes the checkpoint.
+    In one of several processes of a `torch.distributed` group, as under `torchrun`, every process
+    takes its share of each batch, and gradients are averaged. `fit` must be called in all of them
+    with the same data; the first process writes the checkpoint.
 
-    Fine-tuning adds an offset per sample, at first 0, to the output of every linear layer. Adam moves these offsets
-    against `||F x| - b|^2 / |b|^2` of the network's image `x` on measured pixels, and against negative values where
-    objects have none. Images stay near those the network can make, which iterations from its prediction do not.
-    Magnitudes that are fitted ever better need not mean better objects: choose the number of steps on held-out training
-    data. Fine-tuning is for spectra that are not oversampled. On oversampled ones iterations from the prediction
-    (:class:`skpr.RefinedRegressor`) can be exact, and the unrolled steps of `"unet"` pass no gradient.
+    Fine-tuning adds an offset per sample, at first 0, to the output of every linear layer. Adam
+    moves these offsets against `||F x| - b|^2 / |b|^2` of the network's image `x` on measured
+    pixels, and against negative values where objects have none. Images stay near those the network
+    can make, which iterations from its prediction do not. Magnitudes that are fitted ever better
+    need not mean better objects: choose the number of steps on held-out training data. Fine-tuning
+    is for spectra that are not oversampled. On oversampled ones iterations from the prediction
+    (:class:`skpr.RefinedRegressor`) can be exact, and the unrolled steps of `"unet"` pass no
+    gradient.
 
     Examples
     --------
@@ -235,19 +247,21 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
             **kwargs,
         )
 
-    def fit(self, X: Batch, y: Batch | None = None, sample_weight: Any = None, **fit_params: Any) -> Self:
+    def fit(
+        self, X: Batch, y: Batch | None = None, sample_weight: Any = None, **fit_params: Any
+    ) -> Self:
         r"""Train from new weights, or with `warm_start=True` from the present ones.
 
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape), or a data set
-            Non-negative magnitudes; NaN where unmeasured. A skorch `Dataset`, a torch `TensorDataset` or a `Subset` of
-            one may hold both magnitudes and objects.
+            Non-negative magnitudes; NaN where unmeasured. A skorch `Dataset`, a torch
+            `TensorDataset` or a `Subset` of one may hold both magnitudes and objects.
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
             Real or complex objects; those of the data set by default.
         sample_weight : array-like of shape (n_samples,), optional
-            Weight of each sample in losses and scaling. The criterion must know `sample_weight`, as those of this
-            package do, or have `reduction="mean"`, as those of PyTorch.
+            Weight of each sample in losses and scaling. The criterion must know `sample_weight`, as
+            those of this package do, or have `reduction="mean"`, as those of PyTorch.
         **fit_params
             `epochs`, in place of `max_epochs`; `groups`, for `train_split`.
 
@@ -258,34 +272,42 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         Raises
         ------
         ValueError
-            For infinity or negative values in the magnitudes, a pattern with no measured pixel, NaN or infinity in the
-            objects, values out of the range of float32, batches of different lengths, objects larger than their
-            magnitudes, an invalid parameter, or a module that does not make such objects.
+            For infinity or negative values in the magnitudes, a pattern with no measured pixel, NaN
+            or infinity in the objects, values out of the range of float32, batches of different
+            lengths, objects larger than their magnitudes, an invalid parameter, or a module that
+            does not make such objects.
         TypeError
             For a data set of another kind, and for arguments that `fit` does not know.
 
         Warns
         -----
         UserWarning
-            For magnitudes that plainly have zero frequency elsewhere than `centered` says, and for a training that
-            diverges.
+            For magnitudes that plainly have zero frequency elsewhere than `centered` says, and for
+            a training that diverges.
 
         Notes
         -----
-        Ctrl-C ends training and leaves a usable estimator with the weights it had reached. Inside a search or a
-        cross-validation it ends all of it, since a network that is trained by half is not to be compared with others.
-        """
+        Ctrl-C ends training and leaves a usable estimator with the weights it had reached. Inside a
+        search or a cross-validation it ends all of it, since a network that is trained by half is
+        not to be compared with others."""
         anew = not (self.warm_start and self.initialized_)
         return self._fit(X, y, sample_weight, fit_params, anew=anew, resumable=True)
 
     def partial_fit(
-        self, X: Batch, y: Batch | None = None, classes: Any = None, sample_weight: Any = None, **fit_params: Any
+        self,
+        X: Batch,
+        y: Batch | None = None,
+        classes: Any = None,
+        sample_weight: Any = None,
+        **fit_params: Any,
     ) -> Self:
         """Train for `max_epochs` more epochs from the present weights.
 
         Parameters are those of :meth:`fit`; `classes` are ignored.
         """
-        return self._fit(X, y, sample_weight, fit_params, anew=not self.initialized_, resumable=False)
+        return self._fit(
+            X, y, sample_weight, fit_params, anew=not self.initialized_, resumable=False
+        )
 
     def predict(self, X: Batch) -> Any:
         r"""Reconstruct objects.
@@ -315,7 +337,8 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     def score(self, X: Batch, y: Batch | None = None, sample_weight: Any = None) -> float:
         r"""Mean squared correlation with the truth modulo symmetries; 1 is best.
 
-        It is `1 - relative_error`, with boundary and symmetries of the measurement as `fit` found them.
+        It is `1 - relative_error`, with boundary and symmetries of the measurement as `fit` found
+        them.
 
         Parameters
         ----------
@@ -333,9 +356,13 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         if not has_cached_predictions(self):
             X, y = (LazyBatch(batch) if is_on_disk(batch) else batch for batch in unpacked(X, y))
         if y is None:
-            raise ValueError(f"{type(self).__name__}.score requires y to be passed, but the target y is None")
+            raise ValueError(
+                f"{type(self).__name__}.score requires y to be passed, but the target y is None"
+            )
         boundary, symmetries = vars(self).get("boundary_"), vars(self).get("symmetries_", "fourier")
-        return squared_correlation(self, X, y, boundary=boundary, symmetries=symmetries, sample_weight=sample_weight)
+        return squared_correlation(
+            self, X, y, boundary=boundary, symmetries=symmetries, sample_weight=sample_weight
+        )
 
     def __getstate__(self):
         """Plain data, which can be read on other machines and in later years."""

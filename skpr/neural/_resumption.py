@@ -14,7 +14,9 @@ from ._skorch import SkorchRegressor
 
 @dataclass
 class Run:
-    """Length of a training, further arguments of `fit`, batches in an epoch, and whether it was interrupted."""
+    """Length of a training, further arguments of `fit`, batches in an epoch, and whether it was
+    interrupted.
+    """
 
     n_epochs: int
     fit_params: dict
@@ -46,23 +48,33 @@ class ResumableFit(SkorchRegressor):
             checkpoint, _ = vars(self).pop("_checkpoint", None), vars(self).pop("_run", None)
             if checkpoint is not None:
                 checkpoint.close()
-        if run.interrupted and inside_search():  # which would rank a network that is trained by half
+        if (
+            run.interrupted and inside_search()
+        ):  # which would rank a network that is trained by half
             raise KeyboardInterrupt("interrupted in the middle of a training")
 
     def _open_checkpoint(self, X, y, seed):
-        """Look for a checkpoint of this training, if one is to be kept, and return the training's seed."""
+        """Look for a checkpoint of this training, if one is to be kept, and return the training's
+        seed.
+        """
         given = [callback for _, callback in named_callbacks(self.callbacks)]
         if TrainingCheckpoint in given:
             raise TypeError(
-                "TrainingCheckpoint is a class; give an instance, such as TrainingCheckpoint('run.checkpoint')"
+                "TrainingCheckpoint is a class; give an instance, such as "
+                "TrainingCheckpoint('run.checkpoint')"
             )
         found = [callback for callback in given if isinstance(callback, TrainingCheckpoint)]
         if self.checkpoint is not None:
             if isinstance(self.callbacks, str):
-                raise ValueError(f"checkpoint={self.checkpoint!r} is a callback, but callbacks={self.callbacks!r}")
+                raise ValueError(
+                    f"checkpoint={self.checkpoint!r} is a callback, but "
+                    f"callbacks={self.callbacks!r}"
+                )
             found.append(TrainingCheckpoint(self.checkpoint))
         if len(found) > 1:
-            raise ValueError(f"{len(found)} checkpoints were given for one training; give one, as checkpoint=...")
+            raise ValueError(
+                f"{len(found)} checkpoints were given for one training; give one, as checkpoint=..."
+            )
         if not found:
             return seed
         self._checkpoint = found[0]

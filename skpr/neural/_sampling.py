@@ -34,11 +34,22 @@ class BatchSampler(SkorchRegressor):
     def get_dataset(self, X, y=None):
         """Data set whose batches from disk are computed where the network is."""
         dataset = super().get_dataset(X, y)
-        collates = [self.get_params_for(name).get("collate_fn") for name in ("iterator_train", "iterator_valid")]
-        if isinstance(dataset, BatchDataset) and any(collate is not whole_batch for collate in collates):
-            dataset.__getitems__ = None  # what PyTorch's loader takes for a data set of single samples
-        if isinstance(dataset, BatchDataset) and not self.get_params_for("iterator_train").get("num_workers"):
-            dataset.device = self.network_device if self.initialized_ else resolve_device(self.device)
+        collates = [
+            self.get_params_for(name).get("collate_fn")
+            for name in ("iterator_train", "iterator_valid")
+        ]
+        if isinstance(dataset, BatchDataset) and any(
+            collate is not whole_batch for collate in collates
+        ):
+            dataset.__getitems__ = (
+                None  # what PyTorch's loader takes for a data set of single samples
+            )
+        if isinstance(dataset, BatchDataset) and not self.get_params_for("iterator_train").get(
+            "num_workers"
+        ):
+            dataset.device = (
+                self.network_device if self.initialized_ else resolve_device(self.device)
+            )
         return dataset
 
     def get_iterator(self, dataset, training=False):
@@ -46,9 +57,14 @@ class BatchSampler(SkorchRegressor):
         if not training:
             return super().get_iterator(dataset, training)
         iterator = self._training_iterator(dataset)
-        if isinstance(iterator, DataLoader) and iterator.drop_last and len(dataset) < (iterator.batch_size or 1):
+        if (
+            isinstance(iterator, DataLoader)
+            and iterator.drop_last
+            and len(dataset) < (iterator.batch_size or 1)
+        ):
             raise ValueError(
-                f"iterator_train__drop_last=True leaves no batch of {iterator.batch_size} of {len(dataset)} samples; "
+                f"iterator_train__drop_last=True leaves no batch of {iterator.batch_size} of "
+                f"{len(dataset)} samples; "
                 "give a smaller batch_size"
             )
         if self.initialized_:
@@ -57,7 +73,11 @@ class BatchSampler(SkorchRegressor):
 
     def _training_iterator(self, dataset):
         held = getattr(dataset, "dataset", dataset)  # the training part of one
-        on_disk = [data for data in (getattr(held, "X", None), getattr(held, "y", None)) if isinstance(data, LazyBatch)]
+        on_disk = [
+            data
+            for data in (getattr(held, "X", None), getattr(held, "y", None))
+            if isinstance(data, LazyBatch)
+        ]
         given = self.get_params_for("iterator_train")
         pool = min((batch.pool_rows for batch in on_disk), default=len(dataset))
         in_blocks = given.get("shuffle") and pool < len(dataset)
@@ -70,9 +90,13 @@ class BatchSampler(SkorchRegressor):
         length = given.pop("batch_size", self._batch_length(dataset))
         if n_processes() > 1:
             if length % n_processes():
-                raise ValueError(f"batch_size={length} cannot be shared evenly among {n_processes()} processes")
+                raise ValueError(
+                    f"batch_size={length} cannot be shared evenly among {n_processes()} processes"
+                )
             order, length = SharedOrder(order), length // n_processes()
-        return self.iterator_train(dataset, **given | {"batch_size": length, "shuffle": False, "sampler": order})
+        return self.iterator_train(
+            dataset, **given | {"batch_size": length, "shuffle": False, "sampler": order}
+        )
 
     def _batch_length(self, dataset):
         return self.batch_size if self.batch_size > 0 else len(dataset)
@@ -95,7 +119,11 @@ class BatchSampler(SkorchRegressor):
         """Output of the network for each batch."""
         for batch in self.batches_to_predict(X):
             made = self.evaluation_step(batch, training=training)
-            yield tuple(part.to(device) for part in made) if isinstance(made, tuple) else made.to(device)
+            yield (
+                tuple(part.to(device) for part in made)
+                if isinstance(made, tuple)
+                else made.to(device)
+            )
 
     def get_split_datasets(self, X, y=None, **fit_params):
         """Hold out a validation set for early stopping, or as `train_split` says."""
@@ -112,18 +140,25 @@ class BatchSampler(SkorchRegressor):
         n_samples = len(X)
         if not 1 <= math.ceil(self.validation_fraction * n_samples) < n_samples:
             raise ValueError(
-                f"early_stopping needs samples to hold out: validation_fraction={self.validation_fraction} of "
+                f"early_stopping needs samples to hold out: "
+                f"validation_fraction={self.validation_fraction} of "
                 f"{n_samples} leaves none to train on"
             )
         seed = of_first_process(int(torch.randint(2**31 - 1, ())))
-        parts = ValidSplit(float(self.validation_fraction), random_state=seed)(self.get_dataset(X, y))
+        parts = ValidSplit(float(self.validation_fraction), random_state=seed)(
+            self.get_dataset(X, y)
+        )
         for part in parts:  # neighbours stay neighbours: batches are shuffled later
             part.indices = np.sort(part.indices)
         return parts
 
     def _checked_validation_set(self, dataset):
         """Check a validation set that was not split off the training set."""
-        if dataset is None or isinstance(dataset, Subset) and isinstance(dataset.dataset, BatchDataset):
+        if (
+            dataset is None
+            or isinstance(dataset, Subset)
+            and isinstance(dataset.dataset, BatchDataset)
+        ):
             return dataset
         try:
             pair = unpacked(dataset)
@@ -132,7 +167,9 @@ class BatchSampler(SkorchRegressor):
         try:
             return self.get_dataset(*check_pairs(self, *pair, reset=False))
         except ValueError as error:
-            raise ValueError(f"train_split gives a validation set that is not valid: {error}") from error
+            raise ValueError(
+                f"train_split gives a validation set that is not valid: {error}"
+            ) from error
 
 
 class BlockShuffle(Sampler):

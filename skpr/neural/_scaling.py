@@ -1,11 +1,11 @@
 """Scaling and normalisation between a detector's numbers and a network, learned at fit.
 
-A magnitude `b` of any exposure is first divided by its norm: with Parseval's theorem that makes every object one of
-unit norm, so brightness is not something a network has to learn, and the prediction is multiplied by the brightness
-again. Where pixels are unmeasured (NaN), the norm is estimated from the others and from the share of the intensity
-that usually falls on them. Square root or logarithm tame the dynamic range; each pixel is then standardised over the
-training set, and an unmeasured one takes its mean.
-"""
+A magnitude `b` of any exposure is first divided by its norm: with Parseval's theorem that makes
+every object one of unit norm, so brightness is not something a network has to learn, and the
+prediction is multiplied by the brightness again. Where pixels are unmeasured (NaN), the norm is
+estimated from the others and from the share of the intensity that usually falls on them. Square
+root or logarithm tame the dynamic range; each pixel is then standardised over the training set, and
+an unmeasured one takes its mean."""
 
 import json
 import math
@@ -28,12 +28,14 @@ UNIT_NORM = 10.0  # networks see and make objects of this norm: pixels of order 
 class ScaledNetwork(nn.Module):
     """Network inside its scaling, from raw magnitudes to objects.
 
-    Its `state_dict` also says what it was built for, so that one like it can be built from a file of weights alone.
+    Its `state_dict` also says what it was built for, so that one like it can be built from a file
+    of weights alone.
 
     Parameters
     ----------
     network : torch.nn.Module
-        See :mod:`._networks` for its interface; its output may also be complex, flat, or lack the axis of one channel.
+        See :mod:`._networks` for its interface; its output may also be complex, flat, or lack the
+        axis of one channel.
     object_shape : tuple of int
     n_channels : {1, 2}
     scaling : {"sqrt", "log", None}
@@ -59,44 +61,61 @@ class ScaledNetwork(nn.Module):
         n_samples = len(magnitudes)
         if n_samples < LEAST_BATCH and not self.training:
             objects = self(at_least_a_batch(magnitudes))
-            return tuple(part[:n_samples] for part in objects) if isinstance(objects, tuple) else objects[:n_samples]
+            return (
+                tuple(part[:n_samples] for part in objects)
+                if isinstance(objects, tuple)
+                else objects[:n_samples]
+            )
         # what a pixel that was never measured in training says, nothing was learned of
         magnitudes = torch.where(self.shares > 0, magnitudes, torch.nan)
         unit, norms = unit_magnitudes(magnitudes, self.shares)
         features = ((SCALINGS[self.scaling](unit) - self.mean) / self.deviation).nan_to_num(0.0)
         output = self.network(features, unit) if self.uses_magnitudes else self.network(features)
         brightness = (self.gain * norms).view([-1] + [1] * len(self.object_shape))
-        images = [self._as_objects(part) for part in (output if isinstance(output, tuple) else (output,))]
+        images = [
+            self._as_objects(part) for part in (output if isinstance(output, tuple) else (output,))
+        ]
         if max(map(len, images)) != len(magnitudes):
             made = " and ".join(str(len(part)) for part in images)
-            raise ValueError(f"{type(self.network).__name__} made {made} images of {len(magnitudes)} samples")
+            raise ValueError(
+                f"{type(self.network).__name__} made {made} images of {len(magnitudes)} samples"
+            )
         objects = tuple(part * brightness[: len(part)] for part in images)
         return objects if isinstance(output, tuple) else objects[0]
 
     def _as_objects(self, output):
         """Objects of a network's output, whose shape must not be ambiguous."""
         made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        channels = 1 if isinstance(output, torch.Tensor) and output.is_complex() else self.n_channels
+        channels = (
+            1 if isinstance(output, torch.Tensor) and output.is_complex() else self.n_channels
+        )
         shapes = [(channels, *self.object_shape), (channels * math.prod(self.object_shape),)]
         if channels == 1:
             shapes.append(self.object_shape)
         if made[1:] not in shapes:
             raise ValueError(
-                f"{type(self.network).__name__} returned {made} of a batch; it must return a tensor of shape "
+                f"{type(self.network).__name__} returned {made} of a batch; it must return a "
+                f"tensor of shape "
                 f"{('n_samples', self.n_channels, *self.object_shape)}"
             )
         if output.is_complex() and self.n_channels == 1:
-            raise ValueError(f"{type(self.network).__name__} returned complex images of real objects")
+            raise ValueError(
+                f"{type(self.network).__name__} returned complex images of real objects"
+            )
         if output.is_complex():
             return output.to(torch.complex64).reshape(-1, *self.object_shape)
         output = output.float().reshape(-1, self.n_channels, *self.object_shape)
         return output[:, 0] if self.n_channels == 1 else torch.complex(output[:, 0], output[:, 1])
 
-    # --- what the weights are kept with ---------------------------------------------------------------------------
+    # --- what the weights are kept with -----------------------------------------------------------
 
     def get_extra_state(self):
         """Facts about the network: JSON in a tensor, for any file of weights."""
-        own = {"object_shape": self.object_shape, "n_channels": self.n_channels, "magnitude_scaling": self.scaling}
+        own = {
+            "object_shape": self.object_shape,
+            "n_channels": self.n_channels,
+            "magnitude_scaling": self.scaling,
+        }
         return torch.tensor(list(json.dumps(own | self.facts).encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state):
@@ -104,7 +123,9 @@ class ScaledNetwork(nn.Module):
         check_same_facts(stored_facts(state), stored_facts(self.get_extra_state()))
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        state_dict.setdefault(f"{prefix}_extra_state", self.get_extra_state())  # files written before there was one
+        state_dict.setdefault(
+            f"{prefix}_extra_state", self.get_extra_state()
+        )  # files written before there was one
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -118,7 +139,9 @@ def at_least_a_batch(magnitudes):
 def stored_facts(state):
     """Facts that a network's extra state holds, a dict."""
     facts = json.loads(bytes(state.tolist()).decode())
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
+    }
 
 
 def check_same_facts(saved, present):
@@ -126,7 +149,8 @@ def check_same_facts(saved, present):
     for name, value in saved.items():
         if present.get(name, value) != value:
             raise ValueError(
-                f"these weights are of a network with {name}={value!r}, and cannot be loaded into one with "
+                f"these weights are of a network with {name}={value!r}, and cannot be loaded into "
+                f"one with "
                 f"{name}={present[name]!r}"
             )
 
@@ -134,15 +158,19 @@ def check_same_facts(saved, present):
 def unit_magnitudes(magnitudes, shares=None):
     """Magnitudes of an object of norm `UNIT_NORM`, and their divisors.
 
-    `shares`, of shape fourier_shape and sum 1, says how much of the intensity usually falls on each pixel; NaN, where
-    a pixel is unmeasured, stays NaN. Any unit does, up to the range of float32.
+    `shares`, of shape fourier_shape and sum 1, says how much of the intensity usually falls on each
+    pixel; NaN, where a pixel is unmeasured, stays NaN. Any unit does, up to the range of float32.
     """
     known = ~magnitudes.isnan()
     total = energy(torch.where(known, magnitudes, 0.0))
     if shares is not None and not known.all():
-        measured = torch.where(known, shares, 0.0).sum(dim=space_axes(magnitudes), dtype=torch.float64)
+        measured = torch.where(known, shares, 0.0).sum(
+            dim=space_axes(magnitudes), dtype=torch.float64
+        )
         total = total / measured.clamp_min(MIN_SHARE)
-    norms = total.sqrt().to(magnitudes.dtype) / (math.sqrt(math.prod(magnitudes.shape[1:])) * UNIT_NORM)
+    norms = total.sqrt().to(magnitudes.dtype) / (
+        math.sqrt(math.prod(magnitudes.shape[1:])) * UNIT_NORM
+    )
     safe = torch.where(norms > 0, norms, 1.0)
     return magnitudes / along_samples(safe, magnitudes), norms
 
@@ -150,8 +178,8 @@ def unit_magnitudes(magnitudes, shares=None):
 def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None):
     """Learn statistics of pixels, and the ratio of object to magnitude norms.
 
-    Passes in chunks, over 50,000 samples at even distances where there are more; the gain is 1 for magnitudes of an
-    unnormalised DFT and whatever it needs to be for others.
+    Passes in chunks, over 50,000 samples at even distances where there are more; the gain is 1 for
+    magnitudes of an unnormalised DFT and whatever it needs to be for others.
 
     Parameters
     ----------
@@ -166,8 +194,8 @@ def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None)
     Returns
     -------
     dict
-        `mean`, `deviation`, `shares` and `gain`, as :class:`ScaledNetwork` wants them, and `unmeasured`: whether there
-        was any unmeasured pixel.
+        `mean`, `deviation`, `shares` and `gain`, as :class:`ScaledNetwork` wants them, and
+        `unmeasured`: whether there was any unmeasured pixel.
 
     Raises
     ------
@@ -175,15 +203,24 @@ def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None)
         If objects and magnitudes are in units too far apart for float32.
     """
     shares = None
-    incomplete = len(magnitudes) > MAX_SAMPLES and facts_of(magnitudes).n_nan > 0  # if only in others
+    incomplete = (
+        len(magnitudes) > MAX_SAMPLES and facts_of(magnitudes).n_nan > 0
+    )  # if only in others
     magnitudes, objects = some_of(magnitudes, MAX_SAMPLES), some_of(objects, MAX_SAMPLES)
-    weights = None if sample_weight is None else torch.as_tensor(some_of(sample_weight, MAX_SAMPLES))
-    # a share is known once norms are, and norms of incomplete patterns once shares are: the second pass is near enough
+    weights = (
+        None if sample_weight is None else torch.as_tensor(some_of(sample_weight, MAX_SAMPLES))
+    )
+    # a share is known once norms are, and norms of incomplete patterns once shares are: the second
+    # pass is near enough
     for _ in range(3):
         statistics = _PixelStatistics(scaling, shares)
         for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
             batch = to_tensor(magnitudes[part]).float()
-            statistics.add(batch if detect is None else detect(batch), to_tensor(objects[part]), _part(weights, part))
+            statistics.add(
+                batch if detect is None else detect(batch),
+                to_tensor(objects[part]),
+                _part(weights, part),
+            )
         shares, incomplete = statistics.shares(), incomplete or statistics.unmeasured
         if not statistics.unmeasured:
             break
@@ -210,7 +247,9 @@ class _PixelStatistics:
         weights = None if weights is None else weights.to(unit.device, torch.float64)
 
         def total(values):
-            return (values if weights is None else values * along_samples(weights, values)).sum(dim=0)
+            return (values if weights is None else values * along_samples(weights, values)).sum(
+                dim=0
+            )
 
         scaled = torch.where(known, self.scale(unit), 0.0).double()
         self.count = self.count + total(known)
@@ -242,11 +281,13 @@ class _PixelStatistics:
         deviation = (self.squares / count - mean.square()).clamp_min(0).sqrt()
         overall = float(deviation.mean())
         floor = 0.01 * overall if overall > 0 else 1.0
-        # the network's objects have norm UNIT_NORM, so the gain of one object is |x| / (UNIT_NORM * norm)
+        # the network's objects have norm UNIT_NORM, so the gain of one object is |x| / (UNIT_NORM *
+        # norm)
         gain = self.gains / self.n_lit if self.gains > 0 else 1.0
         if not LEAST_GAIN < gain < 1 / LEAST_GAIN:
             raise ValueError(
-                f"objects in y are about {gain:.1g} times as large as their magnitudes in X say, which float32 cannot "
+                f"objects in y are about {gain:.1g} times as large as their magnitudes in X say, "
+                f"which float32 cannot "
                 "hold; give both in units nearer to each other"
             )
         return {

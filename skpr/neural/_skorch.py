@@ -15,21 +15,37 @@ class SkorchRegressor(NeuralNetRegressor):
     def set_params(self, **params):
         """Set parameters, those of nested transformers and loaders included."""
         steps = ("augmenter", "detector")
-        nested = {name: params.pop(name) for name in list(params) if name.startswith(tuple(f"{s}__" for s in steps))}
-        for name in [name for name in params if name.split("__")[0] in ("dataset", "iterator_train", "iterator_valid")]:
+        nested = {
+            name: params.pop(name)
+            for name in list(params)
+            if name.startswith(tuple(f"{s}__" for s in steps))
+        }
+        for name in [
+            name
+            for name in params
+            if name.split("__")[0] in ("dataset", "iterator_train", "iterator_valid")
+        ]:
             setattr(self, name, params.pop(name))
         before = vars(self).get("module_")
         super().set_params(**params)
         if before is not None and self.module_ is not before and len(self.history):
             names = ", ".join(name for name in params if name.startswith("module"))
-            warn_user(f"{names} set after fit built a new network, with new weights: fit it before it predicts")
+            warn_user(
+                f"{names} set after fit built a new network, with new weights: fit it before it "
+                f"predicts"
+            )
         if self.initialized_ and {"early_stopping", "n_iter_no_change"} & set(params):
             self._initialize_callbacks()
         for step in steps:
-            own = {name.removeprefix(f"{step}__"): nested[name] for name in nested if name.startswith(f"{step}__")}
+            own = {
+                name.removeprefix(f"{step}__"): nested[name]
+                for name in nested
+                if name.startswith(f"{step}__")
+            }
             if own and getattr(self, step) is None:
                 raise ValueError(
-                    f"{step}=None has no parameters, but {', '.join(f'{step}__{n}' for n in own)} was given"
+                    f"{step}=None has no parameters, but {', '.join(f'{step}__{n}' for n in own)} "
+                    f"was given"
                 )
             if own:
                 getattr(self, step).set_params(**own)
@@ -40,9 +56,13 @@ class SkorchRegressor(NeuralNetRegressor):
         value = getattr(self, name)
         if isinstance(value, str) and value in choices:
             return choices[value]
-        if not isinstance(value, torch.nn.Module) and (isinstance(value, str) or not callable(value)):
+        if not isinstance(value, torch.nn.Module) and (
+            isinstance(value, str) or not callable(value)
+        ):
             valid = ", ".join(repr(choice) for choice in choices)
-            raise ValueError(f"{name}={short(value)} is not valid; choose {valid} or a torch.nn.Module class")
+            raise ValueError(
+                f"{name}={short(value)} is not valid; choose {valid} or a torch.nn.Module class"
+            )
         return value
 
     def _get_param_names(self):

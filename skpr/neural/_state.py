@@ -1,4 +1,6 @@
-"""A fitted network as plain data: parameters, shapes, arrays and text, for pickle, joblib and skops alike."""
+"""A fitted network as plain data: parameters, shapes, arrays and text, for pickle, joblib and skops
+alike.
+"""
 
 import json
 import os
@@ -34,8 +36,9 @@ def plain_state(net):
     Returns
     -------
     dict
-        `parameters` other than the defaults; `fitted` attributes; where there is a network, its weights, those of the
-        loss, and the state of the optimizer, as arrays; its history as JSON; and the version that wrote it.
+        `parameters` other than the defaults; `fitted` attributes; where there is a network, its
+        weights, those of the loss, and the state of the optimizer, as arrays; its history as JSON;
+        and the version that wrote it.
     """
     from .. import __version__
 
@@ -46,7 +49,11 @@ def plain_state(net):
         if name not in defaults or not _same(value, defaults[name])
     }
     present = list(vars(net).items())  # which another thread may add to
-    fitted = {name: _to_arrays(value) for name, value in present if name.endswith("_") and name not in _BUILT}
+    fitted = {
+        name: _to_arrays(value)
+        for name, value in present
+        if name.endswith("_") and name not in _BUILT
+    }
     state = {"version": __version__, "parameters": parameters, "fitted": fitted}
     if net.initialized_:
         state["weights"] = _to_arrays(dict(net.module_.state_dict()))
@@ -72,7 +79,8 @@ def restore_plain_state(net, state, base):
 
     if state["version"].split(".")[:2] != __version__.split(".")[:2]:
         warnings.warn(
-            f"this {type(net).__name__} was kept by skpr {state['version']} and is read by {__version__}: its "
+            f"this {type(net).__name__} was kept by skpr {state['version']} and is read by "
+            f"{__version__}: its "
             "predictions may differ",
             VersionWarning,
             stacklevel=3,
@@ -101,12 +109,17 @@ def _facts_of_old(net, fitted):
     """Fitted attributes that the first versions did not have, as they follow from those they had."""
     if "object_shape_" not in fitted:
         return {}
-    facts = {"boundary_": boundary_of(fitted["object_shape_"], fitted["fourier_shape_"]), "symmetries_": "fourier"}
+    facts = {
+        "boundary_": boundary_of(fitted["object_shape_"], fitted["fourier_shape_"]),
+        "symmetries_": "fourier",
+    }
     return facts | {f"{name}_": getattr(net, name) for name in ("centered", "magnitude_scaling")}
 
 
 def _depth(net):
-    """Place of the first class of the family that is constructed without arguments, which is the package's own."""
+    """Place of the first class of the family that is constructed without arguments, which is the
+    package's own.
+    """
     names = [cls.__module__.split(".")[0] for cls in type(net).__mro__]
     return names.index("skpr")
 
@@ -114,7 +127,11 @@ def _depth(net):
 def _same(value, default):
     if value is default:
         return True
-    return type(value) is type(default) and isinstance(value, str | int | float | bool) and value == default
+    return (
+        type(value) is type(default)
+        and isinstance(value, str | int | float | bool)
+        and value == default
+    )
 
 
 def _exists(device):
@@ -141,7 +158,9 @@ def plain(value):
         parts = [plain(part) for part in (value.values() if isinstance(value, dict) else value)]
         if any(part is NotImplemented for part in parts):
             return NotImplemented
-        return dict(zip(value, parts, strict=True)) if isinstance(value, dict) else type(value)(parts)
+        return (
+            dict(zip(value, parts, strict=True)) if isinstance(value, dict) else type(value)(parts)
+        )
     if isinstance(value, np.generic):
         return value.item()
     if value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor):
@@ -152,7 +171,10 @@ def plain(value):
 def _to_arrays(value):
     if isinstance(value, torch.Tensor):
         narrow = value.dtype == torch.bfloat16  # which NumPy does not have
-        return {_TENSOR: (value.float() if narrow else value).detach().cpu().numpy(), "bfloat16": narrow}
+        return {
+            _TENSOR: (value.float() if narrow else value).detach().cpu().numpy(),
+            "bfloat16": narrow,
+        }
     if isinstance(value, dict):
         return {key: _to_arrays(part) for key, part in value.items()}
     return [_to_arrays(part) for part in value] if isinstance(value, list) else value

@@ -43,8 +43,14 @@ class BatchSteps(SkorchRegressor):
         made = step["y_pred"]
         if not isinstance(made, tuple):
             return step | {"y_pred": made.detach()}
-        scored = any(isinstance(c, BatchScoring | EpochScoring) and c.on_train for _, c in self.callbacks_)
-        return step | {"y_pred": self.evaluation_step(batch) if scored else tuple(part.detach() for part in made)}
+        scored = any(
+            isinstance(c, BatchScoring | EpochScoring) and c.on_train for _, c in self.callbacks_
+        )
+        return step | {
+            "y_pred": self.evaluation_step(batch)
+            if scored
+            else tuple(part.detach() for part in made)
+        }
 
     def infer(self, x, **fit_params):
         """Pass a batch through the network, on its device and in its precision."""
@@ -72,7 +78,9 @@ class BatchSteps(SkorchRegressor):
     def autocast(self, training):
         """Context of one pass: bfloat16 where it is asked for and fast."""
         device = self.network_device
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, training))
+        return torch.autocast(
+            device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, training)
+        )
 
     def uses_bfloat16(self):
         """Whether the network is trained in bfloat16."""
@@ -90,11 +98,13 @@ class BatchSteps(SkorchRegressor):
 def usual_torch(device):
     """Let torch compute in its usual modes, whatever the caller has set.
 
-    Training needs gradients where the caller wants none, and its own precision where the caller has another.
-    """
+    Training needs gradients where the caller wants none, and its own precision where the caller has
+    another."""
     kinds = {"cpu", torch.device(device).type}
     elsewhere = torch.empty(0).device.type != "cpu"
-    unusual = elsewhere or torch.is_inference_mode_enabled() or any(map(torch.is_autocast_enabled, kinds))
+    unusual = (
+        elsewhere or torch.is_inference_mode_enabled() or any(map(torch.is_autocast_enabled, kinds))
+    )
     if torch.is_grad_enabled() and not unusual:
         yield
         return

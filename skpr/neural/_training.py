@@ -19,10 +19,12 @@ _SCHEDULED = "lr", "initial_lr", "max_lr", "min_lr", "betas", "max_momentum", "b
 
 
 class OneCycle(Callback):
-    """One-cycle learning rate (Smith and Topin, 2017), and momentum of Adam, over exactly the steps of this training.
+    """One-cycle learning rate (Smith and Topin, 2017), and momentum of Adam, over exactly the steps
+    of this training.
 
-    The peak of the rate is that of each group of parameters; the first of its `betas` moves by 0.05 about its value, or
-    by less near 0 and 1. A schedule of the user's goes before this one, which then steps aside: a
+    The peak of the rate is that of each group of parameters; the first of its `betas` moves by 0.05
+    about its value, or by less near 0 and 1. A schedule of the user's goes before this one, which
+    then steps aside: a
     :class:`skorch.callbacks.LRScheduler` from the beginning, anything else as soon as it sets a rate.
     """
 
@@ -37,16 +39,21 @@ class OneCycle(Callback):
             return
         if net._n_batches is None:
             raise ValueError(
-                "the one-cycle schedule must know the number of batches, which iterator_train does not tell; set "
+                "the one-cycle schedule must know the number of batches, which iterator_train "
+                "does not tell; set "
                 "callbacks__schedule=None"
             )
         steps = net._n_epochs * net._n_batches
         if steps < 2:
             return
         groups = net.optimizer_.param_groups
-        self.configured_ = [{name: group[name] for name in _SCHEDULED if name in group} for group in groups]
+        self.configured_ = [
+            {name: group[name] for name in _SCHEDULED if name in group} for group in groups
+        ]
         momenta = [group["betas"][0] for group in groups if "betas" in group]
-        cycles = "betas" in net.optimizer_.defaults and not any(isinstance(m, torch.Tensor) for m in momenta)
+        cycles = "betas" in net.optimizer_.defaults and not any(
+            isinstance(m, torch.Tensor) for m in momenta
+        )
         widths = [_half_width(momentum) for momentum in momenta]
         momentum = {
             "base_momentum": [round(m - w, 12) for m, w in zip(momenta, widths, strict=True)],
@@ -66,7 +73,8 @@ class OneCycle(Callback):
             return
         if _rates(net.optimizer_) != [float(rate) for rate in self.scheduler_.get_last_lr()]:
             warnings.warn(
-                "another callback or set_params has set the learning rate during the training: the one-cycle schedule "
+                "another callback or set_params has set the learning rate during the training: "
+                "the one-cycle schedule "
                 "steps aside; pass callbacks__schedule=None to train without it from the beginning",
                 UserWarning,
                 stacklevel=2,
@@ -77,17 +85,23 @@ class OneCycle(Callback):
             self.scheduler_.step()
 
     def on_train_end(self, net, **kwargs):
-        """Leave the optimizer as it was configured, so that a further training starts from the same rates."""
+        """Leave the optimizer as it was configured, so that a further training starts from the same
+        rates.
+        """
         self._put_back(net, _SCHEDULED)
 
     def _put_back(self, net, names):
-        for group, configured in zip(net.optimizer_.param_groups, self.configured_ or (), strict=False):
+        for group, configured in zip(
+            net.optimizer_.param_groups, self.configured_ or (), strict=False
+        ):
             for name in names:
                 if name in configured:
                     group[name] = configured[name]
                 else:
                     group.pop(name, None)
-            group.setdefault("initial_lr", group["lr"])  # for a schedule of another kind that follows
+            group.setdefault(
+                "initial_lr", group["lr"]
+            )  # for a schedule of another kind that follows
         self.scheduler_ = self.configured_ = None
 
 
@@ -111,8 +125,10 @@ class Divergence(Callback):
         kind = "" if training else "validation "
         way = "mixed_precision=False, as bfloat16 is less exact, or " if net.uses_bfloat16() else ""
         warnings.warn(
-            f"the training diverges: its {kind}loss is {loss} in epoch {len(net.history)}, batch {len(batches)}; set "
-            f"{way}a smaller lr than {net.lr:g}, or a smaller callbacks__gradient_clipping__gradient_clip_value",
+            f"the training diverges: its {kind}loss is {loss} in epoch {len(net.history)}, batch "
+            f"{len(batches)}; set "
+            f"{way}a smaller lr than {net.lr:g}, or a smaller "
+            f"callbacks__gradient_clipping__gradient_clip_value",
             UserWarning,
             stacklevel=2,
         )
@@ -124,7 +140,9 @@ class Divergence(Callback):
 
 
 class ProgressLine(Callback):
-    """One line on the terminal that says epoch, losses and time left; nothing where no terminal watches."""
+    """One line on the terminal that says epoch, losses and time left; nothing where no terminal
+    watches.
+    """
 
     def on_train_begin(self, net, **kwargs):
         """Remember the epochs of earlier trainings."""
@@ -135,7 +153,9 @@ class ProgressLine(Callback):
         row, done = net.history[-1], len(net.history) - self.n_before_
         left = sum(net.history[-done:, "dur"]) / done * (net._n_epochs - done)
         valid = f"  validation {row['valid_loss']:.4g}" if "valid_loss" in row else ""
-        line = f"epoch {done}/{net._n_epochs}  loss {row['train_loss']:.4g}{valid}  {left:.0f} s left"
+        line = (
+            f"epoch {done}/{net._n_epochs}  loss {row['train_loss']:.4g}{valid}  {left:.0f} s left"
+        )
         logger.info("%s", line)
         if not shows_progress(net.verbose):
             return
@@ -148,17 +168,19 @@ class ProgressLine(Callback):
 
 
 class SymmetricError(Callback):
-    """Records the mean relative error modulo symmetries of the validation set after every epoch, as `valid_error`.
+    """Records the mean relative error modulo symmetries of the validation set after every epoch, as
+    `valid_error`.
 
-    The loss is that of one representative and says little of an object that came out upside down. One more of the
-    `callbacks` of :class:`skpr.PhaseRetrievalRegressor`, where there is a validation set (`early_stopping`, or
-    `train_split`); :class:`skpr.TrainingDisplay` shows it.
+    The loss is that of one representative and says little of an object that came out upside down.
+    One more of the `callbacks` of :class:`skpr.PhaseRetrievalRegressor`, where there is a
+    validation set (`early_stopping`, or `train_split`); :class:`skpr.TrainingDisplay` shows it.
 
     Parameters
     ----------
     boundary : {"auto", "zero", "circular"} or sequence of the latter, default="auto"
-        Whether shifts wrap around, for each axis of an object or for all; "auto" takes the network's own boundary, and
-        only the phase as a symmetry where that is the only one. See :func:`skpr.metrics.relative_error`.
+        Whether shifts wrap around, for each axis of an object or for all; "auto" takes the
+        network's own boundary, and only the phase as a symmetry where that is the only one. See
+        :func:`skpr.metrics.relative_error`.
 
     Examples
     --------
@@ -184,7 +206,9 @@ class SymmetricError(Callback):
         if self.boundary != "auto":
             self.symmetries_ = {"boundary": check_boundary(self.boundary, n_axes)}
             return
-        boundary = getattr(net, "boundary_", None) or boundary_of(net.object_shape_, net.fourier_shape_)
+        boundary = getattr(net, "boundary_", None) or boundary_of(
+            net.object_shape_, net.fourier_shape_
+        )
         self.symmetries_ = {"boundary": boundary}
         if getattr(net, "symmetries_", "fourier") == "phase":
             self.symmetries_ |= {"shift": False, "flip": False}
@@ -201,7 +225,9 @@ class SymmetricError(Callback):
             if not found.isfinite().all():  # the training diverges, and another callback says so
                 self.errors_.append(np.full(len(found), np.nan))
                 return
-            self.errors_.append(relative_error(truth, found, **self.symmetries_, multioutput="raw_values"))
+            self.errors_.append(
+                relative_error(truth, found, **self.symmetries_, multioutput="raw_values")
+            )
 
     def on_epoch_end(self, net, **kwargs):
         """Record the mean."""
@@ -220,7 +246,9 @@ def _silent(*args, **kwargs):
 
 def multiplies_bfloat16():
     """Whether this CPU has matrix units for bfloat16; without them it is slower than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch do not tell
+    capabilities = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # older versions of PyTorch do not tell
     return bool(capabilities.get("amx_bf16", False))
 
 
@@ -229,7 +257,8 @@ def check_finite(net, objects):
     bad = ~objects.isfinite().flatten(1).all(dim=1)
     if bad.any():
         raise ValueError(
-            f"{type(net).__name__} predicts NaN or infinity for {int(bad.sum())} of {len(objects)} samples: its "
+            f"{type(net).__name__} predicts NaN or infinity for {int(bad.sum())} of "
+            f"{len(objects)} samples: its "
             f"training has diverged; train it again with a smaller lr than {net.lr:g}"
         )
     return objects

@@ -26,8 +26,9 @@ def check_trainable(net, dataset, iterator):
     Raises
     ------
     ValueError
-        For a module that fails, whose output has another shape than objects have, or that cannot be trained on a single
-        sample where the last batch is one; for a criterion that fails, or does not return one number.
+        For a module that fails, whose output has another shape than objects have, or that cannot be
+        trained on a single sample where the last batch is one; for a criterion that fails, or does
+        not return one number.
     """
     modules, criteria = MODULES.values(), CRITERIA.values()
     module = None if type(net.module_.network) in modules else _copied(net.module_)
@@ -62,10 +63,18 @@ def _try_loss(criterion, objects):
     try:
         loss = criterion(0.5 * objects, objects)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"criterion {name} fails on objects of shape {tuple(objects.shape)}: {error}") from error
+        raise ValueError(
+            f"criterion {name} fails on objects of shape {tuple(objects.shape)}: {error}"
+        ) from error
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-        made = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
-        raise ValueError(f"criterion {name} returned {made}; it must return one number, the mean over the batch")
+        made = (
+            f"a tensor of shape {tuple(loss.shape)}"
+            if isinstance(loss, torch.Tensor)
+            else type(loss).__name__
+        )
+        raise ValueError(
+            f"criterion {name} returned {made}; it must return one number, the mean over the batch"
+        )
 
 
 def _try(trial, magnitudes):
@@ -75,7 +84,9 @@ def _try(trial, magnitudes):
         name = type(trial.network).__name__
         if str(error).startswith(name):  # it is about the images that were returned
             raise
-        raise ValueError(f"{name} fails on magnitudes of shape {tuple(magnitudes.shape)}: {error}") from error
+        raise ValueError(
+            f"{name} fails on magnitudes of shape {tuple(magnitudes.shape)}: {error}"
+        ) from error
 
 
 def _try_single(trial, magnitudes, iterator):
@@ -86,7 +97,8 @@ def _try_single(trial, magnitudes, iterator):
         better = next(n for n in range(length + 1, length + 4) if n_samples % n != 1)
         raise ValueError(
             f"batch_size={length} leaves a batch of one of {n_samples} samples, on which "
-            f"{type(trial.network).__name__} cannot be trained ({error}); give batch_size={better}, or "
+            f"{type(trial.network).__name__} cannot be trained ({error}); give "
+            f"batch_size={better}, or "
             "iterator_train__drop_last=True"
         ) from error
 

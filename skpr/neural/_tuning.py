@@ -32,7 +32,9 @@ def tuned_batches(net, X):
     for batch, _ in net.batches_to_predict(X):
         magnitudes = at_least_a_batch(batch.to(device))
         with net.autocast(training=True):
-            offsets = tuned_offsets(module, magnitudes, kind, net.at_fit("centered"), net.tuning_steps, net.tuning_rate)
+            offsets = tuned_offsets(
+                module, magnitudes, kind, net.at_fit("centered"), net.tuning_steps, net.tuning_rate
+            )
         with torch.no_grad(), offsets, net.autocast(training=False):
             objects = module(magnitudes)
         yield (objects[0] if isinstance(objects, tuple) else objects)[: len(batch)]
@@ -50,8 +52,8 @@ def own_copy(module):
 def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
     """Fit offsets of hidden units, sample by sample, to measured magnitudes.
 
-    Adam takes every coordinate by itself, so a sample's result does not depend on its batch but for rounding, which in
-    bfloat16 can be seen.
+    Adam takes every coordinate by itself, so a sample's result does not depend on its batch but for
+    rounding, which in bfloat16 can be seen.
 
     Parameters
     ----------
@@ -79,7 +81,11 @@ def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
     problem = Measurement(ordered, module.object_shape, kind)
     offsets = [
         torch.zeros(
-            len(magnitudes), layer.out_features, dtype=torch.float32, device=magnitudes.device, requires_grad=True
+            len(magnitudes),
+            layer.out_features,
+            dtype=torch.float32,
+            device=magnitudes.device,
+            requires_grad=True,
         )
         for layer in layers
     ]
@@ -90,10 +96,15 @@ def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
             loss = problem.misfit(objects)
             if kind == "non_negative":
                 loss = loss + problem.relative_energy(objects.clamp_max(0))
-            gradients = torch.autograd.grad(loss.sum(), offsets, allow_unused=True) if loss.requires_grad else ()
+            gradients = (
+                torch.autograd.grad(loss.sum(), offsets, allow_unused=True)
+                if loss.requires_grad
+                else ()
+            )
             if not any(gradient is not None for gradient in gradients):
                 raise ValueError(
-                    f"tuning_steps={n_steps} needs linear layers that the image depends on, and no gradient comes back "
+                    f"tuning_steps={n_steps} needs linear layers that the image depends on, and "
+                    f"no gradient comes back "
                     f"to those of {type(module.network).__name__}; set tuning_steps=0"
                 )
             for offset, gradient in zip(offsets, gradients, strict=True):
@@ -107,7 +118,8 @@ def tunable_layers(network, n_steps):
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     if not layers:
         raise ValueError(
-            f"tuning_steps={n_steps} needs linear layers to tune, but {type(network).__name__} has none; "
+            f"tuning_steps={n_steps} needs linear layers to tune, but {type(network).__name__} "
+            f"has none; "
             "set tuning_steps=0"
         )
     return layers
@@ -117,7 +129,8 @@ def tunable_layers(network, n_steps):
 def _added(layers, offsets):
     """Within, every layer's output has its offset added."""
     handles = [
-        layer.register_forward_hook(partial(_shifted, offset)) for layer, offset in zip(layers, offsets, strict=True)
+        layer.register_forward_hook(partial(_shifted, offset))
+        for layer, offset in zip(layers, offsets, strict=True)
     ]
     try:
         yield
@@ -130,7 +143,8 @@ def _shifted(offset, layer, inputs, output):
     """Add offsets to a layer's output of shape (n_samples, ..., n_units)."""
     if len(output) != len(offset):
         raise ValueError(
-            f"a linear layer sees {len(output)} rows of {len(offset)} samples: rows that mix samples cannot be tuned "
+            f"a linear layer sees {len(output)} rows of {len(offset)} samples: rows that mix "
+            f"samples cannot be tuned "
             "to each of them; set tuning_steps=0"
         )
     return output + offset.view(len(offset), *[1] * (output.ndim - 2), -1)

@@ -35,14 +35,28 @@ from ._scaling import SCALINGS
 
 MANY = 8  # patterns that a look at a batch needs; fewer may come one by one
 SYMMETRIES = "auto", "fourier", "phase"
-OFFERED = "fourier_shape", "object_shape", "n_channels", "non_negative", "unmeasured", "centered"  # to a module
-NAMED = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+OFFERED = (
+    "fourier_shape",
+    "object_shape",
+    "n_channels",
+    "non_negative",
+    "unmeasured",
+    "centered",
+)  # to a module
+NAMED = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
 # of the largest value: float32 reaches from 1e-38 to 3e38, and sums of a pattern's values need room
 LEAST_VALUE, LARGEST_VALUE = 1e-34, 1e35
-LEAST_SQUARED, LARGEST_SQUARED = 0.05, 1e15  # under a criterion that squares values in their own unit
+LEAST_SQUARED, LARGEST_SQUARED = (
+    0.05,
+    1e15,
+)  # under a criterion that squares values in their own unit
 
 
-# --- data ---------------------------------------------------------------------------------------------------------
+# --- data -----------------------------------------------------------------------------------------
 
 
 def check_training_data(net, X, y, sample_weight, fit_params, *, reset):
@@ -63,8 +77,8 @@ def check_training_data(net, X, y, sample_weight, fit_params, *, reset):
 def check_pairs(net, X, y, *, reset, looks=False):
     """Validate magnitudes and objects of a training or validation set.
 
-    `reset` remembers what the network is built for; otherwise they must agree with it. `looks` warns of what the
-    patterns, and on `reset` the pairs, show to be mistaken.
+    `reset` remembers what the network is built for; otherwise they must agree with it. `looks`
+    warns of what the patterns, and on `reset` the pairs, show to be mistaken.
 
     Returns
     -------
@@ -78,7 +92,9 @@ def check_pairs(net, X, y, *, reset, looks=False):
     y, facts = inspect_batch(y, name="y", warn=not is_told_by(X, y))
     y = y.detach() if isinstance(y, torch.Tensor) else y
     if len(X) != len(y):
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}")
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: {[len(X), len(y)]}"
+        )
     check_range("y", facts)
     check_unit_of_squares(net, facts)
     check_objects_fit(X.shape[1:], y.shape[1:])
@@ -94,13 +110,16 @@ def check_pairs(net, X, y, *, reset, looks=False):
             check_not_halves(X)
     elif (shape, complex_y) != (net.object_shape_, net.is_complex_):
         raise ValueError(
-            f"y has {'complex' if complex_y else 'real'} objects of shape {shape}, but the network was built for "
+            f"y has {'complex' if complex_y else 'real'} objects of shape {shape}, but the "
+            f"network was built for "
             f"{'complex' if net.is_complex_ else 'real'} ones of shape {net.object_shape_}"
         )
     elif net.is_non_negative_ and not is_non_negative(facts):
         raise ValueError(
-            f"y has negative values, the smallest {facts.minimum:.4g}, but the network was built for non-negative "
-            "objects: those it was first fitted on; fit a new one on objects with negative values among them"
+            f"y has negative values, the smallest {facts.minimum:.4g}, but the network was built "
+            f"for non-negative "
+            "objects: those it was first fitted on; fit a new one on objects with negative values "
+            "among them"
         )
     if looks and net.symmetries_ == "fourier":
         _look_at_pairs(net, X, pairs, reset=reset)
@@ -129,7 +148,8 @@ def check_magnitudes(net, X, *, reset):
         check_lit("X", X, facts)
     if not reset and facts.n_nan and not net.unmeasured_:
         raise ValueError(
-            f"X contains NaN, {facts.n_nan} unmeasured pixels, but the network was trained on complete patterns; "
+            f"X contains NaN, {facts.n_nan} unmeasured pixels, but the network was trained on "
+            f"complete patterns; "
             "train it on patterns like these, or with detector=BeamStop(...) or MissingPixels(...)"
         )
     return X.detach() if isinstance(X, torch.Tensor) else X
@@ -139,7 +159,8 @@ def check_range(name, facts):
     """Refuse values in a unit that float32 cannot hold."""
     if facts.largest > LARGEST_VALUE or 0 < facts.largest < LEAST_VALUE:
         raise ValueError(
-            f"the largest value of {name} is {facts.largest:.2g}, out of the range of float32, in which networks "
+            f"the largest value of {name} is {facts.largest:.2g}, out of the range of float32, in "
+            f"which networks "
             f"compute; give {name} in another unit"
         )
 
@@ -155,8 +176,10 @@ def check_unit_of_squares(net, facts):
     if not large and not 0 < facts.largest < LEAST_SQUARED:
         return
     message = (
-        f"criterion={short(net.criterion)} squares values of y in their own unit, and the largest is "
-        f"{facts.largest:.2g}, too {'large' if large else 'small'} to be trained on; give y in a unit in which it is "
+        f"criterion={short(net.criterion)} squares values of y in their own unit, and the largest "
+        f"is "
+        f"{facts.largest:.2g}, too {'large' if large else 'small'} to be trained on; give y in a "
+        f"unit in which it is "
         "about 1, or criterion='relative'"
     )
     if large:
@@ -171,13 +194,17 @@ def check_objects_fit(fourier_shape, object_shape):
         return  # measurements without a grid, as those of a Gaussian matrix
     if len(fourier_shape) != len(object_shape):
         raise ValueError(
-            f"y has objects with {len(object_shape)} axes, of shape {object_shape}, but X magnitudes with "
-            f"{len(fourier_shape)}, of shape {fourier_shape}: both must have the same axes; reshape the objects"
+            f"y has objects with {len(object_shape)} axes, of shape {object_shape}, but X "
+            f"magnitudes with "
+            f"{len(fourier_shape)}, of shape {fourier_shape}: both must have the same axes; "
+            f"reshape the objects"
         )
     if any(n > m for n, m in zip(object_shape, fourier_shape, strict=True)):
         raise ValueError(
-            f"y has objects of shape {object_shape}, larger than the magnitudes in X, of shape {fourier_shape}: an "
-            "axis of a magnitude is at least as long as the object's. X are magnitudes and y objects; are they swapped?"
+            f"y has objects of shape {object_shape}, larger than the magnitudes in X, of shape "
+            f"{fourier_shape}: an "
+            "axis of a magnitude is at least as long as the object's. X are magnitudes and y "
+            "objects; are they swapped?"
         )
 
 
@@ -191,11 +218,19 @@ def check_sample_weight(net, sample_weight, n_samples):
     if isinstance(sample_weight, Number):
         weights = np.full(n_samples, weights)
     if weights.shape != (n_samples,):
-        raise ValueError(f"sample_weight has shape {weights.shape}; give one weight for each of {n_samples} samples")
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; give one weight for each of {n_samples} "
+            f"samples"
+        )
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise ValueError("sample_weight is not valid; give finite weights >= 0, not all of them zero")
+        raise ValueError(
+            "sample_weight is not valid; give finite weights >= 0, not all of them zero"
+        )
     if not (isinstance(net.dataset, type) and issubclass(net.dataset, BatchDataset)):
-        raise ValueError(f"sample_weight cannot be given with dataset={short(net.dataset)}; leave dataset as it is")
+        raise ValueError(
+            f"sample_weight cannot be given with dataset={short(net.dataset)}; leave dataset as "
+            f"it is"
+        )
     return weights
 
 
@@ -204,23 +239,28 @@ def check_fit_params(net, fit_params):
     others = [name for name in fit_params if name not in ("epochs", "groups", "classes")]
     if others:
         raise TypeError(
-            f"fit got {', '.join(f'{name}=...' for name in others)}, which it does not know; it takes sample_weight, "
+            f"fit got {', '.join(f'{name}=...' for name in others)}, which it does not know; it "
+            f"takes sample_weight, "
             "epochs, and groups for train_split"
         )
     if fit_params.get("groups") is not None and net.train_split is None:
-        raise ValueError("groups are for train_split, which is None; give train_split=ValidSplit(GroupKFold(...))")
+        raise ValueError(
+            "groups are for train_split, which is None; give "
+            "train_split=ValidSplit(GroupKFold(...))"
+        )
 
 
 def check_is_fitted(net):
     """Refuse a network that was not fitted."""
     if not net.initialized_:
         raise NotFittedError(
-            f"This {type(net).__name__} instance is not fitted yet. Call 'fit' with appropriate arguments before using "
+            f"This {type(net).__name__} instance is not fitted yet. Call 'fit' with appropriate "
+            f"arguments before using "
             "this estimator."
         )
 
 
-# --- parameters ---------------------------------------------------------------------------------------------------
+# --- parameters -----------------------------------------------------------------------------------
 
 
 def check_parameters(net):
@@ -231,13 +271,16 @@ def check_parameters(net):
     check_number("lr", net.lr, 0)
     if not callable(net.optimizer):
         raise ValueError(
-            f"optimizer={_short(net.optimizer)} is not valid; give a torch.optim.Optimizer class, and its options as "
+            f"optimizer={_short(net.optimizer)} is not valid; give a torch.optim.Optimizer class, "
+            f"and its options as "
             "optimizer__..."
         )
     for name in ("augmenter", "detector"):
         step = getattr(net, name)
         if step is not None and (isinstance(step, type) or not hasattr(step, "transform")):
-            raise TypeError(f"{name}={short(step)} is not a transformer; give an instance of one, or None")
+            raise TypeError(
+                f"{name}={short(step)} is not a transformer; give an instance of one, or None"
+            )
     check_callbacks(net.callbacks)
     check_choice("magnitude_scaling", net.magnitude_scaling, tuple(SCALINGS))
     check_choice("symmetries", net.symmetries, SYMMETRIES)
@@ -266,7 +309,8 @@ def check_builds(net, name, value):
     if missing:
         valid = ", ".join(repr(choice) for choice in (MODULES if name == "module" else CRITERIA))
         raise ValueError(
-            f"{name}={short(value)} is a function of {', '.join(missing)}, not a class; give {valid} or a "
+            f"{name}={short(value)} is a function of {', '.join(missing)}, not a class; give "
+            f"{valid} or a "
             f"torch.nn.Module class{', torch.nn.MSELoss for instance' if name == 'criterion' else ''}"
         )
 
@@ -276,9 +320,14 @@ def check_callbacks(callbacks):
     if callbacks is None or (isinstance(callbacks, str) and callbacks == "disable"):
         return
     if not isinstance(callbacks, list | tuple):
-        raise TypeError(f"callbacks={short(callbacks)} is not a list; give [callback, ...] or [(name, callback), ...]")
+        raise TypeError(
+            f"callbacks={short(callbacks)} is not a list; give [callback, ...] or [(name, "
+            f"callback), ...]"
+        )
     for one in callbacks:
-        callback = one[1] if isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) else one
+        callback = (
+            one[1] if isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) else one
+        )
         if not hasattr(callback, "on_train_begin"):
             raise TypeError(
                 f"callbacks holds {short(one)}, which is not a callback; give objects such as "
@@ -291,8 +340,18 @@ def check_prediction_parameters(net):
     check_count("tuning_steps", net.tuning_steps, low=0)
     check_number("tuning_rate", net.tuning_rate, 0, closed="neither")
     if net.batch_size != -1:
-        check_number("batch_size", net.batch_size, 1, integer=True, noun="-1 for all samples at once, or an integer")
+        check_number(
+            "batch_size",
+            net.batch_size,
+            1,
+            integer=True,
+            noun="-1 for all samples at once, or an integer",
+        )
 
 
 def _short(value):
-    return repr(value) if isinstance(value, str | None | Number) else f"an instance of {type(value).__name__}"
+    return (
+        repr(value)
+        if isinstance(value, str | None | Number)
+        else f"an instance of {type(value).__name__}"
+    )

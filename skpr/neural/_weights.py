@@ -30,9 +30,9 @@ class WeightFiles(SkorchRegressor):
     ):
         """Load weights of `save_params` or of skorch's `Checkpoint`.
 
-        No `fit` is needed before: where there is no network yet, one is built for the shapes, scaling and kind of
-        objects that are saved with the weights. The parameters `module` and `module__...` must be those of the network
-        that was saved.
+        No `fit` is needed before: where there is no network yet, one is built for the shapes,
+        scaling and kind of objects that are saved with the weights. The parameters `module` and
+        `module__...` must be those of the network that was saved.
 
         Parameters
         ----------
@@ -42,10 +42,15 @@ class WeightFiles(SkorchRegressor):
         Raises
         ------
         ValueError
-            For weights of a network with other parameters or shapes, and for files without shapes where there is no
-            network yet.
+            For weights of a network with other parameters or shapes, and for files without shapes
+            where there is no network yet.
         """
-        files = {"f_params": f_params, "f_optimizer": f_optimizer, "f_criterion": f_criterion, "f_history": f_history}
+        files = {
+            "f_params": f_params,
+            "f_optimizer": f_optimizer,
+            "f_criterion": f_criterion,
+            "f_history": f_history,
+        }
         with self._resolved():
             source = f_params
             if checkpoint is not None and source is None:
@@ -55,19 +60,25 @@ class WeightFiles(SkorchRegressor):
                 self._build_for(saved)
             elif saved is not None and not self.initialized_:
                 raise ValueError(
-                    f"{source!r} holds no shapes, as save_params of this class writes them: fit the network before "
+                    f"{source!r} holds no shapes, as save_params of this class writes them: fit "
+                    f"the network before "
                     "weights are loaded into it"
                 )
             try:
-                super().load_params(**files, checkpoint=checkpoint, use_safetensors=use_safetensors, **kwargs)
+                super().load_params(
+                    **files, checkpoint=checkpoint, use_safetensors=use_safetensors, **kwargs
+                )
             except RuntimeError as error:
                 first = str(error).splitlines()[:2][-1].strip()
                 raise ValueError(
-                    f"the weights are of another network than module={self.module!r} with its module__... parameters: "
+                    f"the weights are of another network than module={self.module!r} with its "
+                    f"module__... parameters: "
                     f"{first}"
                 ) from error
         if saved is not None:
-            self.scaling_statistics_ = {name: getattr(self.module_, name).cpu().clone() for name in STATISTICS}
+            self.scaling_statistics_ = {
+                name: getattr(self.module_, name).cpu().clone() for name in STATISTICS
+            }
 
     def _checkpoint_file(self, checkpoint):
         """File that a callback of skorch has written weights to."""
@@ -83,7 +94,9 @@ class WeightFiles(SkorchRegressor):
 
             state = load_file(file) if place is None else load(file.read())
         else:
-            state = torch.load(file, map_location="cpu", **(self.torch_load_kwargs or {"weights_only": True}))
+            state = torch.load(
+                file, map_location="cpu", **(self.torch_load_kwargs or {"weights_only": True})
+            )
         if place is not None:
             file.seek(place)
         return as_if_not_compiled(state)
@@ -94,7 +107,9 @@ class WeightFiles(SkorchRegressor):
         present = {name: getattr(self, name) for name in ("magnitude_scaling", "centered")}
         check_same_facts({name: facts[name] for name in present}, present)
         if self.initialized_:
-            check_same_facts(facts, stored_facts(as_if_not_compiled(self.module_.state_dict())[FACTS]))
+            check_same_facts(
+                facts, stored_facts(as_if_not_compiled(self.module_.state_dict())[FACTS])
+            )
             return
         self.fourier_shape_, self.object_shape_ = facts["fourier_shape"], facts["object_shape"]
         self.n_features_in_ = self.fourier_shape_[0]

@@ -16,7 +16,9 @@ from .core import GroupElement, acted, flipped, flipped_where, shifted, turned
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary
 
-_UNIT = 1e-3  # largest deviation of the modulus of a phase from 1: more than the rounding of any type
+_UNIT = (
+    1e-3  # largest deviation of the modulus of a phase from 1: more than the rounding of any type
+)
 
 
 def shift(objects: Batch, shifts: Any, boundary: Boundary = "zero") -> Any:
@@ -120,8 +122,8 @@ def act(objects: Batch, element: GroupElement, boundary: Boundary = "zero") -> A
     TypeError
         If `element` is not a GroupElement, or its shifts are not integers.
     ValueError
-        If the fields of `element` do not fit the objects, its flips are not bool or its phases have another modulus
-        than 1.
+        If the fields of `element` do not fit the objects, its flips are not bool or its phases have
+        another modulus than 1.
 
     Examples
     --------
@@ -140,8 +142,8 @@ def act(objects: Batch, element: GroupElement, boundary: Boundary = "zero") -> A
 def invert(element: GroupElement) -> Any:
     """Compute the inverse element, which undoes `act` while no content leaves the frame.
 
-    Conjugate inversion turns a shift by `t` into one by `-t` and a phase into its conjugate, so a flipped element
-    keeps its shift and phase and an upright one reverses both.
+    Conjugate inversion turns a shift by `t` into one by `-t` and a phase into its conjugate, so a
+    flipped element keeps its shift and phase and an upright one reverses both.
 
     Parameters
     ----------
@@ -160,13 +162,17 @@ def invert(element: GroupElement) -> Any:
     array([[0., 1., 2., 0.]])
     """
     _check_is_element(element)
-    shifts, flips, phases = _checked_element(element, len(element.flip), np.shape(element.shift)[-1])
+    shifts, flips, phases = _checked_element(
+        element, len(element.flip), np.shape(element.shift)[-1]
+    )
     if any(isinstance(field, torch.Tensor) for field in (shifts, flips, phases)):
         shifts, flips, phases = (torch.as_tensor(field) for field in (shifts, flips, phases))
         where = torch.where
     else:
         where = np.where
-    return GroupElement(where(flips[:, None], shifts, -shifts), flips, where(flips, phases, phases.conj()))
+    return GroupElement(
+        where(flips[:, None], shifts, -shifts), flips, where(flips, phases, phases.conj())
+    )
 
 
 def _checked_objects(objects):
@@ -177,13 +183,18 @@ def _checked_objects(objects):
 def _mapped(function, given, checked, *arguments):
     """Result of a function of objects: lazy only where what was given is."""
     result = map_batch(function, checked, *arguments)
-    return np.asarray(result) if isinstance(result, LazyBatch) and not isinstance(given, LazyBatch) else result
+    return (
+        np.asarray(result)
+        if isinstance(result, LazyBatch) and not isinstance(given, LazyBatch)
+        else result
+    )
 
 
 def _check_is_element(element):
     if not isinstance(element, GroupElement):
         raise TypeError(
-            f"element is of type {type(element).__name__}; give a GroupElement, such as `register` returns beside the "
+            f"element is of type {type(element).__name__}; give a GroupElement, such as "
+            f"`register` returns beside the "
             "objects"
         )
 
@@ -197,10 +208,16 @@ def _checked_element(element, n_samples, n_axes):
 
 
 def _checked_shifts(shifts, name, shape):
-    """Shifts as int64, one row for each sample, given per sample or once for all; the container is kept."""
+    """Shifts as int64, one row for each sample, given per sample or once for all; the container is
+    kept.
+    """
     shifts = _as_array(shifts, name)
     if tuple(shifts.shape) == (shape[1],):
-        shifts = shifts.expand(shape) if isinstance(shifts, torch.Tensor) else np.broadcast_to(shifts, shape)
+        shifts = (
+            shifts.expand(shape)
+            if isinstance(shifts, torch.Tensor)
+            else np.broadcast_to(shifts, shape)
+        )
     _check_shape(shifts, name, shape)
     if _kind(shifts) not in "iu":
         raise TypeError(f"{name} are whole pixels; got {shifts.dtype}")
@@ -216,7 +233,9 @@ def _checked_flips(flips, name, shape):
     flips = _as_array(flips, name)
     _check_shape(flips, name, shape)
     if _kind(flips) != "b":
-        raise ValueError(f"{name} is {flips.dtype}, not bool; give one True or False for each object")
+        raise ValueError(
+            f"{name} is {flips.dtype}, not bool; give one True or False for each object"
+        )
     return flips
 
 
@@ -232,7 +251,9 @@ def _checked_phases(phases, name, shape):
     wrong = ~(abs(moduli - 1) <= _UNIT)
     if wrong.any():
         value = phases[wrong][0].item()
-        raise ValueError(f"{name} holds {value:.6g}, whose modulus is not 1; give exp(1j * angle), or 1 and -1")
+        raise ValueError(
+            f"{name} holds {value:.6g}, whose modulus is not 1; give exp(1j * angle), or 1 and -1"
+        )
     return phases
 
 
@@ -247,7 +268,9 @@ def _as_array(values, name):
 
 def _check_shape(values, name, shape):
     if tuple(values.shape) != tuple(shape):
-        raise ValueError(f"{name} has shape {tuple(values.shape)}; these objects need shape {tuple(shape)}")
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}; these objects need shape {tuple(shape)}"
+        )
 
 
 def _kind(values):

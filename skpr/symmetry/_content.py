@@ -1,21 +1,25 @@
-"""The content of an object: where in its frame it is, by one rule that also holds above a background.
+"""The content of an object: where in its frame it is, by one rule that also holds above a
+background.
 
-Objects in exact darkness are simple: content is what is not 0. Reconstructions and measured objects lie on a
-background, and content is a relative matter:
+Objects in exact darkness are simple: content is what is not 0. Reconstructions and measured objects
+lie on a background, and content is a relative matter:
 
-- The **background level** of an object is the root mean square of its modulus on the sides of its frame, over its
-  maximum. The lower median of the sides counts, so that content may touch some; the sides are those of the bounding box
-  of what is not 0, so that a shift in a dark frame, which brings in zeros on one side, does not hide the background.
-  It is exactly 0 for objects with dark sides.
-- The level of a **set** of objects is the upper quartile over those that have a background, because the dimmer objects
-  in a common noise have more of it, and exactly 0 if these are fewer than one in four.
-- **Content** at a level `b` is what exceeds `4 b` times the maximum, next to another such pixel: single bright pixels
-  are hot pixels, and do not count for the maximum either. It may leave out, on each side, `b / 2` of the energy of
-  what is left, but no less than .03 % and no more than 1 %.
-- Objects whose sides have more than a tenth of their maximum **fill** their frame: all of it is content.
+- The **background level** of an object is the root mean square of its modulus on the sides of its
+  frame, over its maximum. The lower median of the sides counts, so that content may touch some; the
+  sides are those of the bounding box of what is not 0, so that a shift in a dark frame, which
+  brings in zeros on one side, does not hide the background. It is exactly 0 for objects with dark
+  sides.
+- The level of a **set** of objects is the upper quartile over those that have a background, because
+  the dimmer objects in a common noise have more of it, and exactly 0 if these are fewer than one in
+  four.
+- **Content** at a level `b` is what exceeds `4 b` times the maximum, next to another such pixel:
+  single bright pixels are hot pixels, and do not count for the maximum either. It may leave out, on
+  each side, `b / 2` of the energy of what is left, but no less than .03 % and no more than 1 %.
+- Objects whose sides have more than a tenth of their maximum **fill** their frame: all of it is
+  content.
 
-Objects whose bright pixels all stand alone have no hot pixels: there, every pixel above `4 b` counts.
-"""
+Objects whose bright pixels all stand alone have no hot pixels: there, every pixel above `4 b`
+counts."""
 
 from __future__ import annotations
 
@@ -40,10 +44,14 @@ if TYPE_CHECKING:
 FILLED = 0.1  # level above which objects fill their frame
 _CUT = 4.0  # times the level: what is darker is background
 _LEAST_SHARE = 0.25  # of objects with a background, in a set that has one
-_LEAST_LIT = 0.25  # of the pixels of a side, where a background is: clipped noise lights half of them
+_LEAST_LIT = (
+    0.25  # of the pixels of a side, where a background is: clipped noise lights half of them
+)
 _LEAST_LEFT_OUT, _MOST_LEFT_OUT = 3e-4, 1e-2  # of the energy, on each side of the content
 _SIDE_PIXELS = 16  # in which a level is measured; in one dimension, several pixels deep
-_HOT = 16.0  # times the maximum beside other bright pixels: beyond it, bright pixels all stand alone
+_HOT = (
+    16.0  # times the maximum beside other bright pixels: beyond it, bright pixels all stand alone
+)
 LOOKED_AT = 512  # training objects whose level is measured
 _CHECKED = 64  # objects of a later batch
 _CHANCE = 0.01  # that as many objects are brighter than the training set's level
@@ -57,8 +65,8 @@ def background_levels(objects: Batch, boundary: Boundary = "zero") -> Any:
     objects : array-like or torch.Tensor of shape (n_samples, *object_shape)
         Real or complex objects.
     boundary : {"zero", "circular"} or sequence of these, one for each axis
-        With "zero" the sides of the frame are looked at; where all axes are "circular", which have no sides, the
-        darkest lines.
+        With "zero" the sides of the frame are looked at; where all axes are "circular", which have
+        no sides, the darkest lines.
 
     Returns
     -------
@@ -78,7 +86,9 @@ def background_levels(objects: Batch, boundary: Boundary = "zero") -> Any:
     return map_chunks(partial(_levels, boundary=boundary), objects)
 
 
-def background_level(objects: Batch, background: str | float = "auto", boundary: Boundary = "zero") -> float:
+def background_level(
+    objects: Batch, background: str | float = "auto", boundary: Boundary = "zero"
+) -> float:
     """Measure the background of a set of objects, as a fraction of their maxima.
 
     Parameters
@@ -108,7 +118,9 @@ def background_level(objects: Batch, background: str | float = "auto", boundary:
     return _common_level(_some_levels(*_checked(objects, boundary), LOOKED_AT))
 
 
-def without_background(objects: Batch, background: str | float = "auto", boundary: Boundary = "zero") -> Any:
+def without_background(
+    objects: Batch, background: str | float = "auto", boundary: Boundary = "zero"
+) -> Any:
     """Set everything but the content of each object to 0.
 
     Parameters
@@ -133,10 +145,16 @@ def without_background(objects: Batch, background: str | float = "auto", boundar
     """
     objects, boundary = _checked(objects, boundary)
     level = level_to_cut(objects, background, boundary)
-    return map_batch(partial(content_of, level=level, boundary=boundary), objects) if level else objects
+    return (
+        map_batch(partial(content_of, level=level, boundary=boundary), objects)
+        if level
+        else objects
+    )
 
 
-def content_box(objects: Batch, background: str | float = "auto", boundary: Boundary = "zero") -> Any:
+def content_box(
+    objects: Batch, background: str | float = "auto", boundary: Boundary = "zero"
+) -> Any:
     """Find the bounding box of the content of each object.
 
     Parameters
@@ -164,14 +182,20 @@ def content_box(objects: Batch, background: str | float = "auto", boundary: Boun
     (array([[1]]), array([[2]]))
     """
     objects, boundary = _checked(objects, boundary)
-    return map_chunks(partial(boxes_of, level=level_to_cut(objects, background, boundary), boundary=boundary), objects)
+    return map_chunks(
+        partial(boxes_of, level=level_to_cut(objects, background, boundary), boundary=boundary),
+        objects,
+    )
 
 
 class ContentMixin:
-    """Background of the training set, for estimators with the parameter `background` that shift objects."""
+    """Background of the training set, for estimators with the parameter `background` that shift
+    objects.
+    """
 
     def _fit_background(self, X, boundary, ways):
-        """Learn `background_`; return the level at which to cut, 0 where all that is not 0 is content.
+        """Learn `background_`; return the level at which to cut, 0 where all that is not 0 is
+        content.
 
         Parameters
         ----------
@@ -188,28 +212,39 @@ class ContentMixin:
             return self.background_
         levels = _some_levels(X, boundary, LOOKED_AT)
         self.background_ = _common_level(levels)
-        self._usual_share = float((_brighter(levels, self.background_).sum() + 1) / (len(levels) + 2))
+        self._usual_share = float(
+            (_brighter(levels, self.background_).sum() + 1) / (len(levels) + 2)
+        )
         if self.background_ <= FILLED:
             return self.background_
         if "zero" in boundary and ways is not None:
             warn_user(
-                f"the objects fill their frame: on its sides they have {self.background_:.0%} of their maximum, so no "
-                f"shift keeps their content inside, and none is made; {ways}, or background= (a fraction of the "
+                f"the objects fill their frame: on its sides they have {self.background_:.0%} of "
+                f"their maximum, so no "
+                f"shift keeps their content inside, and none is made; {ways}, or background= (a "
+                f"fraction of the "
                 "maximum) to say what is dark"
             )
         return 0.0
 
     def _check_background(self, X, boundary):
-        """Warn of a batch whose background is brighter than that of the training set, so that it is not shifted."""
+        """Warn of a batch whose background is brighter than that of the training set, so that it is
+        not shifted.
+        """
         if self._usual_share is None or "zero" not in boundary:
             return
         levels = _some_levels(X, boundary, _CHECKED)
         brighter = _brighter(levels, self.background_)
-        if brighter.mean() >= 0.5 and bdtrc(brighter.sum() - 1, len(levels), self._usual_share) < _CHANCE:
+        if (
+            brighter.mean() >= 0.5
+            and bdtrc(brighter.sum() - 1, len(levels), self._usual_share) < _CHANCE
+        ):
             warn_user(
                 f"{brighter.sum()} of {len(levels)} objects have a background of about "
-                f"{np.median(levels[brighter]):.1e} of their maximum, but {type(self).__name__} was fitted on objects "
-                f"with one of {self.background_:.1e}: their content is not found, and they are shifted too little; fit "
+                f"{np.median(levels[brighter]):.1e} of their maximum, but {type(self).__name__} "
+                f"was fitted on objects "
+                f"with one of {self.background_:.1e}: their content is not found, and they are "
+                f"shifted too little; fit "
                 "on objects like these, or set background="
             )
 
@@ -221,7 +256,8 @@ def check_background(background):
     valid = isinstance(background, Real) and not isinstance(background, bool | np.bool_)
     if not (valid and 0 <= background < 1 / _CUT):
         raise ValueError(
-            f"background={short(background)} is not valid; give 'auto' or a fraction of the maximum from 0 to below "
+            f"background={short(background)} is not valid; give 'auto' or a fraction of the "
+            f"maximum from 0 to below "
             f"{1 / _CUT:g} (four times as much is cut)"
         )
 
@@ -245,7 +281,9 @@ def content_of(x, level, boundary):
     left_out = min(max(level / 2, _LEAST_LEFT_OUT), _MOST_LEFT_OUT)
     for axis, wraps in zip(space_axes(x), boundary, strict=True):
         if wraps == "zero":
-            kept = kept & _lines_within(_line_sums(weights, axis), left_out).view(_line_view(x, axis))
+            kept = kept & _lines_within(_line_sums(weights, axis), left_out).view(
+                _line_view(x, axis)
+            )
     return torch.where(kept, x, 0.0)
 
 
@@ -255,17 +293,21 @@ def boxes_of(x, level, boundary):
 
 
 def _checked(objects, boundary):
-    objects = check_batch(objects, name="objects", ensure_all_finite=not isinstance(objects, LazyBatch))
+    objects = check_batch(
+        objects, name="objects", ensure_all_finite=not isinstance(objects, LazyBatch)
+    )
     return objects, check_boundary(boundary, objects.ndim - 1)
 
 
 def level_to_cut(objects, background, boundary):
-    """Level for :func:`content_of`: 0 where objects fill their frame, so that all that is not 0 is content."""
+    """Level for :func:`content_of`: 0 where objects fill their frame, so that all that is not 0 is
+    content.
+    """
     level = background_level(objects, background, boundary)
     return 0.0 if background == "auto" and level > FILLED else level
 
 
-# --- levels ----------------------------------------------------------------------------------------------------
+# --- levels ---------------------------------------------------------------------------------------
 
 
 def _some_levels(objects, boundary, n_samples):
@@ -283,7 +325,9 @@ def _common_level(levels):
 
 
 def _brighter(levels, level):
-    """Which levels are beyond a common one; without one, objects that fill their frame have no background either."""
+    """Which levels are beyond a common one; without one, objects that fill their frame have no
+    background either.
+    """
     return (levels > 2 * level) & ((level > 0) | (levels <= FILLED))
 
 
@@ -308,23 +352,28 @@ def _levels(x, boundary):
 
 
 def _has_dark_margins(x, boundary):
-    """Whether both margins along an axis are dark, and wider than :func:`_reaches_out` asks: a quick look."""
+    """Whether both margins along an axis are dark, and wider than :func:`_reaches_out` asks: a
+    quick look.
+    """
     dark = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for axis, wraps in zip(space_axes(x), boundary, strict=True):
         size = x.shape[axis]
         width = size // 16 + 1
         if wraps == "zero" and 2 * width < size:
-            margins = [x.narrow(axis, start, width).flatten(1).abs().amax(dim=1) for start in (0, size - width)]
+            margins = [
+                x.narrow(axis, start, width).flatten(1).abs().amax(dim=1)
+                for start in (0, size - width)
+            ]
             dark |= torch.maximum(*margins) == 0
     return dark
 
 
 def _reaches_out(starts, sizes, shape, boundary):
-    """Whether what is not 0 reaches an edge of the frame along every axis that does not wrap around.
+    """Whether what is not 0 reaches an edge of the frame along every axis that does not wrap
+    around.
 
-    So does a background, also after a shift that brought in zeros on one side; noise that was clipped at 0 may leave a
-    few pixels of darkness on both.
-    """
+    So does a background, also after a shift that brought in zeros on one side; noise that was
+    clipped at 0 may leave a few pixels of darkness on both."""
     reaches = (sizes > 0).all(dim=1)
     for axis, (n, wraps) in enumerate(zip(shape, boundary, strict=True)):
         if wraps == "zero":
@@ -345,7 +394,10 @@ def _sides(modulus, starts, sizes, boundary):
         line = box // size
         deep = torch.minimum(size, torch.full_like(size, max(1, modulus.shape[axis] // 8)))
         deep = torch.minimum(deep, (_SIDE_PIXELS + line - 1) // line)
-        energies, counts = _line_sums(modulus.square(), axis), _line_sums((modulus > 0).double(), axis)
+        energies, counts = (
+            _line_sums(modulus.square(), axis),
+            _line_sums((modulus > 0).double(), axis),
+        )
         index = torch.arange(modulus.shape[axis], device=modulus.device)
         for first in (start, start + size - deep):
             side = (index >= first[:, None]) & (index < (first + deep)[:, None])
@@ -368,7 +420,10 @@ def _darkest_lines(modulus, boundary):
         size = modulus.shape[axis]
         line = math.prod(modulus.shape[1:]) // size
         deep = max(1, size // 8)  # the darkest of many lines is darker than the background
-        index = (torch.arange(size, device=modulus.device)[:, None] + torch.arange(deep, device=modulus.device)) % size
+        index = (
+            torch.arange(size, device=modulus.device)[:, None]
+            + torch.arange(deep, device=modulus.device)
+        ) % size
         energies, counts = (
             _line_sums(values, axis)[:, index].mean(dim=2) / line
             for values in (modulus.square(), (modulus > 0).double())
@@ -384,15 +439,19 @@ def _has_no_dark_line(modulus):
     return torch.stack(lit).all(dim=0)
 
 
-# --- brightness ------------------------------------------------------------------------------------------------
+# --- brightness -----------------------------------------------------------------------------------
 
 
 def _brightness(modulus, boundary):
-    """Weight of each pixel and maximum of each object; neither sees pixels that are bright all alone."""
+    """Weight of each pixel and maximum of each object; neither sees pixels that are bright all
+    alone.
+    """
     beside = torch.minimum(modulus, _brightest_neighbours(modulus, boundary))
     peak, highest = (values.flatten(1).amax(dim=1) for values in (beside, modulus))
     alone = peak * _HOT < highest
-    return torch.where(along_samples(alone, modulus), modulus, beside), torch.where(alone, highest, peak)
+    return torch.where(along_samples(alone, modulus), modulus, beside), torch.where(
+        alone, highest, peak
+    )
 
 
 def _brightest_neighbours(modulus, boundary):
@@ -413,7 +472,7 @@ def _moved(values, step, axis, wraps):
     return moved
 
 
-# --- lines -----------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
 def _line_sums(values, axis):

@@ -13,7 +13,15 @@ from .._arrays import check_batch
 from .._lazy import LazyBatch, map_batch
 from .._tensors import energy, map_chunks, unit_scale
 from .._validation import check_boundary, check_flag
-from .core import GroupElement, acted, best_element, correlations, orbit_distances, padded_values, window
+from .core import (
+    GroupElement,
+    acted,
+    best_element,
+    correlations,
+    orbit_distances,
+    padded_values,
+    window,
+)
 
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary
@@ -60,7 +68,9 @@ def correlate(objects: Batch, references: Batch, boundary: Boundary = "zero") ->
         upright, _ = correlations(x, y, boundary, flips=(False,))
         return window(upright, first, lengths) / scales[0] / scales[1]
 
-    return map_chunks(centred, objects, references, values_per_sample=padded_values(objects.shape[1:], boundary))
+    return map_chunks(
+        centred, objects, references, values_per_sample=padded_values(objects.shape[1:], boundary)
+    )
 
 
 def register(
@@ -81,7 +91,8 @@ def register(
     shift, flip : bool
         Symmetries to register over.
     phase : bool, optional
-        Whether to register the phase (the sign, for real objects); by default only where either batch is complex.
+        Whether to register the phase (the sign, for real objects); by default only where either
+        batch is complex.
     boundary : {"zero", "circular"} or sequence of these, one for each axis
         With "zero" all shifts are tried, also those that move content out of the frame.
 
@@ -90,8 +101,9 @@ def register(
     registered : ndarray or torch.Tensor of shape (n_samples, *object_shape)
         `act(objects, element)`.
     element : GroupElement
-        Operation applied to each object. Of candidates that are equal but for rounding the upright one wins, then the
-        smallest non-negative shift along the first axis, or the smallest negative one, then that along the next axis.
+        Operation applied to each object. Of candidates that are equal but for rounding the upright
+        one wins, then the smallest non-negative shift along the first axis, or the smallest
+        negative one, then that along the next axis.
 
     Raises
     ------
@@ -100,10 +112,11 @@ def register(
 
     Notes
     -----
-    Objects and references may be of any scale: each is divided by its largest value before products are taken.
+    Objects and references may be of any scale: each is divided by its largest value before products
+    are taken.
 
-    Where the phase is not registered, boundary is "zero" and every correlation is negative, the closest member of the
-    orbit is one wholly out of the frame: the registered object is then 0.
+    Where the phase is not registered, boundary is "zero" and every correlation is negative, the
+    closest member of the orbit is one wholly out of the frame: the registered object is then 0.
 
     Examples
     --------
@@ -123,7 +136,9 @@ def register(
         with torch.no_grad():
             return best_element(x.detach(), y.detach(), shift, flip, phase, boundary)
 
-    element = map_chunks(search, objects, references, values_per_sample=padded_values(objects.shape[1:], boundary))
+    element = map_chunks(
+        search, objects, references, values_per_sample=padded_values(objects.shape[1:], boundary)
+    )
     registered = map_batch(partial(acted, boundary=boundary), objects, *element)
     if isinstance(registered, LazyBatch) and not isinstance(given, LazyBatch):
         registered = np.asarray(registered)
@@ -142,15 +157,17 @@ def orbit_distance(
 ) -> Any:
     """Euclidean distance between orbits, `min_g |g x - y|`, over the whole plane.
 
-    Content that the best shift moves out of the frame counts: nothing is gained by hiding it. The gradient is that
-    of the distance at the best element, which is the gradient of the minimum wherever it has one.
+    Content that the best shift moves out of the frame counts: nothing is gained by hiding it. The
+    gradient is that of the distance at the best element, which is the gradient of the minimum
+    wherever it has one.
 
     Parameters
     ----------
     objects, references : array-like or torch.Tensor of shape (n_samples, *object_shape)
         `references` may hold one sample, which then serves for all.
     squared : bool
-        Whether to return the square, whose gradient also exists at 0; infinite where float64 does not hold it.
+        Whether to return the square, whose gradient also exists at 0; infinite where float64 does
+        not hold it.
     shift, flip, phase, boundary
         As in :func:`register`.
 
@@ -175,19 +192,29 @@ def orbit_distance(
     boundary = check_boundary(boundary, objects.ndim - 1)
     symmetries = {"shift": shift, "flip": flip, "phase": phase, "boundary": boundary}
     distances = partial(orbit_distances, squared=squared, **symmetries)
-    return map_chunks(distances, objects, references, values_per_sample=padded_values(objects.shape[1:], boundary))
+    return map_chunks(
+        distances, objects, references, values_per_sample=padded_values(objects.shape[1:], boundary)
+    )
 
 
 def _checked_symmetries(shift, flip, phase):
-    return check_flag("shift", shift), check_flag("flip", flip), check_flag("phase", phase, optional=True)
+    return (
+        check_flag("shift", shift),
+        check_flag("flip", flip),
+        check_flag("phase", phase, optional=True),
+    )
 
 
 def _checked_pair(objects, references):
     """Objects, and one reference for each of them."""
-    objects, references = check_batch(objects, name="objects"), check_batch(references, name="references")
+    objects, references = (
+        check_batch(objects, name="objects"),
+        check_batch(references, name="references"),
+    )
     if references.shape[1:] != objects.shape[1:] or len(references) not in (1, len(objects)):
         raise ValueError(
-            f"references of shape {tuple(references.shape)} do not match objects of shape {tuple(objects.shape)}; "
+            f"references of shape {tuple(references.shape)} do not match objects of shape "
+            f"{tuple(objects.shape)}; "
             "give one reference per object, or one for all"
         )
     if len(references) == len(objects):
@@ -199,7 +226,9 @@ def _checked_pair(objects, references):
 
 
 def _check_products(x, y, *scales):
-    """Refuse products of scaled objects that their precision does not hold once the scales are undone."""
+    """Refuse products of scaled objects that their precision does not hold once the scales are
+    undone.
+    """
     norms = (energy(x.detach()) * energy(y.detach())).sqrt()
     sizes = norms.log2() - sum(scale.double().log2().view(-1) for scale in scales)
     dtype = torch.promote_types(x.real.dtype, y.real.dtype)
@@ -210,7 +239,8 @@ def _check_products(x, y, *scales):
         name = str(dtype).removeprefix("torch.")
         way_out = " or pass float64" if dtype == torch.float32 else ""
         raise ValueError(
-            f"correlations of the order of 1e{power:+.0f} are out of the range of {name}; divide objects and "
+            f"correlations of the order of 1e{power:+.0f} are out of the range of {name}; divide "
+            f"objects and "
             f"references by their largest values first{way_out}"
         )
 

@@ -1,11 +1,13 @@
-"""The tensor core of the group: what acts, correlates and searches on batches of tensors, without validation.
+"""The tensor core of the group: what acts, correlates and searches on batches of tensors, without
+validation.
 
-Metrics, losses and canonicalization call these functions; users call those of :mod:`skpr.symmetry`, which validate.
+Metrics, losses and canonicalization call these functions; users call those of :mod:`skpr.symmetry`,
+which validate.
 
-Throughout, `x` and `y` are floating tensors of shape (n_samples, *object_shape), `shifts` is an integer tensor of shape
-(n_samples, n_axes), `flips` a bool tensor and `phases` a tensor of unit numbers, both of shape (n_samples,), and
-`boundary` is "zero", "circular" or a sequence of these with one entry for each axis.
-"""
+Throughout, `x` and `y` are floating tensors of shape (n_samples, *object_shape), `shifts` is an
+integer tensor of shape (n_samples, n_axes), `flips` a bool tensor and `phases` a tensor of unit
+numbers, both of shape (n_samples,), and `boundary` is "zero", "circular" or a sequence of these
+with one entry for each axis."""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ __all__ = [
 ]
 
 
-# Correlations in float32 carry errors of some 1e-7 of |x||y|, in float64 of some 1e-16: candidates that come as close
-# as this are looked at again, in float64.
+# Correlations in float32 carry errors of some 1e-7 of |x||y|, in float64 of some 1e-16: candidates
+# that come as close as this are looked at again, in float64.
 _CLOSE = {torch.finfo(torch.float32).eps: 1e-5, torch.finfo(torch.float64).eps: 1e-12}
 _ROUNDING_OF_LAGS = 2e-14
 
@@ -84,18 +86,24 @@ def lost_energy(x, shifts, flips, boundary):
 def correlations(x, y, boundary, flips=(False, True)):
     """Correlations of `x`, and of its flip, with `y`, at all lags in FFT order.
 
-    Returns a pair of tensors of shape (n_samples, *grid), see :func:`lag_grid`, `None` where an orientation is not
-    among `flips`. The lag of the flipped one is that of the shift after :func:`flip`. Both share the two forward
-    transforms: the spectrum of the flip is the conjugate of the spectrum, up to the displacement `n - 1` of the origin.
-    """
+    Returns a pair of tensors of shape (n_samples, *grid), see :func:`lag_grid`, `None` where an
+    orientation is not among `flips`. The lag of the flipped one is that of the shift after
+    :func:`flip`. Both share the two forward transforms: the spectrum of the flip is the conjugate
+    of the spectrum, up to the displacement `n - 1` of the origin."""
     axes = space_axes(x)
     sizes = x.shape[1:]
     grid = lag_grid(sizes, boundary)
     if x.is_complex() or y.is_complex():
-        spectrum, reference = torch.fft.fftn(x, s=grid, dim=axes), torch.fft.fftn(y, s=grid, dim=axes)
+        spectrum, reference = (
+            torch.fft.fftn(x, s=grid, dim=axes),
+            torch.fft.fftn(y, s=grid, dim=axes),
+        )
         back = torch.fft.ifftn
     else:
-        spectrum, reference = torch.fft.rfftn(x, s=grid, dim=axes), torch.fft.rfftn(y, s=grid, dim=axes)
+        spectrum, reference = (
+            torch.fft.rfftn(x, s=grid, dim=axes),
+            torch.fft.rfftn(y, s=grid, dim=axes),
+        )
         back = torch.fft.irfftn
     upright = back(reference * spectrum.conj(), s=grid, dim=axes) if False in flips else None
     flipped = None
@@ -108,8 +116,9 @@ def correlations(x, y, boundary, flips=(False, True)):
 def best_element(x, y, use_shift, use_flip, use_phase, boundary):
     """The group element over the chosen symmetries that brings `x` closest to `y`.
 
-    Candidates come in a fixed order, and of those that are equal but for rounding the first one wins: upright before
-    flipped; then by the shift along the first axis, along the next and so on, each in the order 0, 1, ..., n - 1, -1,
+    Candidates come in a fixed order, and of those that are equal but for rounding the first one
+    wins: upright before flipped; then by the shift along the first axis, along the next and so on,
+    each in the order 0, 1, ..., n - 1, -1,
     ..., -(n - 1); last, where the phase is not registered and all correlations are negative, the object moved wholly
     out of its frame, upright and along the last axis that does not wrap around.
     """
@@ -117,11 +126,17 @@ def best_element(x, y, use_shift, use_flip, use_phase, boundary):
     boundary = check_boundary(boundary, x.ndim - 1)
     scores = _scores(x, y, use_shift, use_flip, boundary)
     measure = torch.abs if use_phase else torch.real
-    peaks, lags, values, seconds = zip(*(_highest(c.flatten(1), measure) for c in scores), strict=True)
+    peaks, lags, values, seconds = zip(
+        *(_highest(c.flatten(1), measure) for c in scores), strict=True
+    )
     flips = peaks[1] > peaks[0] if use_flip else torch.zeros_like(peaks[0], dtype=torch.bool)
     lag, value = (torch.where(flips, found[-1], found[0]) for found in (lags, values))
-    shifts = signed_lags(lag, x.shape[1:], boundary) if use_shift else lag.new_zeros(len(x), x.ndim - 1)
-    rivals = torch.stack([*seconds, torch.minimum(peaks[0], peaks[1])] if use_flip else seconds).amax(dim=0)
+    shifts = (
+        signed_lags(lag, x.shape[1:], boundary) if use_shift else lag.new_zeros(len(x), x.ndim - 1)
+    )
+    rivals = torch.stack(
+        [*seconds, torch.minimum(peaks[0], peaks[1])] if use_flip else seconds
+    ).amax(dim=0)
     best = torch.where(flips, peaks[-1], peaks[0])
     close = _CLOSE[_eps(x, y)] * _norms(x) * _norms(y)
     undecided = (rivals >= best - close) | ((best <= close) & use_shift & (not use_phase))
@@ -143,7 +158,9 @@ def _norms(x):
 
 
 def _scores(x, y, use_shift, use_flip, boundary):
-    """Inner products of all candidates with `y` on the grid of lags, those of upright and of flipped ones."""
+    """Inner products of all candidates with `y` on the grid of lags, those of upright and of
+    flipped ones.
+    """
     flips = (False, True) if use_flip else (False,)
     if use_shift:
         return [c for c in correlations(x, y, boundary, flips) if c is not None]
@@ -151,7 +168,9 @@ def _scores(x, y, use_shift, use_flip, boundary):
 
 
 def _highest(scores, measure):
-    """The highest score of each sample, its lag and its value, and the second highest; overwrites the scores."""
+    """The highest score of each sample, its lag and its value, and the second highest; overwrites
+    the scores.
+    """
     measured = measure(scores)
     peaks, lags = measured.max(dim=1, keepdim=True)
     values = scores.gather(1, lags)
@@ -160,11 +179,19 @@ def _highest(scores, measure):
 
 
 def _first_of_equals(x, y, use_shift, use_flip, use_phase, boundary):
-    """The first of the candidates that are best but for rounding, decided in float64; its phase is not a unit yet."""
+    """The first of the candidates that are best but for rounding, decided in float64; its phase is
+    not a unit yet.
+    """
     rounding = 16 * _eps(x, y)
-    x, y = (values.to(torch.complex128 if values.is_complex() else torch.float64) for values in (x, y))
+    x, y = (
+        values.to(torch.complex128 if values.is_complex() else torch.float64) for values in (x, y)
+    )
     scores = _scores(x, y, use_shift, use_flip, boundary)
-    orders = _ordered_shifts(x, boundary) if use_shift else [x.new_zeros(1, dtype=torch.int64)] * (x.ndim - 1)
+    orders = (
+        _ordered_shifts(x, boundary)
+        if use_shift
+        else [x.new_zeros(1, dtype=torch.int64)] * (x.ndim - 1)
+    )
     for axis, order in enumerate(orders, start=1):
         scores = [c.index_select(axis, order.remainder(c.shape[axis])) for c in scores]
     norms = (_norms(x) * _norms(y))[:, None]
@@ -174,7 +201,8 @@ def _first_of_equals(x, y, use_shift, use_flip, use_phase, boundary):
     measured = torch.abs(scores) if use_phase else torch.real(scores)
     measured = torch.cat([measured, torch.full_like(measured[:, :1], leaving)], dim=1)
     best = measured.amax(dim=1, keepdim=True)
-    # values that are off by a relative `rounding` change half of |gx - y|^2 of unit objects by this much
+    # values that are off by a relative `rounding` change half of |gx - y|^2 of unit objects by this
+    # much
     equal = rounding * (2 - 2 * best).clamp_min(0).sqrt() + rounding**2 + _ROUNDING_OF_LAGS
     first = (measured >= best - equal).to(torch.uint8).argmax(dim=1)
     gone = first == scores.shape[1]
@@ -186,11 +214,15 @@ def _first_of_equals(x, y, use_shift, use_flip, use_phase, boundary):
     if "zero" in boundary:
         axis = max(a for a, wraps in enumerate(boundary) if wraps == "zero")
         shifts[gone, axis] = x.shape[axis + 1]
-    return GroupElement(shifts, first >= math.prod(lengths), value.masked_fill(value.abs() <= _ROUNDING_OF_LAGS, 0))
+    return GroupElement(
+        shifts, first >= math.prod(lengths), value.masked_fill(value.abs() <= _ROUNDING_OF_LAGS, 0)
+    )
 
 
 def _ordered_shifts(x, boundary):
-    """All shifts along each axis that leave some of the frame inside, those first that win over equal ones."""
+    """All shifts along each axis that leave some of the frame inside, those first that win over
+    equal ones.
+    """
     orders = []
     for size, wraps in zip(x.shape[1:], boundary, strict=True):
         forth = torch.arange(size, device=x.device)
@@ -213,7 +245,9 @@ def signed_lags(flat_lags, sizes, boundary):
     """Flat FFT-order lag indices as displacements; circular ones stay in 0 .. n - 1."""
     grid = lag_grid(sizes, boundary)
     lags = torch.stack(torch.unravel_index(flat_lags, tuple(grid)), dim=1)
-    limits = torch.tensor(sizes, device=lags.device)  # which a circular axis, its own grid, never reaches
+    limits = torch.tensor(
+        sizes, device=lags.device
+    )  # which a circular axis, its own grid, never reaches
     return torch.where(lags < limits, lags, lags - torch.tensor(grid, device=lags.device))
 
 
@@ -269,7 +303,8 @@ def acted(x, shifts, flips, phases, boundary):
 
 
 def orbit_distances(x, y, *, shift=True, flip=True, phase=None, boundary="zero", squared=False):
-    """Distance from each `y` to the orbit of `x`, in float64; the gradient takes the element found as given.
+    """Distance from each `y` to the orbit of `x`, in float64; the gradient takes the element found
+    as given.
 
     Parameters
     ----------
@@ -302,7 +337,9 @@ def _distances(x, y, symmetries, squared):
     boundary = symmetries[-1]
     with torch.no_grad():
         element = best_element(x.detach(), y.detach(), *symmetries)
-    total = energy(acted(x, *element, boundary) - y) + lost_energy(x, element.shift, element.flip, boundary)
+    total = energy(acted(x, *element, boundary) - y) + lost_energy(
+        x, element.shift, element.flip, boundary
+    )
     return total if squared else total.sqrt() / scale.flatten()
 
 

@@ -37,9 +37,9 @@ def test_no_deformation_is_the_identity(shape):
 def test_a_turn_turns_in_pixels_about_the_middle():
     x = np.zeros((1, 21, 41))
     x[0, 10, 30] = 1  # ten pixels from the middle along the longer axis
-    turned = RandomDeformation(rotation=90, scale=0, shear=0, bend=0, probability=1, random_state=0).fit_transform(
-        np.repeat(x, 50, axis=0)
-    )
+    turned = RandomDeformation(
+        rotation=90, scale=0, shear=0, bend=0, probability=1, random_state=0
+    ).fit_transform(np.repeat(x, 50, axis=0))
     where = np.stack(np.meshgrid(np.arange(21) - 10, np.arange(41) - 20, indexing="ij"))
     reach = np.sqrt((where**2).sum(axis=0))
     mean_reach = (turned * reach).sum(axis=(1, 2)) / turned.sum(axis=(1, 2))

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from skpr import FourierMagnitude, IterativePhaseRetrieval, LazyBatch, ShiftFlipAugmenter, SymmetryCanonicalizer
+from skpr import (
+    FourierMagnitude,
+    IterativePhaseRetrieval,
+    LazyBatch,
+    ShiftFlipAugmenter,
+    SymmetryCanonicalizer,
+)
 from skpr.canonicalization._canonicalizer import FLIPS, SHIFTS
 from skpr.datasets import load_digit_objects, make_crystals
 from skpr.detector import PhotonNoise
@@ -19,7 +25,9 @@ def fitted(shift, flip, objects, boundary="zero", **parameters):
 
 def members(objects, shift, flip, boundary, phase=True, seed=1):
     """Random members of the orbit under the symmetries that are broken."""
-    return random_members(objects, boundary, flip=flip is not None, phase=phase, shift=shift is not None, seed=seed)
+    return random_members(
+        objects, boundary, flip=flip is not None, phase=phase, shift=shift is not None, seed=seed
+    )
 
 
 @pytest.mark.parametrize(("shift", "flip"), STRATEGIES)
@@ -28,14 +36,21 @@ def test_representatives_are_invariant_and_on_the_orbit(shift, flip, object_shap
     canonicalizer = fitted(shift, flip, x, boundary)
     representatives = canonicalizer.transform(x)
     moved = np.concatenate([members(x, shift, flip, boundary, seed=seed) for seed in range(3)])
-    assert relative_difference(canonicalizer.transform(moved), np.concatenate([representatives] * 3)) < tolerance(dtype)
+    assert relative_difference(
+        canonicalizer.transform(moved), np.concatenate([representatives] * 3)
+    ) < tolerance(dtype)
     magnitude = FourierMagnitude(oversampling=2 if boundary == "zero" else 1).fit(x)
-    assert relative_difference(magnitude.transform(representatives), magnitude.transform(x)) < tolerance(dtype) / 10
+    assert (
+        relative_difference(magnitude.transform(representatives), magnitude.transform(x))
+        < tolerance(dtype) / 10
+    )
     assert representatives.dtype == x.dtype
 
 
 def degenerate_objects(shape):
-    """Empty, constant, one pixel, symmetric under flip, two equal pixels, periodic, a symmetric pair of twins."""
+    """Empty, constant, one pixel, symmetric under flip, two equal pixels, periodic, a symmetric
+    pair of twins.
+    """
     x = np.zeros((9, *shape))
     corner, middle = (0,) * len(shape), tuple(n // 2 for n in shape)
     x[1] = 1
@@ -60,9 +75,9 @@ def test_degenerate_objects_have_one_finite_representative(shift, flip, shape, d
         canonicalizer = fitted(shift, flip, training_set, boundary)
         representatives = canonicalizer.transform(x)
         assert np.isfinite(representatives).all()
-        assert relative_difference(canonicalizer.transform(moved), np.concatenate([representatives] * 4)) < tolerance(
-            dtype
-        )
+        assert relative_difference(
+            canonicalizer.transform(moved), np.concatenate([representatives] * 4)
+        ) < tolerance(dtype)
 
 
 @pytest.mark.parametrize(("shift", "flip"), STRATEGIES)
@@ -71,9 +86,13 @@ def test_one_symmetry_at_a_time_is_left_alone(shift, flip):
     canonicalizer = fitted(shift, flip, x, phase=None)
     turned = x * np.exp(0.7j)
     # flipping conjugates the phase, so its modulus is what must agree
-    np.testing.assert_allclose(np.abs(canonicalizer.transform(turned)), np.abs(canonicalizer.transform(x)), atol=1e-9)
+    np.testing.assert_allclose(
+        np.abs(canonicalizer.transform(turned)), np.abs(canonicalizer.transform(x)), atol=1e-9
+    )
     if flip is None:
-        np.testing.assert_allclose(canonicalizer.transform(turned), canonicalizer.transform(x) * np.exp(0.7j))
+        np.testing.assert_allclose(
+            canonicalizer.transform(turned), canonicalizer.transform(x) * np.exp(0.7j)
+        )
 
 
 def test_all_none_is_the_identity():
@@ -111,10 +130,17 @@ def test_the_same_template_is_found_from_every_member_of_the_orbits():
 
 
 def test_a_fitted_template_leaves_less_variance_than_rules():
-    x = ShiftFlipAugmenter(frame_shape=20, random_state=0).fit_transform(load_digit_objects(return_X_y=True)[0][:300])
+    x = ShiftFlipAugmenter(frame_shape=20, random_state=0).fit_transform(
+        load_digit_objects(return_X_y=True)[0][:300]
+    )
     variance = {
         pair: SymmetryCanonicalizer(*pair).fit(x).variance_
-        for pair in [("template", "template"), ("centroid", "principal"), ("box", "moment"), (None, None)]
+        for pair in [
+            ("template", "template"),
+            ("centroid", "principal"),
+            ("box", "moment"),
+            (None, None),
+        ]
     }
     ranked = sorted(variance, key=variance.get)
     assert ranked[0] == ("template", "template")
@@ -132,7 +158,9 @@ def test_near_objects_have_near_representatives_more_often_with_the_template_tha
 
     def jumps(**strategies):
         canonicalizer = SymmetryCanonicalizer(**strategies).fit(x)
-        change = ((canonicalizer.transform(noisy) - canonicalizer.transform(x)) ** 2).sum(axis=(1, 2))
+        change = ((canonicalizer.transform(noisy) - canonicalizer.transform(x)) ** 2).sum(
+            axis=(1, 2)
+        )
         return np.mean(change > 0.1 * (x**2).sum(axis=(1, 2)))
 
     template, moment = (jumps(shift="box", flip=flip) for flip in ("template", "moment"))
@@ -170,12 +198,19 @@ def test_inverse_transform_is_the_identity():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"shift": "centre"}, "shift='centre' is not valid; choose 'box', 'centroid', 'template' or None"),
+        (
+            {"shift": "centre"},
+            "shift='centre' is not valid; choose 'box', 'centroid', 'template' or None",
+        ),
         (
             {"flip": 3},
-            "flip=3 is not valid; choose 'moment', 'principal', 'bispectrum', 'fourier', 'template' or None",
+            "flip=3 is not valid; choose 'moment', 'principal', 'bispectrum', 'fourier', "
+            "'template' or None",
         ),
-        ({"phase": "zero"}, "phase='zero' is not valid; choose 'auto', 'origin', 'template' or None"),
+        (
+            {"phase": "zero"},
+            "phase='zero' is not valid; choose 'auto', 'origin', 'template' or None",
+        ),
         ({"boundary": "open"}, "boundary='open' is not valid; choose 'auto', 'zero' or 'circular'"),
         ({"boundary": ("zero",)}, r"boundary=\('zero',\) has 1 entries for objects with 2 axes"),
         (
@@ -197,11 +232,13 @@ def test_one_sample_and_integer_images_are_fine():
     assert sorted(z.ravel()) == sorted(x.ravel())
 
 
-# --- backgrounds -----------------------------------------------------------------------------------------------
+# --- backgrounds ----------------------------------------------------------------------------------
 
 
 def framed_digits(n_samples=250):
-    return ShiftFlipAugmenter(frame_shape=24, random_state=0).fit_transform(load_digit_objects().data[:n_samples])
+    return ShiftFlipAugmenter(frame_shape=24, random_state=0).fit_transform(
+        load_digit_objects().data[:n_samples]
+    )
 
 
 def crystals(max_phase=0.0):
@@ -219,12 +256,16 @@ def with_noise(objects, level, seed=1):
 
 
 def share_of_energy(noisy, objects):
-    return 1 - np.median((np.abs(objects) ** 2).sum(axis=(1, 2)) / (np.abs(noisy) ** 2).sum(axis=(1, 2)))
+    return 1 - np.median(
+        (np.abs(objects) ** 2).sum(axis=(1, 2)) / (np.abs(noisy) ** 2).sum(axis=(1, 2))
+    )
 
 
 @pytest.mark.parametrize("level", [1e-12, 1e-9, 1e-5, 1e-2])
 @pytest.mark.parametrize(
-    "objects", [framed_digits(), crystals(), crystals(2.0)], ids=["digits", "crystals", "complex crystals"]
+    "objects",
+    [framed_digits(), crystals(), crystals(2.0)],
+    ids=["digits", "crystals", "complex crystals"],
 )
 def test_a_background_adds_no_more_variance_than_its_own(objects, level):
     dark = SymmetryCanonicalizer().fit(objects)
@@ -238,10 +279,14 @@ def test_a_background_adds_no_more_variance_than_its_own(objects, level):
     assert 0 < canonicalizer.lost_energy_ < 2e-3 + 20 * level**2
 
 
-@pytest.mark.parametrize(("shift", "flip"), [*itertools.product(SHIFTS[:-1], FLIPS[:-1]), ("box", None)])
+@pytest.mark.parametrize(
+    ("shift", "flip"), [*itertools.product(SHIFTS[:-1], FLIPS[:-1]), ("box", None)]
+)
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("level", [1e-9, 1e-3])
-def test_above_a_background_every_strategy_finds_what_it_finds_in_the_dark(shift, flip, dtype, level):
+def test_above_a_background_every_strategy_finds_what_it_finds_in_the_dark(
+    shift, flip, dtype, level
+):
     objects = random_objects((12, 13), dtype, n_samples=60)
     objects = np.where(objects == 0, 0, objects / np.maximum(np.abs(objects), 1e-9) + objects)
     noisy = with_noise(objects, level)
@@ -295,7 +340,9 @@ def test_one_pixel_below_zero_turns_no_sign():
 
 def test_objects_that_fill_their_frame_are_not_shifted_and_named():
     x = np.random.default_rng(0).random((20, 8, 8))
-    with pytest.warns(UserWarning, match=r"fill their frame.*boundary='circular'.*shift=None.*background="):
+    with pytest.warns(
+        UserWarning, match=r"fill their frame.*boundary='circular'.*shift=None.*background="
+    ):
         canonicalizer = SymmetryCanonicalizer("box", None).fit(x)
     assert canonicalizer.background_ > 0.1
     np.testing.assert_array_equal(canonicalizer.transform(x), x)
@@ -307,7 +354,9 @@ def test_later_objects_on_a_brighter_background_are_named():
     objects = framed_digits()
     canonicalizer = SymmetryCanonicalizer().fit(objects)
     with pytest.warns(
-        UserWarning, match="3 of 3 objects have a background of about .*e-0[23] .*fitted on objects with one of 0.0e.00"
+        UserWarning,
+        match="3 of 3 objects have a background of about .*e-0[23] .*fitted on objects with one "
+        "of 0.0e.00",
     ):
         canonicalizer.transform(with_noise(objects[:3], 1e-2))
     canonicalizer.transform(objects[:1])
@@ -332,11 +381,13 @@ def test_batches_on_disk_have_the_same_background(tmp_path):
             np.testing.assert_allclose(np.asarray(moved), expected.transform(noisy), atol=1e-5)
 
 
-# --- scales, boundaries ----------------------------------------------------------------------------------------
+# --- scales, boundaries ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("shift", "flip"), STRATEGIES)
-@pytest.mark.parametrize(("dtype", "units"), [("float32", (1e-30, 1e30)), ("complex128", (1e-200, 1e250))])
+@pytest.mark.parametrize(
+    ("dtype", "units"), [("float32", (1e-30, 1e30)), ("complex128", (1e-200, 1e250))]
+)
 def test_representatives_do_not_depend_on_the_unit(shift, flip, dtype, units, boundary):
     x = random_objects((7, 8), dtype, n_samples=12, boundary=boundary)
     expected = fitted(shift, flip, x, boundary)
@@ -366,10 +417,15 @@ def test_each_axis_has_its_own_boundary(shift, flip, dtype, axes):
     representatives = canonicalizer.transform(wrapped)
     for seed in range(2):
         moved = members(wrapped, shift, flip, axes, seed=seed)
-        assert relative_difference(canonicalizer.transform(moved), representatives) < tolerance(dtype)
+        assert relative_difference(canonicalizer.transform(moved), representatives) < tolerance(
+            dtype
+        )
     grid = [n if wraps == "circular" else 2 * n for n, wraps in zip((8, 9), axes, strict=True)]
     magnitude = FourierMagnitude(fourier_shape=grid).fit(x)
-    assert relative_difference(magnitude.transform(representatives), magnitude.transform(x)) < tolerance(dtype) / 10
+    assert (
+        relative_difference(magnitude.transform(representatives), magnitude.transform(x))
+        < tolerance(dtype) / 10
+    )
 
 
 def test_alone_the_boundary_is_zero_and_that_of_the_fit_counts():

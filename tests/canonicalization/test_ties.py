@@ -28,10 +28,16 @@ def symmetric_objects(shape, dtype, boundary, n_samples=8):
 def test_symmetric_objects_have_one_representative(shape, dtype, boundary):
     x = symmetric_objects(shape, dtype, boundary)
     for shift_rule, flip_rule in itertools.product(SHIFTS, FLIPS):
-        canonicalizer = SymmetryCanonicalizer(shift_rule, flip_rule, boundary=boundary, background=0).fit(x)
+        canonicalizer = SymmetryCanonicalizer(
+            shift_rule, flip_rule, boundary=boundary, background=0
+        ).fit(x)
         representatives = canonicalizer.transform(x)
-        moved = random_members(x, boundary, flip=flip_rule is not None, shift=shift_rule is not None)
-        assert relative_difference(canonicalizer.transform(moved), representatives) < tolerance(dtype)
+        moved = random_members(
+            x, boundary, flip=flip_rule is not None, shift=shift_rule is not None
+        )
+        assert relative_difference(canonicalizer.transform(moved), representatives) < tolerance(
+            dtype
+        )
 
 
 def test_an_object_of_even_phase_and_its_flip_have_one_representative():
@@ -39,11 +45,16 @@ def test_an_object_of_even_phase_and_its_flip_have_one_representative():
     x[0, 1:4, 1:4] = [[1, 2j, 1], [3, 1j, 3], [1, 2j, 1]]
     for rule in ("moment", "principal", "bispectrum", "fourier"):
         canonicalizer = SymmetryCanonicalizer("box", rule).fit(x)
-        np.testing.assert_allclose(canonicalizer.transform(flip(x)), canonicalizer.transform(x), atol=1e-12)
+        np.testing.assert_allclose(
+            canonicalizer.transform(flip(x)), canonicalizer.transform(x), atol=1e-12
+        )
 
 
 def test_the_pattern_is_complex_for_complex_objects_and_unchanged_for_real_ones():
-    real, complex_ = (generic_pattern(torch.zeros(2, 4, 4, dtype=dtype)) for dtype in (torch.float32, torch.complex64))
+    real, complex_ = (
+        generic_pattern(torch.zeros(2, 4, 4, dtype=dtype))
+        for dtype in (torch.float32, torch.complex64)
+    )
     assert real.dtype == torch.float64
     np.testing.assert_array_equal(real[0], np.random.RandomState(20200).standard_normal((4, 4)))
     assert complex_.dtype == torch.complex128

@@ -5,7 +5,13 @@ import pytest
 from skpr import ShiftFlipAugmenter
 from skpr.datasets import load_digit_objects
 
-SMALL = {"module__hidden_width": 16, "max_epochs": 1, "device": "cpu", "random_state": 0, "verbose": False}
+SMALL = {
+    "module__hidden_width": 16,
+    "max_epochs": 1,
+    "device": "cpu",
+    "random_state": 0,
+    "verbose": False,
+}
 
 
 @pytest.fixture(scope="package")

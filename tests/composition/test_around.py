@@ -84,7 +84,7 @@ def cut(y):
     return flattened(y)[:, 1:]
 
 
-# --- what scikit-learn does with estimators --------------------------------------------------------------------------
+# --- what scikit-learn does with estimators -------------------------------------------------------
 
 
 @every_composition
@@ -105,11 +105,20 @@ def test_whole_pipelines_are_searched_in_two_processes():
     _, y = pairs(32)
     model = make_phase_retriever(**SMALL, refiner=QUICK)
     grid = {
-        "retrieve__regressor__transformer__canonicalize": ["passthrough", SymmetryCanonicalizer("box", "moment")],
+        "retrieve__regressor__transformer__canonicalize": [
+            "passthrough",
+            SymmetryCanonicalizer("box", "moment"),
+        ],
         "retrieve__refiner": [None, QUICK],
     }
     search = GridSearchCV(model, grid, cv=2, n_jobs=2, error_score="raise").fit(y, y)
-    scores = dict(zip(map(str, search.cv_results_["params"]), search.cv_results_["mean_test_score"], strict=True))
+    scores = dict(
+        zip(
+            map(str, search.cv_results_["params"]),
+            search.cv_results_["mean_test_score"],
+            strict=True,
+        )
+    )
     assert len(set(scores.values())) == 4
     assert search.best_params_["retrieve__refiner"] is not None
 
@@ -119,7 +128,9 @@ def test_metadata_routing_reaches_the_regressor_and_the_score(around):
     X, y = pairs(40)
     weights = np.arange(40.0)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = around(Memory().set_fit_request(sample_weight=True)).fit(X, y, sample_weight=weights)
+        model = around(Memory().set_fit_request(sample_weight=True)).fit(
+            X, y, sample_weight=weights
+        )
         np.testing.assert_array_equal(model.regressor_.weights_, weights)
         unweighted = around(Memory().set_fit_request(sample_weight=False))
         plain = cross_validate(unweighted, X, y, cv=2, error_score="raise")["test_score"]
@@ -140,7 +151,9 @@ def test_pipelines_score_with_metadata_routing_enabled():
 def test_weights_of_samples_are_forwarded_and_weigh_the_score():
     X, y = pairs()
     weights = np.arange(24.0)
-    model = SymmetryBreakingRegressor(Memory(rolled), "passthrough").fit(X, y, sample_weight=weights)
+    model = SymmetryBreakingRegressor(Memory(rolled), "passthrough").fit(
+        X, y, sample_weight=weights
+    )
     assert model.regressor_.weights_ is weights
     one = [model.score(X, y, sample_weight=np.eye(24)[i]) for i in (0, 1)]
     both = model.score(X, y, sample_weight=np.r_[3, 1, np.zeros(22)])
@@ -148,7 +161,7 @@ def test_weights_of_samples_are_forwarded_and_weigh_the_score():
     assert one[0] != one[1]
 
 
-# --- further training ------------------------------------------------------------------------------------------------
+# --- further training -----------------------------------------------------------------------------
 
 
 @every_composition
@@ -203,11 +216,15 @@ def test_a_warm_start_goes_through_the_whole_pipeline():
 def test_further_training_needs_the_same_objects_and_the_same_parts():
     X, y = pairs()
     model = SymmetryBreakingRegressor(network(), "passthrough").partial_fit(X, y)
-    with pytest.raises(ValueError, match=r"y has objects of shape \(3,\), but .* fitted on objects of shape \(8,\)"):
+    with pytest.raises(
+        ValueError, match=r"y has objects of shape \(3,\), but .* fitted on objects of shape \(8,\)"
+    ):
         model.partial_fit(X, y[:, :3])
     with pytest.raises(ValueError, match="transformer was changed since the first fit"):
         model.set_params(transformer=None).partial_fit(X, y)
-    with pytest.raises(ValueError, match="regressor is a MLPRegressor of another structure than the fitted one"):
+    with pytest.raises(
+        ValueError, match="regressor is a MLPRegressor of another structure than the fitted one"
+    ):
         model.set_params(transformer="passthrough", regressor=MLPRegressor()).partial_fit(X, y)
 
 
@@ -244,7 +261,7 @@ def test_a_frozen_regressor_is_used_without_training(around):
         assert len(given.history) == 1
 
 
-# --- what goes wrong first -------------------------------------------------------------------------------------------
+# --- what goes wrong first ------------------------------------------------------------------------
 
 
 class Untrainable(Memory):
@@ -259,9 +276,14 @@ def test_unusable_regressors_are_refused(around):
     X, y = pairs()
     with pytest.raises(TypeError, match=r"is a class; give an instance, regressor=Memory\(...\)"):
         around(Memory).fit(X, y)
-    with pytest.raises(TypeError, match="regressor='mlp' has no method get_params, fit, predict; give a regressor"):
+    with pytest.raises(
+        TypeError, match="regressor='mlp' has no method get_params, fit, predict; give a regressor"
+    ):
         around("mlp").fit(X, y)
-    with pytest.raises(TypeError, match=r"regressor=SymmetryCanonicalizer\(\) has no method predict; give a regressor"):
+    with pytest.raises(
+        TypeError,
+        match=r"regressor=SymmetryCanonicalizer\(\) has no method predict; give a regressor",
+    ):
         around(SymmetryCanonicalizer()).fit(X, y)
 
 
@@ -277,7 +299,9 @@ def test_unusable_pairs_are_refused_before_the_training(around):
         model.fit(X.astype(complex), y)
     with pytest.raises(ValueError, match="y contains NaN"):
         model.fit(X, np.full_like(y, np.nan))
-    with pytest.raises(ValueError, match="symmetries='all' is not valid; choose 'auto', 'fourier' or 'phase'"):
+    with pytest.raises(
+        ValueError, match="symmetries='all' is not valid; choose 'auto', 'fourier' or 'phase'"
+    ):
         model.set_params(symmetries="all").fit(X, y)
 
 
@@ -296,16 +320,23 @@ def test_lists_and_integers_are_magnitudes(around):
     np.testing.assert_allclose(model.predict(X.tolist()), expected.predict(X))
 
 
-@pytest.mark.parametrize("regressor", [KNeighborsRegressor(), Ridge(), DecisionTreeRegressor(), DummyRegressor()])
+@pytest.mark.parametrize(
+    "regressor", [KNeighborsRegressor(), Ridge(), DecisionTreeRegressor(), DummyRegressor()]
+)
 def test_regressors_of_vectors_name_the_way_out(regressor):
     X, y = pairs(shape=(4, 4))
-    with pytest.raises(ValueError, match=f"{type(regressor).__name__} takes samples with one axis only: flatten X"):
+    with pytest.raises(
+        ValueError, match=f"{type(regressor).__name__} takes samples with one axis only: flatten X"
+    ):
         SymmetryBreakingRegressor(regressor).fit(X, y)
 
 
 def test_regressors_of_real_targets_name_the_way_out():
     X, y = pairs(dtype="complex128")
-    with pytest.raises(ValueError, match="Ridge takes real targets only .*: split them into real and imaginary parts"):
+    with pytest.raises(
+        ValueError,
+        match="Ridge takes real targets only .*: split them into real and imaginary parts",
+    ):
         SymmetryBreakingRegressor(Ridge()).fit(X, y)
 
 
@@ -313,16 +344,23 @@ def test_regressors_of_real_targets_name_the_way_out():
 def test_flat_predictions_get_the_shape_of_the_targets_and_others_are_refused(around):
     X, y = pairs(shape=(4, 5))
     assert around(Memory(flattened)).fit(X, y).predict(X).shape == y.shape
-    with pytest.raises(ValueError, match=r"Memory predicts samples of shape \(19,\), but was trained on .* \(4, 5\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"Memory predicts samples of shape \(19,\), but was trained on .* \(4, 5\)",
+    ):
         around(Memory(cut)).fit(X, y).predict(X)
 
 
 def test_predictions_have_the_type_that_the_regressor_returns():
     X, y = pairs()
-    model = SymmetryBreakingRegressor(Memory(torch.as_tensor), SymmetryCanonicalizer("box", "moment")).fit(X, y)
+    model = SymmetryBreakingRegressor(
+        Memory(torch.as_tensor), SymmetryCanonicalizer("box", "moment")
+    ).fit(X, y)
     assert isinstance(model.predict(X), torch.Tensor)
     assert isinstance(RefinedRegressor(Memory(np.asarray), None).fit(X, y).predict(X), np.ndarray)
-    assert isinstance(RefinedRegressor(Memory(torch.as_tensor), None).fit(X, y).predict(X), torch.Tensor)
+    assert isinstance(
+        RefinedRegressor(Memory(torch.as_tensor), None).fit(X, y).predict(X), torch.Tensor
+    )
     refined = RefinedRegressor(Memory(np.asarray), QUICK).fit(X, y)
     assert isinstance(refined.predict(X), np.ndarray)
     assert isinstance(refined.predict(torch.as_tensor(X)), torch.Tensor)
@@ -334,7 +372,7 @@ def test_tensors_that_require_gradients_are_data():
     assert model.predict(X).shape == y.shape
 
 
-# --- scores ----------------------------------------------------------------------------------------------------------
+# --- scores ---------------------------------------------------------------------------------------
 
 
 def test_random_measurements_are_scored_modulo_the_phase_alone(digits):
@@ -345,7 +383,9 @@ def test_random_measurements_are_scored_modulo_the_phase_alone(digits):
     assert (model.symmetries_, model.boundary_) == ("phase", ("zero",))
     assert model.score(X, y) == pytest.approx(expected)
     assert model.score(X, y) < 0.6
-    told_otherwise = SymmetryBreakingRegressor(Memory(flipped), "passthrough", symmetries="fourier").fit(X, y)
+    told_otherwise = SymmetryBreakingRegressor(
+        Memory(flipped), "passthrough", symmetries="fourier"
+    ).fit(X, y)
     assert told_otherwise.score(X, y) == pytest.approx(1)
 
 

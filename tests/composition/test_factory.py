@@ -25,12 +25,22 @@ class Linear(torch.nn.Module):
 
 def test_presets_are_defaults_that_every_parameter_overrides():
     regressor = make_phase_retriever(preset="accurate", max_epochs=3, module__width=8)[-1].regressor
-    assert (regressor.module, regressor.max_epochs, regressor.get_params()["module__width"]) == ("unet", 3, 8)
+    assert (regressor.module, regressor.max_epochs, regressor.get_params()["module__width"]) == (
+        "unet",
+        3,
+        8,
+    )
     other = make_phase_retriever(preset="accurate")[-1].regressor
     assert other.augmenter is not regressor.augmenter
     regressor.augmenter.set_params(bend=0.5)
-    assert make_phase_retriever(preset="accurate")[-1].regressor.augmenter.bend == other.augmenter.bend != 0.5
-    perceptron = make_phase_retriever("mlp", preset="accurate", max_epochs=1, device="cpu", random_state=0)
+    assert (
+        make_phase_retriever(preset="accurate")[-1].regressor.augmenter.bend
+        == other.augmenter.bend
+        != 0.5
+    )
+    perceptron = make_phase_retriever(
+        "mlp", preset="accurate", max_epochs=1, device="cpu", random_state=0
+    )
     objects = random_objects((6,), "float32", n_samples=4)
     perceptron.fit(objects, objects)
     assert perceptron[-1].regressor_.max_epochs == 1
@@ -42,7 +52,9 @@ def test_presets_are_defaults_that_every_parameter_overrides():
 def test_the_accurate_preset_trains():
     objects = random_objects((8, 8), "float32", n_samples=16)
     small = {"module__hidden_width": 8, "module__width": 8, "max_epochs": 1}
-    model = make_phase_retriever(preset="accurate", random_state=0, device="cpu", **small).fit(objects, objects)
+    model = make_phase_retriever(preset="accurate", random_state=0, device="cpu", **small).fit(
+        objects, objects
+    )
     assert model.predict(objects).shape == objects.shape
 
 
@@ -51,7 +63,8 @@ def test_the_accurate_preset_trains():
     [
         (
             {"max_epoch": 3},
-            "'max_epoch' is not a parameter .*, did you mean 'max_epochs'. valid are augmenter, batch_size",
+            "'max_epoch' is not a parameter .*, did you mean 'max_epochs'. valid are augmenter, "
+            "batch_size",
         ),
         ({"hidden_width": 3}, "did you mean 'module__hidden_width'"),
         (
@@ -61,7 +74,10 @@ def test_the_accurate_preset_trains():
         ({"module__width": 3}, "'module__width' is not a parameter .* valid are module__"),
         ({"module": Linear, "module__biass": False}, "did you mean 'module__bias'"),
         ({"optimizer__beta": (0.9, 0.9)}, "did you mean 'optimizer__betas'"),
-        ({"optimizer": torch.optim.SGD, "optimizer__betas": (0.9, 0.9)}, "valid are optimizer__dampening"),
+        (
+            {"optimizer": torch.optim.SGD, "optimizer__betas": (0.9, 0.9)},
+            "valid are optimizer__dampening",
+        ),
         ({"n_starts": 3}, "'n_starts' is not a parameter of make_phase_retriever"),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
@@ -90,14 +106,18 @@ def test_parameters_of_parts_reach_them():
 SMALL_FIT = {name: value for name, value in SMALL.items() if not name.startswith("module__")}
 
 
-# --- layout and grid -------------------------------------------------------------------------------------------------
+# --- layout and grid ------------------------------------------------------------------------------
 
 
 def test_one_layout_holds_for_simulation_network_and_refiner():
     objects = random_objects((8, 8), "float32", n_samples=40)
-    model = make_phase_retriever("unet", centered=False, refiner="auto", module__width=4, **SMALL).fit(objects, objects)
+    model = make_phase_retriever(
+        "unet", centered=False, refiner="auto", module__width=4, **SMALL
+    ).fit(objects, objects)
     retrieve = model[-1]
-    assert not any((model[0].centered, retrieve.regressor_.regressor_.centered, retrieve.refiner_.centered))
+    assert not any(
+        (model[0].centered, retrieve.regressor_.regressor_.centered, retrieve.refiner_.centered)
+    )
     assert relative_error(objects, model.predict(objects)) < 0.1
 
 
@@ -111,7 +131,9 @@ def test_one_layout_holds_for_simulation_network_and_refiner():
     ids="".join,
 )
 def test_parts_of_another_layout_are_refused(part):
-    with pytest.raises(ValueError, match="centered=True and .*centered=False contradict each other"):
+    with pytest.raises(
+        ValueError, match="centered=True and .*centered=False contradict each other"
+    ):
         make_phase_retriever(centered=False, **part)
 
 
@@ -129,20 +151,28 @@ def test_a_grid_of_the_size_of_the_objects_is_no_oversampling():
 
 def test_boundaries_are_automatic_unless_given():
     objects = random_objects((8, 8), "float32", n_samples=8)
-    assert make_phase_retriever(**SMALL).fit(objects, objects)[-1].transformer_[0].boundary == "zero"
+    assert (
+        make_phase_retriever(**SMALL).fit(objects, objects)[-1].transformer_[0].boundary == "zero"
+    )
     given = make_phase_retriever(oversampling=1, boundary="zero", **SMALL).fit(objects, objects)
     assert given[-1].transformer_[0].boundary == "zero"
-    searched = make_phase_retriever(**SMALL).set_params(magnitude__oversampling=1).fit(objects, objects)
+    searched = (
+        make_phase_retriever(**SMALL).set_params(magnitude__oversampling=1).fit(objects, objects)
+    )
     assert searched[-1].transformer_[0].boundary == "circular"
     with pytest.raises(ValueError, match="boundary='wrap' is not valid"):
         make_phase_retriever(boundary="wrap", **SMALL).fit(objects, objects)
 
 
 def test_two_ways_to_choose_the_grid_are_refused():
-    with pytest.raises(ValueError, match="oversampling=1 and fourier_shape=48 both choose the Fourier grid; give one"):
+    with pytest.raises(
+        ValueError,
+        match="oversampling=1 and fourier_shape=48 both choose the Fourier grid; give one",
+    ):
         make_phase_retriever(oversampling=1, fourier_shape=48)
     with pytest.raises(
-        ValueError, match="simulate=False takes the grid from the magnitudes; leave out oversampling=3$"
+        ValueError,
+        match="simulate=False takes the grid from the magnitudes; leave out oversampling=3$",
     ):
         make_phase_retriever(simulate=False, oversampling=3)
 
@@ -153,11 +183,13 @@ def test_without_simulation_the_pipeline_is_fitted_on_measured_pairs():
     measured = make_phase_retriever(simulate=False, **SMALL).fit(magnitudes, objects)
     simulated = make_phase_retriever(**SMALL).fit(objects, objects)
     np.testing.assert_array_equal(measured.predict(magnitudes), simulated.predict(objects))
-    np.testing.assert_array_equal(measured.reconstruct(magnitudes), simulated.reconstruct(magnitudes))
+    np.testing.assert_array_equal(
+        measured.reconstruct(magnitudes), simulated.reconstruct(magnitudes)
+    )
     assert measured.score(magnitudes, objects) == simulated.score(objects, objects)
 
 
-# --- refiner ---------------------------------------------------------------------------------------------------------
+# --- refiner --------------------------------------------------------------------------------------
 
 
 def test_a_refiner_without_seed_and_device_takes_those_of_the_pipeline():

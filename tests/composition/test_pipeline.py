@@ -32,7 +32,9 @@ def test_measured_magnitudes_skip_the_simulation(digits):
     np.testing.assert_array_equal(model.reconstruct(magnitudes), model.predict(digits))
     np.testing.assert_array_equal(model[1:].predict(magnitudes), model.predict(digits))
     np.testing.assert_array_equal(model[1:].reconstruct(magnitudes), model.predict(digits))
-    assert model.score(digits, digits) == pytest.approx(1 - relative_error(digits, model.predict(digits)))
+    assert model.score(digits, digits) == pytest.approx(
+        1 - relative_error(digits, model.predict(digits))
+    )
     assert not hasattr(model[:1], "reconstruct")
 
 
@@ -75,7 +77,9 @@ def test_it_is_a_pipeline_of_scikit_learn(digits, tmp_path):
         np.testing.assert_array_equal(other.predict(digits), expected)
     assert isinstance(model, Pipeline)
     assert isinstance(model[1:], PhaseRetrievalPipeline)
-    search = GridSearchCV(make_phase_retriever(**SMALL), {"magnitude__oversampling": [2]}, cv=2).fit(digits, digits)
+    search = GridSearchCV(
+        make_phase_retriever(**SMALL), {"magnitude__oversampling": [2]}, cv=2
+    ).fit(digits, digits)
     assert search.best_estimator_.reconstruct(model[:1].transform(digits)).shape == digits.shape
 
 
@@ -83,11 +87,17 @@ def test_what_is_no_pair_of_objects_is_refused(digits):
     model = make_phase_retriever(**SMALL)
     magnitudes = FourierMagnitude().fit_transform(digits)
     for pair in ((magnitudes, digits), (digits, magnitudes)):
-        with pytest.raises(ValueError, match=r"call fit\(objects, objects\), or fit measured .*simulate=False"):
+        with pytest.raises(
+            ValueError, match=r"call fit\(objects, objects\), or fit measured .*simulate=False"
+        ):
             model.fit(*pair)
-    with pytest.raises(ValueError, match=r"requires y to be passed, .* so call fit\(objects, objects\)"):
+    with pytest.raises(
+        ValueError, match=r"requires y to be passed, .* so call fit\(objects, objects\)"
+    ):
         model.fit(digits)
-    random = PhaseRetrievalPipeline([("magnitude", GaussianMagnitude(random_state=0)), ("retrieve", iterations())])
+    random = PhaseRetrievalPipeline(
+        [("magnitude", GaussianMagnitude(random_state=0)), ("retrieve", iterations())]
+    )
     with pytest.raises(ValueError, match=r"requires y to be passed"):
         random.fit(digits.reshape(240, -1))
 
@@ -96,18 +106,32 @@ def test_magnitudes_in_place_of_objects_are_shown_the_door(digits):
     model = make_phase_retriever(**SMALL).fit(digits, digits)
     magnitudes = FourierMagnitude().fit_transform(digits)
     for method in (lambda: model.predict(magnitudes), lambda: model.score(magnitudes, digits)):
-        with pytest.raises(ValueError, match=r"\(28, 28\), that of magnitudes, .* to its method reconstruct"):
+        with pytest.raises(
+            ValueError, match=r"\(28, 28\), that of magnitudes, .* to its method reconstruct"
+        ):
             method()
     first = model.score(digits[:1], digits[:1])
-    assert model.score(digits, digits, sample_weight=np.eye(240)[0]) == pytest.approx(first, rel=1e-3)
+    assert model.score(digits, digits, sample_weight=np.eye(240)[0]) == pytest.approx(
+        first, rel=1e-3
+    )
 
 
 def test_steps_of_different_layouts_are_refused(digits):
     model = make_phase_retriever(**SMALL).set_params(magnitude__centered=False)
-    with pytest.raises(ValueError, match="retrieve__regressor__centered=True and magnitude__centered=False contradict"):
+    with pytest.raises(
+        ValueError,
+        match="retrieve__regressor__centered=True and magnitude__centered=False contradict",
+    ):
         model.fit(digits, digits)
-    steps = [("magnitude", FourierMagnitude(centered=False)), ("stop", BeamStop(3)), ("retrieve", iterations())]
+    steps = [
+        ("magnitude", FourierMagnitude(centered=False)),
+        ("stop", BeamStop(3)),
+        ("retrieve", iterations()),
+    ]
     with pytest.raises(ValueError, match="stop__centered=True|retrieve__centered=True"):
         PhaseRetrievalPipeline(steps).fit(digits, digits)
     steps[1] = ("turn", FunctionTransformer(np.fft.fftshift, kw_args={"axes": (1, 2)}))
-    assert PhaseRetrievalPipeline(steps).fit(digits[:5], digits[:5]).score(digits[:5], digits[:5]) > 0.2
+    assert (
+        PhaseRetrievalPipeline(steps).fit(digits[:5], digits[:5]).score(digits[:5], digits[:5])
+        > 0.2
+    )

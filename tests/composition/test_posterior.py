@@ -1,4 +1,6 @@
-"""The posterior: its descent, what it learns of predictions, and that refinement makes nothing worse."""
+"""The posterior: its descent, what it learns of predictions, and that refinement makes nothing
+worse.
+"""
 
 import pickle
 
@@ -33,7 +35,9 @@ class Blurred(RegressorMixin, BaseEstimator):
 
     def predict(self, X):
         objects = truth(self.complex_)
-        nearest = [int(np.nanargmax(correlations(pattern, self.complex_))) for pattern in np.asarray(X)]
+        nearest = [
+            int(np.nanargmax(correlations(pattern, self.complex_))) for pattern in np.asarray(X)
+        ]
         errors = np.random.default_rng(1).standard_normal((len(OBJECTS), 8, 8))
         return objects[nearest] + self.size * objects.std() * errors[nearest]
 
@@ -42,7 +46,9 @@ def truth(is_complex):
     return OBJECTS * np.exp(1j * OBJECTS[::-1]) if is_complex else OBJECTS
 
 
-SPECTRA = {is_complex: FourierMagnitude().fit_transform(truth(is_complex)) for is_complex in (False, True)}
+SPECTRA = {
+    is_complex: FourierMagnitude().fit_transform(truth(is_complex)) for is_complex in (False, True)
+}
 
 
 def correlations(pattern, is_complex):
@@ -77,20 +83,28 @@ def test_refinement_makes_nothing_worse(is_complex, n_photons, stop):
 
 def test_a_sample_is_refined_as_if_alone():
     counted = PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[TEST])[:4]
-    patterns = np.concatenate([counted, BeamStop(3).fit_transform(CLEAN[TEST])[:2], CLEAN[TEST][:2]])
+    patterns = np.concatenate(
+        [counted, BeamStop(3).fit_transform(CLEAN[TEST])[:2], CLEAN[TEST][:2]]
+    )
     model = fitted()
     together = model.predict(patterns)
     for number in (0, 5, 7):
         alone = clone(model.refiner_).fit(CLEAN[:200], OBJECTS[:200])
         predicted = model.regressor_.predict(patterns[number : number + 1])
-        found = alone.retrieve(patterns[number : number + 1], predicted, predict=model.regressor_.predict).objects
+        found = alone.retrieve(
+            patterns[number : number + 1], predicted, predict=model.regressor_.predict
+        ).objects
         np.testing.assert_allclose(found[0], together[number], atol=1e-5)
 
 
 def test_the_result_tells_the_errors_of_the_refined_objects():
-    patterns = np.concatenate([PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[TEST])[:3], CLEAN[TEST][3:5]])
+    patterns = np.concatenate(
+        [PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[TEST])[:3], CLEAN[TEST][3:5]]
+    )
     model = fitted()
-    found = model.refiner_.retrieve(patterns, model.regressor_.predict(patterns), model.regressor_.predict)
+    found = model.refiner_.retrieve(
+        patterns, model.regressor_.predict(patterns), model.regressor_.predict
+    )
     expected = fourier_error(patterns, found.objects, multioutput="raw_values")
     np.testing.assert_allclose(found.errors, expected)
     np.testing.assert_array_equal(found.starts[:, 0], found.objects)
@@ -103,8 +117,12 @@ def test_noise_is_learned_whatever_the_unit_of_each_pattern(is_complex):
     clean = FourierMagnitude().fit_transform(objects)
     units = RNG.random(40)[:, None, None] + 0.1
     assert PosteriorRefiner(n_iter=5).fit(units * clean, objects).noise_ < 1e-6
-    noisy = np.abs(clean + 0.05 * np.sqrt(np.square(clean).mean()) * RNG.standard_normal(clean.shape))
-    assert PosteriorRefiner(n_iter=5).fit(units * noisy, objects).noise_ == pytest.approx(0.05, rel=0.2)
+    noisy = np.abs(
+        clean + 0.05 * np.sqrt(np.square(clean).mean()) * RNG.standard_normal(clean.shape)
+    )
+    assert PosteriorRefiner(n_iter=5).fit(units * noisy, objects).noise_ == pytest.approx(
+        0.05, rel=0.2
+    )
 
 
 def test_units_of_magnitudes_and_objects_may_differ():
@@ -128,20 +146,32 @@ def test_the_regressor_is_not_trained_on_what_judges_it():
 
 
 def test_further_training_is_judged_by_the_same_objects():
-    settings = {"module__hidden_width": 16, "max_epochs": 1, "random_state": 0, "verbose": False, "device": "cpu"}
-    model = RefinedRegressor(PhaseRetrievalRegressor("mlp", **settings), PosteriorRefiner(n_iter=10)).fit(
-        CLEAN, OBJECTS
-    )
+    settings = {
+        "module__hidden_width": 16,
+        "max_epochs": 1,
+        "random_state": 0,
+        "verbose": False,
+        "device": "cpu",
+    }
+    model = RefinedRegressor(
+        PhaseRetrievalRegressor("mlp", **settings), PosteriorRefiner(n_iter=10)
+    ).fit(CLEAN, OBJECTS)
     before = model.refiner_.held_out_
     model.partial_fit(CLEAN[:50], OBJECTS[:50])
     np.testing.assert_array_equal(model.refiner_.held_out_, before)
-    assert model.predict(PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[:2])).shape == (2, 8, 8)
+    assert model.predict(PhotonNoise(1e4, random_state=0).fit_transform(CLEAN[:2])).shape == (
+        2,
+        8,
+        8,
+    )
 
 
 def test_a_refined_model_is_kept_after_it_has_predicted(tmp_path):
     objects = OBJECTS.reshape(220, 64)[:, :24]
     clean = FourierMagnitude().fit_transform(objects)
-    model = RefinedRegressor(DummyRegressor(), PosteriorRefiner(n_iter=20, n_held_out=16)).fit(clean, objects)
+    model = RefinedRegressor(DummyRegressor(), PosteriorRefiner(n_iter=20, n_held_out=16)).fit(
+        clean, objects
+    )
     patterns = PhotonNoise(1e4, random_state=0).fit_transform(clean[TEST])
     before = model.predict(patterns)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(patterns), before)

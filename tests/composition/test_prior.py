@@ -23,7 +23,9 @@ def test_descent_ends_where_the_posterior_is_flat(kind):
     powers = torch.full(prior.spectrum.shape[1:], 1e-3, dtype=torch.float64)
     found, values = prior.descend(powers, unit, 1.0, prior.objects)
     for seed in range(5):
-        step = torch.from_numpy(np.random.default_rng(seed).standard_normal(found.shape)).to(found.dtype)
+        step = torch.from_numpy(np.random.default_rng(seed).standard_normal(found.shape)).to(
+            found.dtype
+        )
         moved, others = prior.descend(powers, unit, 1.0, found + 1e-3 * step)
         torch.testing.assert_close(others, values, rtol=1e-3, atol=1e-9)
         torch.testing.assert_close(moved, found, rtol=0, atol=2e-3)

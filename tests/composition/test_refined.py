@@ -23,11 +23,15 @@ from tests.conftest import random_objects
 
 
 def retriever(**parameters):
-    return make_phase_retriever(**SMALL | {"module__hidden_width": 64, "max_epochs": 3} | parameters)
+    return make_phase_retriever(
+        **SMALL | {"module__hidden_width": 64, "max_epochs": 3} | parameters
+    )
 
 
 def iterations(**parameters):
-    return IterativePhaseRetrieval(**{"n_iter": 60, "random_state": 0, "device": "cpu"} | parameters)
+    return IterativePhaseRetrieval(
+        **{"n_iter": 60, "random_state": 0, "device": "cpu"} | parameters
+    )
 
 
 class Nearest(RegressorMixin, BaseEstimator):
@@ -52,7 +56,7 @@ class Untrainable(Nearest):
         raise AssertionError("was trained")
 
 
-# --- refinement ------------------------------------------------------------------------------------------------------
+# --- refinement -----------------------------------------------------------------------------------
 
 
 def test_refinement_lowers_the_error_and_none_leaves_predictions_alone(digits):
@@ -67,8 +71,14 @@ def test_refinement_lowers_the_error_and_none_leaves_predictions_alone(digits):
 
 def test_the_refiner_is_a_grid_value(digits):
     model = retriever(refiner="auto", max_epochs=5)
-    refiners = [None, IterativePhaseRetrieval("apg", 20), IterativePhaseRetrieval(n_iter=150, random_state=0)]
-    search = GridSearchCV(model, {"retrieve__refiner": refiners}, scoring=neg_relative_error_scorer, cv=2)
+    refiners = [
+        None,
+        IterativePhaseRetrieval("apg", 20),
+        IterativePhaseRetrieval(n_iter=150, random_state=0),
+    ]
+    search = GridSearchCV(
+        model, {"retrieve__refiner": refiners}, scoring=neg_relative_error_scorer, cv=2
+    )
     search.fit(digits[:120], digits[:120])
     none, polished, refined = search.cv_results_["mean_test_score"]
     assert none < polished < refined
@@ -78,30 +88,43 @@ def test_any_regressor_can_be_refined(digits):
     train, test = digits[:200], digits[200:]
     model = make_pipeline(FourierMagnitude(), RefinedRegressor(Nearest(), "auto")).fit(train, train)
     nearest = make_pipeline(FourierMagnitude(), Nearest()).fit(train, train)
-    assert relative_error(test, model.predict(test)) < 0.5 * relative_error(test, nearest.predict(test))
+    assert relative_error(test, model.predict(test)) < 0.5 * relative_error(
+        test, nearest.predict(test)
+    )
 
 
 def test_what_cannot_refine_is_refused_before_the_training(digits):
     magnitudes = FourierMagnitude().fit_transform(digits)
-    with pytest.raises(ValueError, match="refiner='hio' is not valid; give an estimator with retrieve, 'auto' or None"):
+    with pytest.raises(
+        ValueError,
+        match="refiner='hio' is not valid; give an estimator with retrieve, 'auto' or None",
+    ):
         RefinedRegressor(Untrainable(), "hio").fit(magnitudes, digits)
     with pytest.raises(TypeError, match=r"refiner=Ridge\(\) has no method retrieve"):
         RefinedRegressor(Untrainable(), Ridge()).fit(magnitudes, digits)
-    with pytest.raises(TypeError, match="refiner=IterativePhaseRetrieval is a class; give an instance"):
+    with pytest.raises(
+        TypeError, match="refiner=IterativePhaseRetrieval is a class; give an instance"
+    ):
         RefinedRegressor(Untrainable(), IterativePhaseRetrieval).fit(magnitudes, digits)
     with pytest.raises(ValueError, match="n_iter=-1 is not valid"):
         RefinedRegressor(Untrainable(), IterativePhaseRetrieval(n_iter=-1)).fit(magnitudes, digits)
-    with pytest.raises(ValueError, match=r"object_shape=\(14, 14\) does not fit magnitudes of shape \(9, 28\)"):
+    with pytest.raises(
+        ValueError, match=r"object_shape=\(14, 14\) does not fit magnitudes of shape \(9, 28\)"
+    ):
         RefinedRegressor(Untrainable()).fit(magnitudes[:, :9], digits)
 
 
-# --- layout and device -----------------------------------------------------------------------------------------------
+# --- layout and device ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("around", [lambda r: r, SymmetryBreakingRegressor, lambda r: make_pipeline(r)])
+@pytest.mark.parametrize(
+    "around", [lambda r: r, SymmetryBreakingRegressor, lambda r: make_pipeline(r)]
+)
 def test_the_automatic_refiner_has_the_layout_of_the_regressor(digits, around):
     magnitudes = FourierMagnitude(centered=False).fit_transform(digits)
-    network = PhaseRetrievalRegressor(centered=False, **SMALL | {"module__hidden_width": 64, "max_epochs": 3})
+    network = PhaseRetrievalRegressor(
+        centered=False, **SMALL | {"module__hidden_width": 64, "max_epochs": 3}
+    )
     model = RefinedRegressor(around(network)).fit(magnitudes, digits)
     assert (model.refiner_.centered, model.refiner_.device) == (False, "cpu")
     assert relative_error(digits[:60], model.predict(magnitudes[:60])) < 0.15
@@ -109,18 +132,33 @@ def test_the_automatic_refiner_has_the_layout_of_the_regressor(digits, around):
 
 def test_a_refiner_of_another_layout_is_refused(digits):
     magnitudes = FourierMagnitude(centered=False).fit_transform(digits)
-    with pytest.raises(ValueError, match="the refiner has centered=True, but the regressor has centered=False"):
+    with pytest.raises(
+        ValueError, match="the refiner has centered=True, but the regressor has centered=False"
+    ):
         RefinedRegressor(Untrainable(centered=False), iterations()).fit(magnitudes, digits)
-    model = RefinedRegressor(Nearest(centered=False), iterations(centered=False)).fit(magnitudes, digits)
+    model = RefinedRegressor(Nearest(centered=False), iterations(centered=False)).fit(
+        magnitudes, digits
+    )
     assert model.refiner_.centered is False
-    turned = make_pipeline(FunctionTransformer(np.fft.fftshift, kw_args={"axes": (1, 2)}), Nearest())
-    assert RefinedRegressor(turned, iterations(centered=False)).fit(magnitudes, digits).score(magnitudes, digits) > 0.9
+    turned = make_pipeline(
+        FunctionTransformer(np.fft.fftshift, kw_args={"axes": (1, 2)}), Nearest()
+    )
+    assert (
+        RefinedRegressor(turned, iterations(centered=False))
+        .fit(magnitudes, digits)
+        .score(magnitudes, digits)
+        > 0.9
+    )
 
 
 def test_the_layout_that_a_search_finds_is_that_of_the_refiner():
-    objects = random_objects((8,), "float64", n_samples=10)  # too few to be warned of the layout that is searched from
+    objects = random_objects(
+        (8,), "float64", n_samples=10
+    )  # too few to be warned of the layout that is searched from
     search = GridSearchCV(Nearest(), {"centered": [False]}, scoring=neg_relative_error_scorer, cv=2)
-    model = RefinedRegressor(search).fit(FourierMagnitude(centered=False).fit_transform(objects), objects)
+    model = RefinedRegressor(search).fit(
+        FourierMagnitude(centered=False).fit_transform(objects), objects
+    )
     assert model.refiner_.centered is False
 
 
@@ -132,11 +170,13 @@ def test_a_refiner_without_a_device_takes_that_of_the_regressor(digits):
     assert not hasattr(given, "object_shape_")
 
 
-# --- units -----------------------------------------------------------------------------------------------------------
+# --- units ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("factor", [1 / 28, 1000.0, 1e-12, 1e12])
-def test_predictions_are_in_the_unit_of_the_objects_whatever_that_of_the_magnitudes_is(digits, factor):
+def test_predictions_are_in_the_unit_of_the_objects_whatever_that_of_the_magnitudes_is(
+    digits, factor
+):
     magnitudes = FourierMagnitude().fit_transform(digits)
     plain = RefinedRegressor(Nearest(), iterations()).fit(magnitudes, digits)
     scaled = RefinedRegressor(Nearest(), iterations()).fit(magnitudes * np.float32(factor), digits)
@@ -146,7 +186,9 @@ def test_predictions_are_in_the_unit_of_the_objects_whatever_that_of_the_magnitu
     assert orbit_mean_squared_error(digits, refined) < 2e-3
 
 
-@pytest.mark.parametrize(("of_magnitudes", "of_objects"), [(1e-30, 1.0), (1e30, 1.0), (1.0, 1e-30), (1e15, 1e-15)])
+@pytest.mark.parametrize(
+    ("of_magnitudes", "of_objects"), [(1e-30, 1.0), (1e30, 1.0), (1.0, 1e-30), (1e15, 1e-15)]
+)
 def test_units_may_be_far_apart(of_magnitudes, of_objects):
     objects = random_objects((12,), "float64", n_samples=30)
     magnitudes = FourierMagnitude().fit_transform(objects) * of_magnitudes
@@ -188,13 +230,15 @@ def test_a_change_of_unit_neither_overflows_nor_loses_integers():
     np.testing.assert_array_equal(times(np.ones((1, 2), int), 0.5), 0.5)
 
 
-# --- further training ------------------------------------------------------------------------------------------------
+# --- further training -----------------------------------------------------------------------------
 
 
 def test_objects_of_another_kind_than_the_refiner_knows_are_refused(digits):
     magnitudes = FourierMagnitude().fit_transform(digits)
     network = PhaseRetrievalRegressor(**SMALL)
     model = RefinedRegressor(network, iterations()).partial_fit(magnitudes, digits)
-    with pytest.raises(ValueError, match="y has real objects, but the refiner was fitted on non_negative ones"):
+    with pytest.raises(
+        ValueError, match="y has real objects, but the refiner was fitted on non_negative ones"
+    ):
         model.partial_fit(magnitudes, -digits)
     assert model.refiner_.constraints_ == "non_negative"

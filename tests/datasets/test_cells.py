@@ -16,7 +16,9 @@ def disc(row, column, radius):
 
 
 def scene(nuclei, background=10, intensity=100):
-    """A microscopy image and its labels: nuclei that brighten (or darken) downwards on a flat background."""
+    """A microscopy image and its labels: nuclei that brighten (or darken) downwards on a flat
+    background.
+    """
     instances = np.zeros(ROWS.shape, np.uint16)
     for number, mask in enumerate(nuclei, start=1):
         instances[mask] = number
@@ -30,7 +32,10 @@ def save(tmp_path):
 
     def write(*scenes, **arrays):
         if scenes:
-            arrays = {"images": [image for image, _ in scenes], "instances": [labels for _, labels in scenes]}
+            arrays = {
+                "images": [image for image, _ in scenes],
+                "instances": [labels for _, labels in scenes],
+            }
         (tmp_path / "cells").mkdir(exist_ok=True)
         np.savez(tmp_path / "cells" / "dsb2018_256x256.npz", **arrays)
         return tmp_path
@@ -41,7 +46,9 @@ def save(tmp_path):
 def test_a_nucleus_is_what_stands_out_inside_its_mask(save):
     mask = disc(12, 20, 6)
     objects = load_cells(SHAPE, data_home=save(scene([mask]))).data
-    expected = np.where(mask, 90.0 + ROWS, 0)[6:19, 14:27] / 108  # background 10, brightest in row 18
+    expected = (
+        np.where(mask, 90.0 + ROWS, 0)[6:19, 14:27] / 108
+    )  # background 10, brightest in row 18
     assert objects.dtype == np.float32
     assert objects.max() == 1
     np.testing.assert_allclose(objects[0, 1:14, 3:16], expected, rtol=1e-6)
@@ -73,19 +80,30 @@ def test_the_background_is_that_of_the_neighbourhood(save):
 
 
 def test_nuclei_without_unlabelled_neighbours_are_compared_with_the_whole_image(save):
-    image, instances = scene([disc(20, 20, 6), (abs(ROWS - 20) < 18) & (abs(COLUMNS - 20) < 18) & ~disc(20, 20, 6)])
+    image, instances = scene(
+        [disc(20, 20, 6), (abs(ROWS - 20) < 18) & (abs(COLUMNS - 20) < 18) & ~disc(20, 20, 6)]
+    )
     assert load_cells(SHAPE, data_home=save((image, instances))).data.max() == 1
 
 
 @pytest.mark.parametrize(
     "nucleus",
-    [disc(4, 20, 6), disc(6, 20, 6), disc(20, 36, 6), disc(20, 20, 4), disc(20, 20, 8), disc(9, 9, 6) & (COLUMNS != 9)],
+    [
+        disc(4, 20, 6),
+        disc(6, 20, 6),
+        disc(20, 36, 6),
+        disc(20, 20, 4),
+        disc(20, 20, 8),
+        disc(9, 9, 6) & (COLUMNS != 9),
+    ],
     ids=["cut", "touches the border", "cut on the right", "small", "large", "in two pieces"],
 )
 def test_what_is_not_one_whole_nucleus_of_fitting_size_is_left_out(save, nucleus):
     whole = disc(28, 10, 6)
     bunch = load_cells(SHAPE, data_home=save(scene([nucleus & ~whole, whole])))
-    np.testing.assert_array_equal(bunch.data, load_cells(SHAPE, data_home=save(scene([whole]))).data)
+    np.testing.assert_array_equal(
+        bunch.data, load_cells(SHAPE, data_home=save(scene([whole]))).data
+    )
 
 
 def test_masks_on_plain_background_are_left_out(save):
@@ -108,13 +126,22 @@ def test_every_nucleus_knows_its_image(save):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"shape": "64"}, "shape='64' is not valid; give an integer >= 1, or one for each of 2 axes"),
+        (
+            {"shape": "64"},
+            "shape='64' is not valid; give an integer >= 1, or one for each of 2 axes",
+        ),
         ({"shape": (64.5, 64)}, r"shape=\(64.5, 64\) is not valid; give an integer >= 1"),
         ({"shape": (64, 0)}, r"shape=\(64, 0\) is not valid"),
         ({"min_area": 0}, "min_area=0 is not valid; give an integer >= 1"),
         ({"min_area": 2.5}, "min_area=2.5 is not valid"),
-        ({"dtype": np.uint8}, "dtype=<class 'numpy.uint8'> is not valid; choose numpy.float32 or numpy.float64"),
-        ({"shape": (5, 5)}, r"shape=\(5, 5\) and min_area=100 leave no nucleus; give a larger shape or less area"),
+        (
+            {"dtype": np.uint8},
+            "dtype=<class 'numpy.uint8'> is not valid; choose numpy.float32 or numpy.float64",
+        ),
+        (
+            {"shape": (5, 5)},
+            r"shape=\(5, 5\) and min_area=100 leave no nucleus; give a larger shape or less area",
+        ),
     ],
 )
 def test_bad_arguments_are_named(save, arguments, message):
@@ -125,7 +152,9 @@ def test_bad_arguments_are_named(save, arguments, message):
 
 def test_a_missing_file_says_what_to_set(tmp_path, monkeypatch):
     monkeypatch.setenv("SKPR_DATA", str(tmp_path))
-    with pytest.raises(OSError, match="does not exist; set data_home or SKPR_DATA to the folder that holds cells"):
+    with pytest.raises(
+        OSError, match="does not exist; set data_home or SKPR_DATA to the folder that holds cells"
+    ):
         load_cells()
 
 
@@ -133,7 +162,9 @@ def test_other_files_are_refused(save):
     with pytest.raises(OSError, match="is not an npz file of 'images' and 'instances'"):
         load_cells(data_home=save(images=np.zeros((1, 4, 4))))
     home = save(images=np.zeros((1, 4, 4)), instances=np.zeros((1, 4, 5), int))
-    with pytest.raises(OSError, match=r"holds images of shape \(1, 4, 4\) and instances of shape \(1, 4, 5\)"):
+    with pytest.raises(
+        OSError, match=r"holds images of shape \(1, 4, 4\) and instances of shape \(1, 4, 5\)"
+    ):
         load_cells(data_home=home)
     for content in (b"", b"neither", b"PK\x03\x04 cut off"):
         (home / "cells" / "dsb2018_256x256.npz").write_bytes(content)

@@ -29,5 +29,7 @@ def test_pairs_are_the_objects_twice():
 
 @pytest.mark.parametrize("image_size", [7, 16.5, 16.0, True, "16", np.inf])
 def test_bad_sizes_are_named(image_size):
-    with pytest.raises(ValueError, match=f"image_size={image_size!r} is not valid; give an integer >= 8"):
+    with pytest.raises(
+        ValueError, match=f"image_size={image_size!r} is not valid; give an integer >= 8"
+    ):
         load_digit_objects(image_size=image_size)

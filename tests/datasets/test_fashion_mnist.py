@@ -59,10 +59,14 @@ def test_missing_files_and_subsets_are_named(tmp_path, monkeypatch):
         fetch_fashion_mnist("valid")
 
 
-HAS_DATA = (Path(os.environ.get("SKPR_DATA", "")) / "fashion-mnist").is_dir() and "SKPR_DATA" in os.environ
+HAS_DATA = (
+    Path(os.environ.get("SKPR_DATA", "")) / "fashion-mnist"
+).is_dir() and "SKPR_DATA" in os.environ
 
 
-@pytest.mark.skipif(not HAS_DATA, reason="SKPR_DATA does not point to a folder that holds fashion-mnist/")
+@pytest.mark.skipif(
+    not HAS_DATA, reason="SKPR_DATA does not point to a folder that holds fashion-mnist/"
+)
 def test_the_data_set_itself():
     bunch = fetch_fashion_mnist("test", download_if_missing=False)
     assert bunch.data.shape == (10000, 28, 28)

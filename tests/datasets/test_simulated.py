@@ -36,7 +36,9 @@ def test_crystals_have_the_phase_asked_for():
     inside = np.abs(crystals) > 0
     largest = np.abs(np.angle(crystals[inside])).max()
     assert 0.5 < largest <= 2.0
-    assert make_crystals(1, max_phase=1, dtype=np.float64, random_state=0).data.dtype == np.complex128
+    assert (
+        make_crystals(1, max_phase=1, dtype=np.float64, random_state=0).data.dtype == np.complex128
+    )
     # smooth: neighbours inside differ by little
     step = np.angle(crystals[:, 1:] * crystals[:, :-1].conj())
     assert np.abs(step[inside[:, 1:] & inside[:, :-1]]).max() < 0.8
@@ -60,12 +62,18 @@ def test_cells_have_a_nucleus_denser_than_their_body():
         ({"n_samples": 0}, "n_samples=0 is not valid; give an integer >= 1"),
         ({"shape": (4, 64)}, r"shape=\(4, 64\) is not valid; give one to three integers >= 8"),
         ({"shape": (8, 8, 8, 8)}, "give one to three integers"),
-        ({"shape": 16}, r"shape=16 is not valid; give one to three integers >= 8, \(16, 16\) for two axes"),
+        (
+            {"shape": 16},
+            r"shape=16 is not valid; give one to three integers >= 8, \(16, 16\) for two axes",
+        ),
         ({"shape": (16.0, 16)}, r"shape=\(16.0, 16\) is not valid; give one to three integers"),
         ({"n_samples": 10.0}, "n_samples=10.0 is not valid; give an integer >= 1"),
         ({"return_X_y": "no"}, "return_X_y='no' is not valid; choose True or False"),
         ({"dtype": "int32"}, "dtype='int32' is not valid; choose numpy.float32 or numpy.float64"),
-        ({"dtype": complex}, "dtype=<class 'complex'> is not valid; choose numpy.float32 or numpy.float64"),
+        (
+            {"dtype": complex},
+            "dtype=<class 'complex'> is not valid; choose numpy.float32 or numpy.float64",
+        ),
     ],
 )
 def test_bad_arguments_are_named(make, arguments, message):
@@ -75,7 +83,9 @@ def test_bad_arguments_are_named(make, arguments, message):
 
 @pytest.mark.parametrize("max_phase", [-1, np.inf, np.nan, True, "2"])
 def test_phases_that_are_no_angles_are_named(max_phase):
-    with pytest.raises(ValueError, match=f"max_phase={max_phase!r} is not valid; give radians >= 0"):
+    with pytest.raises(
+        ValueError, match=f"max_phase={max_phase!r} is not valid; give radians >= 0"
+    ):
         make_crystals(1, max_phase=max_phase)
 
 

@@ -10,7 +10,9 @@ from tests.conftest import random_objects
 def retrieved(**parameters):
     objects = random_objects((10, 10), "float32", 3)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    retriever = IterativePhaseRetrieval(n_iter=20, n_starts=2, random_state=0, device="cpu").fit(magnitudes, objects)
+    retriever = IterativePhaseRetrieval(n_iter=20, n_starts=2, random_state=0, device="cpu").fit(
+        magnitudes, objects
+    )
     return retriever.retrieve(magnitudes, **parameters)
 
 
@@ -20,7 +22,10 @@ def test_convergence_shows_a_line_a_start_and_their_median():
     lines = display.ax_.get_lines()
     assert len(lines) == (6 + 1) + (3 + 1)
     np.testing.assert_array_equal(lines[3].get_ydata(), history.reshape(6, 20)[3])
-    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["two starts", "again"]
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
+        "two starts",
+        "again",
+    ]
     assert display.ax_.get_yscale() == "log"
 
 

@@ -49,8 +49,12 @@ def test_one_run_and_a_dark_pattern_are_shown_without_a_resolution():
 
 def test_choices_are_handed_on_and_tensors_with_a_gradient_are_shown():
     x = random_objects((12, 12), "float32", 1, boundary="circular")
-    pattern = FourierMagnitude(fourier_shape=(12, 24), centered=False).fit_transform(torch.from_numpy(x))[0]
-    runs = torch.from_numpy(np.concatenate([x, np.roll(x, 5, axis=1), 1.01 * np.roll(x, 2, axis=1)])).requires_grad_()
+    pattern = FourierMagnitude(fourier_shape=(12, 24), centered=False).fit_transform(
+        torch.from_numpy(x)
+    )[0]
+    runs = torch.from_numpy(
+        np.concatenate([x, np.roll(x, 5, axis=1), 1.01 * np.roll(x, 2, axis=1)])
+    ).requires_grad_()
     display = ResolutionDisplay.from_reconstructions(
         pattern.requires_grad_(), runs, centered=False, errors=[0.1, 0.2, 0.3], subpixel=True
     )
@@ -69,7 +73,9 @@ def test_a_forgotten_index_opens_no_figure():
 @pytest.mark.parametrize("pixel_size", [2e-8, (None, 2e-8, 2e-8)])
 def test_the_resolution_is_in_nanometres_where_pixels_have_a_size(pixel_size):
     frequencies = np.linspace(0, 0.5, 6)
-    display = ResolutionDisplay(frequencies, 1 - frequencies, np.full(6, 0.5), "FRC", resolution=1.5)
+    display = ResolutionDisplay(
+        frequencies, 1 - frequencies, np.full(6, 0.5), "FRC", resolution=1.5
+    )
     display.plot(pixel_size=pixel_size)
     np.testing.assert_allclose(display.ax_.lines[0].get_xdata(), frequencies / 20)
     assert display.ax_.get_xlabel() == "frequency [cycles / nm]"

@@ -27,7 +27,9 @@ def test_a_page_holds_pattern_object_deviation_and_starts(shape, dtype, tmp_path
 def test_the_page_of_a_search_shows_errors_of_pixels_held_out_and_deviations_given():
     objects = random_objects((8, 8), "float32", 1)
     X = FourierMagnitude().fit_transform(objects)
-    model = IterativePhaseRetrieval(n_iter=40, n_starts=3, random_state=0, constraints="non_negative").fit(X)
+    model = IterativePhaseRetrieval(
+        n_iter=40, n_starts=3, random_state=0, constraints="non_negative"
+    ).fit(X)
     found = model.retrieve(X)
     deviations = np.ones_like(found.objects)
     display = RetrievalDisplay.from_retrieval(found, X, deviations=deviations)

@@ -3,7 +3,13 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 from skorch.helper import predefined_split
 
-from skpr import FourierMagnitude, PhaseRetrievalRegressor, RefinedRegressor, TrainingDisplay, make_phase_retriever
+from skpr import (
+    FourierMagnitude,
+    PhaseRetrievalRegressor,
+    RefinedRegressor,
+    TrainingDisplay,
+    make_phase_retriever,
+)
 from skpr.metrics import relative_error
 from skpr.neural import SymmetricError
 from skpr.neural._loading import BatchDataset
@@ -21,7 +27,9 @@ def test_a_training_is_shown_with_its_errors():
     model, _ = trained(early_stopping=True, callbacks=[("error", SymmetricError())])
     display = TrainingDisplay.from_estimator(model)
     assert list(display.losses) == ["training", "validation"]
-    np.testing.assert_array_equal(display.ax_.lines[-1].get_ydata(), model[-1].regressor_.history[:, "valid_error"])
+    np.testing.assert_array_equal(
+        display.ax_.lines[-1].get_ydata(), model[-1].regressor_.history[:, "valid_error"]
+    )
     assert len(display.ax_.lines) == 3
     assert "modulo symmetries" in display.ax_.get_legend().get_texts()[-1].get_text()
 
@@ -47,7 +55,9 @@ def test_a_search_and_a_meta_estimator_show_the_training_inside():
     model, objects = trained()
     search = GridSearchCV(model, {"retrieve__regressor__lr": [1e-3]}, cv=2).fit(objects, objects)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    refined = RefinedRegressor(PhaseRetrievalRegressor(**SMALL), refiner=None).fit(magnitudes, objects)
+    refined = RefinedRegressor(PhaseRetrievalRegressor(**SMALL), refiner=None).fit(
+        magnitudes, objects
+    )
     for estimator in (search, refined):
         display = TrainingDisplay.from_estimator(estimator)
         assert list(display.losses) == ["training"]
@@ -55,7 +65,9 @@ def test_a_search_and_a_meta_estimator_show_the_training_inside():
         assert len(display.ax_.lines) == 1
 
 
-@pytest.mark.parametrize("estimator", [PhaseRetrievalRegressor(), FourierMagnitude(), make_phase_retriever()], ids=type)
+@pytest.mark.parametrize(
+    "estimator", [PhaseRetrievalRegressor(), FourierMagnitude(), make_phase_retriever()], ids=type
+)
 def test_a_training_that_was_not_cannot_be_shown(estimator):
     with pytest.raises(ValueError, match="holds no network that has been fitted"):
         TrainingDisplay.from_estimator(estimator)
@@ -70,6 +82,8 @@ def test_an_epoch_that_was_interrupted_is_a_gap():
     for row in history:
         row.pop("train_loss", None)
     with pytest.raises(
-        ValueError, match="no epoch of PhaseRetrievalPipeline has a loss: the training was interrupted or diverged"
+        ValueError,
+        match="no epoch of PhaseRetrievalPipeline has a loss: the training was interrupted or "
+        "diverged",
     ):
         TrainingDisplay.from_estimator(model)

@@ -10,7 +10,9 @@ from skpr.files._center import cut_around, window_shape
 def stack():
     rng = np.random.default_rng(0)
     row, column = np.ogrid[:20, :24]
-    values = rng.poisson(500 * np.exp(-((row - 8) ** 2 + (column - 13) ** 2) / 20), size=(5, 20, 24)).astype(float)
+    values = rng.poisson(
+        500 * np.exp(-((row - 8) ** 2 + (column - 13) ** 2) / 20), size=(5, 20, 24)
+    ).astype(float)
     values[1, 3], values[:, :, 20] = np.nan, np.nan
     return values
 
@@ -51,7 +53,9 @@ def test_sums_of_many_noisy_frames_are_right_to_the_noise():
         total = read_diffraction(given, frames="sum", **options).data[0] ** 2
         assert (np.abs(total - expected) < 5 * noise).all()
         assert abs((total - expected)[expected > 3 * noise].mean()) < 4 * 190 / 7
-    with pytest.warns(UserWarning, match="of the readings of the array are negative and taken for unmeasured"):
+    with pytest.warns(
+        UserWarning, match="of the readings of the array are negative and taken for unmeasured"
+    ):
         read_diffraction(readings - dark, frames="sum")
 
 
@@ -76,7 +80,9 @@ def test_the_threshold_is_that_of_the_sum():
 @pytest.mark.parametrize("center", [None, "max"])
 def test_hot_pixels_are_found_left_out_and_reported(frames, center):
     row, column = np.ogrid[:40, :48]
-    stack = np.random.default_rng(3).poisson(300 * np.exp(-((row - 20) ** 2 + (column - 24) ** 2) / 60), (6, 40, 48))
+    stack = np.random.default_rng(3).poisson(
+        300 * np.exp(-((row - 20) ** 2 + (column - 24) ** 2) / 60), (6, 40, 48)
+    )
     stack[:, 5, 7] += 4000
     found = read_diffraction(stack, frames=frames, center=center, hot_pixels="auto")
     assert np.argwhere(found.hot_pixels).tolist() == [[5, 7]]
@@ -91,13 +97,17 @@ def test_many_hot_pixels_are_warned_of():
     stack = np.random.default_rng(3).poisson(3, (1, 40, 48))
     stack[0, 3::12, 3::12] = 5000
     with pytest.warns(
-        UserWarning, match="16 pixels of the array, 0.8%, are taken for hot and left out; hot_pixels=None"
+        UserWarning,
+        match="16 pixels of the array, 0.8%, are taken for hot and left out; hot_pixels=None",
     ):
         read_diffraction(stack, hot_pixels="auto")
 
 
 def test_a_centre_between_pixels_is_reported_with_its_remainder(stack):
-    with pytest.warns(UserWarning, match=r"zero frequency lies \(0.25, 0.5\) pixels from pixel \(8, 12\): retrieved"):
+    with pytest.warns(
+        UserWarning,
+        match=r"zero frequency lies \(0.25, 0.5\) pixels from pixel \(8, 12\): retrieved",
+    ):
         found = read_diffraction(stack, center=(8.25, 12.5), crop=4)
     assert (found.center, found.subpixel, found.confidence) == ((8, 12), (0.25, 0.5), None)
     read_diffraction(stack, center=(8.25, 12.5), resample=False)
@@ -129,12 +139,16 @@ def test_frames_are_read_through_files_that_are_closed_after(tmp_path, stack):
 
 
 @pytest.mark.parametrize(
-    "options", [{"binning": 3}, {"binning": 3, "frames": "sum"}, {"binning": (1, 3, 3), "frames": "volume"}]
+    "options",
+    [{"binning": 3}, {"binning": 3, "frames": "sum"}, {"binning": (1, 3, 3), "frames": "volume"}],
 )
 @pytest.mark.parametrize("negative", ["unmeasured", "zero", "keep"])
 def test_what_dark_frames_make_negative_counts_in_its_bin(options, negative):
     readings = np.random.default_rng(0).poisson(10.0, (3, 63, 63))
-    found = read_diffraction(readings, dark=np.full((63, 63), 10.0), negative=negative, **options).data ** 2
+    found = (
+        read_diffraction(readings, dark=np.full((63, 63), 10.0), negative=negative, **options).data
+        ** 2
+    )
     blocks = (readings - 10.0).reshape(3, 21, 3, 21, 3).sum(axis=(2, 4))
     blocks = blocks.sum(axis=0) if options.get("frames") == "sum" else blocks
     np.testing.assert_allclose(found.reshape(blocks.shape), blocks.clip(min=0), atol=1e-3)
@@ -143,7 +157,9 @@ def test_what_dark_frames_make_negative_counts_in_its_bin(options, negative):
 def pattern_about(center, size=64):
     """Intensities of a real object with zero frequency at an index between pixels."""
     objects = np.random.default_rng(0).random((20, 20))
-    row, column = (np.exp(-2j * np.pi * np.outer(np.arange(size) - c, np.arange(20)) / size) for c in center)
+    row, column = (
+        np.exp(-2j * np.pi * np.outer(np.arange(size) - c, np.arange(20)) / size) for c in center
+    )
     return 1e3 * np.abs(row @ objects @ column.T) ** 2
 
 
@@ -156,7 +172,9 @@ def test_whole_patterns_are_moved_and_then_cropped(frames):
     found = read_diffraction(stack, frames=frames, center=center, crop=crop, resample=True)
     expected = pattern_about((32, 32))[12:52, 14:50]
     counts = found.data[0] ** 2 if frames != "volume" else found.data[0, 0] ** 2
-    np.testing.assert_allclose(counts, expected * (3 if frames == "sum" else 1), atol=1e-9 * expected.max())
+    np.testing.assert_allclose(
+        counts, expected * (3 if frames == "sum" else 1), atol=1e-9 * expected.max()
+    )
     assert not any(found.subpixel)
 
 
@@ -172,7 +190,9 @@ def test_a_center_found_by_symmetry_is_moved_to_before_cropping():
 
 @pytest.mark.parametrize(("size", "factor"), [(256, 4), (256, 2), (255, 4), (252, 3), (250, 4)])
 def test_zero_frequency_is_said_in_pixels_of_the_binned_pattern(size, factor):
-    """About the remainder that is reported, the binned pattern is symmetric; moved, it is about a pixel."""
+    """About the remainder that is reported, the binned pattern is symmetric; moved, it is about a
+    pixel.
+    """
     pattern = pattern_about((size // 2, size // 2 + 0.4), size)[None]
     options = {"center": (size // 2, size // 2 + 0.4), "binning": factor, "hot_pixels": None}
     found = read_diffraction(pattern, resample=False, **options)
@@ -189,7 +209,9 @@ def test_zero_frequency_is_said_in_pixels_of_the_binned_pattern(size, factor):
 
 
 def test_binning_that_puts_zero_frequency_between_pixels_is_warned_of():
-    with pytest.warns(UserWarning, match=r"zero frequency lies \(-0.375, -0.375\) pixels from the middle"):
+    with pytest.warns(
+        UserWarning, match=r"zero frequency lies \(-0.375, -0.375\) pixels from the middle"
+    ):
         found = read_diffraction(np.ones((64, 64)), binning=4)
     assert found.subpixel == (-0.375, -0.375)
     read_diffraction(np.ones((63, 63)), binning=np.array([3, 3]))
@@ -202,7 +224,9 @@ def test_the_beam_is_not_hot(frames, options):
     stack = np.random.default_rng(0).poisson(3.0, (2, 64, 64)).astype(float)
     stack[:, row, column] = stack[:, row + 8, column + 9] = 1e5
     if frames == "volume":
-        options = {key: (1, *value) if key == "center" else (2, 32, 32) for key, value in options.items()}
+        options = {
+            key: (1, *value) if key == "center" else (2, 32, 32) for key, value in options.items()
+        }
     found = read_diffraction(stack, frames=frames, resample=False, **options)
     assert np.argwhere(found.hot_pixels).tolist() == [[row + 8, column + 9]]
 
@@ -219,7 +243,9 @@ def test_exposures_that_cannot_be_compared_are_said():
     stack, mask = np.full((2, 16, 16), 100.0), np.zeros((2, 16, 16), bool)
     stack[1] *= 9
     mask[0, :, :8] = mask[1, :, 8:] = True
-    with pytest.warns(UserWarning, match="exposures cannot be compared and are taken to be equal; monitor= gives"):
+    with pytest.warns(
+        UserWarning, match="exposures cannot be compared and are taken to be equal; monitor= gives"
+    ):
         read_diffraction(stack, frames="sum", mask=mask)
     found = read_diffraction(stack, frames="sum", mask=mask, monitor=[1, 9])
     np.testing.assert_allclose(found.data**2, 1000)
@@ -236,10 +262,14 @@ def test_pixels_saturated_in_some_exposures_of_a_sum_are_said():
     with pytest.warns(UserWarning, match="pixels of the array are saturated in some exposures"):
         read_diffraction(stack, frames="sum", saturation=130, crop=8)
     patterns = read_diffraction(stack, saturation=130).data
-    assert read_diffraction(stack, frames="sum", saturation=130, mask=np.isnan(patterns).any(axis=0)).data.any()
+    assert read_diffraction(
+        stack, frames="sum", saturation=130, mask=np.isnan(patterns).any(axis=0)
+    ).data.any()
 
 
-@pytest.mark.parametrize(("crop", "kept"), [((2, 8, 8), [1, 2]), ((6, 8, 8), [0, 1, 2, 3]), (None, [0, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("crop", "kept"), [((2, 8, 8), [1, 2]), ((6, 8, 8), [0, 1, 2, 3]), (None, [0, 1, 2, 3])]
+)
 def test_frames_and_angles_of_a_volume_are_those_inside_its_window(tmp_path, crop, kept):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = np.ones((4, 16, 16))

@@ -48,7 +48,9 @@ def test_masks_of_nexus_hide_every_pixel_with_a_bit(write, name, bit):
 def test_masks_of_cxi_go_by_their_bits(write):
     mask = np.zeros((8, 9), "u4")
     mask[0, :4] = 1, 0x20, 0x800, 0x200
-    found = read_diffraction(write("a.cxi", f"{CXI}data", **{f"{CXI}mask".replace("/", "__"): mask}))
+    found = read_diffraction(
+        write("a.cxi", f"{CXI}data", **{f"{CXI}mask".replace("/", "__"): mask})
+    )
     assert np.isnan(found.data[:, 0, :4]).tolist() == [[True, False, False, True]] * 3
 
 
@@ -62,23 +64,34 @@ def test_a_mask_for_each_frame_hides_in_its_frame(write, frames, n_missing):
 
 def test_a_mask_of_another_shape_is_refused(write):
     with pytest.raises(
-        ValueError, match=r"the mask 'entry/data/mask' in .* has shape \(5, 9\); give one value a pixel"
+        ValueError,
+        match=r"the mask 'entry/data/mask' in .* has shape \(5, 9\); give one value a pixel",
     ):
         read_diffraction(write(entry__data__mask=np.zeros((5, 9))))
-    with pytest.raises(ValueError, match=r"mask .* has shape \(2, 8, 9\); give one plane, or one for each of 3 frames"):
+    with pytest.raises(
+        ValueError,
+        match=r"mask .* has shape \(2, 8, 9\); give one plane, or one for each of 3 frames",
+    ):
         read_diffraction(write(entry__data__mask=np.zeros((2, 8, 9))))
 
 
 def test_masks_of_other_detectors_and_entries_are_not_used(write):
     bad = np.ones((8, 9), "u4")
-    elsewhere = {"entry_2__instrument__detector__pixel_mask": bad, "entry__instrument__beam__mask": bad}
+    elsewhere = {
+        "entry_2__instrument__detector__pixel_mask": bad,
+        "entry__instrument__beam__mask": bad,
+    }
     assert not np.isnan(read_diffraction(write(**elsewhere)).data).any()
-    own = {"entry__instrument__detector_1__data_error": STACK, "entry__instrument__detector_2__pixel_mask": bad}
+    own = {
+        "entry__instrument__detector_1__data_error": STACK,
+        "entry__instrument__detector_2__pixel_mask": bad,
+    }
     path = write("b.h5", "entry/instrument/detector_1/data", **own)
     assert not np.isnan(read_diffraction(path).data).any()
     two = {f"entry__instrument__detector_{number}__pixel_mask": bad for number in (1, 2)}
     with pytest.warns(
-        UserWarning, match="holds 'entry/data/data' in none of its detectors, and nothing of theirs is used"
+        UserWarning,
+        match="holds 'entry/data/data' in none of its detectors, and nothing of theirs is used",
     ):
         read_diffraction(write(**two))
 
@@ -102,7 +115,9 @@ def test_a_flat_field_is_used_where_it_is_said_not_to_be_applied(write, applied)
     path = write(**arrays)
     expected = STACK / (flat / np.median(flat)) if applied is False else STACK
     if applied is None:
-        with pytest.warns(UserWarning, match="the flatfield .* is not used: the file does not say whether"):
+        with pytest.warns(
+            UserWarning, match="the flatfield .* is not used: the file does not say whether"
+        ):
             found = read_diffraction(path)
         read_diffraction(path, flat=False)
     else:
@@ -113,7 +128,12 @@ def test_a_flat_field_is_used_where_it_is_said_not_to_be_applied(write, applied)
 def test_eiger_detectors_multiply_by_their_flat_field(write):
     flat = np.linspace(1, 2, 72).reshape(8, 9)
     arrays = {"flatfield": flat, "flatfield_correction_applied": 0}
-    path = write(**{f"entry__instrument__detector__detectorSpecific__{name}": x for name, x in arrays.items()})
+    path = write(
+        **{
+            f"entry__instrument__detector__detectorSpecific__{name}": x
+            for name, x in arrays.items()
+        }
+    )
     found = read_diffraction(path).data ** 2
     np.testing.assert_allclose(found, STACK * flat * np.median(1 / flat), rtol=1e-5)
 
@@ -152,7 +172,8 @@ def test_nothing_of_several_detectors_is_used_where_the_frames_are_in_none(write
     values = {"waxs__saturation_value": 50.0, "waxs__dark": np.full((8, 9), 5.0)}
     path = write(**{f"entry__instrument__{name}": value for name, value in values.items()})
     with pytest.warns(
-        UserWarning, match="in none of its detectors, .* 'entry/instrument/waxs/dark', '.*/saturation_value'"
+        UserWarning,
+        match="in none of its detectors, .* 'entry/instrument/waxs/dark', '.*/saturation_value'",
     ):
         found = read_diffraction(nexus_detectors(path, "saxs", "waxs"))
     assert (found.unmeasured, found.planes) == ({}, {})
@@ -161,9 +182,14 @@ def test_nothing_of_several_detectors_is_used_where_the_frames_are_in_none(write
     np.testing.assert_allclose(found.data**2, STACK - 5.0, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "data"), [("diode", None), ("detector_7", np.ones(3)), ("ccd", np.ones((2, 5, 5)))])
+@pytest.mark.parametrize(
+    ("name", "data"), [("diode", None), ("detector_7", np.ones(3)), ("ccd", np.ones((2, 5, 5)))]
+)
 def test_detectors_that_cannot_have_seen_the_frames_are_passed_over(write, name, data):
-    arrays = {f"entry__instrument__{name}__saturation_value": 10.0, "entry__instrument__eiger__saturation_value": 60.0}
+    arrays = {
+        f"entry__instrument__{name}__saturation_value": 10.0,
+        "entry__instrument__eiger__saturation_value": 60.0,
+    }
     arrays |= {} if data is None else {f"entry__instrument__{name}__data": data}
     path = write(**arrays, **{"entry__data__x": 1.0})
     found = read_diffraction(nexus_detectors(path, name, "eiger"), "entry/data/data")
@@ -173,11 +199,15 @@ def test_detectors_that_cannot_have_seen_the_frames_are_passed_over(write, name,
 @pytest.mark.parametrize("is_copy", [True, False])
 def test_a_detector_with_frames_of_its_own_is_another_one_unless_they_are_the_same(write, is_copy):
     arrays = {"data": STACK if is_copy else STACK + 1, "pixel_mask": first_row(1)}
-    path = write(**{f"entry__instrument__detector__{name}": values for name, values in arrays.items()})
+    path = write(
+        **{f"entry__instrument__detector__{name}": values for name, values in arrays.items()}
+    )
     if is_copy:
         assert read_diffraction(path, "entry/data/data").unmeasured == {"masked": 27}
         return
-    with pytest.warns(UserWarning, match="in none of its detectors, .* 'entry/instrument/detector/pixel_mask'"):
+    with pytest.warns(
+        UserWarning, match="in none of its detectors, .* 'entry/instrument/detector/pixel_mask'"
+    ):
         assert read_diffraction(path, "entry/data/data").unmeasured == {}
 
 
@@ -193,7 +223,9 @@ def test_the_mask_of_a_cxi_file_is_the_same_by_its_name(write, name):
     mask = np.zeros((8, 9), "u4")
     mask[0, :4] = 1, 0x20, 0x800, 0x200
     path = write("a.cxi", f"{CXI}data", **{f"{CXI}mask".replace("/", "__"): mask}, my__mask_2=mask)
-    np.testing.assert_array_equal(read_diffraction(path, mask=name).data, read_diffraction(path).data)
+    np.testing.assert_array_equal(
+        read_diffraction(path, mask=name).data, read_diffraction(path).data
+    )
     assert read_diffraction(path, mask="my/mask_2").unmeasured == {"masked": 3 * 4}
 
 
@@ -202,7 +234,10 @@ def test_a_master_that_announces_more_frames_than_there_are_is_doubted(tmp_path)
         file["entry/data/data_000001"] = STACK
         specific = file.create_group("entry/instrument/detector/detectorSpecific")
         specific["nimages"], specific["ntrigger"] = 2, 3
-    with pytest.warns(UserWarning, match=r"a_master\.h5 announces 6 frames and holds 3: .*; select=slice\(3\) says"):
+    with pytest.warns(
+        UserWarning,
+        match=r"a_master\.h5 announces 6 frames and holds 3: .*; select=slice\(3\) says",
+    ):
         read_diffraction(tmp_path / "a_master.h5")
     read_diffraction(tmp_path / "a_master.h5", select=slice(3))
     read_diffraction(tmp_path / "a_master.h5", "entry/data/data_000001")

@@ -9,7 +9,12 @@ from skpr.files._center import beam_center, cut_around, window_shape
 
 def counts_of(objects, photons, grid=96, seed=0):
     """Poisson counts of patterns of so many photons."""
-    intensities = FourierMagnitude(fourier_shape=(grid,) * (objects.ndim - 1)).fit_transform(objects).astype(float) ** 2
+    intensities = (
+        FourierMagnitude(fourier_shape=(grid,) * (objects.ndim - 1))
+        .fit_transform(objects)
+        .astype(float)
+        ** 2
+    )
     intensities *= photons / intensities.sum(axis=tuple(range(1, objects.ndim)), keepdims=True)
     return np.random.default_rng(seed).poisson(intensities).astype(float)
 
@@ -81,7 +86,9 @@ def test_a_strained_crystal_is_symmetric_about_no_center():
     row, column = np.ogrid[-1:1:36j, -1:1:36j]
     strained = crystal * np.exp(4j * (np.sin(5 * row) + np.cos(4 * column) + row * column**2))
     counts = counts_of(strained, 1e6)
-    with pytest.warns(UserWarning, match="symmetric about no centre .* the brightest spot; give its index"):
+    with pytest.warns(
+        UserWarning, match="symmetric about no centre .* the brightest spot; give its index"
+    ):
         found = beam_center(counts, "friedel")
     assert found.confidence < 0.7
     with np.errstate(all="ignore"):
@@ -116,7 +123,9 @@ def test_nothing_counted_has_no_center(center):
         beam_center(np.zeros((1, 20, 20)), center)
 
 
-@pytest.mark.parametrize("pattern", [np.eye(20), np.ones((3, 3)), np.ones((1, 40)), np.eye(1, 300).reshape(15, 20)])
+@pytest.mark.parametrize(
+    "pattern", [np.eye(20), np.ones((3, 3)), np.ones((1, 40)), np.eye(1, 300).reshape(15, 20)]
+)
 def test_what_has_no_symmetry_to_speak_of_is_never_sure(pattern):
     with pytest.warns(UserWarning, match="symmetric about no centre"):
         assert beam_center(100 * pattern[None], "friedel").confidence < 0.7
@@ -125,7 +134,9 @@ def test_what_has_no_symmetry_to_speak_of_is_never_sure(pattern):
 def test_indices_may_lie_between_pixels():
     found = beam_center(np.ones((1, 8, 9)), (3.25, 5))
     assert (found.pixel, found.subpixel, found.confidence) == ((3, 5), (0.25, 0.0), None)
-    with pytest.raises(ValueError, match=r"center='stop' is not valid; choose 'friedel', 'max', 'mass' or None"):
+    with pytest.raises(
+        ValueError, match=r"center='stop' is not valid; choose 'friedel', 'max', 'mass' or None"
+    ):
         beam_center(np.ones((1, 8, 9)), "stop")
     with pytest.raises(ValueError, match=r"center=\(3, 9\) is not valid"):
         beam_center(np.ones((1, 8, 9)), (3, 9))
@@ -152,8 +163,14 @@ def test_an_array_of_two_axes_is_one_pattern(cell):
 @pytest.mark.parametrize(
     ("patterns", "message"),
     [
-        (np.ones((20, 20)) * 1j, "patterns holds values of type complex128; counts are real numbers"),
-        (np.ones(20), r"patterns has shape \(20,\); give \(n_patterns, height, width\), one pattern as"),
+        (
+            np.ones((20, 20)) * 1j,
+            "patterns holds values of type complex128; counts are real numbers",
+        ),
+        (
+            np.ones(20),
+            r"patterns has shape \(20,\); give \(n_patterns, height, width\), one pattern as",
+        ),
         (np.full((20, 20), np.inf), "every count is zero"),
     ],
 )

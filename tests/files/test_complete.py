@@ -23,7 +23,9 @@ def test_a_numbered_family_of_sources_is_read(tmp_path, monkeypatch):
     with h5py.File("a.h5", "w") as file:
         whole = h5py.h5s.create_simple(STACK.shape, (h5py.h5s.UNLIMITED, 8, 8))
         h5py.h5d.create(file.id, b"data", h5py.h5t.NATIVE_UINT32, whole, properties)
-    np.testing.assert_allclose(read_diffraction("a.h5").data ** 2, np.concatenate([STACK, STACK + 1.0]), rtol=1e-5)
+    np.testing.assert_allclose(
+        read_diffraction("a.h5").data ** 2, np.concatenate([STACK, STACK + 1.0]), rtol=1e-5
+    )
     with h5py.File("block-0.h5", "w") as file:
         file["data"] = STACK[:1]
     with pytest.raises(OSError, match="data in block-%b.h5|data in block-0.h5, which holds only"):
@@ -47,9 +49,13 @@ def test_a_virtual_data_set_without_a_source_is_refused(tmp_path):
     with h5py.File(tmp_path / "inner.h5", "a") as file:
         file["data"] = file["entry/data/data"]
     virtual(tmp_path / "v.h5", ["inner.h5"], 2)
-    np.testing.assert_allclose(read_diffraction(tmp_path / "v.h5").data ** 2, STACK[[0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(
+        read_diffraction(tmp_path / "v.h5").data ** 2, STACK[[0, 0]], rtol=1e-6
+    )
     os.remove(tmp_path / "b.h5")  # two levels down
-    with pytest.raises(OSError, match=r"puts 'data' together from data in b\.h5, which is not there"):
+    with pytest.raises(
+        OSError, match=r"puts 'data' together from data in b\.h5, which is not there"
+    ):
         read_diffraction(tmp_path / "v.h5")
 
 
@@ -77,7 +83,9 @@ def test_external_storage_must_be_whole(tmp_path, size):
     raw = tmp_path / "a.raw"
     raw.write_bytes(STACK.tobytes())
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_dataset("data", STACK.shape, STACK.dtype, external=[(str(raw), 0, STACK.nbytes)])
+        file.create_dataset(
+            "data", STACK.shape, STACK.dtype, external=[(str(raw), 0, STACK.nbytes)]
+        )
     raw.unlink() if size is None else raw.write_bytes(raw.read_bytes()[:size])
     with pytest.raises(OSError, match=r"a\.raw, which is (not there|truncated)"):
         read_diffraction(tmp_path / "a.h5")

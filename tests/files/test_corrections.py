@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from skpr.files._corrections import Corrections, Tally, corrected, judged, relative_sensitivity, summed
+from skpr.files._corrections import (
+    Corrections,
+    Tally,
+    corrected,
+    judged,
+    relative_sensitivity,
+    summed,
+)
 
 
 def summed_frames(frames):
@@ -42,24 +49,34 @@ def test_flags_of_a_counter_of_32_bits_are_flags_in_every_type(dtype):
 def test_each_unmeasured_pixel_has_one_reason():
     frame = np.array([[-1, 9, 4, 5, np.inf]])
     tally = Tally()
-    planes = Corrections(mask=np.array([[True, False, True, False, False]]), saturation=9, highest=4.5)
+    planes = Corrections(
+        mask=np.array([[True, False, True, False, False]]), saturation=9, highest=4.5
+    )
     values = corrected(frame, planes, tally=tally)
     assert np.isnan(values).all()
     assert tally.reasons == {"not finite": 1, "negative": 1, "saturated": 2, "masked": 1}
 
 
-@pytest.mark.parametrize(("negative", "expected"), [("unmeasured", np.nan), ("zero", -2), ("keep", -5)])
+@pytest.mark.parametrize(
+    ("negative", "expected"), [("unmeasured", np.nan), ("zero", -2), ("keep", -5)]
+)
 def test_negative_readings_have_the_meaning_that_is_said(negative, expected):
-    values = corrected(np.array([[-3.0, 4.0]]), Corrections(negative=negative, dark=np.full((1, 2), 2.0)))
+    values = corrected(
+        np.array([[-3.0, 4.0]]), Corrections(negative=negative, dark=np.full((1, 2), 2.0))
+    )
     np.testing.assert_array_equal(values, [[expected, 2]])
 
 
 def test_magnitudes_are_squared_once():
-    np.testing.assert_array_equal(corrected(np.array([[2.0, 3.0]]), Corrections(content="magnitudes")), [[4, 9]])
+    np.testing.assert_array_equal(
+        corrected(np.array([[2.0, 3.0]]), Corrections(content="magnitudes")), [[4, 9]]
+    )
 
 
 def test_a_flat_field_is_relative_to_its_median():
-    np.testing.assert_array_equal(relative_sensitivity([[2, 4, 8, 0, 4]], float), [[0.5, 1, 2, 0, 1]])
+    np.testing.assert_array_equal(
+        relative_sensitivity([[2, 4, 8, 0, 4]], float), [[0.5, 1, 2, 0, 1]]
+    )
     with pytest.raises(ValueError, match="flat is nowhere positive"):
         relative_sensitivity(np.zeros((2, 2)), float)
 
@@ -88,7 +105,10 @@ def test_a_frame_that_measured_nothing_does_not_count_as_an_exposure():
 
 def test_pixels_that_no_two_frames_share_have_equal_exposures():
     frames = np.array([[[4.0, np.nan]], [[np.nan, 6.0]]])
-    with pytest.warns(UserWarning, match="measured in all frames of the frames, so that their exposures .* monitor="):
+    with pytest.warns(
+        UserWarning,
+        match="measured in all frames of the frames, so that their exposures .* monitor=",
+    ):
         np.testing.assert_array_equal(summed_frames(frames), [[8.0, 12.0]])
     np.testing.assert_array_equal(summed(lambda *window: iter(frames), equal=True), [[8.0, 12.0]])
 
@@ -108,7 +128,11 @@ def test_shares_of_exposures_are_those_of_whole_frames():
     frames = np.random.default_rng(0).poisson(20, (5, 8, 8)) * np.arange(1.0, 6)[:, None, None]
     frames[1, :3, :3] = frames[3, 1] = np.nan
     whole = summed_frames(frames)
-    for window in ((slice(0, 3), slice(0, 3)), (slice(1, 2), slice(0, 8)), (slice(4, 8), slice(4, 8))):
+    for window in (
+        (slice(0, 3), slice(0, 3)),
+        (slice(1, 2), slice(0, 8)),
+        (slice(4, 8), slice(4, 8)),
+    ):
         found = summed(lambda *part: (frame[part] for frame in frames), window)
         np.testing.assert_allclose(found, whole[window], rtol=1e-12)
 

@@ -56,7 +56,11 @@ def test_a_stack_is_patterns_a_volume_or_exposures(tmp_path, counts):
 
 def test_cxi_mask_and_geometry_are_honoured(tmp_path, counts):
     mask = np.zeros((20, 24), dtype=np.uint32)
-    mask[0, 0], mask[0, 1], mask[0, 2] = 1, 2 | 0x800, 0x800  # invalid, saturated, and one merely corrected
+    mask[0, 0], mask[0, 1], mask[0, 2] = (
+        1,
+        2 | 0x800,
+        0x800,
+    )  # invalid, saturated, and one merely corrected
     path = saved(tmp_path, "a.cxi", counts)
     with h5py.File(path, "a") as file:
         file[f"{CXI_DETECTOR}/mask"] = mask
@@ -80,27 +84,41 @@ def test_a_colour_picture_is_no_pattern(tmp_path):
 def test_the_data_set_is_named_where_there_are_several(tmp_path, counts):
     path = tmp_path / "a.npz"
     np.savez(path, first=counts, second=counts + 1)
-    np.testing.assert_array_equal(read_diffraction(path, "second").data, np.sqrt((counts + 1).astype(np.float32)))
-    with pytest.raises(ValueError, match=r"holds 2 arrays; name one of them, .* 'first' \(.*\), 'second' \("):
+    np.testing.assert_array_equal(
+        read_diffraction(path, "second").data, np.sqrt((counts + 1).astype(np.float32))
+    )
+    with pytest.raises(
+        ValueError, match=r"holds 2 arrays; name one of them, .* 'first' \(.*\), 'second' \("
+    ):
         read_diffraction(path)
-    with pytest.raises(ValueError, match="dataset='third' is not in .*; there are 'first' .*, 'second'"):
+    with pytest.raises(
+        ValueError, match="dataset='third' is not in .*; there are 'first' .*, 'second'"
+    ):
         read_diffraction(path, "third")
 
 
 def test_a_name_in_a_file_of_one_array_is_refused(tmp_path, counts):
-    with pytest.raises(ValueError, match=r"dataset='frames' names nothing in .*a\.npy: a \.npy file holds one array"):
+    with pytest.raises(
+        ValueError,
+        match=r"dataset='frames' names nothing in .*a\.npy: a \.npy file holds one array",
+    ):
         read_diffraction(saved(tmp_path, "a.npy", counts), "frames")
 
 
 def test_a_quick_window_is_on_the_detector(tmp_path, counts):
-    assert not np.isnan(read_diffraction(saved(tmp_path, "a.npy", counts), center=(8, 13), crop="fast").data).any()
+    assert not np.isnan(
+        read_diffraction(saved(tmp_path, "a.npy", counts), center=(8, 13), crop="fast").data
+    ).any()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"frames": "stack"}, "frames='stack' is not valid; choose 'patterns', 'volume' or 'sum'"),
-        ({"center": "middle"}, "center='middle' is not valid; choose 'friedel', 'max', 'mass' or None"),
+        (
+            {"center": "middle"},
+            "center='middle' is not valid; choose 'friedel', 'max', 'mass' or None",
+        ),
         (
             {"center": (3, 99)},
             r"center=\(3, 99\) is not valid; choose 'friedel', 'max', 'mass', None or one index",
@@ -108,11 +126,17 @@ def test_a_quick_window_is_on_the_detector(tmp_path, counts):
         ({"crop": 0}, "crop=0 is not valid"),
         ({"crop": "quick"}, "crop='quick' is not valid"),
         ({"binning": 0}, "binning=0 is not valid"),
-        ({"binning": 30}, r"binning=\(30, 30\) is not valid; it leaves no block of patterns of shape \(20, 24\)"),
+        (
+            {"binning": 30},
+            r"binning=\(30, 30\) is not valid; it leaves no block of patterns of shape \(20, 24\)",
+        ),
         ({"crop": True}, "crop=True is not valid"),
         ({"verbose": "no"}, "verbose='no' is not valid; choose True, False or 'auto'"),
         ({"threshold": -1}, "threshold=-1 is not valid; give counts > 0 or None"),
-        ({"mask": np.zeros((3, 3))}, r"mask has shape \(3, 3\); give one value a pixel of the frames, of shape"),
+        (
+            {"mask": np.zeros((3, 3))},
+            r"mask has shape \(3, 3\); give one value a pixel of the frames, of shape",
+        ),
         ({"saturation": 1e-9}, "has no measured pixel"),
     ],
     ids=str,
@@ -138,7 +162,11 @@ def damaged(counts, folder):
     flipped = bytearray(whole["npz"])
     flipped[len(flipped) // 2] ^= 0xFF
     yield "flipped.npz", bytes(flipped), OSError
-    yield "flipped.npy", bytes(b ^ 0x55 if 6 <= i < 60 else b for i, b in enumerate(whole["npy"])), OSError
+    yield (
+        "flipped.npy",
+        bytes(b ^ 0x55 if 6 <= i < 60 else b for i, b in enumerate(whole["npy"])),
+        OSError,
+    )
     yield "flipped.h5", bytes(b ^ 0xFF if i < 64 else b for i, b in enumerate(whole["h5"])), OSError
     for name, array in {
         "line.npy": counts[0, 0],
@@ -172,7 +200,9 @@ def test_damaged_files_meet_one_clear_error_and_leave_no_trace(tmp_path, counts)
         path = tmp_path / name
         path.write_bytes(content)
         n_open = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
-        with pytest.raises(error, match="cannot be read|is empty|holds|has no|none of the formats") as caught:
+        with pytest.raises(
+            error, match="cannot be read|is empty|holds|has no|none of the formats"
+        ) as caught:
             read_diffraction(path)
         assert name in str(caught.value)
         if n_open:
@@ -189,7 +219,9 @@ def test_missing_files_and_folders_are_named(tmp_path):
         read_diffraction(tmp_path)
 
 
-@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal")
+@pytest.mark.skipif(
+    "SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no measured crystal"
+)
 def test_the_measured_rocking_curve_becomes_the_prepared_volume_from_files_of_every_kind(tmp_path):
     folder = Path(os.environ["SKPR_DATA"]) / "bragg-cdi"
     frames = np.load(folder / "S0054_rocking.npz")["frames"]
@@ -212,7 +244,9 @@ def test_the_measured_rocking_curve_becomes_the_prepared_volume_from_files_of_ev
     options |= {"center": (99, 126, 127), "crop": 128}
     found = read_diffraction(folder / "S0054_rocking.npz", **options).data[0]
     for name in ("S0054_*.tif", "S0054.nxs", "S0054_master.h5"):
-        np.testing.assert_array_equal(read_diffraction(str(tmp_path / name), **options).data[0], found)
+        np.testing.assert_array_equal(
+            read_diffraction(str(tmp_path / name), **options).data[0], found
+        )
     prepared = np.load(folder / "bcdi_S0054_128.npz")["volume"]
     measured = ~np.isnan(found)
     same = np.isclose((found**2)[measured], prepared[measured], rtol=1e-4)
@@ -257,7 +291,11 @@ def test_what_a_cxi_file_says_oddly_does_not_hide_its_data(tmp_path, counts):
         file["entry_1/instrument_1/source_1/energy"] = "8 keV"
         file["entry_1/data_1/data"] = h5py.SoftLink("/nothing")
     found = read_diffraction(path)
-    assert np.isnan(found.data[:, 0, :3]).tolist() == [[True, False, False], [False, True, False], [False] * 3]
+    assert np.isnan(found.data[:, 0, :3]).tolist() == [
+        [True, False, False],
+        [False, True, False],
+        [False] * 3,
+    ]
     assert found.distance is None
     assert found.wavelength is None
 

@@ -14,7 +14,9 @@ FRAME = np.random.default_rng(0).poisson(50, (16, 18)).astype("i4")
 @pytest.fixture
 def written(tmp_path):
     def write(ending, frame=FRAME, header=None):
-        kind = {".edf": fabio.edfimage.EdfImage, ".cbf": fabio.cbfimage.CbfImage}.get(ending, fabio.tifimage.TifImage)
+        kind = {".edf": fabio.edfimage.EdfImage, ".cbf": fabio.cbfimage.CbfImage}.get(
+            ending, fabio.tifimage.TifImage
+        )
         kind(data=frame, header=header or {}).write(str(tmp_path / f"a{ending}"))
         return tmp_path / f"a{ending}"
 
@@ -31,9 +33,18 @@ def test_flags_of_pixels_that_did_not_measure_are_no_counts(written, ending):
 
 
 def test_the_header_says_the_geometry(written):
-    header = {"WaveLength": "1.3776e-10", "SampleDistance": "1.5", "PSize_1": "7.5e-05", "PSize_2": "5e-05"}
+    header = {
+        "WaveLength": "1.3776e-10",
+        "SampleDistance": "1.5",
+        "PSize_1": "7.5e-05",
+        "PSize_2": "5e-05",
+    }
     found = read_diffraction(written(".edf", header=header))
-    assert (found.wavelength, found.distance, found.pixel_size) == (1.3776e-10, 1.5, (5e-05, 7.5e-05))
+    assert (found.wavelength, found.distance, found.pixel_size) == (
+        1.3776e-10,
+        1.5,
+        (5e-05, 7.5e-05),
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,14 +57,21 @@ def test_the_header_says_the_geometry(written):
         (".cbf", lambda content: content[:60]),
         (".cbf", lambda content: b"#!" + content[2:]),
         (".cbf", lambda content: content.replace(b"\x0c\x1a\x04\xd5", b"\x0c\x1a\x04\xd6")),
-        (".cbf", lambda content: bytes(b ^ 8 if i == len(content) - 400 else b for i, b in enumerate(content))),
+        (
+            ".cbf",
+            lambda content: bytes(
+                b ^ 8 if i == len(content) - 400 else b for i, b in enumerate(content)
+            ),
+        ),
     ],
     ids=["end", "header", "size", "end", "header", "first line", "section", "one bit"],
 )
 def test_what_is_missing_is_not_filled_with_zeros(written, ending, change):
     path = written(ending)
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(OSError, match=r"a\.(edf|cbf) cannot be read: .*; the file may be damaged or incomplete"):
+    with pytest.raises(
+        OSError, match=r"a\.(edf|cbf) cannot be read: .*; the file may be damaged or incomplete"
+    ):
         read_diffraction(path)
 
 
@@ -91,12 +109,15 @@ def test_compressed_files_are_read(tmp_path, written, capsys, ending, compressio
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"), [(b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"), (b"PK\x03\x04" + bytes(99), "npz")]
+    ("content", "kind"),
+    [(b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5"), (b"PK\x03\x04" + bytes(99), "npz")],
 )
 def test_compressed_files_of_arrays_are_to_be_decompressed(tmp_path, content, kind):
     with gzip.open(tmp_path / "a.h5.gz", "wb") as file:
         file.write(content)
-    with pytest.raises(ValueError, match=f"a.h5.gz is a compressed {kind} file; decompress it first"):
+    with pytest.raises(
+        ValueError, match=f"a.h5.gz is a compressed {kind} file; decompress it first"
+    ):
         read_diffraction(tmp_path / "a.h5.gz")
     with gzip.open(tmp_path / "a.txt.gz", "wb") as file:
         file.write(b"Notes of the beam time")

@@ -27,6 +27,8 @@ def test_the_format_goes_by_the_content(tmp_path, name):
 def test_what_no_detector_writes_is_not_called_damaged(tmp_path, content, ending):
     path = tmp_path / f"a{ending}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="which is none of the formats that can be read: .cxi, .h5") as caught:
+    with pytest.raises(
+        ValueError, match="which is none of the formats that can be read: .cxi, .h5"
+    ) as caught:
         read_diffraction(path)
     assert "damaged" not in str(caught.value)

@@ -48,7 +48,11 @@ def test_other_shapes_are_refused_by_their_shape(shape, reason):
 def test_windows_are_those_of_the_array(tmp_path):
     STACK.astype(">i2").tofile(tmp_path / "a.raw")
     raw = RawFrames(tmp_path / "a.raw", 0, np.dtype(">i2"), (2, 1, 5, 6), "a.raw")
-    for frames in (raw, ArrayFrames(STACK[:, None], "array"), JoinedFrames([ArrayFrames(x, "x") for x in STACK])):
+    for frames in (
+        raw,
+        ArrayFrames(STACK[:, None], "array"),
+        JoinedFrames([ArrayFrames(x, "x") for x in STACK]),
+    ):
         assert frames.shape == (2, 5, 6)
         np.testing.assert_array_equal(frames.frame(1, slice(1, 4), slice(2, 6)), STACK[1, 1:4, 2:6])
         np.testing.assert_array_equal(frames.mean(), STACK.mean(axis=0))
@@ -62,5 +66,7 @@ def test_a_file_that_ends_too_early_is_truncated(tmp_path):
 
 
 def test_stacks_of_several_shapes_are_not_joined():
-    with pytest.raises(ValueError, match=r"b holds frames of shape \(6, 5\), a of \(5, 6\): they do not belong"):
+    with pytest.raises(
+        ValueError, match=r"b holds frames of shape \(6, 5\), a of \(5, 6\): they do not belong"
+    ):
         JoinedFrames([ArrayFrames(STACK, "a"), ArrayFrames(STACK.swapaxes(1, 2), "b")])

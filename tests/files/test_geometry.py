@@ -20,7 +20,9 @@ def test_pixels_of_objects_follow_from_the_reach_of_the_detector():
 
 def test_binning_makes_fewer_larger_pixels_of_the_same_object():
     binned = WHOLE.binned((2, 4))
-    assert object_pixel_size(binned, (50, 50)) == pytest.approx(object_pixel_size(WHOLE, (100, 200)))
+    assert object_pixel_size(binned, (50, 50)) == pytest.approx(
+        object_pixel_size(WHOLE, (100, 200))
+    )
     assert Geometry().binned((2, 2)) == Geometry()
 
 
@@ -73,12 +75,19 @@ def test_every_file_says_the_angles_of_its_frames(tmp_path):
     for number in range(3):
         with h5py.File(tmp_path / f"s_{number}.h5", "w") as file:
             file["data"] = np.full((2, 8, 8), 4.0)
-            for name, value in (("phi", number), ("eta", [2.0 * number, 2.0 * number + 1]), ("chi", 5.0)):
+            for name, value in (
+                ("phi", number),
+                ("eta", [2.0 * number, 2.0 * number + 1]),
+                ("chi", 5.0),
+            ):
                 file[f"entry/{name}"] = value
                 file[f"entry/{name}"].attrs["units"] = "rad"
     found = read_diffraction(str(tmp_path / "s_*.h5")).geometry.angles
     assert found == {"phi": (0, 0, 1, 1, 2, 2), "eta": (0, 1, 2, 3, 4, 5), "chi": 5}
-    assert read_diffraction(str(tmp_path / "s_*.h5"), select=[1, 4]).geometry.angles["eta"] == (1, 4)
+    assert read_diffraction(str(tmp_path / "s_*.h5"), select=[1, 4]).geometry.angles["eta"] == (
+        1,
+        4,
+    )
 
 
 @pytest.mark.parametrize("quantity", ["wavelength", "distance", "pixel_size"])
@@ -86,7 +95,8 @@ def test_lengths_that_differ_between_files_are_said(quantity):
     other = {"wavelength": 2e-10, "distance": 3.0, "pixel_size": (5e-5, 7e-5)}[quantity]
     files = [WHOLE, WHOLE, replace(WHOLE, **{quantity: other})]
     with pytest.warns(
-        UserWarning, match=f"{quantity} differs between the files: .* in a.h5, .* in c.h5; that of the first"
+        UserWarning,
+        match=f"{quantity} differs between the files: .* in a.h5, .* in c.h5; that of the first",
     ):
         assert geometry_of_series(files, [1, 1, 1], ["a.h5", "b.h5", "c.h5"]) == WHOLE
 

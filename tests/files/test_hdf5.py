@@ -25,7 +25,9 @@ sys.stdin.read()
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="locks of other systems")
-@pytest.mark.parametrize(("version", "mode"), [("none", "alone"), ("latest", "alone"), ("latest", "swmr")])
+@pytest.mark.parametrize(
+    ("version", "mode"), [("none", "alone"), ("latest", "alone"), ("latest", "swmr")]
+)
 def test_a_file_in_use_is_told_from_a_damaged_one(tmp_path, version, mode):
     path = tmp_path / "a.h5"
     command = [sys.executable, "-c", WRITER, str(path), version, mode]
@@ -47,7 +49,8 @@ def test_filters_are_registered_by_reading(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("data", data=STACK, **hdf5plugin.LZ4())
     code = (
-        "import sys; from skpr.files import read_diffraction; assert 'hdf5plugin' not in sys.modules; "
+        "import sys; from skpr.files import read_diffraction; assert 'hdf5plugin' not in "
+        "sys.modules; "
         "print(read_diffraction(sys.argv[1]).data.shape)"
     )
     (tmp_path / "script.py").write_text(code)
@@ -59,5 +62,7 @@ def test_a_truncated_file_says_so(tmp_path):
     with h5py.File(path, "w") as file:
         file["data"] = STACK
     path.write_bytes(path.read_bytes()[:2500])
-    with pytest.raises(OSError, match=r"a\.h5 cannot be read as HDF5: it is truncated, 2500 bytes are there"):
+    with pytest.raises(
+        OSError, match=r"a\.h5 cannot be read as HDF5: it is truncated, 2500 bytes are there"
+    ):
         read_diffraction(path)

@@ -9,7 +9,9 @@ from skpr.metrics import relative_error
 
 def patterns(objects, photons, oversampling=2, seed=0):
     """Poisson counts of so many photons a pattern."""
-    intensities = FourierMagnitude(oversampling=oversampling).fit_transform(objects).astype(float) ** 2
+    intensities = (
+        FourierMagnitude(oversampling=oversampling).fit_transform(objects).astype(float) ** 2
+    )
     intensities *= photons / intensities.sum(axis=tuple(range(1, intensities.ndim)), keepdims=True)
     return np.random.default_rng(seed).poisson(intensities).astype(float)
 
@@ -29,7 +31,9 @@ def test_neither_speckles_nor_noise_nor_the_beam_are_hot(kind, photons):
 
 
 def test_edges_of_objects_that_fill_their_frame_are_not_hot():
-    """Their streaks have pixels a hundred times brighter than the second neighbour, on both sides of the centre."""
+    """Their streaks have pixels a hundred times brighter than the second neighbour, on both sides
+    of the centre.
+    """
     objects = np.random.default_rng(0).random((6, 32, 32))
     assert not any(hot_pixels(counts).any() for counts in patterns(objects, 1e6))
 
@@ -58,7 +62,9 @@ def test_two_side_by_side_are_found_and_gaps_hide_none():
     counts[7, 7:9] = 1e4, 2e4
     counts[20:24] = np.nan
     counts[19, 5] = counts[0, 39] = 800
-    np.testing.assert_array_equal(np.argwhere(hot_pixels(counts)), [[0, 39], [7, 7], [7, 8], [19, 5]])
+    np.testing.assert_array_equal(
+        np.argwhere(hot_pixels(counts)), [[0, 39], [7, 7], [7, 8], [19, 5]]
+    )
 
 
 def test_where_the_mate_is_dark_less_is_needed():
@@ -102,8 +108,14 @@ def test_masked_they_no_longer_spoil_a_reconstruction():
                 counts[hot_pixels(counts)] = np.nan
             magnitudes.append(np.sqrt(counts))
         magnitudes = np.array(magnitudes)
-        found = IterativePhaseRetrieval(object_shape=(32, 32), random_state=0).fit(magnitudes).predict(magnitudes)
-        unit = np.linalg.norm(objects, axis=(1, 2), keepdims=True) / np.linalg.norm(found, axis=(1, 2), keepdims=True)
+        found = (
+            IterativePhaseRetrieval(object_shape=(32, 32), random_state=0)
+            .fit(magnitudes)
+            .predict(magnitudes)
+        )
+        unit = np.linalg.norm(objects, axis=(1, 2), keepdims=True) / np.linalg.norm(
+            found, axis=(1, 2), keepdims=True
+        )
         errors[case] = np.median(relative_error(objects, found * unit, multioutput="raw_values"))
     assert errors["hot"] > 2 * errors["masked"]
 
@@ -112,8 +124,16 @@ def test_masked_they_no_longer_spoil_a_reconstruction():
     ("counts", "center", "message"),
     [
         (np.ones((32, 32)) * 1j, None, "counts holds values of type complex128"),
-        (np.ones((1, 2, 32, 32)), None, r"counts has shape \(1, 2, 32, 32\); give one pattern, of 2 or 3 axes"),
-        (np.ones((32, 32)), (3, 40), r"center=\(3, 40\) is not valid; give one index inside \(32, 32\)"),
+        (
+            np.ones((1, 2, 32, 32)),
+            None,
+            r"counts has shape \(1, 2, 32, 32\); give one pattern, of 2 or 3 axes",
+        ),
+        (
+            np.ones((32, 32)),
+            (3, 40),
+            r"center=\(3, 40\) is not valid; give one index inside \(32, 32\)",
+        ),
     ],
 )
 def test_what_is_no_pattern_or_centre_is_refused(counts, center, message):

@@ -42,7 +42,9 @@ def test_links_to_the_frames_lead_to_their_detector(file):
     put(file, "entry_1/instrument_1/detector_2/data", np.zeros((1, 8, 8)))
     put(file, "entry_1/instrument_1/detector_2/distance", 3.0)
     for number in (1, 2):
-        file[f"entry_1/data_{number}/data"] = h5py.SoftLink(f"/entry_1/instrument_1/detector_{number}/data")
+        file[f"entry_1/data_{number}/data"] = h5py.SoftLink(
+            f"/entry_1/instrument_1/detector_{number}/data"
+        )
     assert read_geometry(file, "entry_1/data_1/data").distance == 1.5
     assert read_geometry(file, "entry_1/data_2/data").distance == 3.0
     assert read_geometry(file, "entry_1/data_2/data").pixel_size is None
@@ -57,7 +59,11 @@ def test_an_eiger_master_says_it_without_its_frames(file):
         put(file, f"entry/instrument/detector/{axis}_pixel_size", np.float32(7.5e-5), "m")
     put(file, "entry/sample/goniometer/omega", np.arange(3.0), "degree")
     found = read_geometry(file, "entry/data/data_000001")
-    assert (found.wavelength, found.distance, found.pixel_size) == (1.033e-10, 0.15, (7.5e-5, 7.5e-5))
+    assert (found.wavelength, found.distance, found.pixel_size) == (
+        1.033e-10,
+        0.15,
+        (7.5e-5, 7.5e-5),
+    )
     assert found.angles == {"omega": pytest.approx(tuple(np.deg2rad([0, 1, 2])))}
 
 
@@ -66,9 +72,27 @@ def test_nexus_goes_by_classes_not_by_names(file):
     put(file, "scan/lab/mono/energy", 8.0, "keV")
     put(file, "scan/lab/ring/energy", 6.0, "GeV")
     put(file, "scan/lab/ring/probe", "x-ray")
-    put(file, "scan/eiger/transformations/back", 200.0, "mm", transformation_type="translation", vector=[0, 0, 1])
-    put(file, "scan/eiger/transformations/turn", 30.0, "deg", transformation_type="rotation", vector=[0, 1, 0])
-    for name, kind in (("eiger", "NXdetector"), ("lab/mono", "NXmonochromator"), ("lab/ring", "NXsource")):
+    put(
+        file,
+        "scan/eiger/transformations/back",
+        200.0,
+        "mm",
+        transformation_type="translation",
+        vector=[0, 0, 1],
+    )
+    put(
+        file,
+        "scan/eiger/transformations/turn",
+        30.0,
+        "deg",
+        transformation_type="rotation",
+        vector=[0, 1, 0],
+    )
+    for name, kind in (
+        ("eiger", "NXdetector"),
+        ("lab/mono", "NXmonochromator"),
+        ("lab/ring", "NXsource"),
+    ):
         file[f"scan/{name}"].attrs["NX_class"] = kind
     found = read_geometry(file, "scan/eiger/counts")
     assert found.wavelength == pytest.approx(1.5498e-10, rel=1e-4)
@@ -90,11 +114,15 @@ def test_electrons_are_no_photons(file):
 def test_contradictions_and_nonsense_are_said(file):
     cxi(file)
     put(file, "entry_1/instrument_1/source_1/wavelength", 2.0, "A")
-    with pytest.warns(UserWarning, match="says a wavelength of 2e-10 m, .*energy that has 1.3776e-10 m"):
+    with pytest.warns(
+        UserWarning, match="says a wavelength of 2e-10 m, .*energy that has 1.3776e-10 m"
+    ):
         assert read_geometry(file, f"{DETECTOR}/data").wavelength == 2e-10
     file[f"{DETECTOR}/distance"].attrs["units"] = "parsecs and more"
     del file["entry_1/instrument_1/source_1"]
-    with pytest.warns(UserWarning, match="the unit 'parsecs and more' of the distance 1500 is not known"):
+    with pytest.warns(
+        UserWarning, match="the unit 'parsecs and more' of the distance 1500 is not known"
+    ):
         assert read_geometry(file, f"{DETECTOR}/data").distance is None
 
 
@@ -114,7 +142,12 @@ def test_files_that_say_nothing_have_an_empty_geometry(file, name):
     file["detector/distance"] = "far"
     file["detector/x_pixel_size"] = np.ones((2, 0))
     found = read_geometry(file, name)
-    assert (found.wavelength, found.distance, found.pixel_size, found.angles) == (None, None, None, {})
+    assert (found.wavelength, found.distance, found.pixel_size, found.angles) == (
+        None,
+        None,
+        None,
+        {},
+    )
 
 
 def test_instruments_beside_the_entry_of_the_frames_are_found(file):
@@ -145,9 +178,21 @@ def test_positions_of_motors_say_the_angles_frame_by_frame(file):
 def test_a_translation_beside_the_detector_is_its_distance(file):
     put(file, "entry/instrument/detector/data", np.ones((8, 8)))
     put(
-        file, "entry/instrument/transformations/det_z", 289.3, "mm", transformation_type="translation", vector=[0, 0, 1]
+        file,
+        "entry/instrument/transformations/det_z",
+        289.3,
+        "mm",
+        transformation_type="translation",
+        vector=[0, 0, 1],
     )
-    put(file, "entry/sample/transformations/sam_z", 1.0, "mm", transformation_type="translation", vector=[0, 0, 1])
+    put(
+        file,
+        "entry/sample/transformations/sam_z",
+        1.0,
+        "mm",
+        transformation_type="translation",
+        vector=[0, 0, 1],
+    )
     assert read_geometry(file, "entry/instrument/detector/data").distance == 0.2893
 
 

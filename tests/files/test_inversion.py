@@ -5,7 +5,9 @@ from skpr.files._inversion import _pair_sums, center_of_symmetry, unit_of
 
 
 def pairs_about(values, measured, twice):
-    """Values of measured pixels and of their mates about a centre, given twice; no pixel is its own mate."""
+    """Values of measured pixels and of their mates about a centre, given twice; no pixel is its own
+    mate.
+    """
     index = np.argwhere(measured)
     mates = np.array(twice) - index
     valid = ((mates >= 0) & (mates < values.shape)).all(axis=1) & (mates != index).any(axis=1)

@@ -29,7 +29,9 @@ def distractions(file, entry="entry"):
     """Arrays that are no frames, as files of beamlines hold them."""
     file[f"{entry}/instrument/detector/flatfield"] = np.ones(SIZE, "f4")
     file[f"{entry}/instrument/detector/pixel_mask"] = np.zeros(SIZE, "u4")
-    file[f"{entry}/instrument/detector/detectorSpecific/countrate_correction_table"] = np.ones((5, 100))
+    file[f"{entry}/instrument/detector/detectorSpecific/countrate_correction_table"] = np.ones(
+        (5, 100)
+    )
     file[f"{entry}/sample/orientation_matrix"] = np.eye(3)
     file[f"{entry}/sample/unit_cell"] = np.ones((3, 6))
     file[f"{entry}/sample/positions"] = np.ones((30, 30))
@@ -97,7 +99,9 @@ def default_is_a_curve(file):
 
 
 def silx_writes(path):
-    silx.io.nxdata.save_NXdata(str(path), COUNTS, [np.arange(3.0), np.arange(20.0), np.arange(24.0)])
+    silx.io.nxdata.save_NXdata(
+        str(path), COUNTS, [np.arange(3.0), np.arange(20.0), np.arange(24.0)]
+    )
 
 
 def numbered(file):
@@ -131,11 +135,17 @@ def eiger_master(file, **compression):
     for number in range(2):
         name = f"{file.filename}_data_{number + 1:06d}.h5"
         with h5py.File(name, "w") as linked:
-            linked.create_dataset("entry/data/data", data=COUNTS[2 * number : 2 * number + 2], **compression)
-        file[f"entry/data/data_{number + 1:06d}"] = h5py.ExternalLink(os.path.basename(name), "/entry/data/data")
+            linked.create_dataset(
+                "entry/data/data", data=COUNTS[2 * number : 2 * number + 2], **compression
+            )
+        file[f"entry/data/data_{number + 1:06d}"] = h5py.ExternalLink(
+            os.path.basename(name), "/entry/data/data"
+        )
     file["entry/instrument/detector/detectorSpecific/flatfield"] = np.ones(SIZE, "f4")
     file["entry/instrument/detector/detectorSpecific/pixel_mask"] = np.zeros(SIZE, "u4")
-    file["entry/instrument/detector/detectorSpecific/countrate_correction_table"] = np.ones((2, 100), "f4")
+    file["entry/instrument/detector/detectorSpecific/countrate_correction_table"] = np.ones(
+        (2, 100), "f4"
+    )
     nexus_group(file, "entry", "NXentry")
     nexus_group(file, "entry/data", "NXdata", signal="data_000001")
 
@@ -231,7 +241,9 @@ def further_axes(file):
 
 
 def many_frames_a_chunk(file):
-    file.create_dataset("data", data=COUNTS, chunks=(2, 8, 8), compression="gzip", shuffle=True, fletcher32=True)
+    file.create_dataset(
+        "data", data=COUNTS, chunks=(2, 8, 8), compression="gzip", shuffle=True, fletcher32=True
+    )
 
 
 def behind_a_block_of_the_user(path):

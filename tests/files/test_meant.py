@@ -37,7 +37,9 @@ def test_names_that_are_no_data(name):
     assert is_beside(name)
 
 
-@pytest.mark.parametrize("name", ["data", "entry/data/data_000001", "counts", "scan/eiger", "detector_1/data"])
+@pytest.mark.parametrize(
+    "name", ["data", "entry/data/data_000001", "counts", "scan/eiger", "detector_1/data"]
+)
 def test_names_that_may_be_data(name):
     assert not is_beside(name)
 
@@ -80,14 +82,17 @@ def test_what_is_not_clear_is_said_with_the_candidates(tmp_path, dataset, messag
 @pytest.mark.parametrize("beside", ["mask", "dark", "flat_field"])
 def test_what_stands_beside_is_never_the_data(tmp_path, left, beside):
     path = written(tmp_path / "a.h5", **{"x__y": left, f"x__{beside}": np.ones((8, 9), "u1")})
-    with pytest.raises(ValueError, match="'x/y' in .* holds (an array of shape|values of type complex)"):
+    with pytest.raises(
+        ValueError, match="'x/y' in .* holds (an array of shape|values of type complex)"
+    ):
         read_diffraction(path)
 
 
 def test_a_mask_alone_is_not_taken_without_its_name(tmp_path):
     path = written(tmp_path / "a.h5", mask=STACK)
     with pytest.raises(
-        ValueError, match=r"like frames, but its name says that it is something else; .* 'mask' \(3, 8, 9\)"
+        ValueError,
+        match=r"like frames, but its name says that it is something else; .* 'mask' \(3, 8, 9\)",
     ):
         read_diffraction(path)
 
@@ -97,9 +102,15 @@ def test_a_linked_part_that_is_missing_is_named(tmp_path):
         file["entry/data/data_000001"] = STACK
         file["entry/data/data_000002"] = h5py.ExternalLink("a_000002.h5", "/entry/data/data")
         file["entry/instrument/detector/pixel_mask"] = np.ones((8, 9), "u4")
-    with pytest.raises(OSError, match=r"data_000002' leads to a_000002\.h5 \(/entry/data/data\), which is not there"):
+    with pytest.raises(
+        OSError,
+        match=r"data_000002' leads to a_000002\.h5 \(/entry/data/data\), which is not there",
+    ):
         read_diffraction(tmp_path / "a.h5")
-    assert read_diffraction(tmp_path / "a.h5", "entry/data/data_000001", mask=False).data.shape == STACK.shape
+    assert (
+        read_diffraction(tmp_path / "a.h5", "entry/data/data_000001", mask=False).data.shape
+        == STACK.shape
+    )
 
 
 def test_candidates_that_are_linked_are_listed(tmp_path):
@@ -108,7 +119,9 @@ def test_candidates_that_are_linked_are_listed(tmp_path):
         file["one"] = STACK + 1
         file["two"] = h5py.ExternalLink("b.h5", "/there")
         file["three"] = h5py.ExternalLink("c.h5", "/there")
-    with pytest.raises(ValueError, match=r"'one' \(3, 8, 9\), 'three' \(leads to c\.h5 .*\), 'two' \(3, 8, 9\)"):
+    with pytest.raises(
+        ValueError, match=r"'one' \(3, 8, 9\), 'three' \(leads to c\.h5 .*\), 'two' \(3, 8, 9\)"
+    ):
         read_diffraction(tmp_path / "a.h5")
 
 
@@ -120,17 +133,26 @@ def test_two_entries_are_not_guessed_between(tmp_path):
 
 @pytest.mark.parametrize("space", ["real", None])
 def test_an_image_in_real_space_is_a_reconstruction(tmp_path, space):
-    path = written(tmp_path / "a.cxi", entry_1__image_1__data=STACK.astype(float), entry_1__image_1__magnitudes=STACK)
+    path = written(
+        tmp_path / "a.cxi",
+        entry_1__image_1__data=STACK.astype(float),
+        entry_1__image_1__magnitudes=STACK,
+    )
     with h5py.File(path, "a") as file:
         file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/image_1/data")
         if space:
             file["entry_1/image_1/data_space"] = space
-    with pytest.raises(ValueError, match="holds reconstructions, which are no counts; read_reconstruction reads them"):
+    with pytest.raises(
+        ValueError,
+        match="holds reconstructions, which are no counts; read_reconstruction reads them",
+    ):
         read_diffraction(path)
 
 
 def test_images_of_diffraction_are_patterns_with_their_mask(tmp_path):
-    path = written(tmp_path / "a.cxi", entry_1__image_1__data=STACK, entry_1__image_1__data_space="reciprocal")
+    path = written(
+        tmp_path / "a.cxi", entry_1__image_1__data=STACK, entry_1__image_1__data_space="reciprocal"
+    )
     with h5py.File(path, "a") as file:
         file["entry_1/image_1/mask"] = np.r_[np.ones((1, 9), "u1"), np.zeros((7, 9), "u1")]
         file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/image_1/data")
@@ -173,15 +195,20 @@ def test_types_that_numpy_has_not_are_passed_over(tmp_path):
 
 @pytest.mark.parametrize("with_data", [False, True])
 @pytest.mark.parametrize(
-    ("plane", "name"), [("mask", "mask"), ("mask", "cal/pixel_mask"), ("dark", "dark"), ("flat", "entry/flatfield")]
+    ("plane", "name"),
+    [("mask", "mask"), ("mask", "cal/pixel_mask"), ("dark", "dark"), ("flat", "entry/flatfield")],
 )
 def test_a_file_of_planes_is_read_by_their_names(tmp_path, plane, name, with_data):
     values = np.full((8, 9), 0.0 if plane == "mask" else 1.0)
     values[2] += 1
-    path = written(tmp_path / "cal.h5", **{name: values}, **({"entry__data__data": STACK} if with_data else {}))
+    path = written(
+        tmp_path / "cal.h5", **{name: values}, **({"entry__data__data": STACK} if with_data else {})
+    )
     expected = read_diffraction(STACK, **{plane: values}).data
     if with_data and plane != "mask":
-        with pytest.warns(UserWarning, match=f"{plane}= reads '{name}' of .*, not 'entry/data/data'"):
+        with pytest.warns(
+            UserWarning, match=f"{plane}= reads '{name}' of .*, not 'entry/data/data'"
+        ):
             found = read_diffraction(STACK, **{plane: path})
     else:
         found = read_diffraction(STACK, **{plane: path})
@@ -191,20 +218,26 @@ def test_a_file_of_planes_is_read_by_their_names(tmp_path, plane, name, with_dat
 def test_a_file_of_planes_under_another_name_is_read_where_it_is_clear(tmp_path):
     path = written(tmp_path / "bad.h5", bad_pixels=np.eye(8, 9))
     assert read_diffraction(STACK, mask=path).unmeasured == {"masked": 3 * 8}
-    with pytest.raises(ValueError, match=r"holds no array that is clearly dark=; .* 'mask' \(8, 9\)"):
+    with pytest.raises(
+        ValueError, match=r"holds no array that is clearly dark=; .* 'mask' \(8, 9\)"
+    ):
         read_diffraction(STACK, dark=written(tmp_path / "mask.h5", mask=np.eye(8, 9)))
 
 
 def test_a_map_of_the_scan_that_is_the_default_is_said(tmp_path):
     path = written(
-        tmp_path / "mesh.nxs", entry__plot__roi=np.ones((10, 12)), entry__pilatus__frames=np.ones((120, 8, 9))
+        tmp_path / "mesh.nxs",
+        entry__plot__roi=np.ones((10, 12)),
+        entry__pilatus__frames=np.ones((120, 8, 9)),
     )
     with h5py.File(path, "a") as file:
         file.attrs["default"], file["entry"].attrs["default"] = "entry", "plot"
         for name, kind in (("entry", "NXentry"), ("entry/plot", "NXdata")):
             file[name].attrs["NX_class"] = kind
         file["entry/plot"].attrs["signal"] = "roi"
-    with pytest.warns(UserWarning, match=r"'entry/plot/roi' \(10, 12\) .* map of a scan: 'entry/pilatus/frames'"):
+    with pytest.warns(
+        UserWarning, match=r"'entry/plot/roi' \(10, 12\) .* map of a scan: 'entry/pilatus/frames'"
+    ):
         read_diffraction(path)
     assert read_diffraction(path, "entry/pilatus/frames").data.shape == (120, 8, 9)
 
@@ -219,7 +252,8 @@ def test_frames_before_a_missing_part_are_read_where_they_are_selected(tmp_path)
         file["entry/omega"].attrs["units"] = "rad"
     for select in (None, [6], [-1], slice(7), slice(None)):
         with pytest.raises(
-            OSError, match=r"'entry/data/data_000003' leads to part_3.h5 .*; select= reads the 6 frames"
+            OSError,
+            match=r"'entry/data/data_000003' leads to part_3.h5 .*; select= reads the 6 frames",
         ):
             read_diffraction(tmp_path / "master.h5", select=select)
     found = read_diffraction(tmp_path / "master.h5", select=[0, 5])
@@ -231,7 +265,11 @@ def test_frames_before_a_missing_part_are_read_where_they_are_selected(tmp_path)
 def test_links_to_themselves_are_passed_over(tmp_path):
     path = written(tmp_path / "a.h5", entry__data__data=STACK)
     with h5py.File(path, "a") as file:
-        for name, target in (("data", "/data"), ("entry/data/data_2", "/entry/b"), ("entry/b", "/entry/data/data_2")):
+        for name, target in (
+            ("data", "/data"),
+            ("entry/data/data_2", "/entry/b"),
+            ("entry/b", "/entry/data/data_2"),
+        ):
             file[name] = h5py.SoftLink(target)
     np.testing.assert_allclose(read_diffraction(path).data ** 2, STACK, rtol=1e-5)
     with pytest.raises(OSError, match="a.h5: 'entry/b' is a link that leads back to itself"):

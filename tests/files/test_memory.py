@@ -10,14 +10,16 @@ from skpr.files._memory import check_fits, free_memory
 
 def test_what_is_larger_than_the_memory_is_refused_with_ways_to_need_less(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        data = file.create_dataset("data", shape=(2_000_000, 4362, 4148), dtype="u4", chunks=(1, 512, 512))
+        data = file.create_dataset(
+            "data", shape=(2_000_000, 4362, 4148), dtype="u4", chunks=(1, 512, 512)
+        )
         data[[0, -1], 2150:2250, 2050:2150] = 1
-    message = (
-        r"a\.h5 needs 1.35e\+05 GiB of memory .* GiB are free; choose frames by select=, a window by .* frames='sum'"
-    )
+    message = r"a\.h5 needs 1.35e\+05 GiB of memory .* GiB are free; choose frames by select=, a window by .* frames='sum'"
     with pytest.raises(MemoryError, match=message):
         read_diffraction(tmp_path / "a.h5")
-    assert read_diffraction(tmp_path / "a.h5", select=[0, -1], crop=64, frames="sum").data.shape == (1, 64, 64)
+    assert read_diffraction(
+        tmp_path / "a.h5", select=[0, -1], crop=64, frames="sum"
+    ).data.shape == (1, 64, 64)
 
 
 @pytest.mark.parametrize("frames", ["patterns", "sum"])

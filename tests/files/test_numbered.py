@@ -28,7 +28,8 @@ def test_a_number_that_is_left_out_is_warned_of(tmp_path):
         for number in (1, 2, 4):
             file[f"entry/data/data_{number:06d}"] = STACK
     with pytest.warns(
-        UserWarning, match="frames may be missing between entry/data/data_000002 and entry/data/data_000004"
+        UserWarning,
+        match="frames may be missing between entry/data/data_000002 and entry/data/data_000004",
     ):
         read_diffraction(tmp_path / "a.h5")
     names = ["entry/data/data_000001", "entry/data/data_000004"]

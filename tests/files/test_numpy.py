@@ -69,7 +69,8 @@ def test_an_archive_of_something_else_is_no_data(tmp_path):
 def test_the_stack_is_found_among_other_arrays(tmp_path, name, others):
     np.savez(tmp_path / "a.npz", **others, **{name: STACK})
     with pytest.warns(
-        UserWarning, match=rf"'{name}' is read of .*; what else it holds is not used: '{[*others][0]}' \("
+        UserWarning,
+        match=rf"'{name}' is read of .*; what else it holds is not used: '{[*others][0]}' \(",
     ):
         found = read_diffraction(tmp_path / "a.npz")
     np.testing.assert_allclose(found.data**2, STACK, rtol=1e-5)
@@ -78,14 +79,18 @@ def test_the_stack_is_found_among_other_arrays(tmp_path, name, others):
 
 def test_several_stacks_are_listed_with_their_shapes(tmp_path):
     np.savez(tmp_path / "a.npz", x=STACK, y=STACK[0], e=9.0)
-    with pytest.raises(ValueError, match=r"3 arrays; name one .*: 'x' \(3, 16, 18\), 'y' \(16, 18\), 'e' \(\)"):
+    with pytest.raises(
+        ValueError, match=r"3 arrays; name one .*: 'x' \(3, 16, 18\), 'y' \(16, 18\), 'e' \(\)"
+    ):
         read_diffraction(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("dataset", [3, [], ["x", 3], b"x"])
 def test_what_is_no_name_of_an_array_is_refused(tmp_path, dataset):
     np.savez(tmp_path / "a.npz", x=STACK)
-    with pytest.raises(ValueError, match="dataset=.* is not valid; give the name of an array or a list of names"):
+    with pytest.raises(
+        ValueError, match="dataset=.* is not valid; give the name of an array or a list of names"
+    ):
         read_diffraction(tmp_path / "a.npz", dataset)
 
 

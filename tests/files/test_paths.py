@@ -17,9 +17,13 @@ def test_a_list_is_read_in_its_order(tmp_path):
     for name, frame in zip(names, STACK, strict=True):
         np.save(name, frame)
     found = read_diffraction(names, monitor=[1, 1, 4])
-    np.testing.assert_allclose(found.data**2, STACK / np.array([0.5, 0.5, 2])[:, None, None], rtol=1e-5)
+    np.testing.assert_allclose(
+        found.data**2, STACK / np.array([0.5, 0.5, 2])[:, None, None], rtol=1e-5
+    )
     assert found.files == list(map(str, names))
-    with pytest.warns(UserWarning, match=r"f_10.npy, f_11.npy and so on, which is not the order of the numbers"):
+    with pytest.warns(
+        UserWarning, match=r"f_10.npy, f_11.npy and so on, which is not the order of the numbers"
+    ):
         volume = read_diffraction(names, frames="volume")
     np.testing.assert_allclose(volume.data[0] ** 2, STACK, rtol=1e-5)
 
@@ -60,7 +64,11 @@ def test_brackets_in_the_names_of_folders_stand_for_themselves(tmp_path):
 @pytest.mark.parametrize(
     ("path", "error", "message"),
     [
-        ([], ValueError, r"path=\[\] is not valid; give a file, a pattern, a list of files or an array"),
+        (
+            [],
+            ValueError,
+            r"path=\[\] is not valid; give a file, a pattern, a list of files or an array",
+        ),
         ([3], ValueError, "path=a list of int is not valid"),
         (3, TypeError, "path=int is not valid"),
         ("gone_*.tif", OSError, r"no file is called like 'gone_\*\.tif'"),
@@ -73,5 +81,7 @@ def test_paths_that_are_none_are_refused(path, error, message):
 
 
 def test_a_list_of_arrays_is_refused_in_one_line():
-    with pytest.raises(ValueError, match=r"^path is a list of 2 arrays; give one array, np\.stack\(path\)$"):
+    with pytest.raises(
+        ValueError, match=r"^path is a list of 2 arrays; give one array, np\.stack\(path\)$"
+    ):
         read_diffraction([STACK[0], STACK[1]])

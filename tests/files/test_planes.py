@@ -27,7 +27,9 @@ def test_a_mask_for_each_frame_goes_with_its_frame():
     mask[2, 0] = True
     for select, given in ((None, mask), ([2, 0], mask), ([2, 0], mask[[2, 0]])):
         found = read_diffraction(STACK, mask=given, select=select)
-        np.testing.assert_array_equal(np.isnan(found.data), mask if select is None else mask[select])
+        np.testing.assert_array_equal(
+            np.isnan(found.data), mask if select is None else mask[select]
+        )
     assert np.isnan(read_diffraction(STACK, mask=mask, frames="volume").data).sum() == 9
 
 
@@ -36,7 +38,9 @@ def test_a_mask_that_hides_what_was_measured_is_doubted():
     good[0] = False
     with pytest.warns(UserWarning, match="masks hide 88% of the pixels .* mask_marks='measured'"):
         read_diffraction(STACK, mask=good)
-    with pytest.raises(ValueError, match="has no measured pixel: .*mask_marks='measured' says that mask="):
+    with pytest.raises(
+        ValueError, match="has no measured pixel: .*mask_marks='measured' says that mask="
+    ):
         read_diffraction(STACK, mask=np.ones((8, 9)))
 
 
@@ -44,8 +48,12 @@ def test_a_mask_that_hides_what_was_measured_is_doubted():
 def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
     dark, mask = 10 * CHIP, CHIP > 1.5
     here = slice(5, 13), slice(7, 16)
-    whole = read_diffraction(STACK, frames=frames, flat=CHIP, dark=dark, mask=mask, roi=(5, 7), crop=(4, 6))
-    cut = read_diffraction(STACK, frames=frames, flat=CHIP[here], dark=dark[here], mask=mask[here], crop=(4, 6))
+    whole = read_diffraction(
+        STACK, frames=frames, flat=CHIP, dark=dark, mask=mask, roi=(5, 7), crop=(4, 6)
+    )
+    cut = read_diffraction(
+        STACK, frames=frames, flat=CHIP[here], dark=dark[here], mask=mask[here], crop=(4, 6)
+    )
     np.testing.assert_array_equal(whole.data, cut.data)
     assert np.isnan(cut.data).any()
 
@@ -57,10 +65,16 @@ def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
             {"flat": CHIP},
             r"flat has shape \(20, 20\); give .*, of shape \(8, 9\); for frames of a region",
         ),
-        ({"flat": CHIP, "roi": (15, 0)}, r"roi=\(15, 0\) is not valid; frames of shape \(8, 9\) from there leave flat"),
+        (
+            {"flat": CHIP, "roi": (15, 0)},
+            r"roi=\(15, 0\) is not valid; frames of shape \(8, 9\) from there leave flat",
+        ),
         ({"roi": 3}, "roi=3 is not valid; give the row and column"),
         ({"roi": (-1, 0)}, r"roi=\(-1, 0\) is not valid"),
-        ({"mask": np.zeros((2, 8, 9))}, r"mask has shape \(2, 8, 9\); give one plane, or one for each of 3 frames"),
+        (
+            {"mask": np.zeros((2, 8, 9))},
+            r"mask has shape \(2, 8, 9\); give one plane, or one for each of 3 frames",
+        ),
         ({"dark": np.zeros(8)}, r"dark has shape \(8,\) and type float64; give real numbers"),
         ({"dark": np.full((8, 9), np.nan)}, "dark holds no finite value"),
         ({"flat": np.zeros((8, 9))}, "flat is nowhere positive"),
@@ -68,7 +82,10 @@ def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
             {"flat": "gone.tif"},
             "flat='gone.tif' is neither a file nor a name in the array; give an array",
         ),
-        ({"mask_marks": "good"}, "mask_marks='good' is not valid; choose 'unmeasured' or 'measured'"),
+        (
+            {"mask_marks": "good"},
+            "mask_marks='good' is not valid; choose 'unmeasured' or 'measured'",
+        ),
         ({"detector": 3}, "detector=3 is not valid; give a name, 'Pilatus 1M' for instance"),
     ],
 )
@@ -101,13 +118,17 @@ def test_gaps_of_a_known_detector_come_from_pyfai(monkeypatch):
         return types.SimpleNamespace(mask=gaps)
 
     monkeypatch.setitem(sys.modules, "pyFAI", types.ModuleType("pyFAI"))
-    monkeypatch.setitem(sys.modules, "pyFAI.detectors", types.SimpleNamespace(detector_factory=factory))
+    monkeypatch.setitem(
+        sys.modules, "pyFAI.detectors", types.SimpleNamespace(detector_factory=factory)
+    )
     found = read_diffraction(STACK, detector="Pilatus 1M")
     np.testing.assert_array_equal(np.isnan(found.data[0]), gaps.astype(bool))
     with pytest.raises(ValueError, match="detector='Pilates' is not in pyFAI's list of detectors"):
         read_diffraction(STACK, detector="Pilates")
     monkeypatch.setitem(sys.modules, "pyFAI.detectors", None)
-    with pytest.raises(ImportError, match="gaps of known detectors come from pyFAI: pip install pyFAI"):
+    with pytest.raises(
+        ImportError, match="gaps of known detectors come from pyFAI: pip install pyFAI"
+    ):
         read_diffraction(STACK, detector="Pilatus 1M")
 
 
@@ -128,7 +149,12 @@ def test_planes_are_taken_from_each_file_by_their_name(tmp_path):
     masks[0, 1, 0], masks[1, 2, 1] = 1, 1
     for number, mask in enumerate(masks):
         with h5py.File(tmp_path / f"s_{number}.h5", "w") as file:
-            file["data"], file["bg"], file["bad"], file["all"] = STACK, np.full((8, 9), 5.0 * number), mask, mask.max(0)
+            file["data"], file["bg"], file["bad"], file["all"] = (
+                STACK,
+                np.full((8, 9), 5.0 * number),
+                mask,
+                mask.max(0),
+            )
             file["sensitivity"] = np.linspace(1, 1 + number, 9) * np.ones((8, 1))
     files, both = str(tmp_path / "s_*.h5"), np.concatenate([STACK, STACK])
     for select in (None, [0, 3, 1, 4, 2, 5], [5]):
@@ -136,7 +162,9 @@ def test_planes_are_taken_from_each_file_by_their_name(tmp_path):
         found = read_diffraction(files, mask="bad", select=select).data
         np.testing.assert_array_equal(np.isnan(found), masks.reshape(both.shape)[chosen] > 0)
         found = read_diffraction(files, dark="bg", select=select).data
-        np.testing.assert_allclose(found**2, (both - np.repeat([0.0, 5.0], 3)[:, None, None])[chosen], rtol=1e-5)
+        np.testing.assert_allclose(
+            found**2, (both - np.repeat([0.0, 5.0], 3)[:, None, None])[chosen], rtol=1e-5
+        )
     assert np.isnan(read_diffraction(files, mask="all").data).sum(axis=(1, 2)).tolist() == [9] * 6
     np.testing.assert_allclose(
         read_diffraction(files, flat="sensitivity").data[3:, :, 4] ** 2, STACK[:, :, 4], rtol=1e-5
@@ -154,5 +182,7 @@ def test_a_plane_that_one_of_the_files_lacks_is_refused_before_anything_is_read(
 
 
 def test_a_region_with_nothing_to_cut_is_said():
-    with pytest.warns(UserWarning, match=r"roi=\(1000000000, 0\) changes nothing: there is no mask"):
+    with pytest.warns(
+        UserWarning, match=r"roi=\(1000000000, 0\) changes nothing: there is no mask"
+    ):
         read_diffraction(STACK, roi=(10**9, 0))

@@ -36,14 +36,19 @@ def test_a_monitor_is_taken_from_each_file_by_its_name(tmp_path):
     with h5py.File(tmp_path / "s_1.h5", "a") as file:
         del file["mon"]
     with pytest.raises(
-        ValueError, match=r"s_1\.h5 holds nothing under the name 'mon'; every file must hold one number"
+        ValueError,
+        match=r"s_1\.h5 holds nothing under the name 'mon'; every file must hold one number",
     ):
         read_diffraction(files, monitor="mon")
 
 
-@pytest.mark.parametrize("select", [[4], [-5], [0.5], "first", [[0]], slice(4, None), [True, False]])
+@pytest.mark.parametrize(
+    "select", [[4], [-5], [0.5], "first", [[0]], slice(4, None), [True, False]]
+)
 def test_selections_that_leave_nothing_or_lead_outside_are_refused(select):
-    with pytest.raises(ValueError, match="select=.* is not valid; (give a slice or a list of frames|it leaves)"):
+    with pytest.raises(
+        ValueError, match="select=.* is not valid; (give a slice or a list of frames|it leaves)"
+    ):
         chosen_frames(select, 4)
 
 
@@ -53,7 +58,9 @@ def test_frames_are_divided_by_the_monitor_over_its_mean():
     np.testing.assert_allclose(read_diffraction(varied, monitor=7 * beam).data ** 2, 2 * STACK)
     found = read_diffraction(varied, monitor=beam, select=[2, 0], frames="volume").data[0] ** 2
     np.testing.assert_allclose(found, 2 * STACK[[2, 0]])
-    of_selected = read_diffraction(varied, monitor=beam[[2, 0]], select=[2, 0], frames="volume").data[0] ** 2
+    of_selected = (
+        read_diffraction(varied, monitor=beam[[2, 0]], select=[2, 0], frames="volume").data[0] ** 2
+    )
     np.testing.assert_array_equal(found, of_selected)
 
 
@@ -69,7 +76,11 @@ def test_the_dark_frame_is_subtracted_before_the_monitor_is_divided_out():
     [
         ([1, 2], r"monitor has shape \(2,\); give one number for each of 4 frames"),
         (np.ones((4, 2)), r"monitor has shape \(4, 2\)"),
-        ([1, 0, 1, 1], "monitor=0.0 in frame 1 is not valid; give intensities > 0, and leave frames without beam out"),
+        (
+            [1, 0, 1, 1],
+            "monitor=0.0 in frame 1 is not valid; give intensities > 0, and leave frames without "
+            "beam out",
+        ),
         ([1, 1, np.nan, 1], "monitor=nan in frame 2 is not valid"),
         ("gone", "monitor='gone' is no name in the array; give one number for each frame"),
     ],
@@ -82,7 +93,9 @@ def test_a_monitor_that_is_none_is_refused(monitor, message):
 def test_the_monitor_may_be_in_the_file(tmp_path):
     beam = np.array([1.0, 2.0, 3.0, 2.0])
     np.savez(tmp_path / "a.npz", counts=STACK * beam[:, None, None], beam=beam)
-    np.testing.assert_allclose(read_diffraction(tmp_path / "a.npz", "counts", monitor="beam").data ** 2, 2 * STACK)
+    np.testing.assert_allclose(
+        read_diffraction(tmp_path / "a.npz", "counts", monitor="beam").data ** 2, 2 * STACK
+    )
     assert monitor_factors(None, np.arange(4), 4, None) is None
 
 
@@ -91,7 +104,9 @@ def test_the_monitor_may_be_in_the_file(tmp_path):
 def test_patterns_in_fft_order_are_centred(shape, frames):
     stack = np.random.default_rng(1).random(shape)
     axes = (0, 1, 2) if frames == "volume" else (1, 2)
-    found = read_diffraction(np.fft.ifftshift(stack, axes=axes), frames=frames, centered=False, crop=4, binning=2)
+    found = read_diffraction(
+        np.fft.ifftshift(stack, axes=axes), frames=frames, centered=False, crop=4, binning=2
+    )
     expected = read_diffraction(stack, frames=frames, crop=4, binning=2)
     np.testing.assert_allclose(found.data, expected.data, rtol=1e-12)
 
@@ -108,24 +123,34 @@ def test_masks_of_patterns_in_fft_order_are_in_fft_order():
 def test_magnitudes_are_not_rooted_again():
     for frames in ("patterns", "sum"):
         counts = read_diffraction(STACK, frames=frames, binning=2).data
-        found = read_diffraction(np.sqrt(STACK), frames=frames, binning=2, content="magnitudes").data
+        found = read_diffraction(
+            np.sqrt(STACK), frames=frames, binning=2, content="magnitudes"
+        ).data
         np.testing.assert_allclose(found, counts)
-    with pytest.raises(ValueError, match="content='magnitudes' leaves nothing for dark and flat to correct"):
+    with pytest.raises(
+        ValueError, match="content='magnitudes' leaves nothing for dark and flat to correct"
+    ):
         read_diffraction(STACK, content="magnitudes", dark=np.ones((8, 9)))
 
 
 def test_values_that_are_called_magnitudes_are_doubted(tmp_path):
     np.savez(tmp_path / "a.npz", magnitudes=STACK)
-    with pytest.warns(UserWarning, match="'magnitudes' in .* is read as counts, whose square roots are taken"):
+    with pytest.warns(
+        UserWarning, match="'magnitudes' in .* is read as counts, whose square roots are taken"
+    ):
         read_diffraction(tmp_path / "a.npz")
     assert read_diffraction(tmp_path / "a.npz", content="magnitudes").data.max() == STACK.max()
-    assert read_diffraction(tmp_path / "a.npz", content="counts").data.max() ** 2 == pytest.approx(STACK.max())
+    assert read_diffraction(tmp_path / "a.npz", content="counts").data.max() ** 2 == pytest.approx(
+        STACK.max()
+    )
 
 
 def test_bytes_at_the_end_of_their_range_are_doubted():
     stack = STACK.astype("u1")
     stack[0, :2, 0] = 255
-    with pytest.warns(UserWarning, match="2 readings of the array are 255, the largest number of a byte"):
+    with pytest.warns(
+        UserWarning, match="2 readings of the array are 255, the largest number of a byte"
+    ):
         read_diffraction(stack)
     assert np.isnan(read_diffraction(stack, saturation=255).data).sum() == 2
     assert not np.isnan(read_diffraction(stack, saturation=256).data).any()
@@ -150,10 +175,14 @@ def test_flags_in_dark_frames_and_flat_fields_are_unmeasured(name):
 
 
 def test_a_dark_frame_that_exceeds_the_readings_is_doubted():
-    with pytest.warns(UserWarning, match="100% of the readings of the array are below the dark frame, which holds"):
+    with pytest.warns(
+        UserWarning, match="100% of the readings of the array are below the dark frame, which holds"
+    ):
         read_diffraction(STACK, dark=np.full((8, 9), 1e9))
     sparse = np.random.default_rng(0).poisson(0.02, (4, 64, 64))
-    read_diffraction(sparse, dark=np.full((64, 64), 0.001))  # nearly all are zero, and yet no less than expected
+    read_diffraction(
+        sparse, dark=np.full((64, 64), 0.001)
+    )  # nearly all are zero, and yet no less than expected
 
 
 def test_a_monitor_that_is_not_valid_is_said_by_the_number_of_its_frame():

@@ -11,7 +11,9 @@ def intensities(shape, subpixel=None, seed=0):
     objects[(slice(None), *(slice(n // 3) for n in shape))] = np.random.default_rng(seed).random(
         (2, *(n // 3 for n in shape))
     )
-    for axis, (size, step) in enumerate(zip(shape, subpixel or (0,) * len(shape), strict=True), start=1):
+    for axis, (size, step) in enumerate(
+        zip(shape, subpixel or (0,) * len(shape), strict=True), start=1
+    ):
         ramp = np.exp(2j * np.pi * step * np.arange(size) / size)
         objects = objects * np.expand_dims(ramp, [a for a in range(len(shape) + 1) if a != axis])
     axes = tuple(range(1, len(shape) + 1))
@@ -41,7 +43,9 @@ def test_mates_stand_in_for_unmeasured_pixels_which_stay_unmeasured():
     patterns[:, gaps] = np.nan
     moved = onto_pixel(patterns, subpixel)
     np.testing.assert_array_equal(np.isnan(moved), np.broadcast_to(gaps, moved.shape))
-    np.testing.assert_allclose(moved[:, ~gaps], intensities(shape)[:, ~gaps], atol=1e-9 * np.nanmax(moved))
+    np.testing.assert_allclose(
+        moved[:, ~gaps], intensities(shape)[:, ~gaps], atol=1e-9 * np.nanmax(moved)
+    )
 
 
 def test_intensities_stay_non_negative_and_the_edge_stays_finite():
@@ -59,9 +63,13 @@ def test_zero_frequency_is_moved_to_any_place_and_noise_is_kept_where_wanted():
     np.testing.assert_allclose(onto_pixel(noise, (0.5, 0.2), keep=True).sum(), noise.sum())
 
 
-@pytest.mark.parametrize(("size", "factor"), [(256, 4), (255, 4), (250, 4), (12, 2), (13, 2), (21, 3), (9, 1)])
+@pytest.mark.parametrize(
+    ("size", "factor"), [(256, 4), (255, 4), (250, 4), (12, 2), (13, 2), (21, 3), (9, 1)]
+)
 def test_the_middle_of_blocks_is_where_binning_puts_it(size, factor):
     (middle,) = middle_of_blocks((size,), (factor,))
     step = np.exp(-((np.arange(size) - size // 2 - middle) ** 2) / 4)[None]
     blocks = Binning(factor).fit_transform(step)[0]
-    np.testing.assert_allclose(blocks[blocks.size // 2 - 1], blocks[blocks.size // 2 + 1], rtol=1e-9)
+    np.testing.assert_allclose(
+        blocks[blocks.size // 2 - 1], blocks[blocks.size // 2 + 1], rtol=1e-9
+    )

@@ -7,7 +7,13 @@ import pytest
 from skpr import FourierMagnitude
 from skpr.datasets import make_crystals
 from skpr.detector import BeamStop, PhotonNoise
-from skpr.files import Geometry, _results, read_diffraction, read_reconstruction, write_reconstruction
+from skpr.files import (
+    Geometry,
+    _results,
+    read_diffraction,
+    read_reconstruction,
+    write_reconstruction,
+)
 from tests.conftest import DTYPES, SHAPES, random_objects
 
 
@@ -15,13 +21,19 @@ from tests.conftest import DTYPES, SHAPES, random_objects
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_what_is_written_is_read_bit_for_bit(tmp_path, shape, dtype):
     objects = random_objects(shape, dtype, 3)
-    magnitudes = np.random.default_rng(0).random((3, *(2 * n for n in shape))).astype(objects.real.dtype)
+    magnitudes = (
+        np.random.default_rng(0).random((3, *(2 * n for n in shape))).astype(objects.real.dtype)
+    )
     magnitudes[:, 0] = np.nan
     path = tmp_path / "found.cxi"
     geometry = {"wavelength": 1.3776e-10, "distance": 0.635, "pixel_size": (55e-6, 50e-6)}
     write_reconstruction(path, objects, supports=objects != 0, magnitudes=magnitudes, **geometry)
     found = read_reconstruction(path)
-    for given, back in ((objects, found.data), (objects != 0, found.supports), (magnitudes, found.magnitudes)):
+    for given, back in (
+        (objects, found.data),
+        (objects != 0, found.supports),
+        (magnitudes, found.magnitudes),
+    ):
         assert back.dtype == given.dtype
         assert back.tobytes() == np.ascontiguousarray(given).tobytes()
     assert {name: found[name] for name in geometry} == geometry
@@ -30,7 +42,9 @@ def test_what_is_written_is_read_bit_for_bit(tmp_path, shape, dtype):
 def test_what_was_not_written_is_none(tmp_path):
     write_reconstruction(tmp_path / "found.cxi", np.ones((1, 4, 4)))
     found = read_reconstruction(tmp_path / "found.cxi")
-    assert [found[name] for name in ("supports", "magnitudes", "wavelength", "distance", "pixel_size")] == [None] * 5
+    assert [
+        found[name] for name in ("supports", "magnitudes", "wavelength", "distance", "pixel_size")
+    ] == [None] * 5
 
 
 def test_the_layout_is_that_of_cxi(tmp_path):
@@ -74,11 +88,16 @@ def test_a_reconstruction_is_no_diffraction_and_the_reverse(tmp_path):
     path = tmp_path / "found.cxi"
     for dtype in ("complex64", "float32"):
         write_reconstruction(path, random_objects((6, 8), dtype, 2))
-        with pytest.raises(ValueError, match="holds reconstructions, which are no counts; read_reconstruction reads"):
+        with pytest.raises(
+            ValueError,
+            match="holds reconstructions, which are no counts; read_reconstruction reads",
+        ):
             read_diffraction(path)
     with h5py.File(tmp_path / "data.cxi", "w") as file:
         file["entry_1/instrument_1/detector_1/data"] = np.ones((4, 4))
-    with pytest.raises(ValueError, match="holds no reconstructions: there is no entry_1/image_1/data"):
+    with pytest.raises(
+        ValueError, match="holds no reconstructions: there is no entry_1/image_1/data"
+    ):
         read_reconstruction(tmp_path / "data.cxi")
 
 
@@ -99,9 +118,21 @@ def test_a_damaged_reconstruction_is_refused(tmp_path, content):
         (("found.h5", np.ones((1, 4))), {}, "does not end in .cxi"),
         (("found.cxi", np.ones(4)), {}, "Expected 2D array|Reshape your data"),
         (("found.cxi", np.full((1, 4), np.nan)), {}, "contains NaN"),
-        (("found.cxi", np.ones((1, 4))), {"supports": np.ones((1, 3))}, r"supports have shape \(1, 3\)"),
-        (("found.cxi", np.ones((1, 4))), {"magnitudes": np.ones((2, 8))}, "2 magnitudes do not match 1 objects"),
-        (("found.cxi", np.ones((1, 4))), {"distance": -1}, "distance=-1 is not valid; give metres > 0"),
+        (
+            ("found.cxi", np.ones((1, 4))),
+            {"supports": np.ones((1, 3))},
+            r"supports have shape \(1, 3\)",
+        ),
+        (
+            ("found.cxi", np.ones((1, 4))),
+            {"magnitudes": np.ones((2, 8))},
+            "2 magnitudes do not match 1 objects",
+        ),
+        (
+            ("found.cxi", np.ones((1, 4))),
+            {"distance": -1},
+            "distance=-1 is not valid; give metres > 0",
+        ),
         (
             ("found.cxi", np.ones((1, 4))),
             {"pixel_size": (1, 2, 3)},
@@ -130,7 +161,11 @@ def test_a_geometry_that_is_none_is_refused(tmp_path, geometry):
 def test_the_whole_geometry_goes_into_the_file_and_comes_back(tmp_path):
     angles = {"eta": (0.1, 0.1234567890123456), "delta": 0.5}
     geometry = Geometry(
-        1.3776e-10, 0.635, (55e-6, 50e-6), angles, {"wavelength": "entry/beam/energy", "eta": "motor_pos"}
+        1.3776e-10,
+        0.635,
+        (55e-6, 50e-6),
+        angles,
+        {"wavelength": "entry/beam/energy", "eta": "motor_pos"},
     )
     write_reconstruction(tmp_path / "a.cxi", np.ones((2, 4, 4)), geometry=geometry, distance=0.7)
     found = read_reconstruction(tmp_path / "a.cxi").geometry
@@ -160,7 +195,8 @@ def test_the_geometry_of_a_measurement_is_that_of_its_reconstruction(tmp_path):
 
 def test_swapped_arguments_are_told_in_one_sentence(tmp_path):
     with pytest.raises(
-        TypeError, match=r"give write_reconstruction\(path, objects\), in this order: the two are swapped"
+        TypeError,
+        match=r"give write_reconstruction\(path, objects\), in this order: the two are swapped",
     ):
         write_reconstruction(np.ones((1, 4, 4)), tmp_path / "a.cxi")
     with pytest.raises(TypeError, match="path=int is no name of a file"):
@@ -172,7 +208,9 @@ def test_a_pattern_that_is_called_an_image_is_no_reconstruction(tmp_path, space)
     with h5py.File(tmp_path / "a.cxi", "w") as file:
         file["entry_1/image_1/data"] = np.ones((4, 32, 32))
         file["entry_1/image_1/data_space"] = space
-    with pytest.raises(ValueError, match=f"image_1 is a pattern in {space} space; read_diffraction reads it"):
+    with pytest.raises(
+        ValueError, match=f"image_1 is a pattern in {space} space; read_diffraction reads it"
+    ):
         read_reconstruction(tmp_path / "a.cxi")
 
 
@@ -180,7 +218,9 @@ def test_reconstructions_of_different_shapes_are_no_batch(tmp_path):
     with h5py.File(tmp_path / "a.cxi", "w") as file:
         file["entry_1/image_1/data"] = np.ones((4, 4))
         file["entry_1/image_2/data"] = np.ones((4, 5))
-    with pytest.raises(ValueError, match=r"reconstructions of different shapes: \(4, 4\), \(4, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"reconstructions of different shapes: \(4, 4\), \(4, 5\)"
+    ):
         read_reconstruction(tmp_path / "a.cxi")
 
 
@@ -193,9 +233,13 @@ def test_any_name_of_an_angle_comes_back(tmp_path):
     assert (found.sources["stage/top"], found.sources["phi"]) == ("motors/1", "motors/2")
 
 
-@pytest.mark.parametrize("supports", [np.full((2, 4, 4), np.nan), np.full((2, 4, 4), "in"), np.ones((2, 4, 4)) * 1j])
+@pytest.mark.parametrize(
+    "supports", [np.full((2, 4, 4), np.nan), np.full((2, 4, 4), "in"), np.ones((2, 4, 4)) * 1j]
+)
 def test_supports_that_say_nothing_are_refused(tmp_path, supports):
-    with pytest.raises(ValueError, match="supports hold values that are neither inside nor outside"):
+    with pytest.raises(
+        ValueError, match="supports hold values that are neither inside nor outside"
+    ):
         write_reconstruction(tmp_path / "a.cxi", np.ones((2, 4, 4)), supports=supports)
     assert not list(tmp_path.iterdir())
 
@@ -226,7 +270,10 @@ MAGNITUDES = FourierMagnitude().fit_transform(CRYSTALS)
     ("mistake", "way"),
     [
         (np.square, r"pass np.sqrt\(magnitudes\)"),
-        (lambda X: np.fft.ifftshift(X, axes=(1, 2)), r"pass np.fft.fftshift\(magnitudes, axes=\(1, 2\)\)"),
+        (
+            lambda X: np.fft.ifftshift(X, axes=(1, 2)),
+            r"pass np.fft.fftshift\(magnitudes, axes=\(1, 2\)\)",
+        ),
         (
             lambda X: np.fft.ifftshift(X**2, axes=(1, 2)),
             r"pass np.fft.fftshift\(np.sqrt\(magnitudes\), axes=\(1, 2\)\)",
@@ -234,9 +281,13 @@ MAGNITUDES = FourierMagnitude().fit_transform(CRYSTALS)
     ],
     ids=["intensities", "corner", "both"],
 )
-def test_magnitudes_that_are_not_those_of_the_objects_are_pointed_out(tmp_path, n_samples, mistake, way):
+def test_magnitudes_that_are_not_those_of_the_objects_are_pointed_out(
+    tmp_path, n_samples, mistake, way
+):
     magnitudes = mistake(MAGNITUDES[:n_samples])
-    with pytest.warns(UserWarning, match=f"^magnitudes are plainly not those of the objects.*{way}"):
+    with pytest.warns(
+        UserWarning, match=f"^magnitudes are plainly not those of the objects.*{way}"
+    ):
         write_reconstruction(tmp_path / "a.cxi", CRYSTALS[:n_samples], magnitudes=magnitudes)
     np.testing.assert_array_equal(read_reconstruction(tmp_path / "a.cxi").magnitudes, magnitudes)
 
@@ -254,7 +305,19 @@ def test_magnitudes_that_are_not_those_of_the_objects_are_pointed_out(tmp_path, 
         MAGNITUDES[:, :20],
         np.random.default_rng(0).random((6, 48, 48)),
     ],
-    ids=["own", "scaled", "few", "more", "many", "stop", "others", "none", "flat", "cropped", "noise"],
+    ids=[
+        "own",
+        "scaled",
+        "few",
+        "more",
+        "many",
+        "stop",
+        "others",
+        "none",
+        "flat",
+        "cropped",
+        "noise",
+    ],
 )
 def test_magnitudes_that_may_be_those_of_the_objects_are_written(tmp_path, magnitudes):
     with warnings.catch_warnings():

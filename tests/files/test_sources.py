@@ -7,7 +7,9 @@ STACK = np.random.default_rng(0).poisson(50, (3, 8, 9)).astype("u4")
 
 
 def test_readings_in_memory_are_taken():
-    np.testing.assert_allclose(read_diffraction(STACK, frames="sum").data[0] ** 2, STACK.sum(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        read_diffraction(STACK, frames="sum").data[0] ** 2, STACK.sum(axis=0), rtol=1e-5
+    )
     masked = np.ma.masked_greater(STACK, 55)
     np.testing.assert_array_equal(np.isnan(read_diffraction(masked).data), STACK > 55)
     assert read_diffraction(STACK).files == []

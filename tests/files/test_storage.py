@@ -15,15 +15,21 @@ def test_raw_values_beside_the_file_are_found_from_any_folder(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     with h5py.File("a.h5", "w") as file:
         for name, shape in (("entry/data", STACK.shape), ("bg", (8, 8))):
-            file.create_dataset(name, shape, "u4", external=[("raw.bin", 0, int(np.prod(shape)) * 4)])
+            file.create_dataset(
+                name, shape, "u4", external=[("raw.bin", 0, int(np.prod(shape)) * 4)]
+            )
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     (STACK + 7).tofile("raw.bin")
-    np.testing.assert_allclose(read_diffraction(tmp_path / "a.h5", "entry/data").data ** 2, STACK, rtol=1e-5)
+    np.testing.assert_allclose(
+        read_diffraction(tmp_path / "a.h5", "entry/data").data ** 2, STACK, rtol=1e-5
+    )
     found = read_diffraction(tmp_path / "a.h5", "entry/data", dark="bg", negative="keep")
     np.testing.assert_allclose(found.data**2, STACK - STACK[0].astype(float), rtol=1e-5)
     (tmp_path / "raw.bin").write_bytes(b"")
-    np.testing.assert_allclose(read_diffraction(tmp_path / "a.h5", "entry/data").data ** 2, STACK + 7.0, rtol=1e-5)
+    np.testing.assert_allclose(
+        read_diffraction(tmp_path / "a.h5", "entry/data").data ** 2, STACK + 7.0, rtol=1e-5
+    )
 
 
 def test_a_source_is_looked_for_where_hdf5_does(tmp_path, monkeypatch):
@@ -37,7 +43,9 @@ def test_a_source_is_looked_for_where_hdf5_does(tmp_path, monkeypatch):
     np.testing.assert_allclose(read_diffraction(tmp_path / "moved.h5").data ** 2, STACK, rtol=1e-6)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "link.h5").symlink_to(tmp_path / "moved.h5")
-    np.testing.assert_allclose(read_diffraction(tmp_path / "elsewhere" / "link.h5").data ** 2, STACK, rtol=1e-6)
+    np.testing.assert_allclose(
+        read_diffraction(tmp_path / "elsewhere" / "link.h5").data ** 2, STACK, rtol=1e-6
+    )
     monkeypatch.setenv("HDF5_VDS_PREFIX", str(tmp_path / "elsewhere") + os.pathsep + str(tmp_path))
     monkeypatch.chdir(tmp_path / "elsewhere")
     np.testing.assert_allclose(read_diffraction(tmp_path / "moved.h5").data ** 2, STACK, rtol=1e-6)

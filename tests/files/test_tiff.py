@@ -13,12 +13,17 @@ STACK = np.random.default_rng(0).poisson(50, (3, 16, 18)).astype("u2")
         (np.zeros((16, 18, 3), "u1"), {"photometric": "rgb"}),
         (np.zeros((2, 16, 18, 3), "u1"), {"photometric": "rgb"}),
         (np.zeros((3, 16, 18), "u1"), {"photometric": "rgb", "planarconfig": "separate"}),
-        (np.zeros((16, 18), "u1"), {"photometric": "palette", "colormap": np.zeros((3, 256), "u2")}),
+        (
+            np.zeros((16, 18), "u1"),
+            {"photometric": "palette", "colormap": np.zeros((3, 256), "u2")},
+        ),
     ],
 )
 def test_pictures_in_colour_are_no_patterns(tmp_path, values, options):
     tifffile.imwrite(tmp_path / "a.tif", values, **options)
-    with pytest.raises(ValueError, match=r"a\.tif holds a picture (of 3 colours|in the colours of a palette)"):
+    with pytest.raises(
+        ValueError, match=r"a\.tif holds a picture (of 3 colours|in the colours of a palette)"
+    ):
         read_diffraction(tmp_path / "a.tif")
 
 
@@ -34,7 +39,9 @@ def test_a_preview_beside_the_frames_is_not_joined_to_them(tmp_path):
 @pytest.mark.parametrize("kept", [9, 0.3, 0.6])
 def test_truncated_files_are_refused(tmp_path, options, kept):
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, STACK, **({} if "imagej" in options else {"photometric": "minisblack"}), **options)
+    tifffile.imwrite(
+        path, STACK, **({} if "imagej" in options else {"photometric": "minisblack"}), **options
+    )
     content = path.read_bytes()
     path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
     with pytest.raises(OSError, match=r"a\.tif cannot be read as TIFF: .*(truncated|damaged)"):

@@ -33,7 +33,9 @@ from skpr.files._units import si, with_unit
 )
 @pytest.mark.filterwarnings("ignore:the energy 1 J is not plausible")
 def test_units_of_every_spelling_become_si(value, unit, quantity, expected):
-    assert si(value, unit, quantity) == (None if expected is None else pytest.approx(expected, rel=1e-12))
+    assert si(value, unit, quantity) == (
+        None if expected is None else pytest.approx(expected, rel=1e-12)
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,12 @@ def test_units_of_every_spelling_become_si(value, unit, quantity, expected):
         (2.2e-26, "m", "wavelength", "the wavelength 2.2e-26 m is not plausible"),
         (9000, None, "energy", "the energy 9000, without a unit and so in J, is not plausible"),
         (1, "V", "distance", "the unit 'V' of the distance 1 is not known"),
-        (1, "furlongs per (", "distance", r"the unit 'furlongs per \(' of the distance 1 is not known"),
+        (
+            1,
+            "furlongs per (",
+            "distance",
+            r"the unit 'furlongs per \(' of the distance 1 is not known",
+        ),
         (1, "m" * 500, "distance", "the unit 'm{40}' of the distance 1 is not known"),
         (1, "1/angstrom", "wavelength", "the unit '1/angstrom' of the wavelength 1 is not known"),
     ],

@@ -15,12 +15,23 @@ def test_what_no_source_fills_is_a_gap(tmp_path):
         file["data"] = STACK[:2, :5]
     virtual(tmp_path / "v.h5", ["a.h5"], 2, slice(2, 7))
     found = read_diffraction(tmp_path / "v.h5")
-    assert np.isnan(found.data[0]).all(axis=1).tolist() == [True, True, False, False, False, False, False, True]
+    assert np.isnan(found.data[0]).all(axis=1).tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
     assert found.unmeasured == {"masked": 2 * 3 * 8}
 
 
 def written_where(tmp_path, fill, name="v.h5", **options):
-    """Whether each reading of a virtual data set counts as measured; `fill` maps sources into its layout."""
+    """Whether each reading of a virtual data set counts as measured; `fill` maps sources into its
+    layout.
+    """
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = STACK + 1
     layout = h5py.VirtualLayout(STACK.shape, "u4", **options)
@@ -56,7 +67,9 @@ def test_frames_that_no_source_fills_are_unmeasured_and_said(tmp_path):
     def half(layout, source):
         layout[:2] = source[:2]
 
-    with pytest.warns(UserWarning, match=r"2 of 4 frames of .*v\.h5 were never written \(2, 3\).*; select= leaves"):
+    with pytest.warns(
+        UserWarning, match=r"2 of 4 frames of .*v\.h5 were never written \(2, 3\).*; select= leaves"
+    ):
         written_where(tmp_path, half)
     assert not np.isnan(read_diffraction(tmp_path / "v.h5", select=[0, 1]).data).any()
 
@@ -93,7 +106,9 @@ def test_a_file_that_a_family_lacks_fills_nothing(tmp_path):
     assert n_frames in (4, 8)  # as far as HDF5 looks behind the missing file
     with contextlib.ExitStack() as stack:
         if n_frames == 8:
-            stack.enter_context(pytest.warns(UserWarning, match=r"2 of 8 frames .* were never written \(4, 5\)"))
+            stack.enter_context(
+                pytest.warns(UserWarning, match=r"2 of 8 frames .* were never written \(4, 5\)")
+            )
         found = read_diffraction(tmp_path / "v.h5")
     np.testing.assert_allclose(found.data[:, 0, 0] ** 2, counts[:n_frames], rtol=1e-6)
 
@@ -116,8 +131,13 @@ def test_frames_of_an_aborted_scan_are_unmeasured_and_said(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("data", (50, 8, 8), "u4", chunks=(1, 4, 8))[:4] = STACK
         file.create_dataset("none", (2, 8, 8), "u4")
-    with pytest.warns(UserWarning, match=r"46 of 50 frames of .*a\.h5 were never written \(4, 5, 6, 7, 8 and more\)"):
+    with pytest.warns(
+        UserWarning,
+        match=r"46 of 50 frames of .*a\.h5 were never written \(4, 5, 6, 7, 8 and more\)",
+    ):
         found = read_diffraction(tmp_path / "a.h5", "data")
     assert np.isnan(found.data).any(axis=(1, 2)).tolist() == [False] * 4 + [True] * 46
-    with pytest.raises(ValueError, match="has no measured pixel: nothing was ever written to its frames"):
+    with pytest.raises(
+        ValueError, match="has no measured pixel: nothing was ever written to its frames"
+    ):
         read_diffraction(tmp_path / "a.h5", "none")

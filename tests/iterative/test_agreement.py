@@ -16,7 +16,9 @@ from tests.conftest import random_members, random_objects
 def starts_of(pattern, n_starts=8, n_iter=80, **parameters):
     """Independent reconstructions of one pattern, and their errors."""
     settings = {"support": "frame", "random_state": 0, "device": "cpu", **parameters}
-    retriever = IterativePhaseRetrieval(n_iter=n_iter, n_starts=n_starts, **settings).fit(pattern[None])
+    retriever = IterativePhaseRetrieval(n_iter=n_iter, n_starts=n_starts, **settings).fit(
+        pattern[None]
+    )
     found = retriever.retrieve(pattern[None])
     return found.starts[0], found.start_errors[0]
 
@@ -32,7 +34,9 @@ def noisy_copies(x, n_copies, seed=0, noise=0.02):
 
 
 @pytest.mark.parametrize("n_starts", [2, 10])
-@pytest.mark.parametrize("parameters", [{"support": "shrinkwrap"}, {"constraints": "complex"}], ids=str)
+@pytest.mark.parametrize(
+    "parameters", [{"support": "shrinkwrap"}, {"constraints": "complex"}], ids=str
+)
 @pytest.mark.parametrize("noise", ["flat", "uniform", "speckle"])
 def test_reconstructions_of_noise_have_no_resolution(noise, parameters, n_starts):
     rng = np.random.default_rng(0)
@@ -46,7 +50,9 @@ def test_reconstructions_of_noise_have_no_resolution(noise, parameters, n_starts
     assert np.isnan(found.resolution) == bool(found.reason)
 
 
-@pytest.mark.filterwarnings("ignore:the light of the patterns:UserWarning")  # as of some it is, by chance
+@pytest.mark.filterwarnings(
+    "ignore:the light of the patterns:UserWarning"
+)  # as of some it is, by chance
 @pytest.mark.parametrize("constraints", ["non_negative", "complex"])
 @pytest.mark.parametrize("n_photons", [1e3, None])
 def test_reconstructions_of_a_shuffled_pattern_do_not_explain_it(constraints, n_photons):
@@ -56,19 +62,28 @@ def test_reconstructions_of_a_shuffled_pattern_do_not_explain_it(constraints, n_
     shuffled = np.random.default_rng(0).permutation(magnitudes.ravel()).reshape(32, 32)
     found = combined(shuffled, constraints=constraints)
     assert np.isnan(found.resolution)
-    assert "do not explain the pattern: their median Fourier error is 0." in found.reason or "counts" in found.reason
+    assert (
+        "do not explain the pattern: their median Fourier error is 0." in found.reason
+        or "counts" in found.reason
+    )
 
 
 def test_one_run_and_copies_of_one_run_are_no_evidence():
     x = random_objects((16, 16), "float32", 1)
     pattern = FourierMagnitude().fit_transform(x)[0]
-    for runs, what in ((x, "one reconstruction was"), (random_members(x.repeat(5, axis=0)), "5 identical reconstr")):
+    for runs, what in (
+        (x, "one reconstruction was"),
+        (random_members(x.repeat(5, axis=0)), "5 identical reconstr"),
+    ):
         found = combine_reconstructions(runs, pattern)
         assert np.isnan(found.resolution)
         assert found.reason.startswith(f"{what}")
         assert (found.floor == 1).all()
     several = noisy_copies(x[0], 4)
-    once, twice = (combine_reconstructions(runs, pattern) for runs in (several, np.concatenate([several, several])))
+    once, twice = (
+        combine_reconstructions(runs, pattern)
+        for runs in (several, np.concatenate([several, several]))
+    )
     np.testing.assert_allclose(twice.floor, once.floor, atol=0.1)
 
 
@@ -76,9 +91,13 @@ def test_one_run_and_copies_of_one_run_are_no_evidence():
 def test_two_camps_are_no_agreement_and_one_run_astray_is(seed):
     first, second = load_digit_objects().data[[seed, seed + 5]].astype(float)
     pattern = FourierMagnitude().fit_transform(first[None])[0]
-    camps = combine_reconstructions(np.concatenate([noisy_copies(first, 5), noisy_copies(second, 5)]), pattern)
+    camps = combine_reconstructions(
+        np.concatenate([noisy_copies(first, 5), noisy_copies(second, 5)]), pattern
+    )
     assert np.isnan(camps.resolution)
-    astray = combine_reconstructions(np.concatenate([noisy_copies(first, 9), noisy_copies(second, 1)]), pattern)
+    astray = combine_reconstructions(
+        np.concatenate([noisy_copies(first, 9), noisy_copies(second, 1)]), pattern
+    )
     assert astray.resolution < 1.3
     assert astray.consistent.sum() == 9
 
@@ -88,16 +107,24 @@ def test_patterns_that_are_not_those_of_the_runs_have_no_resolution(kind):
     digits = load_digit_objects().data[:2].astype(float)
     patterns = FourierMagnitude().fit_transform(digits)
     pattern = {
-        "hot": lambda: np.where(np.arange(1024).reshape(32, 32) == 467, 10 * patterns[0].max(), patterns[0]),
+        "hot": lambda: np.where(
+            np.arange(1024).reshape(32, 32) == 467, 10 * patterns[0].max(), patterns[0]
+        ),
         "wrong pattern": lambda: patterns[1],
         "wrong layout": lambda: np.fft.ifftshift(patterns[0]),
         "dark": lambda: 0 * patterns[0],
     }[kind]()
-    warned = pytest.warns(UserWarning, match="zero frequency at index 0") if kind == "wrong layout" else nullcontext()
+    warned = (
+        pytest.warns(UserWarning, match="zero frequency at index 0")
+        if kind == "wrong layout"
+        else nullcontext()
+    )
     with warned:
         found = combine_reconstructions(noisy_copies(digits[0], 6), pattern)
     assert np.isnan(found.resolution)
-    assert ("no ring beyond zero frequency has enough counts" if kind == "dark" else "do not explain") in found.reason
+    assert (
+        "no ring beyond zero frequency has enough counts" if kind == "dark" else "do not explain"
+    ) in found.reason
 
 
 def test_a_single_hot_pixel_has_no_resolution():
@@ -113,8 +140,14 @@ def test_the_resolution_of_a_crystal_is_worse_with_fewer_photons():
     magnitudes = FourierMagnitude().fit_transform(crystal)
     found = []
     for n_photons in (3e2, 1e4, 1e6, None):
-        pattern = magnitudes if n_photons is None else PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
-        found.append(combined(pattern[0], constraints="complex", support="shrinkwrap", n_iter=150).resolution)
+        pattern = (
+            magnitudes
+            if n_photons is None
+            else PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
+        )
+        found.append(
+            combined(pattern[0], constraints="complex", support="shrinkwrap", n_iter=150).resolution
+        )
     found[0] = np.nan_to_num(found[0], nan=np.inf)  # so few photons may leave nothing to say
     assert found[0] > 1.3 * found[1] > 1.3**2 * found[3]
     assert found[1] >= found[2] >= found[3]
@@ -159,14 +192,18 @@ def test_resolutions_do_not_depend_on_the_unit(scale):
     assert found.resolution == pytest.approx(expected.resolution)
     np.testing.assert_allclose(found.correlations, expected.correlations, rtol=1e-4)
     np.testing.assert_allclose(found.transfer_function, expected.transfer_function, rtol=1e-3)
-    np.testing.assert_allclose(found.object, expected.object * np.float32(scale), rtol=1e-4, atol=1e-6 * scale)
+    np.testing.assert_allclose(
+        found.object, expected.object * np.float32(scale), rtol=1e-4, atol=1e-6 * scale
+    )
 
 
 @pytest.mark.parametrize("shape", [(40,), (10, 11), (11, 12, 13)], ids=str)
 @pytest.mark.parametrize("boundary", ["zero", "circular"])
 def test_agreement_is_judged_in_any_dimension(shape, boundary):
     x = random_objects(shape, "float64", 1, boundary=boundary)[0]
-    pattern = FourierMagnitude(oversampling=2 if boundary == "zero" else 1).fit_transform(x[None])[0]
+    pattern = FourierMagnitude(oversampling=2 if boundary == "zero" else 1).fit_transform(x[None])[
+        0
+    ]
     runs = random_members(x[None].repeat(8, axis=0), boundary) * (
         1 + 0.01 * np.random.default_rng(0).normal(size=(8, *shape))
     )

@@ -19,11 +19,12 @@ every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 
 
 def sharp_objects(shape, kind, n_samples=3, seed=0):
-    """Objects in the middle of a frame: tight, sharp edges and values away from 0, so that they are well determined.
+    """Objects in the middle of a frame: tight, sharp edges and values away from 0, so that they are
+    well determined.
 
-    On a line the first value is also larger than all others together, so that no other object is near (the zeros of the
-    polynomial lie inside the unit circle, and an ambiguity would move some of them out).
-    """
+    On a line the first value is also larger than all others together, so that no other object is
+    near (the zeros of the polynomial lie inside the unit circle, and an ambiguity would move some
+    of them out)."""
     rng = np.random.default_rng(seed)
     objects = np.zeros((n_samples, *shape), dtype=complex if kind == "complex" else float)
     inside = (slice(None), *(slice(n // 4, n - n // 4) for n in shape))
@@ -44,9 +45,11 @@ def near(objects, amount=0.1, seed=1):
 
 
 def odd_magnitudes(objects):
-    """Magnitudes on a grid without the frequencies where spectra of real objects are real: a small value there keeps
-    the wrong sign that a start gave it."""
-    return FourierMagnitude(fourier_shape=tuple(2 * n + 5 for n in objects.shape[1:])).fit_transform(objects)
+    """Magnitudes on a grid without the frequencies where spectra of real objects are real: a small
+    value there keeps the wrong sign that a start gave it."""
+    return FourierMagnitude(
+        fourier_shape=tuple(2 * n + 5 for n in objects.shape[1:])
+    ).fit_transform(objects)
 
 
 @every_algorithm
@@ -55,9 +58,13 @@ def odd_magnitudes(objects):
 def test_recovers_exactly_from_a_good_start(name, kind, shape):
     objects, support = sharp_objects(shape, kind)
     magnitudes = odd_magnitudes(objects)
-    retriever = IterativePhaseRetrieval([(name, 3000)], support=support, tol=1e-7, random_state=0, device="cpu")
+    retriever = IterativePhaseRetrieval(
+        [(name, 3000)], support=support, tol=1e-7, random_state=0, device="cpu"
+    )
     found = retriever.fit(magnitudes, objects).retrieve(magnitudes, init=near(objects, 0.02))
-    assert relative_error(objects, found.objects, multioutput="raw_values").max() < 1e-8  # 1e-4 in the values
+    assert (
+        relative_error(objects, found.objects, multioutput="raw_values").max() < 1e-8
+    )  # 1e-4 in the values
 
 
 @every_algorithm
@@ -67,7 +74,9 @@ def test_recovers_behind_a_beam_stop(name, kind):
     magnitudes = odd_magnitudes(objects)
     k = np.arange(53) - 26
     magnitudes[:, np.hypot(*np.meshgrid(k, k)) <= 3] = np.nan
-    retriever = IterativePhaseRetrieval([(name, 3000)], support=support, tol=1e-7, random_state=0, device="cpu")
+    retriever = IterativePhaseRetrieval(
+        [(name, 3000)], support=support, tol=1e-7, random_state=0, device="cpu"
+    )
     found = retriever.fit(magnitudes, objects).retrieve(magnitudes, init=near(objects, 0.02))
     assert relative_error(objects, found.objects, multioutput="raw_values").max() < 1e-6
 
@@ -93,7 +102,9 @@ def test_a_beam_stop_hides_nothing_from_a_random_start_with_a_support(support):
 def test_a_solution_is_a_fixed_point(name, kind):
     objects, support = sharp_objects((10, 11), kind)
     magnitudes = np.fft.ifftshift(FourierMagnitude().fit_transform(objects), axes=(1, 2))
-    problem = Measurement(torch.from_numpy(magnitudes), (10, 11), kind, support=torch.from_numpy(support))
+    problem = Measurement(
+        torch.from_numpy(magnitudes), (10, 11), kind, support=torch.from_numpy(support)
+    )
     start = problem.on_grid(problem.to_normalized(torch.from_numpy(objects)))
     x, memory = start.clone(), {}
     for _ in range(5):
@@ -107,12 +118,15 @@ def solved_from_random_starts(name):
     """Fraction of crystals found in 600 iterations, best of 6 starts by Fourier error."""
     objects = make_crystals(8, shape=(24, 24), random_state=0).data
     magnitudes = FourierMagnitude().fit_transform(objects)
-    retriever = IterativePhaseRetrieval(name, 600, n_starts=6, random_state=0, device="cpu").fit(magnitudes, objects)
+    retriever = IterativePhaseRetrieval(name, 600, n_starts=6, random_state=0, device="cpu").fit(
+        magnitudes, objects
+    )
     return success_rate(objects, retriever.predict(magnitudes))
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("hio", 0.5), ("raar", 0.5), ("hpr", 0.9), ("dm", 0.9), ("admm", 0.9), ("auto", 0.9)]
+    ("name", "least"),
+    [("hio", 0.5), ("raar", 0.5), ("hpr", 0.9), ("dm", 0.9), ("admm", 0.9), ("auto", 0.9)],
 )
 def test_leaves_local_minima_that_error_reduction_stays_in(name, least):
     assert solved_from_random_starts(name) >= least > solved_from_random_starts("er")
@@ -121,7 +135,9 @@ def test_leaves_local_minima_that_error_reduction_stays_in(name, least):
 def test_error_reduction_never_goes_uphill():
     objects = make_crystals(4, shape=(16, 16), random_state=0).data.astype(float)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    retriever = IterativePhaseRetrieval("er", 60, tol=0, random_state=0, device="cpu").fit(magnitudes, objects)
+    retriever = IterativePhaseRetrieval("er", 60, tol=0, random_state=0, device="cpu").fit(
+        magnitudes, objects
+    )
     history = retriever.retrieve(magnitudes, return_history=True).history
     assert np.diff(history).max() <= 1e-12
     assert (history[..., -1] < history[..., 0]).all()
@@ -132,7 +148,9 @@ def test_accelerated_gradient_outruns_error_reduction():
     magnitudes = odd_magnitudes(objects)
     errors = {}
     for name in ("er", "apg"):
-        retriever = IterativePhaseRetrieval(name, 100, support=support, tol=0, device="cpu").fit(magnitudes, objects)
+        retriever = IterativePhaseRetrieval(name, 100, support=support, tol=0, device="cpu").fit(
+            magnitudes, objects
+        )
         errors[name] = retriever.retrieve(magnitudes, init=near(objects, 0.05)).errors
     assert (errors["apg"] < errors["er"] / 3).all()
 
@@ -147,7 +165,9 @@ def held(value):
 @every_algorithm
 def test_memory_does_not_grow_with_iterations(name):
     objects, _ = sharp_objects((16, 16), "non_negative")
-    problem = Measurement(torch.from_numpy(np.abs(np.fft.fft2(objects, s=(32, 32)))), (16, 16), "non_negative")
+    problem = Measurement(
+        torch.from_numpy(np.abs(np.fft.fft2(objects, s=(32, 32)))), (16, 16), "non_negative"
+    )
     x, memory = torch.rand((3, 32, 32), dtype=torch.float64), {}
     sizes = []
     for _ in range(40):

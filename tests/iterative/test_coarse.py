@@ -21,13 +21,16 @@ def test_middles_are_small_and_keep_parities(shape):
 
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize(
-    "shapes", [((40,), (10,)), ((40, 42), (20, 22)), ((21, 23), (11, 13)), ((12, 14, 16), (6, 8, 8))]
+    "shapes",
+    [((40,), (10,)), ((40, 42), (20, 22)), ((21, 23), (11, 13)), ((12, 14, 16), (6, 8, 8))],
 )
 def test_the_middle_is_that_of_objects_on_larger_pixels(shapes, centered):
     shape, middle = shapes
     frame = tuple(n // 2 for n in shape)
     small = np.random.default_rng(0).random((2, *middle_object_shape(frame, shape, middle)))
-    large = lifted(small.astype(complex), shape, shape, middle)  # on the whole grid: nothing is cut off
+    large = lifted(
+        small.astype(complex), shape, shape, middle
+    )  # on the whole grid: nothing is cut off
     pattern = np.abs(np.fft.fftn(large, axes=range(1, large.ndim)))
     expected = np.abs(np.fft.fftn(small, middle, axes=range(1, small.ndim)))
     if centered:
@@ -39,6 +42,8 @@ def test_smooth_objects_are_interpolated():
     places = np.arange(64) - 20.0
     smooth = np.exp(-(places**2) / 60)[None]
     pattern = FourierMagnitude(centered=False).fit_transform(smooth)
-    small = np.fft.ifft(np.fft.ifftshift(np.fft.fftshift(np.fft.fft(smooth, 128))[:, 32:96]))[:, :32].real
+    small = np.fft.ifft(np.fft.ifftshift(np.fft.fftshift(np.fft.fft(smooth, 128))[:, 32:96]))[
+        :, :32
+    ].real
     np.testing.assert_allclose(lifted(small, (128,), (64,), (64,)), smooth, atol=1e-3)
     assert cut(pattern, (64,), centered=False).shape == (1, 64)

@@ -25,9 +25,15 @@ def test_members_of_one_orbit_agree_after_registration_and_strangers_do_not(runs
     truth, objects = runs
     found = combine_reconstructions(objects)
     assert found.consistent.tolist() == [True] * 6 + [False] * 2
-    raw = [abs(np.vdot(a, b)) / np.linalg.norm(a) / np.linalg.norm(b) for a in objects[:6] for b in objects[:6]]
+    raw = [
+        abs(np.vdot(a, b)) / np.linalg.norm(a) / np.linalg.norm(b)
+        for a in objects[:6]
+        for b in objects[:6]
+    ]
     assert np.median(raw) < found.correlations[:6].min()
-    assert relative_error(truth, found.object[None]) < 0.5 * relative_error(truth.repeat(6, axis=0), objects[:6])
+    assert relative_error(truth, found.object[None]) < 0.5 * relative_error(
+        truth.repeat(6, axis=0), objects[:6]
+    )
 
 
 def test_the_smallest_error_is_the_reference(runs):
@@ -53,10 +59,16 @@ def test_transfer_function_and_resolution(runs):
 def test_resolution_is_where_the_phases_become_random(runs):
     truth, _ = runs
     radius = np.hypot(*np.meshgrid(np.fft.fftfreq(17), np.fft.fftfreq(16)))
-    spectrum = np.fft.fft2(truth) * np.exp(-20 * radius**2)  # smooth, so that what is known registers to the pixel
+    spectrum = np.fft.fft2(truth) * np.exp(
+        -20 * radius**2
+    )  # smooth, so that what is known registers to the pixel
     noise = np.fft.fft2(np.random.default_rng(1).normal(size=(40, 16, 17)))
     unphased = np.where(radius > 0.25, np.abs(spectrum) * noise / np.abs(noise), spectrum)
-    objects = np.fft.ifft2(unphased).astype(truth.dtype) if truth.dtype.kind == "c" else np.fft.ifft2(unphased).real
+    objects = (
+        np.fft.ifft2(unphased).astype(truth.dtype)
+        if truth.dtype.kind == "c"
+        else np.fft.ifft2(unphased).real
+    )
     magnitudes = np.fft.fftshift(np.abs(spectrum[0]))
     found = combine_reconstructions(objects, magnitudes, min_correlation=0, boundary="circular")
     inner, outer = found.frequencies < 0.22, found.frequencies > 0.3
@@ -73,8 +85,17 @@ def test_input_that_does_not_fit_is_refused(runs):
         combine_reconstructions(objects, errors=[1, 2])
     with pytest.raises(ValueError, match="do not fit 8 reconstructions"):
         combine_reconstructions(objects, errors=[np.nan] * 8)
-    for errors in (np.ones((1, 8)), [-1.0] + [1.0] * 7, [1j] * 8, ["a"] * 8, [np.inf] * 8, [-np.inf] + [1.0] * 7):
-        with pytest.raises(ValueError, match=r"one Fourier error for each, .* such as retrieval.start_errors\[0\]"):
+    for errors in (
+        np.ones((1, 8)),
+        [-1.0] + [1.0] * 7,
+        [1j] * 8,
+        ["a"] * 8,
+        [np.inf] * 8,
+        [-np.inf] + [1.0] * 7,
+    ):
+        with pytest.raises(
+            ValueError, match=r"one Fourier error for each, .* such as retrieval.start_errors\[0\]"
+        ):
             combine_reconstructions(objects, errors=errors)
     with pytest.raises(ValueError, match="min_correlation='high' is not valid"):
         combine_reconstructions(objects, min_correlation="high")
@@ -87,23 +108,34 @@ def test_input_that_does_not_fit_is_refused(runs):
 def test_a_retrieval_has_a_combination_of_each_pattern():
     objects = random_objects((10, 10), "float64", 2)
     X = FourierMagnitude().fit_transform(objects)
-    found = IterativePhaseRetrieval(n_iter=60, n_starts=3, random_state=0, device="cpu").fit(X, objects).retrieve(X)
+    found = (
+        IterativePhaseRetrieval(n_iter=60, n_starts=3, random_state=0, device="cpu")
+        .fit(X, objects)
+        .retrieve(X)
+    )
     together = combine_reconstructions(found, X)
     for i, combination in enumerate(together):
         alone = combine_reconstructions(found.starts[i], X[i], errors=found.start_errors[i])
         np.testing.assert_array_equal(combination.object, alone.object)
         np.testing.assert_equal(combination.resolution, alone.resolution)  # NaN, too
     assert [one.resolution for one in combine_reconstructions(found)] == [None, None]
-    with pytest.raises(ValueError, match=r"magnitudes have shape \(1, 20, 20\), but the Retrieval is of 2 patterns"):
+    with pytest.raises(
+        ValueError, match=r"magnitudes have shape \(1, 20, 20\), but the Retrieval is of 2 patterns"
+    ):
         combine_reconstructions(found, X[:1])
 
 
-@pytest.mark.parametrize("objects", [(3, 8, 8), (3, 5, 8, 8), (1, 5, 8, 8), (5, 8, 8), (8, 8)], ids=str)
+@pytest.mark.parametrize(
+    "objects", [(3, 8, 8), (3, 5, 8, 8), (1, 5, 8, 8), (5, 8, 8), (8, 8)], ids=str
+)
 @pytest.mark.parametrize("magnitudes", [(3, 16, 16), (1, 16, 16), (16, 16)], ids=str)
 def test_a_forgotten_index_is_refused(objects, magnitudes):
     if (objects, magnitudes) in {((3, 8, 8), (16, 16)), ((5, 8, 8), (16, 16))}:
         return
-    with pytest.raises(ValueError, match=r"magnitudes\[0\] and retrieval.starts\[0\]|do not fit magnitudes of shape"):
+    with pytest.raises(
+        ValueError,
+        match=r"magnitudes\[0\] and retrieval.starts\[0\]|do not fit magnitudes of shape",
+    ):
         combine_reconstructions(np.ones(objects), np.ones(magnitudes))
 
 
@@ -120,14 +152,18 @@ def test_patterns_and_their_starts_are_not_mistaken_for_volumes():
 def test_runs_that_did_not_finish_are_left_out():
     x = random_objects((16, 16), "float64", 1)
     pattern = FourierMagnitude().fit_transform(x)[0]
-    runs = random_members(x.repeat(6, axis=0)) * (1 + 0.01 * np.random.default_rng(0).normal(size=(6, 16, 16)))
+    runs = random_members(x.repeat(6, axis=0)) * (
+        1 + 0.01 * np.random.default_rng(0).normal(size=(6, 16, 16))
+    )
     unfinished = np.concatenate([runs, np.zeros((4, 16, 16))])
     expected = combine_reconstructions(runs, pattern, errors=np.arange(6))
     by_error = combine_reconstructions(unfinished, pattern, errors=[*range(6), *[np.nan] * 4])
     by_content = combine_reconstructions(unfinished, pattern)
     np.testing.assert_allclose(by_error.transfer_function, expected.transfer_function)
     np.testing.assert_allclose(by_content.transfer_function, expected.transfer_function, atol=1e-3)
-    assert by_error.consistent.tolist() == by_content.consistent.tolist() == [True] * 6 + [False] * 4
+    assert (
+        by_error.consistent.tolist() == by_content.consistent.tolist() == [True] * 6 + [False] * 4
+    )
 
 
 def test_runs_that_are_zero_everywhere_have_no_resolution():
@@ -144,7 +180,9 @@ def test_each_axis_has_the_boundary_of_its_shapes(subpixel):
     runs = np.concatenate([x, np.roll(x, 5, axis=1), np.roll(x, 2, axis=1)])
     found = combine_reconstructions(runs, pattern, errors=[0, 1, 1], subpixel=subpixel)
     np.testing.assert_allclose(found.registered, np.broadcast_to(x, runs.shape), atol=1e-10)
-    lost = combine_reconstructions(runs, pattern, errors=[0, 1, 1], boundary="zero", subpixel=subpixel)
+    lost = combine_reconstructions(
+        runs, pattern, errors=[0, 1, 1], boundary="zero", subpixel=subpixel
+    )
     assert (lost.correlations[1:] < 0.99).all()
 
 

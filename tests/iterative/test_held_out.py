@@ -28,14 +28,19 @@ def test_islands_lie_in_friedel_pairs_and_leave_the_centre(shape, centered):
 def test_the_middle_of_a_pattern_holds_the_same_pixels(shape):
     held = HeldOut(shape, centered=True)
     middle = held.middle(tuple(n // 2 for n in shape)).mask
-    inside = tuple(slice(n // 2 - m // 2, n // 2 - m // 2 + m) for n, m in zip(shape, middle.shape, strict=True))
+    inside = tuple(
+        slice(n // 2 - m // 2, n // 2 - m // 2 + m)
+        for n, m in zip(shape, middle.shape, strict=True)
+    )
     assert torch.equal(held.mask[inside], middle)
 
 
 def judged(objects, magnitudes, likelihood, kind, found=None):
     estimator = IterativePhaseRetrieval(constraints=kind).fit(magnitudes, objects)
     held = HeldOut(magnitudes.shape[1:], True)
-    given = [torch.from_numpy(values) for values in (magnitudes, objects if found is None else found)]
+    given = [
+        torch.from_numpy(values) for values in (magnitudes, objects if found is None else found)
+    ]
     return held, *held.judge(*given, None, estimator, likelihood)
 
 
@@ -60,7 +65,9 @@ def test_deviance_of_the_true_object_is_that_of_noise():
     _, misfits, explained = judged(objects, magnitudes, likelihood, "complex", objects * scale)
     assert (misfits.sum(axis=1) < 1.4).all()
     assert (np.abs(explained - 1) < 0.05).all()
-    _, misfits, explained = judged(objects, magnitudes, likelihood, "complex", objects[::-1] * scale[::-1])
+    _, misfits, explained = judged(
+        objects, magnitudes, likelihood, "complex", objects[::-1] * scale[::-1]
+    )
     assert (misfits.sum(axis=1) > 10).all()
     assert (explained < 0.8).all()
 
@@ -74,7 +81,9 @@ def test_few_pixels_are_held_out_of_small_patterns(shape):
 @pytest.mark.parametrize("shape", [(64,), (32,), (16, 16), (8, 8)], ids=str)
 def test_noise_in_small_patterns_is_not_explained(shape):
     X = np.sqrt(np.random.default_rng(0).poisson(5.0, (6, *shape)).astype(float))
-    model = IterativePhaseRetrieval(n_iter=60, n_starts=4, random_state=0, constraints="non_negative").fit(X)
+    model = IterativePhaseRetrieval(
+        n_iter=60, n_starts=4, random_state=0, constraints="non_negative"
+    ).fit(X)
     assert "good" not in model.retrieve(X).verdicts
 
 

@@ -9,7 +9,9 @@ from skpr.measurement import Measurement
 def crystals(n_samples=4):
     """Normalised problem and the crystals it is made of, on the grid."""
     objects = torch.from_numpy(make_crystals(n_samples, shape=(16, 16), random_state=0).data)
-    magnitudes = torch.from_numpy(np.abs(np.fft.fft2(objects.numpy(), s=(32, 32))).astype(np.float32))
+    magnitudes = torch.from_numpy(
+        np.abs(np.fft.fft2(objects.numpy(), s=(32, 32))).astype(np.float32)
+    )
     problem = Measurement(magnitudes, (16, 16), "non_negative")
     return problem, problem.on_grid(problem.to_normalized(objects)), objects
 

@@ -22,7 +22,9 @@ def crystals():
 
 
 def retriever(algorithm="auto", n_iter=60, **settings):
-    return IterativePhaseRetrieval(algorithm, n_iter, **({"random_state": 0, "device": "cpu"} | settings))
+    return IterativePhaseRetrieval(
+        algorithm, n_iter, **({"random_state": 0, "device": "cpu"} | settings)
+    )
 
 
 def test_the_best_start_is_the_one_with_the_smallest_fourier_error(crystals):
@@ -42,15 +44,21 @@ def test_same_seed_same_result_and_another_seed_another(crystals):
     objects, magnitudes = crystals
     one, two = (retriever().fit(magnitudes, objects).predict(magnitudes) for _ in range(2))
     assert np.array_equal(one, two)
-    assert not np.array_equal(one, retriever(random_state=1).fit(magnitudes, objects).predict(magnitudes))
+    assert not np.array_equal(
+        one, retriever(random_state=1).fit(magnitudes, objects).predict(magnitudes)
+    )
 
 
-@pytest.mark.parametrize("settings", [{}, {"n_starts": 3}, {"support": "shrinkwrap"}, {"start": "autocorrelation"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"n_starts": 3}, {"support": "shrinkwrap"}, {"start": "autocorrelation"}]
+)
 def test_a_reconstruction_does_not_depend_on_its_batch_or_chunk(crystals, settings, monkeypatch):
     objects, magnitudes = crystals
     model = retriever(n_iter=20, **settings).fit(magnitudes, objects)
     together = model.predict(magnitudes)
-    monkeypatch.setattr(_run, "chunks_of", lambda n, _: [slice(i, min(i + 2, n)) for i in range(0, n, 2)])
+    monkeypatch.setattr(
+        _run, "chunks_of", lambda n, _: [slice(i, min(i + 2, n)) for i in range(0, n, 2)]
+    )
     np.testing.assert_allclose(model.predict(magnitudes), together, atol=1e-4)
     np.testing.assert_allclose(model.predict(magnitudes[3:4]), together[3:4], atol=1e-4)
 
@@ -70,7 +78,9 @@ def test_converged_samples_leave_the_batch(crystals):
     objects, magnitudes = crystals
     mixed = objects.copy()
     mixed[1::2] = np.random.default_rng(0).random(objects[1::2].shape)
-    found = retriever(n_iter=100, tol=1e-4).fit(magnitudes, objects).retrieve(magnitudes, init=mixed)
+    found = (
+        retriever(n_iter=100, tol=1e-4).fit(magnitudes, objects).retrieve(magnitudes, init=mixed)
+    )
     assert (found.n_iter[::2, 0] == 1).all()
     assert (found.n_iter[1::2, 0] > 1).all()
     assert (found.errors[::2] <= 1e-4).all()
@@ -79,7 +89,9 @@ def test_converged_samples_leave_the_batch(crystals):
 def test_history_ends_where_a_sample_is_done_and_agrees_with_its_error(crystals):
     objects, magnitudes = crystals
     found = (
-        retriever(n_iter=100, tol=1e-3, n_starts=2).fit(magnitudes, objects).retrieve(magnitudes, return_history=True)
+        retriever(n_iter=100, tol=1e-3, n_starts=2)
+        .fit(magnitudes, objects)
+        .retrieve(magnitudes, return_history=True)
     )
     assert found.history.shape == (5, 2, 100)
     for i in range(5):
@@ -94,7 +106,11 @@ def test_a_schedule_runs_its_stages_in_order(crystals):
     model = retriever([("hio", 40, 0.9), ("er", 20)], tol=0).fit(magnitudes, objects)
     history = model.retrieve(magnitudes, return_history=True).history[:, 0]
     assert history.shape == (5, 60)
-    alone = retriever("hio", 40, beta=0.9, tol=0).fit(magnitudes, objects).retrieve(magnitudes, return_history=True)
+    alone = (
+        retriever("hio", 40, beta=0.9, tol=0)
+        .fit(magnitudes, objects)
+        .retrieve(magnitudes, return_history=True)
+    )
     np.testing.assert_allclose(history[:, :40], alone.history[:, 0], rtol=1e-3)
     assert np.diff(history[:, 41:]).max() <= 1e-6
 
@@ -105,7 +121,9 @@ def test_the_default_schedule_beats_plain_hybrid_input_output():
     errors = {}
     for name in ("auto", "hio"):
         model = retriever(name, 150).fit(magnitudes, objects)
-        errors[name] = np.median(relative_error(objects, model.predict(magnitudes), multioutput="raw_values"))
+        errors[name] = np.median(
+            relative_error(objects, model.predict(magnitudes), multioutput="raw_values")
+        )
     assert errors["auto"] < errors["hio"] / 10
 
 
@@ -113,7 +131,10 @@ def test_the_default_schedule_beats_plain_hybrid_input_output():
 def test_every_support_finds_crystals(crystals, support):
     objects, magnitudes = crystals
     model = retriever(n_iter=300, n_starts=4, support=support).fit(magnitudes, objects)
-    assert np.median(relative_error(objects, model.predict(magnitudes), multioutput="raw_values")) < 0.01
+    assert (
+        np.median(relative_error(objects, model.predict(magnitudes), multioutput="raw_values"))
+        < 0.01
+    )
 
 
 def test_complex_crystals_are_found_by_shrinkwrap():
@@ -142,7 +163,9 @@ def test_bounds_are_kept_in_the_units_of_the_objects(crystals):
     found = retriever("er", constraints=(0.0, 0.6)).fit(magnitudes, objects).predict(magnitudes)
     assert found.min() >= 0
     assert found.max() == pytest.approx(0.6, rel=1e-5)
-    found = retriever("er", constraints=(0.0, 0.6)).fit(magnitudes, 1j * objects).predict(magnitudes)
+    found = (
+        retriever("er", constraints=(0.0, 0.6)).fit(magnitudes, 1j * objects).predict(magnitudes)
+    )
     assert np.abs(found).max() == pytest.approx(0.6, rel=1e-5)
 
 
@@ -201,7 +224,9 @@ def test_an_interrupt_returns_at_once_and_keeps_finished_starts(crystals, monkey
         found = model.retrieve(magnitudes)
     assert len(calls) == n_finished + 1
     assert found.finished.sum() == 2 * n_finished
-    np.testing.assert_allclose(found.starts[found.finished], whole.starts[found.finished], atol=1e-4)
+    np.testing.assert_allclose(
+        found.starts[found.finished], whole.starts[found.finished], atol=1e-4
+    )
     np.testing.assert_array_equal(np.isnan(found.start_errors), ~found.finished)
     if n_finished < 3:
         calls.clear()
@@ -234,21 +259,31 @@ def test_an_interrupt_keeps_what_converged_in_the_running_chunk(crystals, monkey
     ("settings", "message"),
     [
         ({"algorithm": "gs"}, "algorithm='gs' is not valid; choose 'auto', 'er', 'hio'"),
-        ({"algorithm": [("hio", 10), ("gs", 5)]}, "algorithm='gs' is not valid; choose 'er', 'hio'"),
+        (
+            {"algorithm": [("hio", 10), ("gs", 5)]},
+            "algorithm='gs' is not valid; choose 'er', 'hio'",
+        ),
         ({"algorithm": []}, r"algorithm=\[\] is not valid; give a name or a list"),
         ({"algorithm": [("hio",)]}, "has the stage"),
         ({"algorithm": [("hio", 0)]}, "n_iter of 'hio'=0 is not valid; give an integer >= 1"),
-        ({"algorithm": [("hio", 5, 2.0)]}, "beta=2.0 is not valid; give a number with 0 < beta <= 1"),
+        (
+            {"algorithm": [("hio", 5, 2.0)]},
+            "beta=2.0 is not valid; give a number with 0 < beta <= 1",
+        ),
         ({"n_iter": 0}, "n_iter=0 is not valid"),
         ({"beta": 0}, "beta=0 is not valid"),
         (
             {"support": "circle"},
-            "support='circle' is not valid; choose 'auto', 'frame', 'autocorrelation' or 'shrinkwrap'",
+            "support='circle' is not valid; choose 'auto', 'frame', 'autocorrelation' or "
+            "'shrinkwrap'",
         ),
         ({"support": np.ones((3, 3))}, r"support has shape \(3, 3\); give one of shape \(20, 20\)"),
         ({"support": np.zeros((20, 20))}, "support is empty"),
         ({"object_shape": (50, 50)}, r"object_shape=\(50, 50\)"),
-        ({"constraints": "positive"}, "constraints='positive' is not valid; choose 'auto', 'non_negative'"),
+        (
+            {"constraints": "positive"},
+            "constraints='positive' is not valid; choose 'auto', 'non_negative'",
+        ),
         ({"constraints": (1.0, 0.0)}, r"constraints=\(1.0, 0.0\) is not valid"),
         ({"n_starts": 0}, "n_starts=0 is not valid"),
         ({"start": "zero"}, "start='zero' is not valid; choose 'random' or 'autocorrelation'"),
@@ -273,7 +308,9 @@ def test_magnitudes_and_starts_that_cannot_be_are_refused(crystals):
         model.predict(np.where(magnitudes > 1, magnitudes, -1.0))
     hidden = magnitudes.copy()
     hidden[2] = np.nan
-    with pytest.raises(ValueError, match="NaN in every pixel of 1 of 5 samples, the first at index 2"):
+    with pytest.raises(
+        ValueError, match="NaN in every pixel of 1 of 5 samples, the first at index 2"
+    ):
         model.predict(hidden)
     with pytest.raises(ValueError, match="Complex data not supported"):
         model.predict(magnitudes * 1j)
@@ -283,7 +320,9 @@ def test_magnitudes_and_starts_that_cannot_be_are_refused(crystals):
         model.retrieve(magnitudes, init=np.full(objects.shape, np.nan))
     with pytest.raises(ValueError, match="contains NaN"):
         retriever().fit(magnitudes, np.full(objects.shape, np.nan))
-    with pytest.raises(ValueError, match=r"object_shape=\(8, 8\) is not the shape of the objects in y"):
+    with pytest.raises(
+        ValueError, match=r"object_shape=\(8, 8\) is not the shape of the objects in y"
+    ):
         retriever(object_shape=(8, 8)).fit(magnitudes, objects)
 
 
@@ -313,15 +352,24 @@ def test_bounds_above_zero_are_reached(algorithm, kind, bounds):
         objects = 0.8 * np.exp(1j * rng.uniform(-1, 1, size=(6, 10, 10)))
     magnitudes = FourierMagnitude().fit_transform(objects)
     model = retriever(algorithm, 600, constraints=bounds, n_starts=4).fit(magnitudes, objects)
-    assert np.median(relative_error(objects, model.predict(magnitudes), multioutput="raw_values")) < 1e-3
+    assert (
+        np.median(relative_error(objects, model.predict(magnitudes), multioutput="raw_values"))
+        < 1e-3
+    )
 
 
 @pytest.mark.parametrize(
     ("factor", "dtype", "atol"),
-    [(2.0**-10, "float32", 0), (2.0**10, "float32", 0), (1e-3, "float64", 1e-4), (1e3, "float64", 1e-4)],
+    [
+        (2.0**-10, "float32", 0),
+        (2.0**10, "float32", 0),
+        (1e-3, "float64", 1e-4),
+        (1e3, "float64", 1e-4),
+    ],
 )
 def test_the_autocorrelation_start_does_not_depend_on_units(factor, dtype, atol, crystals):
-    # powers of two change no bit of a float32 but its exponent; other factors change the last, which iterations amplify
+    # powers of two change no bit of a float32 but its exponent; other factors change the last,
+    # which iterations amplify
     objects, magnitudes = (part.astype(dtype) for part in crystals)
     found = [
         retriever("er", 10, start="autocorrelation", constraints=(0.0, 2.0 * scale), tol=0)
@@ -339,10 +387,17 @@ def test_a_tolerance_of_the_noise_spares_a_good_start_and_lets_a_bad_one_go_on()
     measured = PhotonNoise(1e5, random_state=0).fit_transform(magnitudes)
     exposed = objects * np.sqrt(1e5 / (magnitudes**2).sum(axis=(1, 2)))[:, None, None]
     model = retriever("auto", n_iter=100, tol="poisson").fit(measured, objects)
-    good, bad = (model.retrieve(measured, init=init) for init in (exposed, np.roll(exposed[::-1], 3, axis=1)))
+    good, bad = (
+        model.retrieve(measured, init=init) for init in (exposed, np.roll(exposed[::-1], 3, axis=1))
+    )
     assert (good.n_iter == 1).all()
     assert (bad.n_iter > 1).all()
-    exact = retriever("auto", n_iter=100).fit(measured, objects).retrieve(measured, init=exposed).objects
+    exact = (
+        retriever("auto", n_iter=100)
+        .fit(measured, objects)
+        .retrieve(measured, init=exposed)
+        .objects
+    )
     assert relative_error(objects, good.objects) < relative_error(objects, exact)
 
 
@@ -384,7 +439,11 @@ def test_reported_errors_are_those_of_the_metric_for_noisy_patterns_too(crystals
     objects, magnitudes = crystals
     measured = PhotonNoise(1e4, random_state=0).fit_transform(magnitudes)
     measured[:, 3:9, 5:30] = np.nan
-    found = retriever(n_iter=50, n_starts=2).fit(measured, objects).retrieve(measured, return_history=True)
+    found = (
+        retriever(n_iter=50, n_starts=2)
+        .fit(measured, objects)
+        .retrieve(measured, return_history=True)
+    )
     errors = fourier_error(measured, found.objects, multioutput="raw_values")
     np.testing.assert_allclose(found.errors, errors, rtol=1e-3)
     last = [[history[np.isfinite(history)][-1] for history in starts] for starts in found.history]
@@ -407,11 +466,17 @@ def test_the_first_start_does_not_depend_on_how_many_follow(crystals):
     ("later", "message"),
     [
         ({"support": "shrinkwarp"}, "support='shrinkwarp' is not valid; choose 'auto', 'frame'"),
-        ({"coherence": "gauss"}, "coherence='gauss' is not valid; choose 'auto', 'full' or 'gaussian'"),
+        (
+            {"coherence": "gauss"},
+            "coherence='gauss' is not valid; choose 'auto', 'full' or 'gaussian'",
+        ),
         ({"start": "typo"}, "start='typo' is not valid"),
         ({"tol": "Poisson"}, "tol='Poisson' is not valid"),
         ({"n_starts": 0}, "n_starts=0 is not valid; give an integer >= 1"),
-        ({"constraints": "complex"}, "constraints='complex' was set after fit, which saw 'auto' .*call fit again"),
+        (
+            {"constraints": "complex"},
+            "constraints='complex' was set after fit, which saw 'auto' .*call fit again",
+        ),
         ({"object_shape": 8}, "object_shape=8 was set after fit, .*call fit again"),
     ],
 )
@@ -425,7 +490,10 @@ def test_parameters_set_after_fit_are_checked(crystals, later, message):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"tol": np.array([1e-3, 1e-4])}, r"tol=array.*is not valid; give a Fourier error >= 0 or 'poisson'"),
+        (
+            {"tol": np.array([1e-3, 1e-4])},
+            r"tol=array.*is not valid; give a Fourier error >= 0 or 'poisson'",
+        ),
         ({"shrinkwrap_sigma": ("a", "b")}, r"shrinkwrap_sigma=\('a', 'b'\) is not valid"),
         ({"shrinkwrap_sigma": (np.inf, 1)}, r"shrinkwrap_sigma=\(inf, 1\) is not valid"),
         ({"object_shape": 16.0}, r"object_shape=\(16.0, 16.0\) does not fit"),
@@ -451,7 +519,9 @@ def test_patterns_in_another_layout_or_of_complex_objects_are_told(crystals):
     _, magnitudes = crystals
     with pytest.warns(UserWarning, match="pass centered=False"):
         retriever().fit(np.fft.ifftshift(magnitudes, axes=(1, 2)))
-    strained = FourierMagnitude().fit_transform(make_crystals(5, shape=(20, 20), max_phase=6, random_state=0).data)
+    strained = FourierMagnitude().fit_transform(
+        make_crystals(5, shape=(20, 20), max_phase=6, random_state=0).data
+    )
     with pytest.warns(UserWarning, match="pass constraints='complex'"):
         retriever(constraints="non_negative").fit(strained)
     assert retriever().fit(strained).constraints_ == "complex"
@@ -469,7 +539,9 @@ def test_shifts_are_circular_only_along_axes_without_oversampling():
 @pytest.mark.parametrize("constraints", ["real", "non_negative"])
 def test_complex_objects_under_a_constraint_for_real_ones_are_told(constraints):
     strained = make_crystals(5, shape=(20, 20), max_phase=1.0, random_state=0).data
-    with pytest.warns(UserWarning, match=f"y holds complex objects, but constraints='{constraints}'"):
+    with pytest.warns(
+        UserWarning, match=f"y holds complex objects, but constraints='{constraints}'"
+    ):
         retriever(constraints=constraints).fit(FourierMagnitude().fit_transform(strained), strained)
 
 
@@ -481,12 +553,16 @@ def test_patterns_in_another_layout_than_fitted_are_told(crystals):
 
 
 def test_a_number_of_starts_that_is_none_is_told_all_ways(crystals):
-    with pytest.raises(ValueError, match="n_starts='Auto' is not valid; give an integer >= 1 or 'auto'"):
+    with pytest.raises(
+        ValueError, match="n_starts='Auto' is not valid; give an integer >= 1 or 'auto'"
+    ):
         retriever(n_starts="Auto").fit(crystals[1])
 
 
 def test_what_objects_have_told_to_be_magnitudes_stays_right():
     y, x = np.mgrid[-12:12, -12:12] + 0.5
-    objects = np.exp(-(x**2) / np.linspace(2, 20, 8)[:, None, None] - y**2 / np.linspace(20, 5, 8)[:, None, None])
+    objects = np.exp(
+        -(x**2) / np.linspace(2, 20, 8)[:, None, None] - y**2 / np.linspace(20, 5, 8)[:, None, None]
+    )
     magnitudes = FourierMagnitude(oversampling=1.5).fit_transform(objects)
     assert retriever(n_iter=2).fit(magnitudes, objects).predict(magnitudes).shape == objects.shape

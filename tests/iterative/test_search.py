@@ -17,21 +17,31 @@ def measured(max_phase=0.0, n_photons=1e6, size=16, n_samples=1, stop=None):
     """Crystals of some size in frames of 32, and their patterns."""
     objects = make_crystals(n_samples, shape=(size, size), max_phase=max_phase, random_state=0).data
     objects = np.pad(objects, ((0, 0), (3, 29 - size), (1, 31 - size)))
-    X = PhotonNoise(n_photons, random_state=0).fit_transform(FourierMagnitude().fit_transform(objects))
+    X = PhotonNoise(n_photons, random_state=0).fit_transform(
+        FourierMagnitude().fit_transform(objects)
+    )
     return objects, X if stop is None else BeamStop(stop).fit_transform(X)
 
 
 def errors(truths, found):
     values = []
     for truth, x in zip(truths, found, strict=True):
-        moved = combine_reconstructions(np.stack([truth.astype(x.dtype), x]), errors=[0.0, 1.0], subpixel=True)
+        moved = combine_reconstructions(
+            np.stack([truth.astype(x.dtype), x]), errors=[0.0, 1.0], subpixel=True
+        )
         moved = moved.registered[1]
-        values.append(1 - abs(np.vdot(truth, moved)) ** 2 / (np.vdot(truth, truth).real * np.vdot(moved, moved).real))
+        values.append(
+            1
+            - abs(np.vdot(truth, moved)) ** 2
+            / (np.vdot(truth, truth).real * np.vdot(moved, moved).real)
+        )
     return np.array(values)
 
 
 def retriever(**parameters):
-    return IterativePhaseRetrieval(**{"n_iter": 200, "n_starts": 4, "random_state": 0, "device": "cpu", **parameters})
+    return IterativePhaseRetrieval(
+        **{"n_iter": 200, "n_starts": 4, "random_state": 0, "device": "cpu", **parameters}
+    )
 
 
 @pytest.mark.parametrize("max_phase", [0.0, 1.5])
@@ -40,7 +50,10 @@ def test_objects_are_found_without_a_setting(max_phase, stop):
     objects, X = measured(max_phase, stop=stop, n_samples=3)
     model = retriever().fit(X)
     found = model.retrieve(X)
-    assert (model.support_, model.constraints_) == ("auto", "complex" if max_phase else "non_negative")
+    assert (model.support_, model.constraints_) == (
+        "auto",
+        "complex" if max_phase else "non_negative",
+    )
     assert np.median(errors(objects, found.objects)) < 0.15
     assert found.supports.shape == found.starts.shape == (3, 4, 32, 32)
     assert found.free_errors.shape == found.explained.shape == (3, 4)
@@ -106,7 +119,9 @@ def test_middles_of_large_patterns_are_searched_first(monkeypatch):
     shapes = []
     run = search_module.Run.execute
     monkeypatch.setattr(
-        search_module.Run, "execute", lambda self, line: (shapes.append(self.fourier_shape), run(self, line))
+        search_module.Run,
+        "execute",
+        lambda self, line: (shapes.append(self.fourier_shape), run(self, line)),
     )
     found = retriever().fit(X).retrieve(X)
     assert shapes[0] == (32, 32)
@@ -156,7 +171,9 @@ def test_the_users_own_schedule_is_used_throughout(monkeypatch, algorithm):
     schedules = []
     run = search_module.Run.execute
     monkeypatch.setattr(
-        search_module.Run, "execute", lambda self, line: (schedules.append(self.schedule(True)), run(self, line))
+        search_module.Run,
+        "execute",
+        lambda self, line: (schedules.append(self.schedule(True)), run(self, line)),
     )
     retriever(algorithm=algorithm, n_iter=20).fit(X).predict(X)
     assert {name for stages in schedules for name, _, _ in stages} <= {"er", "raar"}

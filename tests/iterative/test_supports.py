@@ -39,7 +39,9 @@ def test_boxes_without_content_lie_in_the_middle():
 @pytest.mark.parametrize("shape", [(20,), (20, 21), (12, 13, 14)], ids=str)
 def test_shrinkwrap_is_a_threshold_on_a_gaussian_blur(shape):
     objects = random_objects(shape, "float64", 3)
-    found = shrinkwrap(torch.from_numpy(objects), torch.ones(len(objects)), torch.full((len(objects),), 0.2)).numpy()
+    found = shrinkwrap(
+        torch.from_numpy(objects), torch.ones(len(objects)), torch.full((len(objects),), 0.2)
+    ).numpy()
     blurred = np.array([gaussian_filter(x, 1.0, mode="constant", truncate=3.0) for x in objects])
     axes = tuple(range(1, objects.ndim))
     level = 0.2 * blurred.max(axis=axes, keepdims=True)
@@ -52,13 +54,17 @@ def test_every_sample_has_its_own_width_and_threshold():
     sigma, threshold = torch.tensor([0.5, 1.0, 3.0]), torch.tensor([0.3, 0.1, 0.2])
     together = shrinkwrap(objects, sigma, threshold)
     for i in range(3):
-        assert torch.equal(together[i : i + 1], shrinkwrap(objects[i : i + 1], sigma[i : i + 1], threshold[i : i + 1]))
+        assert torch.equal(
+            together[i : i + 1],
+            shrinkwrap(objects[i : i + 1], sigma[i : i + 1], threshold[i : i + 1]),
+        )
 
 
 def test_a_higher_threshold_makes_a_smaller_support():
     objects = torch.from_numpy(random_objects((20, 20), "float64", 4))
     loose, tight = (
-        shrinkwrap(objects, *torch.tensor([[1.5], [threshold]]).expand(2, len(objects))) for threshold in (0.05, 0.4)
+        shrinkwrap(objects, *torch.tensor([[1.5], [threshold]]).expand(2, len(objects)))
+        for threshold in (0.05, 0.4)
     )
     assert (tight <= loose).all()
     assert tight.sum() < loose.sum()
@@ -84,6 +90,8 @@ def test_noise_neither_fills_nor_empties_the_boxes(shape, n_photons):
 def test_objects_that_fill_their_frame_keep_it_whatever_the_noise():
     objects = np.random.default_rng(0).random((6, 24, 24)) + 0.2
     for fourier_shape in ((48, 48), (47, 47)):
-        magnitudes = FourierMagnitude(fourier_shape=fourier_shape, centered=False).fit_transform(objects)
+        magnitudes = FourierMagnitude(fourier_shape=fourier_shape, centered=False).fit_transform(
+            objects
+        )
         for measured in (magnitudes, PhotonNoise(1e5, random_state=0).fit_transform(magnitudes)):
             assert (autocorrelation_boxes(torch.from_numpy(measured), (24, 24)) == 24).all()

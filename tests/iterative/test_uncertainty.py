@@ -31,7 +31,9 @@ def covered(truths, objects, deviations, factor):
 @pytest.mark.parametrize(("max_phase", "factor"), [(0.0, 1.645), (1.5, 1.517)])
 def test_intervals_cover_most_pixels_of_known_supports(n_photons, max_phase, factor):
     truths, X = measured(n_photons, max_phase)
-    retriever = IterativePhaseRetrieval(support=truths != 0, n_iter=200, random_state=0).fit(X, truths)
+    retriever = IterativePhaseRetrieval(support=truths != 0, n_iter=200, random_state=0).fit(
+        X, truths
+    )
     found = retriever.retrieve(X)
     deviations = uncertainty(retriever, X, found)
     assert deviations.shape == truths.shape
@@ -43,7 +45,9 @@ def test_ten_times_the_photons_leave_a_third_of_the_deviation():
     relative = []
     for n_photons in (1e5, 1e7):
         truths, X = measured(n_photons, n_samples=3)
-        retriever = IterativePhaseRetrieval(support=truths != 0, n_iter=200, n_starts=1, random_state=0).fit(X, truths)
+        retriever = IterativePhaseRetrieval(
+            support=truths != 0, n_iter=200, n_starts=1, random_state=0
+        ).fit(X, truths)
         with np.errstate(all="ignore"):
             deviations = uncertainty(retriever, X, retriever.retrieve(X), n_draws=8)
         relative.append(np.sqrt(np.square(deviations).mean() / np.square(truths).mean()))
@@ -64,25 +68,45 @@ def test_patterns_that_are_not_those_of_the_objects_are_refused():
     truths, X = measured(1e5, n_samples=2)
     retriever = IterativePhaseRetrieval(n_iter=20, random_state=0).fit(X, truths)
     found = retriever.retrieve(X)
-    with pytest.raises(ValueError, match=r"X has shape \(1, 48, 48\), but found holds objects of patterns of shape"):
+    with pytest.raises(
+        ValueError, match=r"X has shape \(1, 48, 48\), but found holds objects of patterns of shape"
+    ):
         uncertainty(retriever, X[:1], found)
     assert np.isfinite(
-        uncertainty(retriever, MissingPixels(fraction=0.1, random_state=0).fit_transform(X), found, n_draws=2)
+        uncertainty(
+            retriever,
+            MissingPixels(fraction=0.1, random_state=0).fit_transform(X),
+            found,
+            n_draws=2,
+        )
     ).all()
-    with pytest.raises(ValueError, match="X does not hold the patterns of found: object 0 has a Fourier error of"):
+    with pytest.raises(
+        ValueError, match="X does not hold the patterns of found: object 0 has a Fourier error of"
+    ):
         uncertainty(retriever, X[::-1], found)
-    with pytest.raises(TypeError, match="found is ndarray; give the Retrieval that retriever.retrieve"):
+    with pytest.raises(
+        TypeError, match="found is ndarray; give the Retrieval that retriever.retrieve"
+    ):
         uncertainty(retriever, X, found.objects)
-    with pytest.raises(TypeError, match="retriever is MissingPixels; give the fitted IterativePhaseRetrieval"):
+    with pytest.raises(
+        TypeError, match="retriever is MissingPixels; give the fitted IterativePhaseRetrieval"
+    ):
         uncertainty(MissingPixels(), X, found)
 
 
 def test_a_pattern_has_its_own_draws():
     truths, X = measured(1e5, n_samples=3)
-    retriever = IterativePhaseRetrieval(support="frame", n_iter=50, n_starts=2, random_state=0).fit(X, truths)
+    retriever = IterativePhaseRetrieval(support="frame", n_iter=50, n_starts=2, random_state=0).fit(
+        X, truths
+    )
     found = retriever.retrieve(X)
-    part = found._replace(**{name: getattr(found, name)[1:] for name in ("objects", "errors", "starts", "photons")})
-    together, alone = uncertainty(retriever, X, found, n_draws=4), uncertainty(retriever, X[1:], part, n_draws=4)
+    part = found._replace(
+        **{name: getattr(found, name)[1:] for name in ("objects", "errors", "starts", "photons")}
+    )
+    together, alone = (
+        uncertainty(retriever, X, found, n_draws=4),
+        uncertainty(retriever, X[1:], part, n_draws=4),
+    )
     np.testing.assert_allclose(together[1:], alone, rtol=0.05, atol=1e-3 * truths.max())
 
 

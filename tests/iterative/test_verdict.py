@@ -28,7 +28,9 @@ def test_reconstructions_of_a_good_pattern_are_good(max_phase):
     assert found.summary().startswith("pattern 0: good: explains ")
 
 
-@pytest.mark.filterwarnings("ignore:the light of the patterns|pixel .* of pattern|.*not symmetric:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:the light of the patterns|pixel .* of pattern|.*not symmetric:UserWarning"
+)
 @pytest.mark.parametrize("fault", ["uniform", "shuffled", "counts"])
 def test_reconstructions_of_noise_fail_or_are_undecided(fault):
     rng = np.random.default_rng(0)

@@ -29,7 +29,9 @@ def objects(request):
 @pytest.mark.parametrize("centered", [True, False])
 def test_patterns_in_the_other_layout_are_told(objects, centered, oversampling):
     magnitudes = FourierMagnitude(oversampling, centered=centered).fit_transform(objects)
-    noisy = BeamStop(3, centered=centered).fit_transform(PhotonNoise(1e3, random_state=0).fit_transform(magnitudes))
+    noisy = BeamStop(3, centered=centered).fit_transform(
+        PhotonNoise(1e3, random_state=0).fit_transform(magnitudes)
+    )
     for patterns in (magnitudes, noisy, torch.from_numpy(magnitudes)):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -55,7 +57,11 @@ def test_gratings_and_tilted_crystals_are_centred():
 @pytest.mark.parametrize("shape", [(100,), (10, 10), (20, 20), (8, 8, 8)], ids=str)
 def test_noise_is_not_judged(shape):
     rng = np.random.default_rng(0)
-    for values in (rng.random((30, *shape)), np.abs(rng.normal(size=(30, *shape))), np.zeros((30, *shape))):
+    for values in (
+        rng.random((30, *shape)),
+        np.abs(rng.normal(size=(30, *shape))),
+        np.zeros((30, *shape)),
+    ):
         check_centring(values, True, "a network")
         check_friedel_symmetry(values, True, "real")
 
@@ -98,9 +104,13 @@ def test_airy_discs_and_centrosymmetric_textures_are_no_magnitudes():
 
 
 def test_single_patterns_of_complex_objects_are_told():
-    mixed = FourierMagnitude(oversampling=1).fit_transform(make_crystals(20, shape=(32, 32), random_state=0).data)
+    mixed = FourierMagnitude(oversampling=1).fit_transform(
+        make_crystals(20, shape=(32, 32), random_state=0).data
+    )
     strained = FourierMagnitude(oversampling=1).fit_transform(OBJECTS["crystals"]())
-    mixed[7] = max(strained, key=lambda one: friedel_asymmetry(torch.from_numpy(one[None]), True)[0])
+    mixed[7] = max(
+        strained, key=lambda one: friedel_asymmetry(torch.from_numpy(one[None]), True)[0]
+    )
     with pytest.warns(UserWarning, match="1 of 20 patterns are not symmetric"):
         check_friedel_symmetry(mixed, True, "real")
 

@@ -31,12 +31,21 @@ def test_a_blur_keeps_the_sum_and_nothing_is_negative():
 
 def blurred_crystals(max_phase, widths, n_samples=3, seed=1):
     crystals = make_crystals(n_samples, shape=(32, 32), max_phase=max_phase, random_state=seed).data
-    return crystals, PartialCoherence(widths).fit_transform(FourierMagnitude().fit_transform(crystals))
+    return crystals, PartialCoherence(widths).fit_transform(
+        FourierMagnitude().fit_transform(crystals)
+    )
 
 
 def retriever(coherence, **more):
-    parameters = {"n_iter": 600, "support": "shrinkwrap", "threshold": 0.2, "shrinkwrap_sigma": (2.0, 0.7)}
-    return IterativePhaseRetrieval(coherence=coherence, n_starts=3, random_state=0).set_params(**parameters | more)
+    parameters = {
+        "n_iter": 600,
+        "support": "shrinkwrap",
+        "threshold": 0.2,
+        "shrinkwrap_sigma": (2.0, 0.7),
+    }
+    return IterativePhaseRetrieval(coherence=coherence, n_starts=3, random_state=0).set_params(
+        **parameters | more
+    )
 
 
 def test_the_kernel_and_the_object_are_found_together():
@@ -47,17 +56,24 @@ def test_the_kernel_and_the_object_are_found_together():
     assert partial.coherence.shape == (3, 3, 2, 2)
     best = partial.start_errors.argmin(axis=1)
     kernels = partial.coherence[np.arange(3), best]
-    np.testing.assert_allclose(np.sqrt(np.diagonal(kernels, axis1=1, axis2=2)), [[0.5, 0.3]] * 3, atol=0.05)
-    with_kernel, without = (
-        relative_error(crystals, found.objects, multioutput="raw_values") for found in (partial, full)
+    np.testing.assert_allclose(
+        np.sqrt(np.diagonal(kernels, axis1=1, axis2=2)), [[0.5, 0.3]] * 3, atol=0.05
     )
-    assert np.median(with_kernel) < 0.1 * np.median(without)  # now and then three starts find no good one
+    with_kernel, without = (
+        relative_error(crystals, found.objects, multioutput="raw_values")
+        for found in (partial, full)
+    )
+    assert np.median(with_kernel) < 0.1 * np.median(
+        without
+    )  # now and then three starts find no good one
     assert np.median(partial.errors / full.errors) < 0.2
 
 
 def test_complex_crystals_fit_better_with_their_kernel():
     crystals, measured = blurred_crystals(1.5, 0.5, n_samples=4)
-    full, partial = (retriever(c).fit(measured, crystals).retrieve(measured) for c in ("full", "gaussian"))
+    full, partial = (
+        retriever(c).fit(measured, crystals).retrieve(measured) for c in ("full", "gaussian")
+    )
     assert (partial.errors < full.errors).all()
     assert relative_error(crystals, partial.objects) < relative_error(crystals, full.objects)
 
@@ -83,7 +99,9 @@ def test_errors_of_blurred_patterns_are_zero_with_their_kernel():
     for score in (fourier_error, r_factor):
         assert score(measured, crystals) > 0.02
         assert score(measured, crystals, coherence=kernels) < 1e-3
-    with pytest.raises(ValueError, match=r"coherence has shape \(3, 2\); give one covariance a pattern, of shape"):
+    with pytest.raises(
+        ValueError, match=r"coherence has shape \(3, 2\); give one covariance a pattern, of shape"
+    ):
         fourier_error(measured, crystals, coherence=kernels[..., 0])
 
 
@@ -91,12 +109,16 @@ def test_the_error_of_a_retrieval_is_that_of_its_kernel():
     crystals, measured = blurred_crystals(1.0, 0.4)
     measured[:, 30:34, 31] = np.nan
     found = retriever("gaussian", n_iter=120, n_starts=1).fit(measured, crystals).retrieve(measured)
-    scored = fourier_error(measured, found.objects, coherence=found.coherence[:, 0], multioutput="raw_values")
+    scored = fourier_error(
+        measured, found.objects, coherence=found.coherence[:, 0], multioutput="raw_values"
+    )
     np.testing.assert_allclose(scored, found.errors, rtol=1e-3)
 
 
 def test_an_unknown_coherence_is_refused():
-    with pytest.raises(ValueError, match="coherence='none' is not valid; choose 'auto', 'full' or 'gaussian'"):
+    with pytest.raises(
+        ValueError, match="coherence='none' is not valid; choose 'auto', 'full' or 'gaussian'"
+    ):
         IterativePhaseRetrieval(coherence="none").fit(np.ones((2, 8)))
 
 
@@ -104,5 +126,7 @@ def test_a_start_that_is_done_early_has_the_kernel_its_error_is_of():
     crystals, measured = blurred_crystals(0, 0.5)
     found = retriever("gaussian", tol=0.012, n_starts=1).fit(measured, crystals).retrieve(measured)
     assert (found.n_iter < 600).all()
-    scored = fourier_error(measured, found.objects, coherence=found.coherence[:, 0], multioutput="raw_values")
+    scored = fourier_error(
+        measured, found.objects, coherence=found.coherence[:, 0], multioutput="raw_values"
+    )
     np.testing.assert_allclose(scored, found.errors, rtol=1e-3)

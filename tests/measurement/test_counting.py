@@ -16,7 +16,9 @@ DIGITS = load_digit_objects().data[:40]
 def test_one_photon_is_found_in_any_unit():
     counts = np.random.default_rng(0).poisson(2.0, (3, 100)).astype(float)
     np.testing.assert_allclose(counting_units(counts * [[1.0], [0.37], [1e-9]]), [1.0, 0.37, 1e-9])
-    np.testing.assert_array_equal(counting_units(counts + np.random.default_rng(1).random(100)), 0.0)
+    np.testing.assert_array_equal(
+        counting_units(counts + np.random.default_rng(1).random(100)), 0.0
+    )
 
 
 @pytest.mark.parametrize("stop", [0, 3, 7])
@@ -42,7 +44,9 @@ def test_the_constant_magnitudes_of_points_prove_nothing(n_photons):
         magnitudes = PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert IterativePhaseRetrieval(centered=False).fit(magnitudes, points).symmetries_ == "fourier"
+        assert (
+            IterativePhaseRetrieval(centered=False).fit(magnitudes, points).symmetries_ == "fourier"
+        )
 
 
 def test_stops_of_small_grids_do_not_move_zero_frequency():

@@ -11,15 +11,24 @@ from skpr.detector import BeamStop, PhotonNoise
 from skpr.measurement import check_symmetric_elsewhere
 
 X = FourierMagnitude().fit_transform(make_crystals(3, shape=(24, 24), random_state=0).data)
-STRAINED = FourierMagnitude().fit_transform(make_crystals(3, shape=(24, 24), max_phase=3.0, random_state=0).data)
+STRAINED = FourierMagnitude().fit_transform(
+    make_crystals(3, shape=(24, 24), max_phase=3.0, random_state=0).data
+)
 
 
 @pytest.mark.parametrize("shift", [(1, 1), (0, 2), (-3, 5), (8, 8)])
 @pytest.mark.parametrize("photons", [None, 1e5])
 def test_patterns_off_their_middle_are_told_by_the_pixel(shift, photons):
-    moved = np.roll(X if photons is None else PhotonNoise(photons, random_state=0).fit_transform(X), shift, axis=(1, 2))
+    moved = np.roll(
+        X if photons is None else PhotonNoise(photons, random_state=0).fit_transform(X),
+        shift,
+        axis=(1, 2),
+    )
     place = tuple(24 + step for step in shift)
-    with pytest.warns(UserWarning, match=rf"symmetric about pixel \({place[0]}, {place[1]}\), not about \(24, 24\)"):
+    with pytest.warns(
+        UserWarning,
+        match=rf"symmetric about pixel \({place[0]}, {place[1]}\), not about \(24, 24\)",
+    ):
         assert IterativePhaseRetrieval(n_iter=20, n_starts=2).fit(moved).constraints_ == "complex"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -18,7 +18,11 @@ def digits():
 
 @pytest.mark.parametrize(
     ("fourier_shape", "expected"),
-    [((8, 8), ("circular", "circular")), ((16, 16), ("zero", "zero")), ((8, 16), ("circular", "zero"))],
+    [
+        ((8, 8), ("circular", "circular")),
+        ((16, 16), ("zero", "zero")),
+        ((8, 16), ("circular", "zero")),
+    ],
 )
 def test_shifts_wrap_around_along_axes_without_oversampling(fourier_shape, expected):
     assert boundary_of((8, 8), fourier_shape) == expected
@@ -26,7 +30,9 @@ def test_shifts_wrap_around_along_axes_without_oversampling(fourier_shape, expec
 
 
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"objects of shape \(8, 8\) do not fit magnitudes of shape \(8, 7\)"):
+    with pytest.raises(
+        ValueError, match=r"objects of shape \(8, 8\) do not fit magnitudes of shape \(8, 7\)"
+    ):
         Grid((8, 8), (8, 7))
 
 
@@ -53,7 +59,11 @@ def test_mirrored_values_are_those_at_minus_k(centered):
 @pytest.mark.parametrize("centered", [True, False])
 def test_noisy_magnitudes_are_those_of_a_fourier_transform(digits, n_photons, centered):
     magnitudes = FourierMagnitude(centered=centered).fit_transform(digits) / 37
-    measured = magnitudes if n_photons is None else PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
+    measured = (
+        magnitudes
+        if n_photons is None
+        else PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
+    )
     measured = BeamStop(3, centered=centered).fit_transform(measured)
     assert symmetries_of(measured, digits) == "fourier"
 
@@ -69,7 +79,9 @@ def test_a_random_matrix_is_told_from_a_fourier_transform(n, seed):
 def test_magnitudes_of_given_objects_are_recognised(digits):
     magnitudes = FourierMagnitude().fit_transform(digits)
     assert are_magnitudes_of(magnitudes, digits)
-    assert are_magnitudes_of(FourierMagnitude(oversampling=1).fit_transform(digits) * 1e6, list(digits))
+    assert are_magnitudes_of(
+        FourierMagnitude(oversampling=1).fit_transform(digits) * 1e6, list(digits)
+    )
     assert not are_magnitudes_of(digits, digits.copy())
     assert not are_magnitudes_of(magnitudes, np.arange(len(digits)))
 
@@ -84,5 +96,8 @@ def test_objects_in_the_place_of_magnitudes_are_refused(digits):
 
 
 def test_a_size_is_no_shape():
-    with pytest.raises(TypeError, match=r"object_shape=20 is not valid; give the size of each axis, such as \(20,\)"):
+    with pytest.raises(
+        TypeError,
+        match=r"object_shape=20 is not valid; give the size of each axis, such as \(20,\)",
+    ):
         Grid(20, 40)

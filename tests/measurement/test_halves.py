@@ -31,14 +31,23 @@ def test_estimators_refuse_half_spectra():
 @pytest.mark.parametrize("centered", [True, False])
 @pytest.mark.parametrize("photons", [None, 20, 1000])
 def test_whole_patterns_of_the_same_shape_are_taken(centered, photons):
-    for objects in (OBJECTS[:, :, :8], make_crystals(12, shape=(16, 9), random_state=0).data[:, :, :8]):
+    for objects in (
+        OBJECTS[:, :, :8],
+        make_crystals(12, shape=(16, 9), random_state=0).data[:, :, :8],
+    ):
         whole = np.abs(np.fft.fft2(objects, (32, 17)))
         whole = np.fft.fftshift(whole, axes=(1, 2)) if centered else whole
-        check_not_halves(whole if photons is None else PhotonNoise(photons, random_state=0).fit_transform(whole))
+        check_not_halves(
+            whole if photons is None else PhotonNoise(photons, random_state=0).fit_transform(whole)
+        )
 
 
 def test_whole_volumes_are_taken():
-    check_not_halves(FourierMagnitude(oversampling=1).fit_transform(np.random.default_rng(0).random((4, 8, 8, 5))))
+    check_not_halves(
+        FourierMagnitude(oversampling=1).fit_transform(
+            np.random.default_rng(0).random((4, 8, 8, 5))
+        )
+    )
 
 
 @pytest.mark.parametrize("photons", [3, 10, 30, 1e4])

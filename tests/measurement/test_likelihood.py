@@ -16,7 +16,8 @@ def measured(shapes, kind, missing=False, coherent=True, noise=None, photon=1.0,
     """Counts of some objects, the measurement of them, and other objects."""
     rng = np.random.default_rng(seed)
     objects = [
-        rng.random((2, *shapes[0])) + (1j * rng.random((2, *shapes[0])) if kind == "complex" else 0) for _ in "ab"
+        rng.random((2, *shapes[0])) + (1j * rng.random((2, *shapes[0])) if kind == "complex" else 0)
+        for _ in "ab"
     ]
     clean = np.abs(np.fft.fftn(objects[0], shapes[1], axes=range(1, 1 + len(shapes[0])))) ** 2
     counts = rng.poisson(20 * clean / clean.mean()).astype(float)
@@ -25,7 +26,9 @@ def measured(shapes, kind, missing=False, coherent=True, noise=None, photon=1.0,
     photons = torch.full((2,), photon, dtype=torch.float64)
     likelihood = Likelihood() if noise is None else Likelihood(noise, photons)
     magnitudes = torch.from_numpy(np.sqrt(counts * photon))
-    problem = Measurement(magnitudes, shapes[0], kind, partially_coherent=not coherent, likelihood=likelihood)
+    problem = Measurement(
+        magnitudes, shapes[0], kind, partially_coherent=not coherent, likelihood=likelihood
+    )
     if not coherent:
         problem.coherence.covariances += 0.3 * torch.eye(len(shapes[0]), dtype=torch.float64)
         problem.coherence._prepare()
@@ -36,15 +39,24 @@ def measured(shapes, kind, missing=False, coherent=True, noise=None, photon=1.0,
 @every_kind
 @pytest.mark.parametrize("missing", [False, True])
 def test_deviance_is_twice_the_lost_logarithm_of_the_likelihood(shapes, kind, missing):
-    counts, problem, x = measured(shapes, kind, missing, noise=CountingNoise(background=2.0, readout_noise=1.5))
+    counts, problem, x = measured(
+        shapes, kind, missing, noise=CountingNoise(background=2.0, readout_noise=1.5)
+    )
     values = 2 * problem.likelihood.in_photons(problem.likelihood.deviance(problem, x)[0], problem)
     objects = problem.to_units(x).numpy()
-    model = np.abs(np.fft.fftn(objects, shapes[1], axes=range(1, objects.ndim))) ** 2 + 2 + 1.5**2 + LEAST_PHOTONS
+    model = (
+        np.abs(np.fft.fftn(objects, shapes[1], axes=range(1, objects.ndim))) ** 2
+        + 2
+        + 1.5**2
+        + LEAST_PHOTONS
+    )
     seen = counts + 1.5**2
     if kind != "complex":  # the counts of a Friedel pair are one observation
         opposite = seen[(slice(None), *np.ix_(*[-np.arange(m) % m for m in shapes[1]]))]
         seen = np.where(np.isnan(opposite), seen, (seen + opposite) / 2)
-    expected = 2 * np.nansum(model - seen + seen * np.log(seen / model), axis=tuple(range(1, objects.ndim)))
+    expected = 2 * np.nansum(
+        model - seen + seen * np.log(seen / model), axis=tuple(range(1, objects.ndim))
+    )
     np.testing.assert_allclose(values, expected, rtol=1e-8)
 
 

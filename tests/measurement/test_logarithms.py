@@ -1,4 +1,6 @@
-"""Logarithms of patterns are told, to any usual base, with photon noise and without; magnitudes are none."""
+"""Logarithms of patterns are told, to any usual base, with photon noise and without; magnitudes are
+none.
+"""
 
 import warnings
 
@@ -27,7 +29,9 @@ LOGARITHMS = {
 def test_logarithms_of_counted_patterns_are_told_how_to_be_undone(way, photons, dtype):
     counted = PhotonNoise(photons, random_state=0).fit_transform(X.astype(dtype))
     counted[:, 3:5] = np.nan
-    with pytest.warns(UserWarning, match="look like logarithms: undone, their squares are counts") as caught:
+    with pytest.warns(
+        UserWarning, match="look like logarithms: undone, their squares are counts"
+    ) as caught:
         assert check_logarithms(LOGARITHMS[way](counted).astype(dtype), "iterations")
     assert str(caught[0].message).endswith(f"pass {way}")
 
@@ -41,8 +45,15 @@ def test_logarithms_of_patterns_without_noise_are_told(way):
 @pytest.mark.parametrize("unit", [1e-20, 0.01, 1.0, 1e20])
 @pytest.mark.parametrize("photons", [None, 10, 1e3, 1e7])
 def test_magnitudes_are_no_logarithms(unit, photons):
-    for magnitudes in (X, FourierMagnitude().fit_transform(make_crystals(4, shape=(9, 16), random_state=0).data)):
-        given = magnitudes if photons is None else PhotonNoise(photons, random_state=0).fit_transform(magnitudes)
+    for magnitudes in (
+        X,
+        FourierMagnitude().fit_transform(make_crystals(4, shape=(9, 16), random_state=0).data),
+    ):
+        given = (
+            magnitudes
+            if photons is None
+            else PhotonNoise(photons, random_state=0).fit_transform(magnitudes)
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert not check_logarithms(unit * given, "iterations")
@@ -53,6 +64,7 @@ def test_magnitudes_are_no_logarithms(unit, photons):
 def test_iterations_tell_of_decibels():
     counted = PhotonNoise(1e4, random_state=0).fit_transform(X)
     with pytest.warns(
-        UserWarning, match=r"passed to IterativePhaseRetrieval look like logarithms.*pass 10\*\*\(X / 20"
+        UserWarning,
+        match=r"passed to IterativePhaseRetrieval look like logarithms.*pass 10\*\*\(X / 20",
     ):
         IterativePhaseRetrieval().fit(20 * np.log10(1 + counted))

@@ -41,8 +41,13 @@ def test_friedel_pairs_are_averaged_and_fill_one_another():
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_reconstruction_does_not_depend_on_exposure(factor):
-    magnitudes = torch.from_numpy(full_magnitudes_of(random_objects((6, 6), "float64", 2), (12, 12)))
-    one, other = Measurement(magnitudes, (6, 6), "real"), Measurement(factor * magnitudes, (6, 6), "real")
+    magnitudes = torch.from_numpy(
+        full_magnitudes_of(random_objects((6, 6), "float64", 2), (12, 12))
+    )
+    one, other = (
+        Measurement(magnitudes, (6, 6), "real"),
+        Measurement(factor * magnitudes, (6, 6), "real"),
+    )
     torch.testing.assert_close(one.magnitudes, other.magnitudes)
     torch.testing.assert_close(factor * one.scale, other.scale)
 
@@ -75,7 +80,9 @@ def test_noise_is_the_residual_that_photons_leave_to_the_truth(dtype, n_photons)
     measured = torch.from_numpy(measured)
     problem = Measurement(measured, (12, 13), kind)
     left = problem.residual(problem.to_normalized(torch.from_numpy(exposed)))
-    assert float(problem.counting_noise(measured).mean()) == pytest.approx(float(left.mean()), rel=0.15)
+    assert float(problem.counting_noise(measured).mean()) == pytest.approx(
+        float(left.mean()), rel=0.15
+    )
 
 
 @pytest.mark.parametrize("grid", [(24, 25), (25, 24)], ids=str)
@@ -97,7 +104,10 @@ def test_errors_of_noisy_half_measured_pairs_are_those_of_the_metric(grid, cente
 def test_powers_of_two_change_nothing_but_the_scale(kind, exponent):
     objects = random_objects((6, 6), "complex64" if kind == "complex" else "float32", 3)
     magnitudes = torch.from_numpy(full_magnitudes_of(objects, (12, 12)).astype("float32"))
-    one, other = Measurement(magnitudes, (6, 6), kind), Measurement(2.0**exponent * magnitudes, (6, 6), kind)
+    one, other = (
+        Measurement(magnitudes, (6, 6), kind),
+        Measurement(2.0**exponent * magnitudes, (6, 6), kind),
+    )
     assert torch.equal(one.magnitudes, other.magnitudes)
     assert torch.equal(2.0**exponent * one.scale, other.scale)
 

@@ -34,12 +34,16 @@ def test_other_magnitudes_are_no_counts():
 
 def test_patterns_of_both_kinds_are_retrieved_as_if_alone():
     both = np.concatenate([CLEAN[:1], counted()[1:2], CLEAN[2:3], counted()[3:]])
-    retriever = IterativePhaseRetrieval(n_iter=60, n_starts=2, random_state=0, tol=0).fit(both, OBJECTS)
+    retriever = IterativePhaseRetrieval(n_iter=60, n_starts=2, random_state=0, tol=0).fit(
+        both, OBJECTS
+    )
     together = retriever.retrieve(both)
     assert list(together.photons > 0) == [False, True, False, True]
     for number, pattern in enumerate(both):
         alone = retriever.retrieve(pattern[None])
-        np.testing.assert_allclose(together.starts[number], alone.starts[0], atol=1e-6 * np.abs(alone.starts).max())
+        np.testing.assert_allclose(
+            together.starts[number], alone.starts[0], atol=1e-6 * np.abs(alone.starts).max()
+        )
 
 
 @pytest.mark.parametrize("detector", [None, BeamStop(2)])
@@ -51,7 +55,9 @@ def test_likeliest_object_is_as_near_as_the_counts_allow(detector, kind):
     objects = OBJECTS * phases * units[:, None, None]
     magnitudes = PhotonNoise(1e6, random_state=1).fit_transform(clean)
     magnitudes = magnitudes if detector is None else detector.fit_transform(magnitudes)
-    retriever = IterativePhaseRetrieval([("ml", 200)], constraints=kind, tol=0, random_state=0).fit(magnitudes, objects)
+    retriever = IterativePhaseRetrieval([("ml", 200)], constraints=kind, tol=0, random_state=0).fit(
+        magnitudes, objects
+    )
     found = retriever.retrieve(magnitudes, init=objects)
     scores = relative_error(objects, found.objects, multioutput="raw_values")
     bounds = noise_limit(
@@ -69,14 +75,22 @@ def test_unknown_noise_is_refused(noise):
 @pytest.mark.parametrize("noise", ["poisson", CountingNoise(), CountingNoise(photon=1.0)])
 def test_counts_of_less_than_a_photon_are_told(noise):
     retriever = IterativePhaseRetrieval(n_iter=2, noise=noise, random_state=0).fit(CLEAN)
-    with pytest.warns(UserWarning, match=r"the largest is 1e-06 photons: give square roots of counts"):
+    with pytest.warns(
+        UserWarning, match=r"the largest is 1e-06 photons: give square roots of counts"
+    ):
         retriever.predict(CLEAN / CLEAN.max() / 1e3)
     assert retriever.predict(counted()).shape == OBJECTS.shape
 
 
 def test_a_background_that_the_counts_do_not_hold_is_told():
-    with_background = np.sqrt(np.rint(counted() ** 2) + np.random.default_rng(0).poisson(3.0, CLEAN.shape))
-    retriever = IterativePhaseRetrieval(n_iter=2, noise=CountingNoise(background=3.0), random_state=0)
+    with_background = np.sqrt(
+        np.rint(counted() ** 2) + np.random.default_rng(0).poisson(3.0, CLEAN.shape)
+    )
+    retriever = IterativePhaseRetrieval(
+        n_iter=2, noise=CountingNoise(background=3.0), random_state=0
+    )
     assert retriever.fit(with_background).predict(with_background).shape == OBJECTS.shape
-    with pytest.warns(UserWarning, match=r"has a background of 3e\+03 photons a pixel, but the mean"):
+    with pytest.warns(
+        UserWarning, match=r"has a background of 3e\+03 photons a pixel, but the mean"
+    ):
         retriever.set_params(noise=CountingNoise(background=3e3)).predict(with_background)

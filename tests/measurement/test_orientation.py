@@ -38,7 +38,9 @@ def test_what_is_advised_sets_turned_objects_right(kind, turn):
     X = FourierMagnitude().fit_transform(objects)
     for pattern in (X, np.fft.ifftshift(X, tuple(range(1, X.ndim)))):
         (message,) = found(pattern, turned)
-        advised = eval(message.split("give ")[1].split(" in place of y")[0], {"np": np, "y": turned})  # noqa: S307
+        advised = eval(
+            message.split("give ")[1].split(" in place of y")[0], {"np": np, "y": turned}
+        )  # noqa: S307
         assert found(pattern, advised) == []
 
 
@@ -51,7 +53,9 @@ def test_pairs_as_they_lie_are_ordinary(kind):
         assert found(pattern, y) == []
 
 
-@pytest.mark.parametrize("make", [PhaseRetrievalRegressor, lambda **k: make_phase_retriever(simulate=False, **k)])
+@pytest.mark.parametrize(
+    "make", [PhaseRetrievalRegressor, lambda **k: make_phase_retriever(simulate=False, **k)]
+)
 def test_trainings_look_at_the_axes_once(make):
     y = OBJECTS["image"]
     X = FourierMagnitude().fit_transform(y)

@@ -5,7 +5,15 @@ import pytest
 
 from skpr import FourierMagnitude, GaussianMagnitude
 from skpr.datasets import load_digit_objects, make_crystals
-from skpr.detector import BeamStop, Binning, Cropping, MissingPixels, PartialCoherence, PhotonNoise, Saturation
+from skpr.detector import (
+    BeamStop,
+    Binning,
+    Cropping,
+    MissingPixels,
+    PartialCoherence,
+    PhotonNoise,
+    Saturation,
+)
 from skpr.measurement import check_not_intensities, check_pairing
 
 RANDOM = np.random.default_rng(0).random((24, 16, 16))
@@ -65,7 +73,11 @@ def test_what_is_no_magnitude_on_the_grid_is_not_judged(objects):
     low, high = x.min(axis=0), x.max(axis=0)
     for features in (np.sqrt(x), x - x.mean(axis=0), (x - low) / (high - low), np.log1p(x)):
         check_pairing(features, objects, "a network")
-    check_pairing(GaussianMagnitude(n_measurements=1024, random_state=0).fit_transform(objects), objects, "a network")
+    check_pairing(
+        GaussianMagnitude(n_measurements=1024, random_state=0).fit_transform(objects),
+        objects,
+        "a network",
+    )
     for rotated in (objects[:5], np.repeat(objects[:1], 24, axis=0)):  # too few, or all the same
         x = FourierMagnitude().fit_transform(rotated)
         check_pairing(x, rotated[::-1], "a network")

@@ -20,7 +20,9 @@ RIGHT = {
     "stop": BeamStop(5).fit_transform(X),
     "a column": FourierMagnitude(oversampling=4).fit_transform(COLUMNS),
     "a star": FourierMagnitude().fit_transform(STARS),
-    "volumes": FourierMagnitude().fit_transform(make_crystals(2, shape=(12, 13, 14), random_state=0).data),
+    "volumes": FourierMagnitude().fit_transform(
+        make_crystals(2, shape=(12, 13, 14), random_state=0).data
+    ),
     "signals": FourierMagnitude().fit_transform(make_crystals(4, shape=(48,), random_state=0).data),
 }
 
@@ -28,7 +30,9 @@ RIGHT = {
 @pytest.mark.parametrize("level", [0.3, 0.6])
 def test_iterations_tell_of_saturated_pixels(level):
     cut = np.minimum(X, level * X.max(axis=(1, 2), keepdims=True))
-    with pytest.warns(UserWarning, match=r"brightest pixels .* all have the value .* set these to NaN"):
+    with pytest.warns(
+        UserWarning, match=r"brightest pixels .* all have the value .* set these to NaN"
+    ):
         fitted = IterativePhaseRetrieval().fit(cut)
     IterativePhaseRetrieval().fit(np.where(cut == cut.max(axis=(1, 2), keepdims=True), np.nan, cut))
     assert fitted.constraints_ == "non_negative"
@@ -39,7 +43,10 @@ def test_iterations_tell_of_objects_less_their_mean(centered):
     magnitudes = FourierMagnitude(centered=centered).fit_transform(DIGITS - DIGITS.mean())
     with pytest.warns(UserWarning, match="darker at zero frequency .* pass constraints='real'"):
         IterativePhaseRetrieval(centered=centered).fit(magnitudes)
-    assert IterativePhaseRetrieval(centered=centered, constraints="real").fit(magnitudes).constraints_ == "real"
+    assert (
+        IterativePhaseRetrieval(centered=centered, constraints="real").fit(magnitudes).constraints_
+        == "real"
+    )
 
 
 @pytest.mark.parametrize("name", RIGHT)

@@ -65,7 +65,9 @@ def test_unmeasured_pixels_keep_their_modulus(pair, dtype):
 
 
 def test_a_vanishing_spectrum_stays_finite():
-    assert torch.equal(project_magnitudes(torch.zeros(2, 8), torch.full((2, 8), 1e3)), torch.zeros(2, 8))
+    assert torch.equal(
+        project_magnitudes(torch.zeros(2, 8), torch.full((2, 8), 1e3)), torch.zeros(2, 8)
+    )
 
 
 @pytest.mark.parametrize("name", PROJECTIONS)
@@ -87,10 +89,14 @@ def test_no_member_of_the_set_is_nearer(name, dtype):
 
 
 def test_projections_are_differentiable():
-    x = torch.randn((2, 6), dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    x = torch.randn(
+        (2, 6), dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
     magnitudes = torch.linspace(1, 2, 6, dtype=torch.float64).expand(2, 6)
     assert torch.autograd.gradcheck(lambda v: project_magnitudes(v, magnitudes), x)
-    assert torch.autograd.gradcheck(lambda v: project_amplitude(project_non_negative(v), 0.0, 0.9), x)
+    assert torch.autograd.gradcheck(
+        lambda v: project_amplitude(project_non_negative(v), 0.0, 0.9), x
+    )
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 5), (1, 1, 4)], ids=str)
@@ -102,11 +108,17 @@ def test_supports_of_another_shape_are_refused(shape):
 def test_supports_are_masks_of_any_kind():
     with pytest.raises(ValueError, match="support has other values than 0 and 1"):
         project_support(torch.ones(2, 4), torch.full((4,), 3.0))
-    for support in ([True, True, False, True], np.array([1, 1, 0, 1]), torch.tensor([1.0, 1.0, 0.0, 1.0])):
+    for support in (
+        [True, True, False, True],
+        np.array([1, 1, 0, 1]),
+        torch.tensor([1.0, 1.0, 0.0, 1.0]),
+    ):
         assert project_support(torch.ones(2, 4), support)[0].tolist() == [1, 1, 0, 1]
 
 
-@pytest.mark.parametrize("magnitudes", [-torch.ones(2, 8), 1j * torch.ones(2, 8)], ids=["negative", "complex"])
+@pytest.mark.parametrize(
+    "magnitudes", [-torch.ones(2, 8), 1j * torch.ones(2, 8)], ids=["negative", "complex"]
+)
 def test_what_are_no_moduli_is_refused(magnitudes):
     with pytest.raises(ValueError, match="complex or have negative values"):
         project_magnitudes(torch.ones(2, 8), magnitudes)
@@ -115,7 +127,9 @@ def test_what_are_no_moduli_is_refused(magnitudes):
 def test_magnitudes_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"of shape \(2, 8\), or on its half, of shape \(2, 5\)"):
         project_magnitudes(torch.ones(2, 8), torch.ones(2, 6))
-    with pytest.raises(ValueError, match=r"give them on the whole grid of the estimate, of shape \(2, 8\)$"):
+    with pytest.raises(
+        ValueError, match=r"give them on the whole grid of the estimate, of shape \(2, 8\)$"
+    ):
         project_magnitudes(torch.ones(2, 8) + 0j, torch.ones(2, 5))
     for given in ((2, 5), (1, 8)):
         assert project_magnitudes(torch.ones(2, 8), torch.ones(given)).shape == (2, 8)

@@ -16,8 +16,12 @@ NOISE = np.random.default_rng(0).standard_normal(REAL.shape)
 MIXED = np.random.default_rng(0).permuted(REAL.reshape(24, -1), axis=1).reshape(REAL.shape)
 
 
-@pytest.mark.parametrize("part", [np.abs, np.angle, np.real], ids=["moduli", "phases", "real parts"])
-@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, list], ids=["array", "tensor", "list"])
+@pytest.mark.parametrize(
+    "part", [np.abs, np.angle, np.real], ids=["moduli", "phases", "real parts"]
+)
+@pytest.mark.parametrize(
+    "kind", [np.asarray, torch.from_numpy, list], ids=["array", "tensor", "list"]
+)
 @pytest.mark.parametrize("symmetries", ["fourier", "phase"])
 def test_moduli_and_real_parts_of_targets_are_told_by_name(part, kind, symmetries):
     name = {np.abs: "moduli", np.angle: "phases", np.real: "real parts"}[part]
@@ -30,7 +34,9 @@ def test_moduli_and_real_parts_of_targets_are_told_by_name(part, kind, symmetrie
 
 @pytest.mark.parametrize("targets", [NOISE, MIXED], ids=["noise", "mixed"])
 def test_targets_that_are_other_objects_are_told(targets):
-    with pytest.warns(UserWarning, match=r"^X and y are plainly not the same objects: .* differ by \d+%"):
+    with pytest.warns(
+        UserWarning, match=r"^X and y are plainly not the same objects: .* differ by \d+%"
+    ):
         check_simulated(REAL, targets)
 
 

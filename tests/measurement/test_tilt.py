@@ -20,7 +20,8 @@ def test_tilted_objects_are_sent_to_complex_ones(objects, tilt, photons):
     X = FourierMagnitude().fit_transform(objects * np.exp(1j * np.pi * tilt * np.arange(20)))
     X = X if photons is None else PhotonNoise(photons, random_state=0).fit_transform(X)
     with pytest.warns(
-        UserWarning, match="off their centre along axis 2.*constraints='complex' if the objects are tilted"
+        UserWarning,
+        match="off their centre along axis 2.*constraints='complex' if the objects are tilted",
     ):
         IterativePhaseRetrieval(constraints="non_negative").fit(X)
     with warnings.catch_warnings():
@@ -31,7 +32,9 @@ def test_tilted_objects_are_sent_to_complex_ones(objects, tilt, photons):
 @pytest.mark.parametrize("objects", [CRYSTALS, STRAINED], ids=["real", "strained"])
 def test_swapped_halves_are_still_told_as_such(objects):
     X = FourierMagnitude(centered=False).fit_transform(objects)
-    with pytest.warns(UserWarning, match="zero frequency at index 0 along axis 1, 2.*pass centered=False"):
+    with pytest.warns(
+        UserWarning, match="zero frequency at index 0 along axis 1, 2.*pass centered=False"
+    ):
         IterativePhaseRetrieval().fit(X)
 
 
@@ -41,5 +44,9 @@ def test_gaps_and_few_photons_tilt_nothing():
     gaps[:, :, 21:] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for given in (gaps, BeamStop(6, offset=2).fit_transform(X), PhotonNoise(30, random_state=0).fit_transform(X)):
+        for given in (
+            gaps,
+            BeamStop(6, offset=2).fit_transform(X),
+            PhotonNoise(30, random_state=0).fit_transform(X),
+        ):
             IterativePhaseRetrieval().fit(given)

@@ -51,7 +51,9 @@ def test_what_was_not_counted_is_not_split():
         split_counts(exact)
     with pytest.raises(ValueError, match="Negative values in data passed to split_counts"):
         split_counts(-exact)
-    with pytest.raises(ValueError, match=r"magnitudes\[0\] are whole numbers, .*as counts are .*: pass np.sqrt"):
+    with pytest.raises(
+        ValueError, match=r"magnitudes\[0\] are whole numbers, .*as counts are .*: pass np.sqrt"
+    ):
         split_counts(np.rint(counted(1e4) ** 2))
     for counts in (counted(1e4) ** 2, 0.37 * counted(1e4, dtype="float64") ** 2):
         with pytest.raises(ValueError, match="or whole multiples of the smallest.*: pass np.sqrt"):
@@ -67,9 +69,16 @@ def test_halves_correlate_less_far_with_fewer_photons():
     for n_photons in (1e3, 1e5, 1e7):
         measured = PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
         retriever = IterativePhaseRetrieval(
-            n_iter=100, n_starts=4, constraints="complex", support="shrinkwrap", random_state=0, device="cpu"
+            n_iter=100,
+            n_starts=4,
+            constraints="complex",
+            support="shrinkwrap",
+            random_state=0,
+            device="cpu",
         ).fit(measured, crystal)
-        halves = [retriever.retrieve(half).starts[0] for half in split_counts(measured, random_state=0)]
+        halves = [
+            retriever.retrieve(half).starts[0] for half in split_counts(measured, random_state=0)
+        ]
         curve = fourier_ring_correlation(*(combine_reconstructions(half).object for half in halves))
         found.append(half_period_resolution(*curve))
     assert found[0] > 1.2 * found[1] > 1.2**2 * found[2]

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from skpr.metrics import orbit_mean_squared_error, orbit_psnr, orbit_ssim, relative_error, success_rate
+from skpr.metrics import (
+    orbit_mean_squared_error,
+    orbit_psnr,
+    orbit_ssim,
+    relative_error,
+    success_rate,
+)
 from tests.conftest import random_members, random_objects, tolerance
 
 
@@ -49,8 +55,12 @@ def test_worse_predictions_score_worse():
     levels = [0.0, 0.05, 0.2, 0.8]
     errors = [relative_error(x, x + level * noise) for level in levels]
     assert errors == sorted(errors)
-    assert orbit_psnr(x, x + 0.05 * noise, data_range=1) > orbit_psnr(x, x + 0.2 * noise, data_range=1)
-    assert orbit_ssim(x, x + 0.05 * noise, data_range=1) > orbit_ssim(x, x + 0.2 * noise, data_range=1)
+    assert orbit_psnr(x, x + 0.05 * noise, data_range=1) > orbit_psnr(
+        x, x + 0.2 * noise, data_range=1
+    )
+    assert orbit_ssim(x, x + 0.05 * noise, data_range=1) > orbit_ssim(
+        x, x + 0.2 * noise, data_range=1
+    )
 
 
 def test_empty_predictions_are_worthless_and_empty_truths_forgiving():
@@ -88,13 +98,19 @@ def test_errors_do_not_depend_on_the_scale_of_the_objects(dtype):
     truth = random_objects((8, 9), dtype, 4)
     prediction = random_members(truth) + 0.01 * random_objects((8, 9), dtype, 4, seed=3)
     expected = relative_error(truth, prediction, multioutput="raw_values")
-    exponents = (-1000, -600, 600, 1000) if np.dtype(dtype) in (np.float64, np.complex128) else (-100, -80, 60, 120)
+    exponents = (
+        (-1000, -600, 600, 1000)
+        if np.dtype(dtype) in (np.float64, np.complex128)
+        else (-100, -80, 60, 120)
+    )
     for exponent in exponents:
         unit = truth.real.dtype.type(2.0**exponent)
         np.testing.assert_array_equal(
             relative_error(truth * unit, prediction * unit, multioutput="raw_values"), expected
         )
-        np.testing.assert_array_equal(relative_error(truth, prediction * unit, multioutput="raw_values"), expected)
+        np.testing.assert_array_equal(
+            relative_error(truth, prediction * unit, multioutput="raw_values"), expected
+        )
 
 
 @pytest.mark.parametrize("scale", [1e18, 1e-25])
@@ -105,10 +121,15 @@ def test_members_of_the_orbit_are_perfect_in_any_unit(scale):
 
 
 def test_squared_errors_scale_with_the_square_of_the_unit():
-    truth, other = random_objects((8, 8), "float64", 3), random_objects((8, 8), "float64", 3, seed=4)
+    truth, other = (
+        random_objects((8, 8), "float64", 3),
+        random_objects((8, 8), "float64", 3, seed=4),
+    )
     expected = orbit_mean_squared_error(truth, other)
     for scale in (1e-120, 1e120):
-        assert orbit_mean_squared_error(scale * truth, scale * other) == pytest.approx(expected * scale**2)
+        assert orbit_mean_squared_error(scale * truth, scale * other) == pytest.approx(
+            expected * scale**2
+        )
     with pytest.raises(ValueError, match="beyond the range of float64"):
         orbit_mean_squared_error(1e-200 * truth, 1e-200 * other)
     with pytest.raises(ValueError, match="beyond the range of float64"):
@@ -128,11 +149,18 @@ def test_each_axis_has_its_boundary(metric):
 
 @pytest.mark.parametrize("metric", [relative_error, orbit_mean_squared_error])
 def test_samples_are_weighted(metric):
-    truth, other = random_objects((8, 8), "float32", 3), random_objects((8, 8), "float32", 3, seed=2)
+    truth, other = (
+        random_objects((8, 8), "float32", 3),
+        random_objects((8, 8), "float32", 3, seed=2),
+    )
     values = metric(truth, other, multioutput="raw_values")
     weights = [1, 0, 3]
-    assert metric(truth, other, sample_weight=weights) == pytest.approx(np.average(values, weights=weights))
-    assert metric(truth, other, sample_weight=torch.tensor(weights)) == metric(truth, other, sample_weight=weights)
+    assert metric(truth, other, sample_weight=weights) == pytest.approx(
+        np.average(values, weights=weights)
+    )
+    assert metric(truth, other, sample_weight=torch.tensor(weights)) == metric(
+        truth, other, sample_weight=weights
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,13 +182,16 @@ def test_weights_that_are_none_are_refused(weights, message):
 
 def test_success_counts_weighted_samples_and_broadcast_truths():
     truth = random_objects((8, 8), "float32", 1)
-    found = np.concatenate([random_members(truth.repeat(3, axis=0)), random_objects((8, 8), "float32", 1, seed=6)])
+    found = np.concatenate(
+        [random_members(truth.repeat(3, axis=0)), random_objects((8, 8), "float32", 1, seed=6)]
+    )
     several = np.broadcast_to(truth, found.shape)
     assert success_rate(several, found) == 0.75
     assert success_rate(several, found, sample_weight=[1, 0, 0, 1]) == 0.5
     for bad in (2, "a", np.nan, True):
         with pytest.raises(
-            ValueError, match="tolerance=.* is not valid; give a relative error with 0 < tolerance <= 1"
+            ValueError,
+            match="tolerance=.* is not valid; give a relative error with 0 < tolerance <= 1",
         ):
             success_rate(several, found, tolerance=bad)
 
@@ -187,7 +218,11 @@ def test_whatever_holds_numbers_is_compared(metric, kind):
         ((8, 8), (4, 8, 8), r"y_true has shape \(8, 8\)"),
         ((1, 8, 8), (8, 8), r"y_pred has no axis of samples; pass y_pred\[None\]"),
         ((1, 8, 8), (5, 8, 8), r"pass np.broadcast_to\(y_true, \(5, 8, 8\)\)"),
-        ((5, 8, 8), (5, 3, 8, 8), r"y_pred has one axis more; pass one object per sample, such as y_pred\[:, 0\]"),
+        (
+            (5, 8, 8),
+            (5, 3, 8, 8),
+            r"y_pred has one axis more; pass one object per sample, such as y_pred\[:, 0\]",
+        ),
     ],
 )
 def test_shapes_that_differ_are_refused_with_a_way_out(truth, prediction, message):
@@ -197,7 +232,9 @@ def test_shapes_that_differ_are_refused_with_a_way_out(truth, prediction, messag
 
 
 def test_how_to_average_is_checked_before_the_work(monkeypatch):
-    monkeypatch.setattr("skpr.metrics._errors.map_chunks", lambda *args, **kwargs: pytest.fail("worked first"))
+    monkeypatch.setattr(
+        "skpr.metrics._errors.map_chunks", lambda *args, **kwargs: pytest.fail("worked first")
+    )
     for metric in (relative_error, orbit_mean_squared_error):
         with pytest.raises(ValueError, match="multioutput='sum' is not valid"):
             metric(np.ones((2, 3)), np.ones((2, 3)), multioutput="sum")

@@ -18,13 +18,21 @@ def test_fourier_error_leaves_unmeasured_pixels_out(centered):
 
 
 def test_r_factor_is_its_formula_over_measured_pixels(object_shape, dtype):
-    x, other = random_objects(object_shape, dtype, 4), random_objects(object_shape, dtype, 4, seed=5)
+    x, other = (
+        random_objects(object_shape, dtype, 4),
+        random_objects(object_shape, dtype, 4, seed=5),
+    )
     measured = FourierMagnitude().fit_transform(x)
     computed = FourierMagnitude().fit_transform(other)
     measured[..., 0] = np.nan
     known = ~np.isnan(measured)
-    expected = [np.abs(c[k] - m[k]).sum() / m[k].sum() for m, c, k in zip(measured, computed, known, strict=True)]
-    np.testing.assert_allclose(r_factor(measured, other, multioutput="raw_values"), expected, rtol=1e-5)
+    expected = [
+        np.abs(c[k] - m[k]).sum() / m[k].sum()
+        for m, c, k in zip(measured, computed, known, strict=True)
+    ]
+    np.testing.assert_allclose(
+        r_factor(measured, other, multioutput="raw_values"), expected, rtol=1e-5
+    )
     assert r_factor(measured, random_members(x)) < tolerance(dtype)
 
 
@@ -64,11 +72,23 @@ def test_the_misfit_of_a_dark_pattern_is_that_of_the_objects(metric):
     ("magnitudes", "objects", "message"),
     [
         (np.ones((2, 8)), np.ones((3, 4)), "2 magnitudes do not match 3 objects"),
-        (np.ones((16, 16)), np.ones((1, 8, 8)), r"magnitudes have shape \(16, 16\) and objects \(1, 8, 8\)"),
-        (np.ones((1, 16, 16)), np.ones((5, 8, 8)), r"np.broadcast_to\(pattern, \(n_objects, \*pattern.shape\)\)"),
+        (
+            np.ones((16, 16)),
+            np.ones((1, 8, 8)),
+            r"magnitudes have shape \(16, 16\) and objects \(1, 8, 8\)",
+        ),
+        (
+            np.ones((1, 16, 16)),
+            np.ones((5, 8, 8)),
+            r"np.broadcast_to\(pattern, \(n_objects, \*pattern.shape\)\)",
+        ),
         (np.ones((2, 8)), np.ones((2, 9)), r"do not fit magnitudes of shape \(8,\)"),
         (-np.ones((2, 8)), np.ones((2, 4)), "Negative values in data passed to a Fourier metric"),
-        (np.full((2, 8), np.nan), np.ones((2, 4)), "NaN in every pixel of 2 of 2 patterns: nothing was measured"),
+        (
+            np.full((2, 8), np.nan),
+            np.ones((2, 4)),
+            "NaN in every pixel of 2 of 2 patterns: nothing was measured",
+        ),
         (1j * np.ones((2, 8)), np.ones((2, 4)), "magnitudes are real; pass np.abs"),
     ],
 )

@@ -12,10 +12,14 @@ def test_psnr_and_ssim_are_those_of_the_registered_image():
     moved = random_members(noisy)
     mse = ((x - noisy) ** 2).mean(axis=(1, 2))
     np.testing.assert_allclose(
-        orbit_psnr(x, moved, data_range=1.0, multioutput="raw_values"), 10 * np.log10(1 / mse), rtol=1e-6
+        orbit_psnr(x, moved, data_range=1.0, multioutput="raw_values"),
+        10 * np.log10(1 / mse),
+        rtol=1e-6,
     )
     ssim = [structural_similarity(a, b, data_range=1.0) for a, b in zip(x, noisy, strict=True)]
-    np.testing.assert_allclose(orbit_ssim(x, moved, data_range=1.0, multioutput="raw_values"), ssim, rtol=1e-6)
+    np.testing.assert_allclose(
+        orbit_ssim(x, moved, data_range=1.0, multioutput="raw_values"), ssim, rtol=1e-6
+    )
     assert orbit_ssim(x, moved, data_range=2.0) > np.mean(ssim)
 
 
@@ -45,7 +49,8 @@ def test_a_range_that_is_plainly_wrong_is_warned_about(metric):
     truth = random_objects((9, 9), "float64", 2)
     for factor in (255.0, 1e-3):
         with pytest.warns(
-            UserWarning, match=r"the truth spans .*, but data_range=1, .* OrbitScorer\(orbit_psnr, data_"
+            UserWarning,
+            match=r"the truth spans .*, but data_range=1, .* OrbitScorer\(orbit_psnr, data_",
         ):
             metric(factor * truth, factor * truth, data_range=1.0)
     metric(truth, truth, data_range=2.0)
@@ -66,19 +71,30 @@ def test_quality_is_weighted_and_has_a_boundary_for_each_axis(metric):
     choices = {"data_range": 1.0, "boundary": ("circular", "zero")}
     values = metric(truth, worse, multioutput="raw_values", **choices)
     assert values[0] > values[1]
-    assert metric(truth, worse, sample_weight=[3, 1], **choices) == pytest.approx(np.average(values, weights=[3, 1]))
+    assert metric(truth, worse, sample_weight=[3, 1], **choices) == pytest.approx(
+        np.average(values, weights=[3, 1])
+    )
     assert metric(truth, worse, **choices | {"boundary": "zero"}) < values.mean()
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: orbit_psnr(x, x, data_range=0), "data_range=0 is not valid; give the range of the values, > 0"),
+        (
+            lambda x: orbit_psnr(x, x, data_range=0),
+            "data_range=0 is not valid; give the range of the values, > 0",
+        ),
         (lambda x: orbit_ssim(x, x, data_range=np.inf), "data_range=inf is not valid"),
         (lambda x: orbit_psnr(x, x, data_range="1"), "data_range='1' is not valid"),
         (lambda x: orbit_ssim(x, 1j * x, data_range=1), "compares real objects; score the modulus"),
-        (lambda x: orbit_ssim(x[:, :6], x[:, :6], data_range=1), "windows of 7 pixels, but the objects have shape"),
-        (lambda x: orbit_ssim(x, x, data_range=1, multioutput="all"), "multioutput='all' is not valid"),
+        (
+            lambda x: orbit_ssim(x[:, :6], x[:, :6], data_range=1),
+            "windows of 7 pixels, but the objects have shape",
+        ),
+        (
+            lambda x: orbit_ssim(x, x, data_range=1, multioutput="all"),
+            "multioutput='all' is not valid",
+        ),
         (lambda x: orbit_psnr(x, x[0], data_range=1), "has shape"),
     ],
 )

@@ -7,7 +7,13 @@ from skpr.detector import PhotonNoise
 from skpr.metrics import noise_limit, relative_error
 from skpr.metrics._limit import MOST_UNKNOWNS
 
-GRIDS = [((7,), (15,)), ((6,), (12,)), ((5, 6), (11, 12)), ((5, 5), (6, 12)), ((3, 4, 4), (6, 9, 8))]
+GRIDS = [
+    ((7,), (15,)),
+    ((6,), (12,)),
+    ((5, 6), (11, 12)),
+    ((5, 5), (6, 12)),
+    ((3, 4, 4), (6, 9, 8)),
+]
 
 
 def tight_object(shape, dtype, seed=0):
@@ -25,12 +31,18 @@ def columns(support, fourier_shape, is_complex):
     """Transforms of the unknowns, one by one."""
     basis = np.zeros((support.sum(), *support.shape))
     basis[:, support] = np.eye(len(basis))
-    transforms = np.fft.fftn(basis, s=fourier_shape, axes=tuple(range(1, basis.ndim))).reshape(len(basis), -1).T
+    transforms = (
+        np.fft.fftn(basis, s=fourier_shape, axes=tuple(range(1, basis.ndim)))
+        .reshape(len(basis), -1)
+        .T
+    )
     return np.hstack([transforms, 1j * transforms]) if is_complex else transforms
 
 
 def by_brute_force(x, support, fourier_shape, n_photons, known, added):
-    """Relative error, squared error a pixel and deviations from the pseudo-inverse of the Fisher matrix."""
+    """Relative error, squared error a pixel and deviations from the pseudo-inverse of the Fisher
+    matrix.
+    """
     is_complex = x.dtype.kind == "c"
     F = columns(support, fourier_shape, is_complex)
     values = np.hstack([x[support].real, x[support].imag]) if is_complex else x[support]
@@ -53,16 +65,27 @@ def test_limit_is_that_of_the_explicit_matrix(shape, fourier_shape, dtype):
     x, support = tight_object(shape, dtype)
     for missing, background, readout_noise in [(0.0, 0.0, 0.0), (0.05, 0.0, 0.0), (0.05, 7.0, 9.0)]:
         unmeasured = np.random.default_rng(3).random(fourier_shape) < missing
-        common = {"support": support, "fourier_shape": fourier_shape, "unmeasured": unmeasured, "centered": False}
-        found = noise_limit(x[None], n_photons=1e5, background=background, readout_noise=readout_noise, **common)
-        expected = by_brute_force(x, support, fourier_shape, 1e5, ~unmeasured, background + readout_noise**2)
+        common = {
+            "support": support,
+            "fourier_shape": fourier_shape,
+            "unmeasured": unmeasured,
+            "centered": False,
+        }
+        found = noise_limit(
+            x[None], n_photons=1e5, background=background, readout_noise=readout_noise, **common
+        )
+        expected = by_brute_force(
+            x, support, fourier_shape, 1e5, ~unmeasured, background + readout_noise**2
+        )
         assert found.relative_error[0] == pytest.approx(expected[0], rel=1e-6)
         assert found.mean_squared_error[0] == pytest.approx(expected[1], rel=1e-6)
         np.testing.assert_allclose(found.std[0], expected[2], rtol=1e-6, atol=1e-12)
 
 
 def estimates(x, fourier_shape, n_photons, readout_noise, n_draws):
-    """Maximum-likelihood estimates from draws of the counts, by Gauss-Newton steps that start at the truth."""
+    """Maximum-likelihood estimates from draws of the counts, by Gauss-Newton steps that start at
+    the truth.
+    """
     rng = np.random.default_rng(0)
     is_complex = x.dtype.kind == "c"
     F = columns(np.ones(x.shape, bool), fourier_shape, is_complex)
@@ -82,7 +105,11 @@ def estimates(x, fourier_shape, n_photons, readout_noise, n_draws):
         if is_complex:  # no step along the global phase
             n = x.size
             phase = np.hstack([-found[:, n:], found[:, :n]])
-            matrices += np.trace(matrices, axis1=1, axis2=2)[:, None, None] * phase[:, :, None] * phase[:, None]
+            matrices += (
+                np.trace(matrices, axis1=1, axis2=2)[:, None, None]
+                * phase[:, :, None]
+                * phase[:, None]
+            )
         found = found + np.linalg.solve(matrices, right[..., None])[..., 0]
     found = found[:, : x.size] + 1j * found[:, x.size :] if is_complex else found
     return found.reshape(n_draws, *x.shape)
@@ -91,7 +118,9 @@ def estimates(x, fourier_shape, n_photons, readout_noise, n_draws):
 @pytest.mark.parametrize("readout_noise", [0.0, 300.0])
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize(("shape", "fourier_shape"), [((5, 5), (10, 11)), ((3, 3, 3), (6, 6, 7))])
-def test_estimates_of_maximum_likelihood_scatter_by_the_limit(shape, fourier_shape, dtype, readout_noise):
+def test_estimates_of_maximum_likelihood_scatter_by_the_limit(
+    shape, fourier_shape, dtype, readout_noise
+):
     rng = np.random.default_rng(1)
     x = rng.random(shape) + 0.3
     x = x * np.exp(2j * rng.random(shape)) if dtype == "complex128" else x
@@ -99,7 +128,9 @@ def test_estimates_of_maximum_likelihood_scatter_by_the_limit(shape, fourier_sha
     common = {"n_photons": 1e9, "fourier_shape": fourier_shape, "readout_noise": readout_noise}
     limit = noise_limit(x[None], **common)
     truth = np.broadcast_to(x, found.shape)
-    assert relative_error(truth, found, flip=False, shift=False) == pytest.approx(limit.relative_error[0], rel=0.2)
+    assert relative_error(truth, found, flip=False, shift=False) == pytest.approx(
+        limit.relative_error[0], rel=0.2
+    )
     spread = np.sqrt((np.abs(found - x) ** 2).mean(axis=0))
     np.testing.assert_allclose(spread, limit.std[0], rtol=0.35)
 
@@ -116,7 +147,8 @@ def test_limit_of_each_object_goes_with_its_photons_and_not_with_its_unit():
 def test_no_object_has_a_smaller_limit_than_a_photon_an_element():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4, 10, 10)) + 1j * rng.normal(size=(4, 10, 10))
-    # eigenvalues are 1 along the object and 1/2 on average, over 2 n - 1 real unknowns that magnitudes show
+    # eigenvalues are 1 along the object and 1/2 on average, over 2 n - 1 real unknowns that
+    # magnitudes show
     elements = noise_limit(x, n_photons=1e6, oversampling=3.0).relative_error * 1e6
     assert (elements > 99).all()
     assert (elements < 5 * 99).all()
@@ -130,7 +162,9 @@ def test_no_object_has_a_smaller_limit_than_a_photon_an_element():
 def test_a_loose_frame_is_said_to_determine_nothing(dtype, method):
     x = np.zeros((1, 12, 12), dtype)
     x[0, 3:8, 4:9] = tight_object((5, 5), dtype)[0]
-    with pytest.warns(UserWarning, match=r"objects\[0\] is not determined.*can move within its support"):
+    with pytest.warns(
+        UserWarning, match=r"objects\[0\] is not determined.*can move within its support"
+    ):
         found = noise_limit(x, n_photons=1e6, method=method)
     assert found.is_singular.all()
     assert found.n_null > 1
@@ -161,7 +195,9 @@ def test_what_the_numbers_alone_show_to_be_singular_is_said_to_be(method):
         (x, {"unmeasured": stop}),
         (x, {"oversampling": 1.2}),
     ]:
-        with pytest.warns(UserWarning, match="some change of it changes no measured magnitude by more"):
+        with pytest.warns(
+            UserWarning, match="some change of it changes no measured magnitude by more"
+        ):
             found = noise_limit(objects, n_photons=1e6, method=method, **settings)
         assert found.is_singular.all()
         assert found.condition[0] == np.inf
@@ -182,7 +218,10 @@ def test_what_is_not_known_or_drowned_makes_the_limit_worse(worse):
     x = np.zeros((1, 10, 12))
     x[..., :10] = np.random.default_rng(0).random((10, 10)) + 0.1
     common = {"n_photons": 1e5, "support": "content", "fourier_shape": 20}
-    assert noise_limit(x, **common | worse).relative_error > 1.05 * noise_limit(x, **common).relative_error
+    assert (
+        noise_limit(x, **common | worse).relative_error
+        > 1.05 * noise_limit(x, **common).relative_error
+    )
 
 
 @pytest.mark.parametrize("centered", [True, False])
@@ -192,7 +231,9 @@ def test_measured_patterns_tell_photons_grid_and_missing_pixels(centered):
     measured = PhotonNoise(1e7, random_state=0).fit_transform(magnitudes)
     measured[:, 8:11, 9:12] = np.nan
     found = noise_limit(x, magnitudes=torch.from_numpy(measured), centered=centered)
-    expected = noise_limit(torch.from_numpy(x), n_photons=1e7, unmeasured=measured, centered=centered)
+    expected = noise_limit(
+        torch.from_numpy(x), n_photons=1e7, unmeasured=measured, centered=centered
+    )
     np.testing.assert_allclose(found.relative_error, expected.relative_error, rtol=0.01)
     other = noise_limit(x, n_photons=1e7, unmeasured=measured, centered=not centered)
     assert not np.allclose(found.relative_error, other.relative_error, rtol=0.02)
@@ -204,7 +245,9 @@ def test_background_of_each_pixel_is_in_the_layout_of_the_pattern():
     found = noise_limit(x, n_photons=1e5, background=light)
     same = noise_limit(x, n_photons=1e5, background=np.fft.ifftshift(light), centered=False)
     assert found.relative_error == pytest.approx(same.relative_error)
-    assert found.relative_error != pytest.approx(noise_limit(x, n_photons=1e5, background=50.0).relative_error)
+    assert found.relative_error != pytest.approx(
+        noise_limit(x, n_photons=1e5, background=50.0).relative_error
+    )
 
 
 def test_large_objects_are_sampled(monkeypatch):
@@ -224,7 +267,9 @@ def test_one_pixel_and_a_uniform_object_have_a_limit(method):
         x[0, 2] = 3
         found = noise_limit(x, n_photons=100, support="content", method=method, n_draws=3000)
         assert found.relative_error == pytest.approx(0, abs=1e-12)
-        assert found.std[0, 2] == pytest.approx(3 / 20, rel=0.1)  # half a count's root, relative to the amplitude
+        assert found.std[0, 2] == pytest.approx(
+            3 / 20, rel=0.1
+        )  # half a count's root, relative to the amplitude
     assert 0 < noise_limit(np.ones((1, 6, 6)), n_photons=1e4, method=method).relative_error < 0.1
 
 
@@ -260,16 +305,28 @@ def test_a_pattern_marks_its_missing_pixels_and_a_complete_one_has_none():
         ({"n_photons": 0}, "n_photons=0 is not valid"),
         ({"n_photons": "many"}, "n_photons='many' is not valid"),
         ({"n_photons": [1.0, 2.0, 3.0]}, "one number or 2"),
-        ({"n_photons": 1e5, "magnitudes": np.ones((2, 8, 8))}, "n_photons and magnitudes are both given"),
-        ({"magnitudes": np.random.default_rng(0).random((2, 8, 8))}, r"squares of magnitudes\[0\] are not counts"),
+        (
+            {"n_photons": 1e5, "magnitudes": np.ones((2, 8, 8))},
+            "n_photons and magnitudes are both given",
+        ),
+        (
+            {"magnitudes": np.random.default_rng(0).random((2, 8, 8))},
+            r"squares of magnitudes\[0\] are not counts",
+        ),
         ({"magnitudes": np.ones((3, 8, 8))}, "2 objects and 3 magnitudes"),
         ({"n_photons": 1e5, "support": "box"}, "support='box' is not valid"),
         ({"n_photons": 1e5, "support": np.ones((3, 4), bool)}, r"support has shape \(3, 4\)"),
-        ({"n_photons": 1e5, "support": np.eye(4, dtype=bool)}, r"objects\[0\] is not 0 outside its support"),
+        (
+            {"n_photons": 1e5, "support": np.eye(4, dtype=bool)},
+            r"objects\[0\] is not 0 outside its support",
+        ),
         ({"n_photons": 1e5, "fourier_shape": 3}, "do not fit"),
         ({"n_photons": 1e5, "oversampling": 0.5}, "oversampling=0.5 is not valid"),
         ({"n_photons": 1e5, "unmeasured": np.ones((8, 8))}, "True where nothing was measured"),
-        ({"n_photons": 1e5, "unmeasured": np.ones((8, 8), bool)}, "no pixel of pattern 0 was measured"),
+        (
+            {"n_photons": 1e5, "unmeasured": np.ones((8, 8), bool)},
+            "no pixel of pattern 0 was measured",
+        ),
         ({"n_photons": 1e5, "unmeasured": np.ones((8, 7), bool)}, r"unmeasured has shape \(8, 7\)"),
         ({"n_photons": 1e5, "background": -1.0}, "background=-1.0 is not valid"),
         ({"n_photons": 1e5, "readout_noise": -1.0}, "readout_noise=-1.0 is not valid"),

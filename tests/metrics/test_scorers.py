@@ -24,7 +24,12 @@ from skpr.metrics import (
 )
 from tests.conftest import random_objects
 
-SCORERS = [neg_relative_error_scorer, neg_orbit_mean_squared_error_scorer, orbit_psnr_scorer, orbit_ssim_scorer]
+SCORERS = [
+    neg_relative_error_scorer,
+    neg_orbit_mean_squared_error_scorer,
+    orbit_psnr_scorer,
+    orbit_ssim_scorer,
+]
 
 
 class Rolled(RegressorMixin, BaseEstimator):
@@ -76,7 +81,10 @@ def magnitudes_of(objects, fourier_shape):
 def test_worse_predictions_score_lower_with_every_scorer(objects):
     X = magnitudes_of(objects, (8, 9))
     for scorer in SCORERS:
-        scores = [scorer(Rolled(factor=1.0, bias=bias).fit(X, objects), X, objects) for bias in (0.02, 0.2, 0.6)]
+        scores = [
+            scorer(Rolled(factor=1.0, bias=bias).fit(X, objects), X, objects)
+            for bias in (0.02, 0.2, 0.6)
+        ]
         assert scores == sorted(scores, reverse=True)
         assert len(set(scores)) == 3
 
@@ -84,7 +92,9 @@ def test_worse_predictions_score_lower_with_every_scorer(objects):
 @pytest.mark.parametrize("fourier_shape", [(8, 9), (16, 18), (8, 18), (16, 9)], ids=str)
 def test_a_boundary_that_was_not_fitted_follows_from_the_shapes(objects, fourier_shape):
     X = magnitudes_of(objects, fourier_shape)
-    boundary = tuple("circular" if n == m else "zero" for n, m in zip((8, 9), fourier_shape, strict=True))
+    boundary = tuple(
+        "circular" if n == m else "zero" for n, m in zip((8, 9), fourier_shape, strict=True)
+    )
     model = Rolled().fit(X, objects)
     expected = relative_error(objects, model.predict(X), boundary=boundary)
     assert neg_relative_error_scorer(model, X, objects) == -expected
@@ -95,15 +105,29 @@ def test_a_boundary_that_was_not_fitted_follows_from_the_shapes(objects, fourier
 def test_the_boundary_is_found_inside_pipelines_searches_and_meta_estimators(objects):
     inner = Rolled(boundary=("circular", "zero"))
     pipeline = make_pipeline(FourierMagnitude(), inner)
-    search = GridSearchCV(pipeline, {"rolled__factor": [1.0]}, cv=2, scoring=neg_relative_error_scorer)
+    search = GridSearchCV(
+        pipeline, {"rolled__factor": [1.0]}, cv=2, scoring=neg_relative_error_scorer
+    )
     target = Around(inner)
-    for model in (pipeline, search, make_pipeline("passthrough", search), make_pipeline(FourierMagnitude(), target)):
-        assert fitted_symmetries(model.fit(objects, objects), objects, objects) == (("circular", "zero"), "fourier")
+    for model in (
+        pipeline,
+        search,
+        make_pipeline("passthrough", search),
+        make_pipeline(FourierMagnitude(), target),
+    ):
+        assert fitted_symmetries(model.fit(objects, objects), objects, objects) == (
+            ("circular", "zero"),
+            "fourier",
+        )
         assert neg_relative_error_scorer(model, objects, objects) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_boundary_of_a_simulating_pipeline_is_that_of_its_magnitudes(objects):
-    for shape, boundary in (((8, 9), "circular"), ((16, 18), "zero"), ((8, 18), ("circular", "zero"))):
+    for shape, boundary in (
+        ((8, 9), "circular"),
+        ((16, 18), "zero"),
+        ((8, 18), ("circular", "zero")),
+    ):
         model = make_pipeline(FourierMagnitude(fourier_shape=shape), Rolled()).fit(objects, objects)
         expected = (boundary,) * 2 if isinstance(boundary, str) else boundary
         assert fitted_symmetries(model, objects, objects)[0] == expected
@@ -122,7 +146,9 @@ def test_symmetries_are_those_that_were_fitted(objects):
     assert neg_relative_error_scorer(model, X, objects) == pytest.approx(0, abs=1e-12)
     assert neg_orbit_mean_squared_error_scorer(model, X, objects) == pytest.approx(0, abs=1e-12)
     model.y_ = moved
-    assert neg_relative_error_scorer(model, X, objects) == -relative_error(objects, moved, shift=False, flip=False)
+    assert neg_relative_error_scorer(model, X, objects) == -relative_error(
+        objects, moved, shift=False, flip=False
+    )
     assert neg_relative_error_scorer(model, X, objects) < -0.05
     everything = OrbitScorer(relative_error, symmetries="fourier")
     assert everything(model, X, objects) == pytest.approx(0, abs=1e-12)
@@ -131,19 +157,32 @@ def test_symmetries_are_those_that_were_fitted(objects):
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=repr)
 def test_scorers_are_objects_that_travel(scorer, objects):
-    copies = [pickle.loads(pickle.dumps(scorer)), clone(GridSearchCV(Rolled(), {}, scoring=scorer)).scoring]
+    copies = [
+        pickle.loads(pickle.dumps(scorer)),
+        clone(GridSearchCV(Rolled(), {}, scoring=scorer)).scoring,
+    ]
     model = Rolled().fit(objects, objects)
     for copy in copies:
         assert repr(copy) == repr(scorer)
         assert copy(model, objects, objects) == scorer(model, objects, objects)
-    assert eval(repr(scorer), dict(vars(__import__("skpr.metrics").metrics)))(model, objects, objects) is not None
+    assert (
+        eval(repr(scorer), dict(vars(__import__("skpr.metrics").metrics)))(model, objects, objects)
+        is not None
+    )
 
 
 def test_a_search_judges_by_all_of_them(objects):
     scoring = {scorer.__name__: scorer for scorer in SCORERS}
-    assert list(scoring) == ["neg_relative_error", "neg_orbit_mean_squared_error", "orbit_psnr", "orbit_ssim"]
+    assert list(scoring) == [
+        "neg_relative_error",
+        "neg_orbit_mean_squared_error",
+        "orbit_psnr",
+        "orbit_ssim",
+    ]
     grid = {"retrieve__error": [0.5, 0.05]}
-    search = GridSearchCV(Pipeline([("retrieve", Guess())]), grid, cv=2, scoring=scoring, refit="orbit_ssim")
+    search = GridSearchCV(
+        Pipeline([("retrieve", Guess())]), grid, cv=2, scoring=scoring, refit="orbit_ssim"
+    )
     search.fit(objects, objects)
     for name in scoring:
         assert list(search.cv_results_[f"rank_test_{name}"]) == [2, 1]
@@ -155,7 +194,9 @@ def test_samples_are_weighted_by_scorers(scorer, objects):
     half.y_ = np.concatenate([objects[:3], objects[3:] ** 2])
     parts = [scorer(half, objects, objects, sample_weight=np.eye(6)[i]) for i in range(6)]
     weights = np.arange(1.0, 7.0)
-    assert scorer(half, objects, objects, sample_weight=weights) == pytest.approx(np.average(parts, weights=weights))
+    assert scorer(half, objects, objects, sample_weight=weights) == pytest.approx(
+        np.average(parts, weights=weights)
+    )
     assert scorer(half, objects, objects) == pytest.approx(np.mean(parts))
     with pytest.raises(ValueError, match="sample_weight has shape"):
         scorer(half, objects, objects, sample_weight=[1.0])
@@ -166,7 +207,9 @@ def test_weights_are_routed_to_scorers(objects):
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = neg_relative_error_scorer.set_score_request(sample_weight=True)
         model = Rolled(bias=0.3)
-        found = cross_validate(model, objects, objects, cv=2, scoring=scorer, params={"sample_weight": weights})
+        found = cross_validate(
+            model, objects, objects, cv=2, scoring=scorer, params={"sample_weight": weights}
+        )
         plain = cross_validate(model, objects, objects, cv=2, scoring=neg_relative_error_scorer)
     assert np.isfinite(found["test_score"]).all()
     assert not np.allclose(found["test_score"], plain["test_score"])
@@ -195,7 +238,10 @@ def test_a_perfect_blank_does_not_win_a_search(scorer):
     grid = [{"dark": [0.0], "error": [0.3]}, {"dark": [0.01], "error": [0.001]}]
     search = GridSearchCV(Guess(), grid, cv=2, scoring=scorer).fit(objects, objects)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    if scorer in (neg_orbit_mean_squared_error_scorer, orbit_psnr_scorer):  # to others a blank is one among many
+    if scorer in (
+        neg_orbit_mean_squared_error_scorer,
+        orbit_psnr_scorer,
+    ):  # to others a blank is one among many
         assert search.best_params_["error"] == 0.001
 
 
@@ -240,7 +286,10 @@ def test_batches_on_disk_are_scored_in_parts(scorer, tmp_path, monkeypatch):
             assert len(X) <= 3
             return super().predict(np.asarray(X))
 
-    for batch in (np.load(tmp_path / "x.npy", mmap_mode="r"), LazyBatch(np.load(tmp_path / "x.npy", mmap_mode="r"))):
+    for batch in (
+        np.load(tmp_path / "x.npy", mmap_mode="r"),
+        LazyBatch(np.load(tmp_path / "x.npy", mmap_mode="r")),
+    ):
         assert scorer(Counting(error=0.1), batch, batch) == pytest.approx(expected)
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             scorer(Counting(), batch, batch[:5])
@@ -250,9 +299,21 @@ def test_batches_on_disk_are_scored_in_parts(scorer, tmp_path, monkeypatch):
     ("make", "error", "message"),
     [
         (lambda: OrbitScorer("psnr"), TypeError, "metric='psnr' is not callable"),
-        (lambda: OrbitScorer(orbit_psnr, boundary="open"), ValueError, "boundary='open' is not valid"),
-        (lambda: OrbitScorer(orbit_psnr, symmetries="shift"), ValueError, "symmetries='shift' is not valid"),
-        (lambda: neg_relative_error_scorer(Guess(), np.ones((2, 3)), None), ValueError, "requires y to be passed"),
+        (
+            lambda: OrbitScorer(orbit_psnr, boundary="open"),
+            ValueError,
+            "boundary='open' is not valid",
+        ),
+        (
+            lambda: OrbitScorer(orbit_psnr, symmetries="shift"),
+            ValueError,
+            "symmetries='shift' is not valid",
+        ),
+        (
+            lambda: neg_relative_error_scorer(Guess(), np.ones((2, 3)), None),
+            ValueError,
+            "requires y to be passed",
+        ),
         (
             lambda: squared_correlation(Guess(), np.ones((2, 3)), np.ones((2, 3)), symmetries=1),
             ValueError,
@@ -269,4 +330,9 @@ def test_a_foreign_regressor_on_flat_features_is_scored(objects):
     flat = objects.reshape(6, -1)
     model = KNeighborsRegressor(1).fit(flat, flat)
     assert neg_relative_error_scorer(model, flat, flat) == 0
-    assert OrbitScorer(orbit_mean_squared_error, greater_is_better=False, boundary="zero")(model, flat, flat) == 0
+    assert (
+        OrbitScorer(orbit_mean_squared_error, greater_is_better=False, boundary="zero")(
+            model, flat, flat
+        )
+        == 0
+    )

@@ -57,11 +57,15 @@ def test_new_objects_come_with_their_magnitudes_in_the_same_units(centered, dtyp
         made = y.numpy()
         order = [int(np.abs(2 * x + 1 - one).reshape(12, -1).max(1).argmin()) for one in made]
         np.testing.assert_allclose(made, 2 * x[order] + 1, rtol=1e-6)
-        np.testing.assert_allclose(X.numpy(), exposures[order] * magnitude.transform(made), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            X.numpy(), exposures[order] * magnitude.transform(made), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_every_batch_draws_anew_and_the_seed_repeats(pairs):
-    nets = [Seen(augmenter=RandomDeformation(), batch_size=-1, **SMALL).fit(*pairs) for _ in range(2)]
+    nets = [
+        Seen(augmenter=RandomDeformation(), batch_size=-1, **SMALL).fit(*pairs) for _ in range(2)
+    ]
     sums = [sorted(y.sum().item() for y in y_batch) for _, y_batch in nets[0].seen]
     assert sums[0] != sums[1] != sums[2]
     np.testing.assert_array_equal(*(net.predict(pairs[0]) for net in nets))
@@ -77,7 +81,9 @@ def test_predictions_and_the_augmenter_given_stay_as_they_are(pairs):
 
 def test_validation_objects_are_not_deformed(pairs):
     nets = [
-        PhaseRetrievalRegressor(augmenter=augmenter, early_stopping=True, **SMALL | {"lr": 1e-30}).fit(*pairs)
+        PhaseRetrievalRegressor(
+            augmenter=augmenter, early_stopping=True, **SMALL | {"lr": 1e-30}
+        ).fit(*pairs)
         for augmenter in (Doubling(1, 0), Doubling())
     ]
     losses = [net.history[:, "valid_loss"] for net in nets]
@@ -92,14 +98,22 @@ def test_the_detector_sees_the_new_objects(pairs):
 
 def test_its_parameters_are_parameters_of_the_network(pairs):
     net = PhaseRetrievalRegressor(augmenter=RandomDeformation(), detector=PhotonNoise(1e6), **SMALL)
-    with pytest.raises(ValueError, match="augmenter=None has no parameters, but augmenter__bend was given"):
+    with pytest.raises(
+        ValueError, match="augmenter=None has no parameters, but augmenter__bend was given"
+    ):
         clone(net).set_params(augmenter=None, augmenter__bend=0.1)
-    search = GridSearchCV(net, {"augmenter__bend": [0.0, 0.2], "detector__n_photons": [1e5]}, cv=2).fit(*pairs)
+    search = GridSearchCV(
+        net, {"augmenter__bend": [0.0, 0.2], "detector__n_photons": [1e5]}, cv=2
+    ).fit(*pairs)
     assert len(set(search.cv_results_["mean_test_score"])) == 2  # the values reached the trainings
     assert search.best_estimator_.augmenter.bend == search.best_params_["augmenter__bend"]
     assert search.best_estimator_.detector_.n_photons == 1e5
     model = make_phase_retriever(augmenter=RandomDeformation(), augmenter__bend=0.5, **SMALL)
-    assert model[-1].regressor.augmenter.bend == model.get_params()["retrieve__regressor__augmenter__bend"] == 0.5
+    assert (
+        model[-1].regressor.augmenter.bend
+        == model.get_params()["retrieve__regressor__augmenter__bend"]
+        == 0.5
+    )
     model.fit(pairs[1], pairs[1])
     assert model.predict(pairs[1]).shape == pairs[1].shape
 
@@ -115,9 +129,17 @@ def test_a_network_learns_rotations_it_was_shown_none_of():
     shown, others = turned(np.zeros(16)), turned(np.linspace(-0.35, 0.35, 41))
     b, b_others = FourierMagnitude().fit_transform(shown), FourierMagnitude().fit_transform(others)
     errors = []
-    for augmenter in (None, RandomDeformation(rotation=20, scale=0, shear=0, bend=0, probability=1)):
+    for augmenter in (
+        None,
+        RandomDeformation(rotation=20, scale=0, shear=0, bend=0, probability=1),
+    ):
         net = PhaseRetrievalRegressor(
-            augmenter=augmenter, max_epochs=100, batch_size=8, module__hidden_width=128, device="cpu", random_state=0
+            augmenter=augmenter,
+            max_epochs=100,
+            batch_size=8,
+            module__hidden_width=128,
+            device="cpu",
+            random_state=0,
         ).fit(b, shown)
         errors.append(relative_error(others, net.predict(b_others)))
     assert errors[1] < 0.3 * errors[0]
@@ -127,9 +149,18 @@ def test_a_network_learns_rotations_it_was_shown_none_of():
     ("change", "message"),
     [
         (lambda b, x: (b + 1, x), r"X differs from \|F y\| by a relative"),
-        (lambda b, x: (np.where(np.arange(16) < 2, np.nan, b).astype("float32"), x), r"X differs from \|F y\|"),
+        (
+            lambda b, x: (np.where(np.arange(16) < 2, np.nan, b).astype("float32"), x),
+            r"X differs from \|F y\|",
+        ),
         (lambda b, x: (np.where(np.arange(len(b)) == 40, 2 * b.T + 1, b.T).T, x), "in sample 40"),
-        (lambda b, x: (np.where((np.arange(len(b)) == 40) & (b[40, 3, 3] == b.T), np.nan, b.T).T, x), "in sample 40"),
+        (
+            lambda b, x: (
+                np.where((np.arange(len(b)) == 40) & (b[40, 3, 3] == b.T), np.nan, b.T).T,
+                x,
+            ),
+            "in sample 40",
+        ),
     ],
 )
 def test_magnitudes_of_other_objects_are_refused(change, message, pairs):
@@ -139,12 +170,18 @@ def test_magnitudes_of_other_objects_are_refused(change, message, pairs):
 
 def test_magnitudes_in_another_layout_are_refused(pairs):
     net = PhaseRetrievalRegressor(augmenter=RandomDeformation(), **SMALL)
-    with pytest.warns(UserWarning, match="pass centered=False"), pytest.raises(ValueError, match="check centered=True"):
+    with (
+        pytest.warns(UserWarning, match="pass centered=False"),
+        pytest.raises(ValueError, match="check centered=True"),
+    ):
         net.fit(np.fft.ifftshift(pairs[0], axes=(1, 2)), pairs[1])
 
 
 def test_an_augmenter_that_changes_the_shape_is_refused(pairs):
-    with pytest.raises(ValueError, match=r"makes objects of shape \(12, 12\) of \(8, 8\); frame them before training"):
+    with pytest.raises(
+        ValueError,
+        match=r"makes objects of shape \(12, 12\) of \(8, 8\); frame them before training",
+    ):
         PhaseRetrievalRegressor(augmenter=ShiftFlipAugmenter(frame_shape=12), **SMALL).fit(*pairs)
 
 
@@ -178,7 +215,9 @@ def test_training_on_takes_the_augmenter_as_it_is_then(pairs):
 
 
 def test_training_on_draws_on(pairs):
-    net = Seen(augmenter=RandomDeformation(probability=1), batch_size=-1, **SMALL | {"max_epochs": 1})
+    net = Seen(
+        augmenter=RandomDeformation(probability=1), batch_size=-1, **SMALL | {"max_epochs": 1}
+    )
     net.partial_fit(*pairs).partial_fit(*pairs)
     first, second = (batch[1].sum(0) for batch in net.seen)
     assert not np.allclose(first, second)
@@ -199,7 +238,8 @@ def test_training_on_draws_on(pairs):
 def test_an_augmenter_that_moves_objects_within_their_orbits_is_refused(augmenter, pairs):
     net = PhaseRetrievalRegressor(augmenter=augmenter, **SMALL)
     with pytest.raises(
-        ValueError, match="moves objects within their orbits, .* move objects before they are made canon"
+        ValueError,
+        match="moves objects within their orbits, .* move objects before they are made canon",
     ):
         net.fit(*pairs)
 
@@ -208,7 +248,9 @@ def test_phases_are_orbits_too():
     objects = random_objects((8, 8), "complex64", n_samples=24)
     augmenter = ShiftFlipAugmenter(max_shift=0, flip_probability=0, random_phase=True)
     with pytest.raises(ValueError, match="moves objects within their orbits"):
-        PhaseRetrievalRegressor(augmenter=augmenter, **SMALL).fit(FourierMagnitude().fit_transform(objects), objects)
+        PhaseRetrievalRegressor(augmenter=augmenter, **SMALL).fit(
+            FourierMagnitude().fit_transform(objects), objects
+        )
 
 
 @pytest.mark.parametrize(
@@ -258,9 +300,16 @@ def test_a_detector_may_know_arrays_only(detector, pairs):
 
 
 def test_arrays_and_tensors_are_the_same_to_a_detector(pairs):
-    detectors = FunctionTransformer(lambda m: m + 1), FunctionTransformer(lambda m: m.astype("float32") + 1)
-    first, second = (PhaseRetrievalRegressor(detector=detector, **SMALL).fit(*pairs) for detector in detectors)
-    np.testing.assert_allclose(first.history[:, "train_loss"], second.history[:, "train_loss"], rtol=1e-5)
+    detectors = (
+        FunctionTransformer(lambda m: m + 1),
+        FunctionTransformer(lambda m: m.astype("float32") + 1),
+    )
+    first, second = (
+        PhaseRetrievalRegressor(detector=detector, **SMALL).fit(*pairs) for detector in detectors
+    )
+    np.testing.assert_allclose(
+        first.history[:, "train_loss"], second.history[:, "train_loss"], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -269,7 +318,9 @@ def test_arrays_and_tensors_are_the_same_to_a_detector(pairs):
     ids=["negative", "infinite", "complex"],
 )
 def test_what_a_detector_makes_must_be_magnitudes(function, pairs):
-    with pytest.raises(ValueError, match="detector=.* makes values that are negative, infinite or complex"):
+    with pytest.raises(
+        ValueError, match="detector=.* makes values that are negative, infinite or complex"
+    ):
         PhaseRetrievalRegressor(detector=FunctionTransformer(function), **SMALL).fit(*pairs)
 
 

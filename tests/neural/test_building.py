@@ -18,7 +18,9 @@ def pairs():
 
 
 def flat(dtype=None):
-    return nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.BatchNorm1d(8), nn.Linear(8, 64)).to(dtype)
+    return nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.BatchNorm1d(8), nn.Linear(8, 64)).to(
+        dtype
+    )
 
 
 class LearnedLoss(nn.Module):
@@ -39,13 +41,17 @@ def test_instances_are_copied_and_never_trained(dtype, pairs):
     assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(before, after, strict=True))
     assert module.training
     assert net.criterion_.log_scale != 0
-    np.testing.assert_array_equal(net.fit(*pairs).predict(pairs[0]), net.fit(*pairs).predict(pairs[0]))
+    np.testing.assert_array_equal(
+        net.fit(*pairs).predict(pairs[0]), net.fit(*pairs).predict(pairs[0])
+    )
 
 
 class ComplexLinear(nn.Module):
     def __init__(self, fourier_shape, object_shape):
         super().__init__()
-        self.layer = nn.Linear(int(np.prod(fourier_shape)), int(np.prod(object_shape)), dtype=torch.complex64)
+        self.layer = nn.Linear(
+            int(np.prod(fourier_shape)), int(np.prod(object_shape)), dtype=torch.complex64
+        )
 
     def forward(self, features):
         return self.layer(features.flatten(1).to(torch.complex64))
@@ -54,7 +60,9 @@ class ComplexLinear(nn.Module):
 def test_a_module_may_compute_and_return_complex_numbers():
     objects = random_objects((5, 6), "complex64", n_samples=24)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    net = PhaseRetrievalRegressor(ComplexLinear, **SMALL | {"max_epochs": 30, "lr": 0.01}).fit(magnitudes, objects)
+    net = PhaseRetrievalRegressor(ComplexLinear, **SMALL | {"max_epochs": 30, "lr": 0.01}).fit(
+        magnitudes, objects
+    )
     assert net.predict(magnitudes).dtype == np.complex64
     assert net.history[-1]["train_loss"] < 0.9 * net.history[0]["train_loss"]
 
@@ -63,7 +71,9 @@ def test_optimizers_that_know_no_weight_decay_go_without_its_default(pairs):
     net = PhaseRetrievalRegressor(flat(), optimizer=torch.optim.LBFGS, **SMALL).fit(*pairs)
     assert net.history[-1]["train_loss"] < net.history[0]["train_loss"]
     with pytest.raises(TypeError, match="weight_decay"):
-        PhaseRetrievalRegressor(flat(), optimizer=torch.optim.LBFGS, optimizer__weight_decay=0.1, **SMALL).fit(*pairs)
+        PhaseRetrievalRegressor(
+            flat(), optimizer=torch.optim.LBFGS, optimizer__weight_decay=0.1, **SMALL
+        ).fit(*pairs)
 
 
 def test_parameters_set_after_fit_ask_for_a_new_one(pairs):

@@ -24,7 +24,13 @@ from skpr.neural import MLP, TrainingCheckpoint
 from tests import scripts
 from tests.conftest import random_objects, same_seeds_in_workers
 
-SMALL = {"module__hidden_width": 16, "max_epochs": 6, "batch_size": 8, "device": "cpu", "random_state": 0}
+SMALL = {
+    "module__hidden_width": 16,
+    "max_epochs": 6,
+    "batch_size": 8,
+    "device": "cpu",
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +108,9 @@ def test_what_was_killed_comes_to_the_same_weights(parameters, pairs, tmp_path):
 
 def test_without_a_seed_it_goes_on_with_the_seed_it_had(pairs, tmp_path):
     path = tmp_path / "run.checkpoint"
-    expected = Dying(checkpoint=tmp_path / "whole.checkpoint", **SMALL | {"random_state": None}).fit(*pairs)
+    expected = Dying(
+        checkpoint=tmp_path / "whole.checkpoint", **SMALL | {"random_state": None}
+    ).fit(*pairs)
     fit_and_die(14, path, pairs, random_state=None)
     first = Dying(checkpoint=path, **SMALL | {"random_state": None}).fit(*pairs)
     second = Dying(checkpoint=path, **SMALL | {"random_state": None}).fit(*pairs)
@@ -133,8 +141,12 @@ def test_an_interrupted_training_goes_on_too(pairs, tmp_path, monkeypatch):
 
 
 def test_it_is_a_parameter_of_the_pipeline(pairs, tmp_path):
-    model = make_phase_retriever(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(pairs[1], pairs[1])
-    again = make_phase_retriever(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(pairs[1], pairs[1])
+    model = make_phase_retriever(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(
+        pairs[1], pairs[1]
+    )
+    again = make_phase_retriever(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(
+        pairs[1], pairs[1]
+    )
     np.testing.assert_array_equal(model.predict(pairs[1]), again.predict(pairs[1]))
 
 
@@ -145,8 +157,14 @@ def test_it_is_a_parameter_of_the_pipeline(pairs, tmp_path):
         ({"random_state": 1}, "is of another fit, with random_state=0 and not 1"),
         ({"detector": PhotonNoise(1e3)}, "is of another fit, with detector="),
         ({"module__hidden_width": 8}, "is of another fit, with module__hidden_width=16 and not 8"),
-        ({"callbacks__schedule": None}, "is of another fit, with callbacks__schedule=<default> and not None"),
-        ({"optimizer__betas": (0.5, 0.9)}, r"is of another fit, with optimizer__betas=<default> and not \(0.5, 0.9\)"),
+        (
+            {"callbacks__schedule": None},
+            "is of another fit, with callbacks__schedule=<default> and not None",
+        ),
+        (
+            {"optimizer__betas": (0.5, 0.9)},
+            r"is of another fit, with optimizer__betas=<default> and not \(0.5, 0.9\)",
+        ),
     ],
 )
 def test_a_checkpoint_of_another_fit_is_refused_and_kept(parameters, message, pairs, tmp_path):
@@ -159,7 +177,12 @@ def test_a_checkpoint_of_another_fit_is_refused_and_kept(parameters, message, pa
 
 
 def test_two_functions_as_modules_are_told_apart(pairs, tmp_path):
-    given = {"checkpoint": tmp_path / "run.checkpoint", "max_epochs": 1, "device": "cpu", "random_state": 0}
+    given = {
+        "checkpoint": tmp_path / "run.checkpoint",
+        "max_epochs": 1,
+        "device": "cpu",
+        "random_state": 0,
+    }
 
     def fit(module):
         return PhaseRetrievalRegressor(module, **given).fit(*pairs)
@@ -170,7 +193,12 @@ def test_two_functions_as_modules_are_told_apart(pairs, tmp_path):
 
 
 def test_a_module_that_changes_by_itself_is_refused(pairs, tmp_path):
-    given = {"checkpoint": tmp_path / "run.checkpoint", "max_epochs": 1, "device": "cpu", "random_state": 0}
+    given = {
+        "checkpoint": tmp_path / "run.checkpoint",
+        "max_epochs": 1,
+        "device": "cpu",
+        "random_state": 0,
+    }
     widths = tmp_path / "widths"
     widths.write_text("8")
 
@@ -189,9 +217,18 @@ def test_a_checkpoint_of_other_data_is_refused(which, place, pairs, tmp_path):
     given = {"magnitudes": pairs[0], "objects": pairs[1], "weights": np.ones(48)}
     other = given | {which: given[which].copy()}
     other[which][place[: other[which].ndim]] += 0.25
-    for values, expected in ((given, None), (other, "of a fit to other data|with fit_params__sample_weight=")):
-        net = PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1})
-        with contextlib.nullcontext() if expected is None else pytest.raises(ValueError, match=expected):
+    for values, expected in (
+        (given, None),
+        (other, "of a fit to other data|with fit_params__sample_weight="),
+    ):
+        net = PhaseRetrievalRegressor(
+            checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1}
+        )
+        with (
+            contextlib.nullcontext()
+            if expected is None
+            else pytest.raises(ValueError, match=expected)
+        ):
             net.fit(values["magnitudes"], values["objects"], sample_weight=values["weights"])
 
 
@@ -205,13 +242,19 @@ def test_the_same_number_in_another_type_is_the_same(pairs, tmp_path):
 def test_what_cannot_be_compared_is_refused(pairs, tmp_path):
     with open(tmp_path / "log", "w") as log:
         detector = FunctionTransformer(lambda m, log=log: m)
-        net = PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", detector=detector, **SMALL)
-        with pytest.raises(TypeError, match="can be compared in another process, but detector=.* holds a _io.TextIO"):
+        net = PhaseRetrievalRegressor(
+            checkpoint=tmp_path / "run.checkpoint", detector=detector, **SMALL
+        )
+        with pytest.raises(
+            TypeError,
+            match="can be compared in another process, but detector=.* holds a _io.TextIO",
+        ):
             net.fit(*pairs)
 
 
 @pytest.mark.parametrize(
-    "checkpoint", [3, b"run.checkpoint", "nowhere/run.checkpoint", ".", "", os.devnull, "run\0", "x" * 300]
+    "checkpoint",
+    [3, b"run.checkpoint", "nowhere/run.checkpoint", ".", "", os.devnull, "run\0", "x" * 300],
 )
 def test_what_is_no_place_for_one_is_refused_before_training(checkpoint, pairs):
     with pytest.raises((TypeError, ValueError), match="checkpoint="):
@@ -219,7 +262,9 @@ def test_what_is_no_place_for_one_is_refused_before_training(checkpoint, pairs):
 
 
 def test_a_checkpoint_without_callbacks_is_refused(pairs, tmp_path):
-    net = PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", callbacks="disable", **SMALL)
+    net = PhaseRetrievalRegressor(
+        checkpoint=tmp_path / "run.checkpoint", callbacks="disable", **SMALL
+    )
     with pytest.raises(ValueError, match="is a callback, but callbacks='disable'"):
         net.fit(*pairs)
     with pytest.raises(TypeError, match="TrainingCheckpoint is a class; give an instance"):
@@ -229,7 +274,9 @@ def test_a_checkpoint_without_callbacks_is_refused(pairs, tmp_path):
 def test_a_link_is_followed(pairs, tmp_path):
     (tmp_path / "run.checkpoint").symlink_to(tmp_path / "there")
     for _ in range(2):
-        PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1}).fit(*pairs)
+        PhaseRetrievalRegressor(
+            checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1}
+        ).fit(*pairs)
     assert (tmp_path / "run.checkpoint").is_symlink()
     assert (tmp_path / "there").is_file()
 
@@ -243,7 +290,9 @@ def test_a_file_of_something_else_is_refused_and_kept(pairs, tmp_path):
 
 def test_a_checkpoint_of_an_earlier_layout_is_refused(pairs, tmp_path):
     write_sealed(tmp_path / "run.checkpoint", "checkpoint", b"PK...")
-    with pytest.raises(ModelFileError, match="is of another version of skpr, which cannot be resumed"):
+    with pytest.raises(
+        ModelFileError, match="is of another version of skpr, which cannot be resumed"
+    ):
         PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL).fit(*pairs)
 
 
@@ -296,7 +345,11 @@ def test_a_process_killed_at_any_moment_comes_to_the_same_weights(pairs, tmp_pat
     def start(name, number=0):
         made = (tmp_path / f"{name}.checkpoint", tmp_path / f"{name}.npy")
         return scripts.start(
-            tmp_path / "program.py", tmp_path / "data.npz", *made, folder=tmp_path, name=f"{name} {number}"
+            tmp_path / "program.py",
+            tmp_path / "data.npz",
+            *made,
+            folder=tmp_path,
+            name=f"{name} {number}",
         )
 
     whole = start("whole")
@@ -332,7 +385,9 @@ def test_what_a_killed_process_left_half_written_is_removed(pairs, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     (tmp_path / f".skpr-{_machine()}-{process.pid}-0123456789abcdef.tmp").write_bytes(b"skpr chec")
-    PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1}).fit(*pairs)
+    PhaseRetrievalRegressor(
+        checkpoint=tmp_path / "run.checkpoint", **SMALL | {"max_epochs": 1}
+    ).fit(*pairs)
     assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]
 
 
@@ -350,8 +405,12 @@ class Intruding(Callback):
 
 def test_what_others_put_in_its_place_is_left_to_them(pairs, tmp_path):
     path = tmp_path / "run.checkpoint"
-    net = PhaseRetrievalRegressor(checkpoint=path, callbacks=[Intruding(path)], **SMALL | {"max_epochs": 3})
-    with pytest.warns(UserWarning, match="the training goes on, but its state after . epochs is not on disk"):
+    net = PhaseRetrievalRegressor(
+        checkpoint=path, callbacks=[Intruding(path)], **SMALL | {"max_epochs": 3}
+    )
+    with pytest.warns(
+        UserWarning, match="the training goes on, but its state after . epochs is not on disk"
+    ):
         net.fit(*pairs)
     assert len(net.history) == 3
     assert path.read_text() == "mine"
@@ -383,11 +442,17 @@ def test_two_trainings_side_by_side_never_share_a_file(pairs, tmp_path):
 def test_every_fit_of_a_search_has_a_file_of_its_own(pairs, tmp_path):
     def search(n_jobs=1, **given):
         net = PhaseRetrievalRegressor(**SMALL | {"max_epochs": 2} | given)
-        return GridSearchCV(net, {"lr": [1e-3, 1e-2]}, cv=2, n_jobs=n_jobs).fit(*pairs).cv_results_["mean_test_score"]
+        return (
+            GridSearchCV(net, {"lr": [1e-3, 1e-2]}, cv=2, n_jobs=n_jobs)
+            .fit(*pairs)
+            .cv_results_["mean_test_score"]
+        )
 
     expected = search()
     found = search(n_jobs=2, checkpoint=tmp_path / "run.checkpoint")
-    np.testing.assert_allclose(found, expected, atol=1e-3)  # workers may compute with another number of threads
+    np.testing.assert_allclose(
+        found, expected, atol=1e-3
+    )  # workers may compute with another number of threads
     files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(files) == 5  # two candidates, two folds, and the best one again
     assert all(name.startswith("run.") and name.endswith(".checkpoint") for name in files)
@@ -397,7 +462,9 @@ def test_every_fit_of_a_search_has_a_file_of_its_own(pairs, tmp_path):
 
 def test_a_training_that_fails_at_once_leaves_no_file(pairs, tmp_path):
     fit_and_die(2, tmp_path / "run.checkpoint", pairs)
-    PhaseRetrievalRegressor(checkpoint=tmp_path / "run.checkpoint", lr=1e-4, **SMALL | {"max_epochs": 1}).fit(*pairs)
+    PhaseRetrievalRegressor(
+        checkpoint=tmp_path / "run.checkpoint", lr=1e-4, **SMALL | {"max_epochs": 1}
+    ).fit(*pairs)
 
 
 def test_it_is_a_callback_of_its_own(pairs, tmp_path):
@@ -432,7 +499,9 @@ def test_training_on_leaves_the_checkpoint_of_the_fit(way, pairs, tmp_path):
 def test_the_same_parameters_are_the_same_fit_in_another_process(pairs, tmp_path):
     def given(seed=0, mask=0):
         mask = np.eye(16, dtype=bool) & (np.arange(16) == mask)
-        detector = make_pipeline(PhotonNoise(1e4, random_state=np.random.RandomState(seed)), MissingPixels(mask))
+        detector = make_pipeline(
+            PhotonNoise(1e4, random_state=np.random.RandomState(seed)), MissingPixels(mask)
+        )
         return {"detector": detector, "checkpoint": tmp_path / "run.checkpoint"} | SMALL
 
     PhaseRetrievalRegressor(**given()).fit(*pairs)

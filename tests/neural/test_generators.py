@@ -9,10 +9,22 @@ import torch
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor
 from skpr.detector import PhotonNoise
-from skpr.neural._generators import drawn_seed, generator_states, kept_generators, seeded, set_generator_states
+from skpr.neural._generators import (
+    drawn_seed,
+    generator_states,
+    kept_generators,
+    seeded,
+    set_generator_states,
+)
 from tests.conftest import random_objects
 
-SMALL = {"module__hidden_width": 16, "max_epochs": 4, "batch_size": 8, "device": "cpu", "random_state": 0}
+SMALL = {
+    "module__hidden_width": 16,
+    "max_epochs": 4,
+    "batch_size": 8,
+    "device": "cpu",
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +70,9 @@ def test_no_seed_means_another_one_each_time():
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "score"])
 def test_a_network_leaves_the_generators_alone(method, pairs):
-    net = PhaseRetrievalRegressor(detector=PhotonNoise(1e4), early_stopping=True, **SMALL).fit(*pairs)
+    net = PhaseRetrievalRegressor(detector=PhotonNoise(1e4), early_stopping=True, **SMALL).fit(
+        *pairs
+    )
     with kept_generators():
         expected = draws()
     getattr(net, method)(*pairs[: 1 if method == "predict" else 2])

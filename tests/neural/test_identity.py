@@ -116,11 +116,20 @@ OTHERS = {
         lambda: predefined_split(Dataset([[1.0]], [2])),
     ),
     "generators": (lambda: np.random.RandomState(0), lambda: np.random.RandomState(1)),
-    "generators of torch": (lambda: torch.Generator().manual_seed(0), lambda: torch.Generator().manual_seed(1)),
-    "lambdas": (lambda: FunctionTransformer(lambda m: m**2), lambda: FunctionTransformer(lambda m: m**3)),
+    "generators of torch": (
+        lambda: torch.Generator().manual_seed(0),
+        lambda: torch.Generator().manual_seed(1),
+    ),
+    "lambdas": (
+        lambda: FunctionTransformer(lambda m: m**2),
+        lambda: FunctionTransformer(lambda m: m**3),
+    ),
     "closures": (lambda: multiplied(2), lambda: multiplied(3)),
     "defaults": (lambda: lambda m, p=1: m**p, lambda: lambda m, p=2: m**p),
-    "nested functions": (lambda: lambda m: (x + 1 for x in m), lambda: lambda m: (x + 2 for x in m)),
+    "nested functions": (
+        lambda: lambda m: (x + 1 for x in m),
+        lambda: lambda m: (x + 2 for x in m),
+    ),
     "objects": (lambda: Adding(1), lambda: Adding(2)),
     "objects with slots": (lambda: Slotted(1), lambda: Slotted(2)),
     "bound methods": (lambda: Adding(1).transform, lambda: Adding(2).transform),
@@ -136,7 +145,10 @@ OTHERS = {
         lambda: make_pipeline(PhotonNoise(1e4), MissingPixels(np.eye(4, dtype=bool))),
         lambda: make_pipeline(PhotonNoise(1e4), MissingPixels(np.ones((4, 4), dtype=bool))),
     ),
-    "callbacks": (lambda: LRScheduler("StepLR", step_size=1), lambda: LRScheduler("StepLR", step_size=2)),
+    "callbacks": (
+        lambda: LRScheduler("StepLR", step_size=1),
+        lambda: LRScheduler("StepLR", step_size=2),
+    ),
 }
 
 
@@ -196,7 +208,9 @@ def test_recursion_ends():
     assert described(Fraction(1, 3)) != described(Fraction(2, 3))
 
 
-@pytest.mark.parametrize("made", [threading.Lock, lambda: Adding(threading.Lock()), lambda: (x for x in [1])])
+@pytest.mark.parametrize(
+    "made", [threading.Lock, lambda: Adding(threading.Lock()), lambda: (x for x in [1])]
+)
 def test_what_cannot_be_compared_says_so(made):
     with pytest.raises(NotComparable):
         described(made())
@@ -207,13 +221,18 @@ def test_another_process_says_the_same(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         "import numpy as np, torch\nfrom skpr.neural._identity import described\n"
-        "class Own:\n    def __init__(self): self.names = {'a', 'b', 'c'}\n    def f(self): return self.names\n"
-        "values = [Own(), lambda m: {1, 'a', None}, np.random.RandomState(0), torch.nn.ReLU(), torch.Generator()]\n"
+        "class Own:\n    def __init__(self): self.names = {'a', 'b', 'c'}\n    def f(self): "
+        "return self.names\n"
+        "values = [Own(), lambda m: {1, 'a', None}, np.random.RandomState(0), torch.nn.ReLU(), "
+        "torch.Generator()]\n"
         "print(described(values))"
     )
     texts = [
         subprocess.run(
-            [sys.executable, program], capture_output=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed}
+            [sys.executable, program],
+            capture_output=True,
+            check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("1", "2")
     ]
@@ -224,7 +243,12 @@ def test_data_are_the_same_wherever_they_are(tmp_path):
     x = np.random.default_rng(0).random((3000, 20, 20)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     on_disk = LazyBatch(np.load(tmp_path / "x.npy", mmap_mode="r"))
-    for other in (torch.from_numpy(x), on_disk, np.asfortranarray(x), torch.from_numpy(x).requires_grad_()):
+    for other in (
+        torch.from_numpy(x),
+        on_disk,
+        np.asfortranarray(x),
+        torch.from_numpy(x).requires_grad_(),
+    ):
         assert digest_of(other) == digest_of(x)
 
 
@@ -297,6 +321,8 @@ def test_what_changes_the_training_counts(parameters):
 def test_a_score_counts_where_it_stops_the_training():
     def stopped_by(scoring):
         stop = EarlyStopping("watched", lower_is_better=False)
-        return identity(callbacks=[EpochScoring(scoring, name="watched", lower_is_better=False), stop])
+        return identity(
+            callbacks=[EpochScoring(scoring, name="watched", lower_is_better=False), stop]
+        )
 
     assert stopped_by("r2") != stopped_by("neg_mean_squared_error")

@@ -14,7 +14,9 @@ from tests.conftest import random_objects
 def test_batches_come_whole_and_in_single_precision(container):
     X = np.arange(20.0).reshape(10, 2)
     y = X * 1j
-    loader = DataLoader(BatchDataset(container(X), container(y)), batch_size=4, collate_fn=whole_batch)
+    loader = DataLoader(
+        BatchDataset(container(X), container(y)), batch_size=4, collate_fn=whole_batch
+    )
     batches = list(loader)
     assert [len(b[0]) for b in batches] == [4, 4, 2]
     assert batches[0][0].dtype == torch.float32
@@ -44,7 +46,9 @@ def test_samples_of_other_data_sets_are_collated_in_single_precision():
     batches = list(DataLoader(Dataset(X, X * 1j), batch_size=4, collate_fn=whole_batch))
     assert [type(batch) for batch in batches] == [tuple] * 3
     assert (batches[0][0].dtype, batches[0][1].dtype) == (torch.float32, torch.complex64)
-    torch.testing.assert_close(torch.cat([batch[0] for batch in batches]), torch.from_numpy(X).float())
+    torch.testing.assert_close(
+        torch.cat([batch[0] for batch in batches]), torch.from_numpy(X).float()
+    )
 
 
 def test_weights_come_with_their_samples():
@@ -66,7 +70,9 @@ def as_tensors(X, y):
 def test_networks_take_data_sets_for_arrays(kind):
     objects = random_objects((8, 8), "float32")
     magnitudes = FourierMagnitude().fit_transform(objects)
-    net = PhaseRetrievalRegressor(module__hidden_width=8, max_epochs=2, random_state=0, device="cpu")
+    net = PhaseRetrievalRegressor(
+        module__hidden_width=8, max_epochs=2, random_state=0, device="cpu"
+    )
     expected = net.fit(magnitudes, objects).predict(magnitudes)
     pairs = kind(magnitudes, objects)
     np.testing.assert_array_equal(net.fit(pairs, None).predict(pairs), expected)
@@ -78,7 +84,9 @@ def test_slices_of_data_sets_are_arrays():
     objects = random_objects((8, 8), "float32")
     pairs = Dataset(FourierMagnitude().fit_transform(objects), objects)
     X, y = SliceDataset(pairs, 0), SliceDataset(pairs, 1)
-    net = PhaseRetrievalRegressor(module__hidden_width=8, max_epochs=2, random_state=0, device="cpu").fit(X, y)
+    net = PhaseRetrievalRegressor(
+        module__hidden_width=8, max_epochs=2, random_state=0, device="cpu"
+    ).fit(X, y)
     assert net.score(X, y) == net.score(pairs)
 
 
@@ -94,5 +102,7 @@ class Drawn(torch.utils.data.Dataset):
 
 @pytest.mark.parametrize("source", [Drawn(), DataLoader(Drawn())])
 def test_sources_that_cannot_be_checked_are_refused_with_the_way_out(source):
-    with pytest.raises(TypeError, match=r"X=(Drawn|DataLoader) is a source of samples .* give arrays or tensors, a"):
+    with pytest.raises(
+        TypeError, match=r"X=(Drawn|DataLoader) is a source of samples .* give arrays or tensors, a"
+    ):
         PhaseRetrievalRegressor(device="cpu").fit(source)

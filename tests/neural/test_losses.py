@@ -29,11 +29,16 @@ def test_losses_are_zero_at_the_target_and_their_gradients_point_there(name, dty
     value = loss(prediction, target)
     value.backward()
     assert loss(prediction.detach() - 0.1 * prediction.grad, target) < value
-    assert torch.autograd.gradcheck(lambda p: loss(p, target), (prediction.detach().requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda p: loss(p, target), (prediction.detach().requires_grad_(),)
+    )
 
 
 def test_mean_squared_error_is_a_mean_and_relative_error_a_ratio():
-    target, prediction = torch.tensor([[3.0, 4.0], [0.3, 0.4]]), torch.tensor([[3.0, 0.0], [0.3, 0.0]])
+    target, prediction = (
+        torch.tensor([[3.0, 4.0], [0.3, 0.4]]),
+        torch.tensor([[3.0, 0.0], [0.3, 0.0]]),
+    )
     assert MeanSquaredError()(prediction, target).item() == pytest.approx((16 + 0.16) / 4)
     assert RelativeSquaredError()(prediction, target).item() == pytest.approx(16 / 25)
 
@@ -46,7 +51,9 @@ def test_empty_targets_do_not_divide_by_zero():
 @pytest.mark.parametrize("name", ["relative", "orbit"])
 @pytest.mark.parametrize("unit", [2.0**-95, 2.0**60, 2.0**95])
 def test_relative_losses_and_their_gradients_know_no_unit(name, unit):
-    target, prediction = (torch.from_numpy(random_objects((5, 6), "float32", seed=seed)) for seed in (0, 1))
+    target, prediction = (
+        torch.from_numpy(random_objects((5, 6), "float32", seed=seed)) for seed in (0, 1)
+    )
     losses, gradients = [], []
     for scale in (1.0, unit):
         scaled = (prediction * scale).requires_grad_()
@@ -60,7 +67,9 @@ def test_relative_losses_and_their_gradients_know_no_unit(name, unit):
 
 @pytest.mark.parametrize("criterion", [*CRITERIA.values(), torch.nn.MSELoss, torch.nn.SmoothL1Loss])
 def test_a_weight_of_two_is_a_sample_that_comes_twice(criterion):
-    target, prediction = (torch.from_numpy(random_objects((5, 6), "float32", 4, seed=seed)) for seed in (0, 1))
+    target, prediction = (
+        torch.from_numpy(random_objects((5, 6), "float32", 4, seed=seed)) for seed in (0, 1)
+    )
     weights, twice = torch.tensor([2.0, 1.0, 1.0, 0.0]), [0, 0, 1, 2]
     weighted = loss_of(criterion(), prediction, target, weights)
     torch.testing.assert_close(weighted, criterion()(prediction[twice], target[twice]))

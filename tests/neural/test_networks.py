@@ -9,9 +9,17 @@ from skpr.neural import MLP, UNet
 
 @pytest.mark.parametrize("network", [MLP, UNet])
 @pytest.mark.parametrize("n_channels", [1, 2])
-@pytest.mark.parametrize(("object_shape", "fourier_shape"), [((9,), (18,)), ((6, 7), (12, 15)), ((5, 6, 4), (8, 9, 8))])
+@pytest.mark.parametrize(
+    ("object_shape", "fourier_shape"), [((9,), (18,)), ((6, 7), (12, 15)), ((5, 6, 4), (8, 9, 8))]
+)
 def test_networks_fit_any_shape(network, n_channels, object_shape, fourier_shape):
-    net = network(fourier_shape, object_shape, n_channels, 8, **{"stage_share": 1.0} if network is UNet else {})
+    net = network(
+        fourier_shape,
+        object_shape,
+        n_channels,
+        8,
+        **{"stage_share": 1.0} if network is UNet else {},
+    )
     features = torch.rand(3, *fourier_shape)
     outputs = net(features, features) if network is UNet else (net(features, features),)
     assert all(output.shape == (3, n_channels, *object_shape) for output in outputs)
@@ -34,9 +42,19 @@ def test_unrolled_steps_leave_a_solution_alone_and_improve_a_guess(centered, n_c
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(4, 6, 7, generator=generator)
     objects = x if n_channels == 1 else torch.complex(x, x.flip(2))
-    magnitudes = FourierMagnitude(fourier_shape=(12, 15), centered=centered).fit(objects).transform(objects)
+    magnitudes = (
+        FourierMagnitude(fourier_shape=(12, 15), centered=centered).fit(objects).transform(objects)
+    )
     images = x[:, None] if n_channels == 1 else torch.stack([objects.real, objects.imag], dim=1)
-    net = UNet((12, 15), (6, 7), n_channels, hidden_width=8, centered=centered, non_negative=True, n_projections=10)
+    net = UNet(
+        (12, 15),
+        (6, 7),
+        n_channels,
+        hidden_width=8,
+        centered=centered,
+        non_negative=True,
+        n_projections=10,
+    )
     ordered = torch.fft.ifftshift(magnitudes, dim=(1, 2)) if centered else magnitudes
     problem = Measurement(ordered, (6, 7), "non_negative" if n_channels == 1 else "complex")
     driven, disagreement = net._driven(images, problem)
@@ -45,7 +63,9 @@ def test_unrolled_steps_leave_a_solution_alone_and_improve_a_guess(centered, n_c
     guess = images + 0.1 * torch.randn(images.shape, generator=generator)
     driven, _ = net._driven(guess, problem)
     assert (driven - images).norm() < 0.8 * (guess - images).norm()
-    assert (net._staged(images, magnitudes)[-1] - images).abs().max() < 1e-3  # untrained stages add nothing
+    assert (
+        net._staged(images, magnitudes)[-1] - images
+    ).abs().max() < 1e-3  # untrained stages add nothing
 
 
 def test_the_magnitude_projection_has_the_magnitudes_and_the_phases():
@@ -93,7 +113,9 @@ def test_stages_learn_from_a_guess_with_hidden_units_dropped():
     torch.testing.assert_close(mlp(b, b, dropout=0.0), plain)
 
 
-@pytest.mark.parametrize(("fourier_shape", "expected"), [((16, 12), 20), ((8, 6), 0), ((8, 12), 20)])
+@pytest.mark.parametrize(
+    ("fourier_shape", "expected"), [((16, 12), 20), ((8, 6), 0), ((8, 12), 20)]
+)
 def test_unrolled_steps_are_for_oversampled_spectra(fourier_shape, expected):
     assert UNet(fourier_shape, (8, 6), hidden_width=8).n_projections == expected
 
@@ -105,7 +127,9 @@ def test_amplitude_and_phase_make_complex_objects_only():
         net = network((12, 12), (6, 6), 2, hidden_width=8, polar=True).eval()
         assert net(features, features).shape == (3, 2, 6, 6)
         net.train()
-    polar, plain = (MLP((12, 12), (6, 6), 2, hidden_width=8, polar=polar) for polar in (True, False))
+    polar, plain = (
+        MLP((12, 12), (6, 6), 2, hidden_width=8, polar=polar) for polar in (True, False)
+    )
     plain.load_state_dict(polar.state_dict())
     amplitude, phase = plain(features, features).unbind(1)
     made = torch.view_as_complex(polar(features, features).movedim(1, -1).contiguous())
@@ -120,7 +144,10 @@ def test_amplitude_and_phase_make_complex_objects_only():
         ({"n_stages": -1}, "module__n_stages=-1 is not valid; give an integer >= 0"),
         ({"width": 0}, "module__width=0 is not valid; give an integer >= 1"),
         ({"n_projections": -3}, "module__n_projections=-3 is not valid"),
-        ({"stage_share": 0.0}, "module__stage_share=0.0 is not valid; give a number above 0, up to 1"),
+        (
+            {"stage_share": 0.0},
+            "module__stage_share=0.0 is not valid; give a number above 0, up to 1",
+        ),
         ({"stage_share": 2}, "module__stage_share=2 is not valid"),
         ({"stage_dropout": 1.0}, "module__stage_dropout=1.0 is not valid"),
     ],
@@ -135,7 +162,9 @@ def test_gradients_through_projections_are_bounded():
     with torch.no_grad():
         for parameter in network.front.parameters():
             parameter.zero_()  # a constant image: all frequencies but one vanish
-    outputs = network(torch.ones(3, 8, 8), torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    outputs = network(
+        torch.ones(3, 8, 8), torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    )
     sum(output.square().sum() for output in outputs).backward()
     norms = [p.grad.norm() for p in network.stages.parameters() if p.grad is not None]
     assert all(torch.isfinite(norm) for norm in norms)

@@ -30,7 +30,9 @@ def pairs():
 @pytest.mark.parametrize("module", ["mlp", "unet"])
 @pytest.mark.parametrize("criterion", ["relative", "mse", "orbit"])
 def test_training_lowers_every_loss(module, criterion, pairs):
-    net = PhaseRetrievalRegressor(module, criterion=criterion, batch_size=16, lr=3e-3, **SMALL | {"max_epochs": 8})
+    net = PhaseRetrievalRegressor(
+        module, criterion=criterion, batch_size=16, lr=3e-3, **SMALL | {"max_epochs": 8}
+    )
     net.fit(*pairs)
     losses = net.history[:, "train_loss"]
     assert losses[-1] < 0.9 * losses[0]
@@ -46,18 +48,23 @@ def test_complex_objects_of_any_dimension(module, shape):
     prediction = net.predict(magnitudes)
     assert prediction.shape == objects.shape
     assert prediction.dtype == np.complex64
-    assert net.score(magnitudes, objects) == pytest.approx(1 - relative_error(objects, prediction), abs=1e-6)
+    assert net.score(magnitudes, objects) == pytest.approx(
+        1 - relative_error(objects, prediction), abs=1e-6
+    )
 
 
 def test_a_network_can_learn_a_small_set_by_heart(pairs):
     magnitudes, objects = (part[:32] for part in pairs)
-    net = PhaseRetrievalRegressor(random_state=0, device="cpu", max_epochs=200, lr=2e-3, module__hidden_width=128)
+    net = PhaseRetrievalRegressor(
+        random_state=0, device="cpu", max_epochs=200, lr=2e-3, module__hidden_width=128
+    )
     assert relative_error(objects, net.fit(magnitudes, objects).predict(magnitudes)) < 0.02
 
 
 def test_the_same_seed_gives_the_same_network(pairs):
     first, second, other = (
-        PhaseRetrievalRegressor(**SMALL | {"random_state": seed}).fit(*pairs).predict(pairs[0]) for seed in (0, 0, 1)
+        PhaseRetrievalRegressor(**SMALL | {"random_state": seed}).fit(*pairs).predict(pairs[0])
+        for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, second)
     assert not np.allclose(first, other)
@@ -81,7 +88,9 @@ class Tiny(torch.nn.Module):
     def __init__(self, object_shape, width=4):
         super().__init__()
         self.layers = torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.LazyLinear(width), torch.nn.Linear(width, int(np.prod(object_shape)))
+            torch.nn.Flatten(),
+            torch.nn.LazyLinear(width),
+            torch.nn.Linear(width, int(np.prod(object_shape))),
         )
 
     def forward(self, magnitudes):
@@ -95,9 +104,13 @@ def test_a_module_class_of_ones_own(pairs):
 
 
 def test_any_optimizer_with_any_options(pairs):
-    net = PhaseRetrievalRegressor(optimizer=torch.optim.SGD, optimizer__momentum=0.9, **SMALL).fit(*pairs)
+    net = PhaseRetrievalRegressor(optimizer=torch.optim.SGD, optimizer__momentum=0.9, **SMALL).fit(
+        *pairs
+    )
     assert net.optimizer_.param_groups[0]["momentum"] == 0.9
-    assert PhaseRetrievalRegressor(**SMALL).fit(*pairs).optimizer_.param_groups[0]["betas"][1] == 0.99
+    assert (
+        PhaseRetrievalRegressor(**SMALL).fit(*pairs).optimizer_.param_groups[0]["betas"][1] == 0.99
+    )
     own = PhaseRetrievalRegressor(optimizer__betas=(0.8, 0.9), **SMALL).fit(*pairs)
     assert own.optimizer_.param_groups[0]["betas"][1] == 0.9
 
@@ -119,15 +132,21 @@ def test_early_stopping_keeps_the_best_weights(pairs):
     for epoch, loss in enumerate(losses):  # skorch counts what gains more than 1e-4 of the loss
         best = epoch if loss < (1 - 1e-4) * losses[best] else best
     assert len(losses) == best + 4
-    kept = RelativeSquaredError()(torch.from_numpy(net.predict(held_out[0])), torch.from_numpy(held_out[1]))
+    kept = RelativeSquaredError()(
+        torch.from_numpy(net.predict(held_out[0])), torch.from_numpy(held_out[1])
+    )
     assert kept.item() == pytest.approx(losses[best], rel=1e-4)
     assert abs(losses[-1] - losses[best]) > 1e-3 * losses[best]  # the last weights were others
-    stopped_early = PhaseRetrievalRegressor(lr=0.01, **SMALL | {"max_epochs": 60}).fit(pairs[0], noise)
+    stopped_early = PhaseRetrievalRegressor(lr=0.01, **SMALL | {"max_epochs": 60}).fit(
+        pairs[0], noise
+    )
     assert "valid_loss" not in stopped_early.history[-1]
 
 
 def test_early_stopping_needs_samples():
-    with pytest.raises(ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"):
+    with pytest.raises(
+        ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"
+    ):
         PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(np.ones((1, 4)), np.ones((1, 2)))
 
 
@@ -144,7 +163,9 @@ def test_fitted_networks_can_be_kept(keep, pairs, tmp_path):
 
 
 def test_parameters_are_stored_as_given(pairs):
-    net = PhaseRetrievalRegressor("unet", device="auto", verbose="auto", module__hidden_width=16, max_epochs=1)
+    net = PhaseRetrievalRegressor(
+        "unet", device="auto", verbose="auto", module__hidden_width=16, max_epochs=1
+    )
     before = net.get_params(deep=False)
     net.fit(*pairs)
     assert {k: net.get_params(deep=False)[k] for k in before} == before
@@ -161,7 +182,8 @@ def test_partial_fit_goes_on_from_the_present_weights(pairs):
     assert losses[4] == pytest.approx(losses[3], rel=0.05)
     assert losses[7] < 0.95 * losses[3] < 0.95 * 0.9 * losses[0]
     with pytest.raises(
-        ValueError, match=r"y has real objects of shape \(7, 8\), but the network was built for real ones"
+        ValueError,
+        match=r"y has real objects of shape \(7, 8\), but the network was built for real ones",
     ):
         net.partial_fit(pairs[0], pairs[1][:, 1:])
 
@@ -186,7 +208,10 @@ def test_interrupting_leaves_a_usable_estimator(pairs):
             {"module": "resnet"},
             "module='resnet' is not valid; choose 'mlp', 'unet' or a torch.nn.Module class",
         ),
-        ({"criterion": "mae"}, "criterion='mae' is not valid; choose 'mse', 'relative', 'orbit' or"),
+        (
+            {"criterion": "mae"},
+            "criterion='mae' is not valid; choose 'mse', 'relative', 'orbit' or",
+        ),
         (
             {"magnitude_scaling": "cube"},
             "magnitude_scaling='cube' is not valid; choose 'sqrt', 'log' or None",
@@ -210,10 +235,22 @@ def test_bad_parameters_are_named(parameters, message, pairs):
     [
         (np.ones((3, 4)), np.ones((2, 4)), r"inconsistent numbers of samples: \[3, 2\]"),
         (np.ones((3, 4)), None, "requires y to be passed"),
-        (-np.ones((3, 4)), np.ones((3, 4)), "Negative values in data passed to PhaseRetrievalRegressor"),
-        (np.full((3, 4), np.nan), np.ones((3, 4)), "X contains NaN in every pixel of 3 of 3 samples"),
+        (
+            -np.ones((3, 4)),
+            np.ones((3, 4)),
+            "Negative values in data passed to PhaseRetrievalRegressor",
+        ),
+        (
+            np.full((3, 4), np.nan),
+            np.ones((3, 4)),
+            "X contains NaN in every pixel of 3 of 3 samples",
+        ),
         (np.ones((3, 4)), np.full((3, 4), np.inf), "Input y contains infinity"),
-        (1j * np.ones((3, 4)), np.ones((3, 4)), r"Complex data not supported: X is complex128.*np.abs\(X\)"),
+        (
+            1j * np.ones((3, 4)),
+            np.ones((3, 4)),
+            r"Complex data not supported: X is complex128.*np.abs\(X\)",
+        ),
         (np.ones((3, 4)), np.ones(3), "Reshape your data"),
     ],
 )
@@ -223,10 +260,14 @@ def test_bad_data_is_named(X, y, message):
 
 
 def test_other_shapes_and_unfitted_networks_are_refused(pairs):
-    with pytest.raises(NotFittedError, match="This PhaseRetrievalRegressor instance is not fitted yet"):
+    with pytest.raises(
+        NotFittedError, match="This PhaseRetrievalRegressor instance is not fitted yet"
+    ):
         PhaseRetrievalRegressor().predict(pairs[0])
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
-    with pytest.raises(ValueError, match=r"samples of shape \(16, 15\), but PhaseRetrievalRegressor was fitted on"):
+    with pytest.raises(
+        ValueError, match=r"samples of shape \(16, 15\), but PhaseRetrievalRegressor was fitted on"
+    ):
         net.predict(pairs[0][:, :, 1:])
 
 
@@ -247,7 +288,9 @@ class ComplexInside(torch.nn.Module):
 def test_a_module_may_have_complex_parameters():
     objects = random_objects((8, 8), "float32")
     magnitudes = FourierMagnitude().fit_transform(objects)
-    net = PhaseRetrievalRegressor(ComplexInside, max_epochs=1, device="cpu", mixed_precision=False, random_state=0)
+    net = PhaseRetrievalRegressor(
+        ComplexInside, max_epochs=1, device="cpu", mixed_precision=False, random_state=0
+    )
     assert np.isfinite(net.fit(magnitudes, objects).predict(magnitudes)).all()
 
 
@@ -260,7 +303,9 @@ def test_a_module_that_drops_samples_is_refused():
     objects = random_objects((8, 8), "float32")
     magnitudes = FourierMagnitude().fit_transform(objects)
     with pytest.raises(ValueError, match="TooFew made 1 images of 2 samples"):
-        PhaseRetrievalRegressor(TooFew, max_epochs=1, device="cpu", mixed_precision=False).fit(magnitudes, objects)
+        PhaseRetrievalRegressor(TooFew, max_epochs=1, device="cpu", mixed_precision=False).fit(
+            magnitudes, objects
+        )
 
 
 def test_representations_show_what_was_set():
@@ -284,7 +329,9 @@ def test_skorchs_tensorboard_watches_a_fit():
     objects = random_objects((8, 8), "float32")
     writer = Writer()
     board = TensorBoard(writer, close_after_train=False)
-    net = PhaseRetrievalRegressor(max_epochs=2, module__hidden_width=8, device="cpu", callbacks=[("board", board)])
+    net = PhaseRetrievalRegressor(
+        max_epochs=2, module__hidden_width=8, device="cpu", callbacks=[("board", board)]
+    )
     net.fit(FourierMagnitude().fit_transform(objects), objects)
     assert writer.seen["Loss/train_loss"] == net.history[:, "train_loss"]
 
@@ -309,14 +356,18 @@ def test_any_unit_is_trained_on_and_predicted_in(unit, pairs):
     X, y = (part.astype(float) * unit for part in pairs)
     np.testing.assert_allclose(expected.predict(X) / unit, predicted, atol=scale)
     net = PhaseRetrievalRegressor(**SMALL).fit(X, y)
-    np.testing.assert_allclose(net.history[:, "train_loss"], expected.history[:, "train_loss"], rtol=1e-3)
+    np.testing.assert_allclose(
+        net.history[:, "train_loss"], expected.history[:, "train_loss"], rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("module", ["mlp", "unet"])
 def test_a_sample_does_not_depend_on_its_batch(module, pairs):
     net = PhaseRetrievalRegressor(module, batch_size=16, **SMALL).fit(*pairs)
     sizes = []
-    net.module_.network.register_forward_hook(lambda network, inputs, output: sizes.append(len(output)))
+    net.module_.network.register_forward_hook(
+        lambda network, inputs, output: sizes.append(len(output))
+    )
     net.predict(pairs[0][:17])
     assert sizes == [16, 4]
 
@@ -332,22 +383,34 @@ def test_scores_go_by_the_symmetries_of_the_measurement(pairs):
     small = FourierMagnitude(fourier_shape=(8, 16)).fit_transform(pairs[1])
     net = PhaseRetrievalRegressor(**SMALL).fit(small, pairs[1])
     assert (net.symmetries_, net.boundary_) == ("fourier", ("circular", "zero"))
-    errors = relative_error(pairs[1], net.predict(small), boundary=("circular", "zero"), multioutput="raw_values")
+    errors = relative_error(
+        pairs[1], net.predict(small), boundary=("circular", "zero"), multioutput="raw_values"
+    )
     weights = np.linspace(0, 1, 128)
     assert net.score(small, pairs[1]) == pytest.approx(1 - errors.mean())
-    assert net.score(small, pairs[1], sample_weight=weights) == pytest.approx(1 - np.average(errors, weights=weights))
+    assert net.score(small, pairs[1], sample_weight=weights) == pytest.approx(
+        1 - np.average(errors, weights=weights)
+    )
     told = PhaseRetrievalRegressor(symmetries="phase", **SMALL).fit(small, pairs[1])
     assert told.score(small, pairs[1]) < net.score(small, pairs[1])
 
 
 def test_metadata_routing_takes_weights_to_fit_and_score(pairs):
     with sklearn.config_context(enable_metadata_routing=True):
-        model = make_pipeline(FourierMagnitude(), PhaseRetrievalRegressor(**SMALL)).fit(pairs[1], pairs[1])
+        model = make_pipeline(FourierMagnitude(), PhaseRetrievalRegressor(**SMALL)).fit(
+            pairs[1], pairs[1]
+        )
         assert np.isfinite(model.score(pairs[1], pairs[1]))
         assert np.isfinite(cross_validate(model, pairs[1], pairs[1], cv=2)["test_score"]).all()
-        net = PhaseRetrievalRegressor(**SMALL).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        net = (
+            PhaseRetrievalRegressor(**SMALL)
+            .set_fit_request(sample_weight=True)
+            .set_score_request(sample_weight=True)
+        )
         weights = np.repeat([1.0, 0.5], 64)
-        found = cross_validate(net, *pairs, cv=4, params={"sample_weight": weights}, error_score="raise")["test_score"]
+        found = cross_validate(
+            net, *pairs, cv=4, params={"sample_weight": weights}, error_score="raise"
+        )["test_score"]
     assert found[0] == PhaseRetrievalRegressor(**SMALL).fit(
         pairs[0][32:], pairs[1][32:], sample_weight=weights[32:]
     ).score(pairs[0][:32], pairs[1][:32])

@@ -8,7 +8,13 @@ from skorch.callbacks import Callback
 from skpr import FourierMagnitude, PhaseRetrievalRegressor
 from tests.conftest import random_objects
 
-SMALL = {"module__hidden_width": 8, "max_epochs": 4, "batch_size": 8, "device": "cpu", "random_state": 0}
+SMALL = {
+    "module__hidden_width": 8,
+    "max_epochs": 4,
+    "batch_size": 8,
+    "device": "cpu",
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +60,13 @@ class Satisfied(Callback):
 
 
 def test_a_callback_may_end_a_training_inside_a_search(pairs):
-    search = GridSearchCV(PhaseRetrievalRegressor(callbacks=[Satisfied()], **SMALL), {"lr": [1e-3, 1e-2]}, cv=2)
+    search = GridSearchCV(
+        PhaseRetrievalRegressor(callbacks=[Satisfied()], **SMALL), {"lr": [1e-3, 1e-2]}, cv=2
+    )
     assert len(search.fit(*pairs).best_estimator_.history) == 2
-    stopping = PhaseRetrievalRegressor(early_stopping=True, n_iter_no_change=1, **SMALL | {"lr": 0.5})
+    stopping = PhaseRetrievalRegressor(
+        early_stopping=True, n_iter_no_change=1, **SMALL | {"lr": 0.5}
+    )
     assert np.isfinite(cross_val_score(stopping, *pairs, cv=2)).all()
 
 

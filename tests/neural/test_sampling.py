@@ -40,7 +40,9 @@ class Pairs(torch.utils.data.Dataset):
 @pytest.mark.parametrize("kind", [Dataset, tensors, Pairs])
 def test_a_validation_set_may_be_given(kind, pairs):
     split = predefined_split(kind(pairs[0][30:], pairs[1][30:]))
-    net = PhaseRetrievalRegressor(train_split=split, **SMALL | {"lr": 1e-12}).fit(pairs[0][:30], pairs[1][:30])
+    net = PhaseRetrievalRegressor(train_split=split, **SMALL | {"lr": 1e-12}).fit(
+        pairs[0][:30], pairs[1][:30]
+    )
     alone = PhaseRetrievalRegressor(**SMALL | {"lr": 1e-12}).fit(pairs[0][:30], pairs[1][:30])
     misfit = np.square(alone.predict(pairs[0][30:]) - pairs[1][30:]).sum((1, 2))
     expected = (misfit / np.square(pairs[1][30:]).sum((1, 2))).mean()
@@ -50,9 +52,17 @@ def test_a_validation_set_may_be_given(kind, pairs):
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        (np.ones((5, 3, 3)), np.ones((5, 8, 8)), "train_split gives a validation set that is not valid: X has"),
+        (
+            np.ones((5, 3, 3)),
+            np.ones((5, 8, 8)),
+            "train_split gives a validation set that is not valid: X has",
+        ),
         (np.ones((5, 16, 16)), np.ones((5, 8, 7)), "not valid: y has real objects of shape"),
-        (np.full((5, 16, 16), np.nan), np.ones((5, 8, 8)), "not valid: X contains NaN in every pixel"),
+        (
+            np.full((5, 16, 16), np.nan),
+            np.ones((5, 8, 8)),
+            "not valid: X contains NaN in every pixel",
+        ),
     ],
 )
 def test_a_validation_set_is_checked_before_the_training(X, y, message, pairs):
@@ -62,7 +72,9 @@ def test_a_validation_set_is_checked_before_the_training(X, y, message, pairs):
 
 def test_skorchs_own_data_set_trains_to_the_same_weights(pairs):
     expected = PhaseRetrievalRegressor(**SMALL).fit(*pairs).predict(pairs[0])
-    net = PhaseRetrievalRegressor(dataset=Dataset, **SMALL).fit(*(part.astype(np.float64) for part in pairs))
+    net = PhaseRetrievalRegressor(dataset=Dataset, **SMALL).fit(
+        *(part.astype(np.float64) for part in pairs)
+    )
     np.testing.assert_allclose(net.predict(pairs[0]), expected, rtol=1e-3, atol=1e-5)
 
 
@@ -76,8 +88,12 @@ def test_another_collate_function_is_given_single_samples(collate, loaders, pair
     expected = PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(*pairs)
     others = {f"iterator_{loader}__collate_fn": collate for loader in loaders}
     net = PhaseRetrievalRegressor(early_stopping=True, **SMALL | others).fit(*pairs)
-    np.testing.assert_allclose(net.history[:, "train_loss"], expected.history[:, "train_loss"], rtol=1e-3)
-    np.testing.assert_allclose(net.history[:, "valid_loss"], expected.history[:, "valid_loss"], rtol=1e-3)
+    np.testing.assert_allclose(
+        net.history[:, "train_loss"], expected.history[:, "train_loss"], rtol=1e-3
+    )
+    np.testing.assert_allclose(
+        net.history[:, "valid_loss"], expected.history[:, "valid_loss"], rtol=1e-3
+    )
 
 
 def test_groups_are_those_of_the_split(pairs):

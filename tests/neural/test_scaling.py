@@ -3,7 +3,13 @@ import pytest
 import torch
 
 from skpr import FourierMagnitude
-from skpr.neural._scaling import LEAST_BATCH, UNIT_NORM, ScaledNetwork, learn_scaling, unit_magnitudes
+from skpr.neural._scaling import (
+    LEAST_BATCH,
+    UNIT_NORM,
+    ScaledNetwork,
+    learn_scaling,
+    unit_magnitudes,
+)
 from tests.conftest import random_objects
 
 
@@ -53,7 +59,10 @@ def test_dark_magnitudes_give_dark_objects():
 
 def test_statistics_of_many_samples_are_learned_from_some(monkeypatch):
     rng = np.random.default_rng(0)
-    magnitudes, objects = rng.random((400, 6, 6)).astype(np.float32), rng.random((400, 3, 3)).astype(np.float32)
+    magnitudes, objects = (
+        rng.random((400, 6, 6)).astype(np.float32),
+        rng.random((400, 3, 3)).astype(np.float32),
+    )
     whole = learn_scaling(magnitudes, objects, "sqrt")
     monkeypatch.setattr("skpr.neural._scaling.MAX_SAMPLES", 192)
     some = learn_scaling(magnitudes, objects, "sqrt")
@@ -67,7 +76,10 @@ def test_statistics_of_many_samples_are_learned_from_some(monkeypatch):
 def test_any_unit_of_float32_is_scaled_alike(unit):
     x = random_objects((8, 8), "float32", n_samples=50)
     b = FourierMagnitude().fit_transform(x)
-    expected, found = learn_scaling(b, x, "sqrt"), learn_scaling(b.astype(float) * unit, x.astype(float) * unit, "sqrt")
+    expected, found = (
+        learn_scaling(b, x, "sqrt"),
+        learn_scaling(b.astype(float) * unit, x.astype(float) * unit, "sqrt"),
+    )
     for name in ("mean", "deviation", "gain", "shares"):
         torch.testing.assert_close(found[name], expected[name])
     unit_norm, norms = unit_magnitudes(torch.from_numpy(b) * unit)
@@ -77,8 +89,13 @@ def test_any_unit_of_float32_is_scaled_alike(unit):
 
 def test_units_too_far_apart_are_refused():
     x = random_objects((8, 8), "float32", n_samples=8)
-    with pytest.raises(ValueError, match=r"objects in y are about 1e\+40 times as large as their magnitudes in X say"):
-        learn_scaling(FourierMagnitude().fit_transform(x) * np.float32(1e-20), x * np.float32(1e20), "sqrt")
+    with pytest.raises(
+        ValueError,
+        match=r"objects in y are about 1e\+40 times as large as their magnitudes in X say",
+    ):
+        learn_scaling(
+            FourierMagnitude().fit_transform(x) * np.float32(1e-20), x * np.float32(1e20), "sqrt"
+        )
 
 
 def test_weights_of_samples_count_in_the_statistics():
@@ -109,7 +126,9 @@ def test_few_samples_are_computed_as_many_are(n_samples):
     assert net.network.n_samples == max(n_samples, LEAST_BATCH)
     for part, whole in zip(alone, together, strict=True):
         torch.testing.assert_close(part, whole[:n_samples])
-    assert len(net.train()(torch.from_numpy(b[:n_samples]))[0]) == net.network.n_samples == n_samples
+    assert (
+        len(net.train()(torch.from_numpy(b[:n_samples]))[0]) == net.network.n_samples == n_samples
+    )
 
 
 def test_weights_of_a_network_with_another_scaling_are_refused():
@@ -120,5 +139,7 @@ def test_weights_of_a_network_with_another_scaling_are_refused():
         for scaling in ("sqrt", "log")
     ]
     nets[0].load_state_dict(nets[0].state_dict())
-    with pytest.raises(ValueError, match="magnitude_scaling='log', and cannot be loaded into one with magnitude_sc"):
+    with pytest.raises(
+        ValueError, match="magnitude_scaling='log', and cannot be loaded into one with magnitude_sc"
+    ):
         nets[0].load_state_dict(nets[1].state_dict())

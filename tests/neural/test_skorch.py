@@ -17,7 +17,10 @@ def pairs():
 
 def test_a_network_that_is_built_anew_after_fit_is_warned_of(pairs):
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
-    with pytest.warns(UserWarning, match="module__hidden_width set after fit built a new network, with new weights"):
+    with pytest.warns(
+        UserWarning,
+        match="module__hidden_width set after fit built a new network, with new weights",
+    ):
         net.set_params(module__hidden_width=6)
     net.set_params(tuning_steps=0, lr=1e-3)
     assert not PhaseRetrievalRegressor().set_params(module__hidden_width=6).initialized_

@@ -1,4 +1,6 @@
-"""Steps of training and inference: callbacks that score, weights, and the modes that PyTorch may be in."""
+"""Steps of training and inference: callbacks that score, weights, and the modes that PyTorch may be
+in.
+"""
 
 import contextlib
 import pickle
@@ -42,7 +44,9 @@ def test_skorchs_scores_of_an_epoch_are_those_of_its_validation_set(module, cach
         ("c", EpochScoring(own_score, name="c", use_caching=caching)),
         ("d", BatchScoring(neg_relative_error_scorer, name="d", use_caching=caching)),
     ]
-    net = PhaseRetrievalRegressor(module, train_split=split, callbacks=callbacks, **SMALL, **module_parameters(module))
+    net = PhaseRetrievalRegressor(
+        module, train_split=split, callbacks=callbacks, **SMALL, **module_parameters(module)
+    )
     a, b, c, d = zip(*net.fit(*pairs).history[:, ("a", "b", "c", "d")], strict=True)
     held_out = split(pairs[0], pairs[1])[1].indices
     expected = 1 - relative_error(pairs[1][held_out], net.predict(pairs[0][held_out]))
@@ -66,18 +70,26 @@ def test_scores_of_the_training_set_are_of_the_batches_that_were_trained_on(modu
     score = EpochScoring(neg_relative_error_scorer, name="error", on_train=True)
     noise = {"augmenter": RandomDeformation(), "detector": PhotonNoise(1e4), "batch_size": 16}
     net = PhaseRetrievalRegressor(
-        module, callbacks=[score, ("batches", batches)], **noise, **SMALL, **module_parameters(module)
+        module,
+        callbacks=[score, ("batches", batches)],
+        **noise,
+        **SMALL,
+        **module_parameters(module),
     ).fit(*pairs)
     truths, found = torch.cat(batches.truths), torch.cat(batches.found)
     assert len(found) == len(truths) == len(pairs[0])
     assert not found.requires_grad
     assert net.history[-1, "error"] == pytest.approx(-relative_error(truths, found), rel=1e-5)
-    assert np.abs(np.sort(truths.sum((1, 2))) - np.sort(pairs[1].sum((1, 2)))).max() > 1e-3  # of new objects
+    assert (
+        np.abs(np.sort(truths.sum((1, 2))) - np.sort(pairs[1].sum((1, 2)))).max() > 1e-3
+    )  # of new objects
 
 
 def test_equal_weights_change_nothing(pairs):
     plain = PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(*pairs)
-    weighted = PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(*pairs, sample_weight=np.full(40, 8.0))
+    weighted = PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(
+        *pairs, sample_weight=np.full(40, 8.0)
+    )
     for name in ("train_loss", "valid_loss"):
         np.testing.assert_allclose(weighted.history[:, name], plain.history[:, name], rtol=1e-5)
 
@@ -88,7 +100,9 @@ def test_samples_of_weight_zero_count_as_if_they_were_not_there(criterion, pairs
     magnitudes, objects = np.concatenate([pairs[0], pairs[0]]), np.concatenate([pairs[1], others])
     net = PhaseRetrievalRegressor(criterion=criterion, batch_size=-1, **SMALL)
     alone = net.fit(*pairs).history[:, "train_loss"]
-    together = net.fit(magnitudes, objects, sample_weight=np.repeat([3.0, 0.0], 40)).history[:, "train_loss"]
+    together = net.fit(magnitudes, objects, sample_weight=np.repeat([3.0, 0.0], 40)).history[
+        :, "train_loss"
+    ]
     np.testing.assert_allclose(together, alone, rtol=1e-3)
     assert abs(net.fit(magnitudes, objects).history[0, "train_loss"] / alone[0] - 1) > 0.1
 
@@ -99,7 +113,9 @@ def test_the_loss_of_an_epoch_is_the_weighted_mean_of_its_samples(pairs):
     net = PhaseRetrievalRegressor(**frozen).fit(*pairs, sample_weight=torch.from_numpy(weights))
     found = net.predict(pairs[0])
     losses = np.square(found - pairs[1]).sum((1, 2)) / np.square(pairs[1]).sum((1, 2))
-    assert net.history[-1, "train_loss"] == pytest.approx(np.average(losses, weights=weights), rel=1e-4)
+    assert net.history[-1, "train_loss"] == pytest.approx(
+        np.average(losses, weights=weights), rel=1e-4
+    )
     more = net.partial_fit(*pairs, sample_weight=weights)
     assert more.history[-1, "train_loss"] == pytest.approx(net.history[0, "train_loss"], rel=1e-4)
 

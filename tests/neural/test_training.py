@@ -57,7 +57,9 @@ class Recorder(Callback):
 def trained(fit_params=None, **parameters):
     """A network and what its recorder has seen."""
     recorder = Recorder()
-    net = PhaseRetrievalRegressor(**SMALL | {"max_epochs": 20, "lr": 0.01, "callbacks": [recorder]} | parameters)
+    net = PhaseRetrievalRegressor(
+        **SMALL | {"max_epochs": 20, "lr": 0.01, "callbacks": [recorder]} | parameters
+    )
     return net.fit(X, X[:, :4], **fit_params or {}), recorder
 
 
@@ -68,12 +70,30 @@ def trained(fit_params=None, **parameters):
         ({"iterator_train__batch_size": 8, "batch_size": 32}, {}, 20 * 5),
         ({"iterator_train__drop_last": True, "batch_size": 15}, {}, 20 * 2),
         ({"batch_size": 10}, {"epochs": 7}, 7 * 4),
-        ({"batch_size": 10, "early_stopping": True, "validation_fraction": 0.25, "n_iter_no_change": 50}, {}, 20 * 3),
+        (
+            {
+                "batch_size": 10,
+                "early_stopping": True,
+                "validation_fraction": 0.25,
+                "n_iter_no_change": 50,
+            },
+            {},
+            20 * 3,
+        ),
         ({"batch_size": -1}, {}, 20),
     ],
-    ids=["plain", "batch size of the loader", "last batch dropped", "epochs", "validation", "whole"],
+    ids=[
+        "plain",
+        "batch size of the loader",
+        "last batch dropped",
+        "epochs",
+        "validation",
+        "whole",
+    ],
 )
-def test_the_learning_rate_makes_one_cycle_over_the_steps_that_are_made(parameters, fit_params, n_steps):
+def test_the_learning_rate_makes_one_cycle_over_the_steps_that_are_made(
+    parameters, fit_params, n_steps
+):
     net, recorder = trained(fit_params, **parameters)
     assert len(recorder.rates) == n_steps
     assert max(recorder.rates) == pytest.approx(0.01, rel=0.05)
@@ -110,7 +130,9 @@ def test_momentum_moves_about_the_one_that_was_given(betas, low, high):
 
 def test_groups_of_parameters_keep_their_rates_and_momenta():
     own = {"lr": 1e-5, "betas": (0.5, 0.9)}
-    net, recorder = trained(batch_size=10, warm_start=True, optimizer__param_groups=[("network.layers.0.*", own)])
+    net, recorder = trained(
+        batch_size=10, warm_start=True, optimizer__param_groups=[("network.layers.0.*", own)]
+    )
     for _ in range(2):
         assert [(group["lr"], group["betas"]) for group in net.optimizer_.param_groups] == [
             (1e-5, (0.5, 0.9)),
@@ -125,10 +147,14 @@ def test_momentum_of_plain_gradient_descent_stays():
     assert net.optimizer_.param_groups[0]["momentum"] == 0.3
 
 
-@pytest.mark.parametrize("given", [{}, {"callbacks__schedule": None}], ids=["built-in steps aside", "none"])
+@pytest.mark.parametrize(
+    "given", [{}, {"callbacks__schedule": None}], ids=["built-in steps aside", "none"]
+)
 def test_a_schedule_of_the_user_is_the_only_one(given):
     own = LRScheduler("StepLR", step_size=1, gamma=0.1)
-    net, recorder = trained(max_epochs=4, lr=1e-3, batch_size=10, callbacks=[own, Recorder()], **given)
+    net, recorder = trained(
+        max_epochs=4, lr=1e-3, batch_size=10, callbacks=[own, Recorder()], **given
+    )
     np.testing.assert_allclose(net.history[:, "event_lr"], [1e-3, 1e-4, 1e-5, 1e-6])
     assert net.optimizer_.param_groups[0]["betas"] == (0.9, 0.99)
 
@@ -143,7 +169,9 @@ class Decaying(Callback):
 
 def test_a_callback_that_sets_the_rate_is_heard():
     recorder = Recorder()
-    with pytest.warns(UserWarning, match="the one-cycle schedule steps aside; pass callbacks__schedule=None"):
+    with pytest.warns(
+        UserWarning, match="the one-cycle schedule steps aside; pass callbacks__schedule=None"
+    ):
         trained(max_epochs=3, batch_size=20, callbacks=[Decaying(), recorder])
     np.testing.assert_allclose(recorder.rates, [0.01, 0.01, 0.005, 0.005, 0.01 / 3, 0.01 / 3])
     np.testing.assert_allclose(recorder.momenta[1:], 0.9)
@@ -157,36 +185,54 @@ class Endless(DataLoader):
 
 
 def test_a_loader_without_a_length_has_no_schedule():
-    with pytest.raises(ValueError, match="must know the number of batches, .*; set callbacks__schedule=None"):
+    with pytest.raises(
+        ValueError, match="must know the number of batches, .*; set callbacks__schedule=None"
+    ):
         trained(iterator_train=Endless)
     _, recorder = trained(iterator_train=Endless, callbacks__schedule=None)
     assert set(recorder.rates) == {0.01}
 
 
-DIVERGES = {"optimizer": torch.optim.SGD, "optimizer__weight_decay": 0, "lr": 1e30, "max_epochs": 9, "batch_size": 10}
+DIVERGES = {
+    "optimizer": torch.optim.SGD,
+    "optimizer__weight_decay": 0,
+    "lr": 1e30,
+    "max_epochs": 9,
+    "batch_size": 10,
+}
 
 
 def test_a_training_that_diverges_says_so_and_ends():
     net = PhaseRetrievalRegressor(**SMALL | DIVERGES)
-    with pytest.warns(UserWarning, match=r"diverges: its loss is .* a smaller lr than 1e\+30, or a smaller .*clip"):
+    with pytest.warns(
+        UserWarning, match=r"diverges: its loss is .* a smaller lr than 1e\+30, or a smaller .*clip"
+    ):
         net.fit(X, X[:, :4])
     assert len(net.history) < 9
-    with pytest.raises(ValueError, match="predicts NaN or infinity for 40 of 40 samples: its training has diverged"):
+    with pytest.raises(
+        ValueError, match="predicts NaN or infinity for 40 of 40 samples: its training has diverged"
+    ):
         net.predict(X)
 
 
 def test_a_training_that_diverges_in_bfloat16_names_the_way_out(monkeypatch):
-    monkeypatch.setattr(PhaseRetrievalRegressor, "_uses_bfloat16", lambda net, device, training: net.mixed_precision)
+    monkeypatch.setattr(
+        PhaseRetrievalRegressor, "_uses_bfloat16", lambda net, device, training: net.mixed_precision
+    )
     for mixed_precision, message in (
         (True, "set mixed_precision=False, .* or a smaller lr"),
         (False, "set a smaller lr"),
     ):
         with pytest.warns(UserWarning, match=message):
-            PhaseRetrievalRegressor(**SMALL | DIVERGES, mixed_precision=mixed_precision).fit(X, X[:, :4])
+            PhaseRetrievalRegressor(**SMALL | DIVERGES, mixed_precision=mixed_precision).fit(
+                X, X[:, :4]
+            )
 
 
 def test_a_training_that_diverges_in_its_last_step_does_not_predict():
-    net = PhaseRetrievalRegressor(**SMALL | DIVERGES | {"max_epochs": 1, "batch_size": -1, "lr": 1e38}).fit(X, X[:, :4])
+    net = PhaseRetrievalRegressor(
+        **SMALL | DIVERGES | {"max_epochs": 1, "batch_size": -1, "lr": 1e38}
+    ).fit(X, X[:, :4])
     with pytest.raises(ValueError, match="its training has diverged"):
         net.predict(X)
 
@@ -198,8 +244,12 @@ def test_early_stopping_brings_back_the_weights_before_a_divergence():
                 with torch.no_grad():
                     next(net.module_.parameters()).fill_(torch.nan)
 
-    net = PhaseRetrievalRegressor(**SMALL | {"max_epochs": 9}, early_stopping=True, callbacks=[Exploding()])
-    with pytest.warns(UserWarning, match="the training diverges: its loss is nan in epoch 3, batch 1"):
+    net = PhaseRetrievalRegressor(
+        **SMALL | {"max_epochs": 9}, early_stopping=True, callbacks=[Exploding()]
+    )
+    with pytest.warns(
+        UserWarning, match="the training diverges: its loss is nan in epoch 3, batch 1"
+    ):
         net.fit(X, X[:, :4])
     assert np.isfinite(net.predict(X)).all()
 
@@ -212,7 +262,9 @@ def test_the_error_modulo_symmetries_follows_the_measurement(oversampling):
     errors = {}
     for chosen in ("auto", "zero", "circular"):
         callbacks = [("error", SymmetricError(chosen))]
-        net = PhaseRetrievalRegressor(**SMALL, early_stopping=True, callbacks=callbacks).fit(magnitudes, objects)
+        net = PhaseRetrievalRegressor(**SMALL, early_stopping=True, callbacks=callbacks).fit(
+            magnitudes, objects
+        )
         errors[chosen] = net.history[:, "valid_error"]
     assert errors["auto"] == errors[boundary]
     assert errors["zero"] != errors["circular"]

@@ -14,12 +14,22 @@ SMALL = {"max_epochs": 1, "device": "cpu", "random_state": 0}
 class Net(nn.Module):
     """A network whose parameter says how to spoil it."""
 
-    def __init__(self, fourier_shape, object_shape, n_channels, normalized=False, spoil=None, first_pixels=None):
+    def __init__(
+        self,
+        fourier_shape,
+        object_shape,
+        n_channels,
+        normalized=False,
+        spoil=None,
+        first_pixels=None,
+    ):
         super().__init__()
         self.shape, self.spoil, self.first_pixels = (n_channels, *object_shape), spoil, first_pixels
         n_features = int(np.prod(fourier_shape))
         norm = nn.BatchNorm1d(6) if normalized else nn.Identity()
-        self.layers = nn.Sequential(nn.Linear(n_features, 6), norm, nn.Linear(6, int(np.prod(self.shape))))
+        self.layers = nn.Sequential(
+            nn.Linear(n_features, 6), norm, nn.Linear(6, int(np.prod(self.shape)))
+        )
         self.n_steps = 0
 
     def forward(self, features):
@@ -66,7 +76,10 @@ def pairs():
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (channels_last, r"Net returned \(2, 7, 6, 1\) of a batch; it must return a tensor of shape"),
+        (
+            channels_last,
+            r"Net returned \(2, 7, 6, 1\) of a batch; it must return a tensor of shape",
+        ),
         (transposed, r"Net returned \(2, 1, 6, 7\) of a batch"),
         (cropped, r"Net returned \(2, 1, 7, 5\) of a batch"),
         (several, "Net returned list of a batch"),
@@ -79,13 +92,18 @@ def test_images_of_another_shape_or_kind_are_refused(spoil, message, pairs):
 
 
 def test_a_module_that_fails_is_named_with_what_it_was_given(pairs):
-    with pytest.raises(ValueError, match=r"Net fails on magnitudes of shape \(2, 14, 12\): mat1 and mat2 shapes"):
+    with pytest.raises(
+        ValueError, match=r"Net fails on magnitudes of shape \(2, 14, 12\): mat1 and mat2 shapes"
+    ):
         PhaseRetrievalRegressor(Net, module__first_pixels=5, **SMALL).fit(*pairs)
 
 
 def test_a_last_batch_of_one_that_cannot_be_trained_on_is_named_with_the_way_out(pairs):
     net = PhaseRetrievalRegressor(Net, module__normalized=True, batch_size=8, **SMALL)
-    with pytest.raises(ValueError, match="batch_size=8 leaves a batch of one of 17 samples.*; give batch_size=9, or"):
+    with pytest.raises(
+        ValueError,
+        match="batch_size=8 leaves a batch of one of 17 samples.*; give batch_size=9, or",
+    ):
         net.fit(*pairs)
     assert np.isfinite(net.set_params(batch_size=9).fit(*pairs).predict(pairs[0])).all()
     assert net.set_params(batch_size=8, iterator_train__drop_last=True).fit(*pairs)
@@ -104,7 +122,9 @@ def test_a_last_batch_of_one_that_cannot_be_trained_on_is_named_with_the_way_out
         (several_losses, {}, "criterion Several returned tuple; it must return one number"),
     ],
 )
-def test_a_criterion_that_does_not_return_one_number_is_refused(criterion, parameters, message, pairs):
+def test_a_criterion_that_does_not_return_one_number_is_refused(
+    criterion, parameters, message, pairs
+):
     with pytest.raises(ValueError, match=message):
         PhaseRetrievalRegressor(Net, criterion=criterion, **parameters, **SMALL).fit(*pairs)
 
@@ -112,7 +132,8 @@ def test_a_criterion_that_does_not_return_one_number_is_refused(criterion, param
 def test_training_without_a_batch_is_refused(pairs):
     net = PhaseRetrievalRegressor(Net, batch_size=18, iterator_train__drop_last=True, **SMALL)
     with pytest.raises(
-        ValueError, match="drop_last=True leaves no batch of 18 of 17 samples; give a smaller batch_size"
+        ValueError,
+        match="drop_last=True leaves no batch of 18 of 17 samples; give a smaller batch_size",
     ):
         net.fit(*pairs)
     assert net.set_params(batch_size=17).fit(*pairs).history[-1, "train_batch_count"] == 1
@@ -121,7 +142,9 @@ def test_training_without_a_batch_is_refused(pairs):
 def test_the_trial_leaves_the_network_and_the_generators_alone(pairs):
     class Counting(PhaseRetrievalRegressor):
         def train_step(self, batch, **fit_params):
-            self.__dict__.setdefault("seen", []).append((self.module_.network.n_steps, torch.rand(1).item()))
+            self.__dict__.setdefault("seen", []).append(
+                (self.module_.network.n_steps, torch.rand(1).item())
+            )
             return super().train_step(batch, **fit_params)
 
     net = Counting(Net, batch_size=9, **SMALL).fit(*pairs)

@@ -11,7 +11,13 @@ from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
 from skpr.metrics import relative_error
 from tests.conftest import random_objects
 
-SMALL = {"module__hidden_width": 64, "max_epochs": 30, "device": "cpu", "random_state": 0, "mixed_precision": False}
+SMALL = {
+    "module__hidden_width": 64,
+    "max_epochs": 30,
+    "device": "cpu",
+    "random_state": 0,
+    "mixed_precision": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +42,9 @@ def fourier_errors(net, magnitudes, objects):
 def test_images_come_nearer_to_their_magnitudes_step_by_step(fitted):
     net, magnitudes, objects = fitted
     means = [
-        fourier_errors(net.set_params(tuning_steps=steps, tuning_rate=0.01), magnitudes, objects).mean()
+        fourier_errors(
+            net.set_params(tuning_steps=steps, tuning_rate=0.01), magnitudes, objects
+        ).mean()
         for steps in (0, 3, 10, 40)
     ]
     net.set_params(tuning_steps=0)
@@ -47,7 +55,9 @@ def test_images_come_nearer_to_their_magnitudes_step_by_step(fitted):
 def test_objects_come_nearer_too(fitted):
     net, magnitudes, objects = fitted
     before = relative_error(objects, net.predict(magnitudes))
-    after = relative_error(objects, net.set_params(tuning_steps=40, tuning_rate=0.01).predict(magnitudes))
+    after = relative_error(
+        objects, net.set_params(tuning_steps=40, tuning_rate=0.01).predict(magnitudes)
+    )
     net.set_params(tuning_steps=0)
     assert after < 0.9 * before
 
@@ -92,7 +102,9 @@ def test_the_unit_of_the_magnitudes_does_not_matter(unit, fitted):
     net.set_params(tuning_steps=5)
     expected, found = net.predict(magnitudes[:5]), net.predict(magnitudes[:5] * np.float32(unit))
     net.set_params(tuning_steps=0)
-    np.testing.assert_allclose(found / np.float32(unit), expected, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        found / np.float32(unit), expected, atol=1e-3 * np.abs(expected).max()
+    )
 
 
 def test_a_sample_does_not_depend_on_its_batch(fitted):
@@ -116,11 +128,15 @@ def test_complex_objects_unmeasured_pixels_and_files(tmp_path):
     objects = random_objects((6, 6), "complex64", n_samples=24)
     magnitudes = FourierMagnitude(centered=False).fit_transform(objects)
     magnitudes[:, 0, 0] = np.nan
-    net = PhaseRetrievalRegressor("mlp", centered=False, tuning_steps=3, **SMALL | {"max_epochs": 2})
+    net = PhaseRetrievalRegressor(
+        "mlp", centered=False, tuning_steps=3, **SMALL | {"max_epochs": 2}
+    )
     prediction = net.fit(magnitudes, objects).predict(magnitudes)
     assert np.isfinite(prediction).all()
     joblib.dump(net, tmp_path / "net.joblib")
-    np.testing.assert_array_equal(joblib.load(tmp_path / "net.joblib").predict(magnitudes), prediction)
+    np.testing.assert_array_equal(
+        joblib.load(tmp_path / "net.joblib").predict(magnitudes), prediction
+    )
 
 
 def test_it_is_part_of_a_pipeline():
@@ -131,7 +147,9 @@ def test_it_is_part_of_a_pipeline():
 
 def test_an_empty_pattern_stays_finite(fitted):
     net, magnitudes, _ = fitted
-    found = net.set_params(tuning_steps=3).predict(np.concatenate([0 * magnitudes[:1], magnitudes[:1]]))
+    found = net.set_params(tuning_steps=3).predict(
+        np.concatenate([0 * magnitudes[:1], magnitudes[:1]])
+    )
     net.set_params(tuning_steps=0)
     assert np.isfinite(found).all()
     assert (found[0] == 0).all()
@@ -169,7 +187,9 @@ def test_bad_parameters_are_named_before_training_and_at_prediction(parameters, 
 def test_a_network_without_linear_layers_cannot_be_tuned():
     objects = random_objects((8, 8), "float32", n_samples=8)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    net = PhaseRetrievalRegressor(Convolution, max_epochs=1, device="cpu", tuning_steps=2, random_state=0)
+    net = PhaseRetrievalRegressor(
+        Convolution, max_epochs=1, device="cpu", tuning_steps=2, random_state=0
+    )
     with pytest.raises(ValueError, match="needs linear layers to tune, but Convolution has none"):
         net.fit(magnitudes, objects)
     assert len(net.history) == 0
@@ -196,11 +216,16 @@ class Linears(torch.nn.Module):
 def test_layers_may_see_several_rows_of_a_sample(n_samples):
     objects = random_objects((8, 8), "float32", n_samples=24)
     magnitudes = FourierMagnitude().fit_transform(objects)
-    net = PhaseRetrievalRegressor(Linears, max_epochs=2, device="cpu", mixed_precision=False, random_state=0)
+    net = PhaseRetrievalRegressor(
+        Linears, max_epochs=2, device="cpu", mixed_precision=False, random_state=0
+    )
     net.fit(magnitudes, objects).set_params(tuning_steps=8, tuning_rate=0.05)
     together, alone = net.predict(magnitudes[:n_samples]), net.predict(magnitudes[:1])
     np.testing.assert_allclose(together[0], alone[0], atol=1e-4 * np.abs(alone).max())
-    assert np.abs(together - net.set_params(tuning_steps=0).predict(magnitudes[:n_samples])).max() > 1e-3
+    assert (
+        np.abs(together - net.set_params(tuning_steps=0).predict(magnitudes[:n_samples])).max()
+        > 1e-3
+    )
 
 
 @pytest.mark.parametrize(

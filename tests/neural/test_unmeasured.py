@@ -1,4 +1,6 @@
-"""Networks on what a detector gives: unmeasured pixels, noise, and draws that belong to the training loop."""
+"""Networks on what a detector gives: unmeasured pixels, noise, and draws that belong to the
+training loop.
+"""
 
 import numpy as np
 import pytest
@@ -7,7 +9,12 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skpr import FourierMagnitude, PhaseRetrievalRegressor, SymmetryBreakingRegressor, make_phase_retriever
+from skpr import (
+    FourierMagnitude,
+    PhaseRetrievalRegressor,
+    SymmetryBreakingRegressor,
+    make_phase_retriever,
+)
 from skpr.datasets import load_digit_objects
 from skpr.detector import BeamStop, Cropping, MissingPixels, PhotonNoise
 from skpr.fourier import mirrored
@@ -58,13 +65,19 @@ def test_complete_patterns_only_are_taken_where_training_saw_nothing_else(pairs)
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs)
     stopped = BeamStop(3).fit_transform(pairs[0])
     for use in (net.predict, lambda b: net.partial_fit(b, pairs[1])):
-        with pytest.raises(ValueError, match=r"X contains NaN, 576 unmeasured pixels, but the network was trained on"):
+        with pytest.raises(
+            ValueError,
+            match=r"X contains NaN, 576 unmeasured pixels, but the network was trained on",
+        ):
             use(stopped)
 
 
 def test_every_batch_is_drawn_anew_and_the_seed_repeats_it(pairs):
     Recorder.drawn.clear()
-    nets = [PhaseRetrievalRegressor(detector=Recorder(), batch_size=16, **SMALL).fit(*pairs) for _ in range(2)]
+    nets = [
+        PhaseRetrievalRegressor(detector=Recorder(), batch_size=16, **SMALL).fit(*pairs)
+        for _ in range(2)
+    ]
     half = len(Recorder.drawn) // 2
     assert half >= 2 * 4  # epochs and batches, besides what the scaling is learned from
     assert len(set(Recorder.drawn[:half])) == half
@@ -92,7 +105,9 @@ def test_noise_in_training_makes_noise_in_a_pattern_matter_less():
     noisy = PhotonNoise(300, random_state=0).fit_transform(b[500:])
     errors = []
     for detector in (None, PhotonNoise(300)):
-        net = PhaseRetrievalRegressor(detector=detector, **SMALL | {"max_epochs": 60, "module__hidden_width": 256})
+        net = PhaseRetrievalRegressor(
+            detector=detector, **SMALL | {"max_epochs": 60, "module__hidden_width": 256}
+        )
         model = SymmetryBreakingRegressor(net).fit(b[:500], x[:500])
         errors.append(relative_error(x[500:], model.predict(noisy)))
     assert errors[1] < 0.9 * errors[0]
@@ -110,14 +125,18 @@ def test_parameters_of_the_detector_are_parameters_of_the_network(pairs):
 
 def test_what_a_network_starts_behind_a_beam_stop_iterations_finish():
     x = random_objects((12, 12), "float32", n_samples=64)
-    model = make_phase_retriever(detector=BeamStop((0, 3)), refiner="auto", **SMALL).fit(x[8:], x[8:])
+    model = make_phase_retriever(detector=BeamStop((0, 3)), refiner="auto", **SMALL).fit(
+        x[8:], x[8:]
+    )
     measured = BeamStop(1).fit_transform(model[:1].transform(x[:8]))
     once, refined = model[1].regressor_.predict(measured), model[1:].predict(measured)
     assert relative_error(x[:8], refined) < 0.5 * relative_error(x[:8], once)
 
 
 def test_a_detector_that_changes_the_shape_is_refused(pairs):
-    with pytest.raises(ValueError, match=r"makes patterns of shape \(8, 8\) of \(16, 18\); crop and bin before"):
+    with pytest.raises(
+        ValueError, match=r"makes patterns of shape \(8, 8\) of \(16, 18\); crop and bin before"
+    ):
         PhaseRetrievalRegressor(detector=Cropping(8), **SMALL).fit(*pairs)
 
 
@@ -135,7 +154,9 @@ def test_hidden_pixels_do_not_change_the_norm_of_a_usual_pattern(pairs, unit):
     assert statistics["unmeasured"]
     assert statistics["shares"].sum() == pytest.approx(1)
     _, whole = unit_magnitudes(torch.from_numpy(unit * b))
-    _, hidden = unit_magnitudes(torch.from_numpy(BeamStop(3).fit_transform(unit * b)), statistics["shares"])
+    _, hidden = unit_magnitudes(
+        torch.from_numpy(BeamStop(3).fit_transform(unit * b)), statistics["shares"]
+    )
     assert (hidden / whole).median() == pytest.approx(1, abs=0.1)
     assert (hidden / whole - 1).abs().max() < 0.5
 

@@ -23,22 +23,30 @@ def fitted(pairs):
 
 
 def test_magnitudes_and_objects_in_the_wrong_order_are_refused(pairs):
-    with pytest.raises(ValueError, match=r"y has objects of shape \(32, 32\), larger than .*are they swapped\?"):
+    with pytest.raises(
+        ValueError, match=r"y has objects of shape \(32, 32\), larger than .*are they swapped\?"
+    ):
         PhaseRetrievalRegressor(**SMALL).fit(pairs[1], pairs[0])
     magnitudes = FourierMagnitude(oversampling=1).fit_transform(pairs[1])
     PhaseRetrievalRegressor(**SMALL).fit(magnitudes, pairs[1])
-    with pytest.raises(ValueError, match="X and y are swapped: y holds the Fourier magnitudes of X"):
+    with pytest.raises(
+        ValueError, match="X and y are swapped: y holds the Fourier magnitudes of X"
+    ):
         PhaseRetrievalRegressor(**SMALL).fit(pairs[1], magnitudes)
 
 
 def test_objects_must_have_the_axes_of_their_magnitudes(pairs):
-    with pytest.raises(ValueError, match=r"y has objects with 1 axes, of shape \(256,\), but X magnitudes with 2"):
+    with pytest.raises(
+        ValueError, match=r"y has objects with 1 axes, of shape \(256,\), but X magnitudes with 2"
+    ):
         PhaseRetrievalRegressor(**SMALL).fit(pairs[0], pairs[1].reshape(40, -1))
 
 
 def test_magnitudes_in_another_layout_are_warned_of_at_fit_and_at_prediction(pairs, fitted):
     corner = FourierMagnitude(centered=False).fit_transform(pairs[1])
-    with pytest.warns(UserWarning, match="zero frequency at index 0 .* pass centered=False") as caught:
+    with pytest.warns(
+        UserWarning, match="zero frequency at index 0 .* pass centered=False"
+    ) as caught:
         PhaseRetrievalRegressor(**SMALL).fit(corner, pairs[1])
     assert caught[0].filename == __file__
     with pytest.warns(UserWarning, match="zero frequency at index 0") as caught:
@@ -61,16 +69,22 @@ def test_a_network_for_non_negative_objects_refuses_negative_ones(warm, pairs):
     net = PhaseRetrievalRegressor(warm_start=True, **SMALL).fit(*pairs)
     train_on = net.fit if warm else net.partial_fit
     train_on(pairs[0], np.where(pairs[1] == 0, -1e-9, pairs[1]))
-    with pytest.raises(ValueError, match="y has negative values, the smallest -1, but the network was built for"):
+    with pytest.raises(
+        ValueError, match="y has negative values, the smallest -1, but the network was built for"
+    ):
         train_on(pairs[0], -pairs[1])
 
 
 @pytest.mark.parametrize(("unit", "shown"), [(1e-40, "e-"), (1e37, r"e\+"), (1e300, r"e\+30")])
 def test_units_that_float32_cannot_hold_are_refused(unit, shown, pairs, fitted):
     magnitudes, objects = (part.astype(float) for part in pairs)
-    with pytest.raises(ValueError, match=f"largest value of X is .*{shown}.*, out of the range of float32"):
+    with pytest.raises(
+        ValueError, match=f"largest value of X is .*{shown}.*, out of the range of float32"
+    ):
         PhaseRetrievalRegressor(**SMALL).fit(unit * magnitudes, objects)
-    with pytest.raises(ValueError, match=f"largest value of y is .*{shown}.*, out of the range of float32"):
+    with pytest.raises(
+        ValueError, match=f"largest value of y is .*{shown}.*, out of the range of float32"
+    ):
         PhaseRetrievalRegressor(**SMALL).fit(magnitudes, unit * objects)
     with pytest.raises(ValueError, match="largest value of X"):
         fitted.predict(unit * magnitudes)
@@ -79,9 +93,13 @@ def test_units_that_float32_cannot_hold_are_refused(unit, shown, pairs, fitted):
 @pytest.mark.parametrize("criterion", ["mse", torch.nn.MSELoss])
 def test_a_loss_in_the_objects_own_unit_needs_a_unit(criterion, pairs):
     net = PhaseRetrievalRegressor(criterion=criterion, **SMALL)
-    with pytest.raises(ValueError, match=r"squares values of y in their own unit, .* 1e\+20, too large"):
+    with pytest.raises(
+        ValueError, match=r"squares values of y in their own unit, .* 1e\+20, too large"
+    ):
         net.fit(pairs[0], 1e20 * pairs[1])
-    with pytest.warns(UserWarning, match="the largest is 0.001, too small to be trained on") as caught:
+    with pytest.warns(
+        UserWarning, match="the largest is 0.001, too small to be trained on"
+    ) as caught:
         net.fit(pairs[0], 1e-3 * pairs[1])
     assert caught[0].filename == __file__
 
@@ -89,13 +107,22 @@ def test_a_loss_in_the_objects_own_unit_needs_a_unit(criterion, pairs):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"optimizer": "adam"}, "optimizer='adam' is not valid; give a torch.optim.Optimizer class"),
+        (
+            {"optimizer": "adam"},
+            "optimizer='adam' is not valid; give a torch.optim.Optimizer class",
+        ),
         (
             {"optimizer": torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)},
             "optimizer=an instance of SGD is not valid",
         ),
-        ({"symmetries": "shift"}, "symmetries='shift' is not valid; choose 'auto', 'fourier' or 'phase'"),
-        ({"batch_size": -2}, "batch_size=-2 is not valid; give -1 for all samples at once, or an integer >= 1"),
+        (
+            {"symmetries": "shift"},
+            "symmetries='shift' is not valid; choose 'auto', 'fourier' or 'phase'",
+        ),
+        (
+            {"batch_size": -2},
+            "batch_size=-2 is not valid; give -1 for all samples at once, or an integer >= 1",
+        ),
         ({"max_epochs": True}, "max_epochs=True is not valid; give an integer >= 1"),
         ({"centered": "no"}, "centered='no' is not valid; choose True or False"),
         ({"early_stopping": "no"}, "early_stopping='no' is not valid; choose True or False"),
@@ -110,7 +137,9 @@ def test_parameters_set_after_fit_are_checked_where_they_are_read(pairs):
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs).set_params(batch_size=0)
     with pytest.raises(ValueError, match="batch_size=0 is not valid"):
         net.predict(pairs[0])
-    with pytest.raises(ValueError, match="criterion='mae' is not valid; choose 'mse', 'relative', 'orbit' or"):
+    with pytest.raises(
+        ValueError, match="criterion='mae' is not valid; choose 'mse', 'relative', 'orbit' or"
+    ):
         net.set_params(criterion="mae")
 
 
@@ -134,13 +163,19 @@ def test_weights_need_a_criterion_that_knows_them(pairs):
         def forward(self, prediction, target):
             return (prediction - target).abs().mean()
 
-    with pytest.raises(ValueError, match="its forward takes no sample_weight, and it has no reduction='mean'"):
+    with pytest.raises(
+        ValueError, match="its forward takes no sample_weight, and it has no reduction='mean'"
+    ):
         PhaseRetrievalRegressor(criterion=Loss, **SMALL).fit(*pairs, sample_weight=np.ones(40))
-    assert PhaseRetrievalRegressor(criterion=torch.nn.L1Loss, **SMALL).fit(*pairs, sample_weight=np.ones(40))
+    assert PhaseRetrievalRegressor(criterion=torch.nn.L1Loss, **SMALL).fit(
+        *pairs, sample_weight=np.ones(40)
+    )
 
 
 def test_arguments_that_fit_does_not_know_are_named(pairs):
-    with pytest.raises(TypeError, match="fit got sample_wieght=..., which it does not know; it takes sample_weight"):
+    with pytest.raises(
+        TypeError, match="fit got sample_wieght=..., which it does not know; it takes sample_weight"
+    ):
         PhaseRetrievalRegressor(**SMALL).fit(*pairs, sample_wieght=np.ones(40))
     with pytest.raises(ValueError, match="groups are for train_split, which is None"):
         PhaseRetrievalRegressor(**SMALL).fit(*pairs, groups=np.arange(40))

@@ -14,7 +14,10 @@ def test_magnitudes_do_not_change_along_the_orbit(object_shape, dtype, boundary)
     moved = random_members(x, boundary)
     magnitude = FourierMagnitude(oversampling=2 if boundary == "zero" else 1).fit(x)
     assert not np.array_equal(moved, x)
-    assert relative_difference(magnitude.transform(moved), magnitude.transform(x)) < tolerance(dtype) / 10
+    assert (
+        relative_difference(magnitude.transform(moved), magnitude.transform(x))
+        < tolerance(dtype) / 10
+    )
 
 
 def test_shift_moves_content_and_fills_with_zeros():
@@ -45,12 +48,26 @@ def test_rotate_phase_keeps_precision_and_makes_real_objects_complex():
 )
 def test_inverse_elements_undo(shifts, flips, turn, seed):
     x = random_objects((6, 7), "complex128", n_samples=3, boundary="circular", seed=seed)
-    element = GroupElement(np.tile(shifts, (3, 1)), np.full(3, flips), np.full(3, np.exp(1j * turn)))
+    element = GroupElement(
+        np.tile(shifts, (3, 1)), np.full(3, flips), np.full(3, np.exp(1j * turn))
+    )
     back = act(act(x, element, "circular"), invert(element), "circular")
     np.testing.assert_allclose(back, x, atol=1e-12)
 
 
-NUMBERS = ["bool", "uint8", "int16", "uint16", "int32", "uint32", "uint64", "float16", "longdouble", ">f4", "object"]
+NUMBERS = [
+    "bool",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "uint64",
+    "float16",
+    "longdouble",
+    ">f4",
+    "object",
+]
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)
@@ -67,7 +84,9 @@ def test_numbers_of_any_type_are_moved_in_floating_point(dtype):
 
 def test_lists_and_tensors_of_integers_are_objects_too():
     assert shift([[1, 2, 3]], [1]).tolist() == [[0, 1, 2]]
-    assert rotate_phase(torch.tensor([[200, 100]], dtype=torch.uint8), [-1.0]).tolist() == [[-200, -100]]
+    assert rotate_phase(torch.tensor([[200, 100]], dtype=torch.uint8), [-1.0]).tolist() == [
+        [-200, -100]
+    ]
     assert isinstance(flip(torch.tensor([[1, 2]])), torch.Tensor)
 
 
@@ -97,10 +116,22 @@ def test_objects_on_disk_stay_there_until_they_are_read(tmp_path):
         (([0.5, 1.0],), TypeError, "shifts are whole pixels; got float64"),
         (([True, False],), TypeError, "shifts are whole pixels; got bool"),
         (([[1, 2], [3]],), ValueError, "shifts is not a rectangular array"),
-        ((np.uint64([2**63, 1]),), ValueError, "shifts holds 9223372036854775808, more pixels than int64 can count"),
+        (
+            (np.uint64([2**63, 1]),),
+            ValueError,
+            "shifts holds 9223372036854775808, more pixels than int64 can count",
+        ),
         (([1, 1], "wrap"), ValueError, "boundary='wrap' is not valid; choose 'zero' or 'circular'"),
-        (([1, 1], ("zero", "wrap")), ValueError, "boundary='wrap' is not valid; choose 'zero' or 'circular'"),
-        (([1, 1], ["zero"]), ValueError, r"boundary=\['zero'\] has 1 entries for objects with 2 axes"),
+        (
+            ([1, 1], ("zero", "wrap")),
+            ValueError,
+            "boundary='wrap' is not valid; choose 'zero' or 'circular'",
+        ),
+        (
+            ([1, 1], ["zero"]),
+            ValueError,
+            r"boundary=\['zero'\] has 1 entries for objects with 2 axes",
+        ),
     ],
 )
 def test_bad_arguments_are_named(arguments, error, message):
@@ -112,14 +143,38 @@ def test_bad_arguments_are_named(arguments, error, message):
     ("changes", "error", "message"),
     [
         ({"shift": [[0.5], [1.0]]}, TypeError, "element.shift are whole pixels; got float64"),
-        ({"shift": [[0]]}, ValueError, r"element.shift has shape \(1, 1\); these objects need shape \(2, 1\)"),
-        ({"flip": [0, 2]}, ValueError, "element.flip is int64, not bool; give one True or False for each object"),
+        (
+            {"shift": [[0]]},
+            ValueError,
+            r"element.shift has shape \(1, 1\); these objects need shape \(2, 1\)",
+        ),
+        (
+            {"flip": [0, 2]},
+            ValueError,
+            "element.flip is int64, not bool; give one True or False for each object",
+        ),
         ({"flip": torch.tensor([1.0, 0.0])}, ValueError, "element.flip is torch.float32, not bool"),
-        ({"phase": [1.0, 2.5]}, ValueError, "element.phase holds 2.5, whose modulus is not 1; give exp"),
-        ({"phase": [np.pi, 1j]}, ValueError, "element.phase holds 3.14159.*, whose modulus is not 1"),
+        (
+            {"phase": [1.0, 2.5]},
+            ValueError,
+            "element.phase holds 2.5, whose modulus is not 1; give exp",
+        ),
+        (
+            {"phase": [np.pi, 1j]},
+            ValueError,
+            "element.phase holds 3.14159.*, whose modulus is not 1",
+        ),
         ({"phase": [np.nan, 1]}, ValueError, "element.phase holds nan, whose modulus is not 1"),
-        ({"phase": torch.tensor([0.0, 1.0])}, ValueError, "element.phase holds 0, whose modulus is not 1"),
-        ({"phase": ["1", "1"]}, ValueError, "element.phase is <U1; give unit complex numbers, or 1 and -1"),
+        (
+            {"phase": torch.tensor([0.0, 1.0])},
+            ValueError,
+            "element.phase holds 0, whose modulus is not 1",
+        ),
+        (
+            {"phase": ["1", "1"]},
+            ValueError,
+            "element.phase is <U1; give unit complex numbers, or 1 and -1",
+        ),
     ],
 )
 def test_group_elements_are_checked_field_by_field(changes, error, message):
@@ -157,5 +212,9 @@ def test_inverses_of_lists_and_tensors():
     element = invert(GroupElement([[1], [2]], [True, False], [1j, 1j]))
     assert element.shift.tolist() == [[1], [-2]]
     assert element.phase.tolist() == [1j, -1j]
-    tensors = invert(GroupElement(torch.tensor([[3]], dtype=torch.uint8), torch.tensor([False]), torch.tensor([1.0])))
+    tensors = invert(
+        GroupElement(
+            torch.tensor([[3]], dtype=torch.uint8), torch.tensor([False]), torch.tensor([1.0])
+        )
+    )
     assert tensors.shift.tolist() == [[-3]]

@@ -21,7 +21,9 @@ SHAPES = [(40,), (24, 20), (12, 10, 14)]
 def bright_objects(shape, dtype="float64", n_samples=24, seed=0):
     """Blocks of 0.5 to 1 times unit phases, at random places of a dark frame."""
     objects = random_objects(shape, dtype, n_samples, seed=seed)
-    return np.where(objects == 0, 0, objects / np.maximum(np.abs(objects), 1e-9) * (1 + np.abs(objects)) / 2)
+    return np.where(
+        objects == 0, 0, objects / np.maximum(np.abs(objects), 1e-9) * (1 + np.abs(objects)) / 2
+    )
 
 
 def noise(objects, seed=1):
@@ -31,7 +33,9 @@ def noise(objects, seed=1):
 
 
 def ramp(objects):
-    return np.broadcast_to(np.linspace(0, 2, objects.shape[1]).reshape([-1] + [1] * (objects.ndim - 2)), objects.shape)
+    return np.broadcast_to(
+        np.linspace(0, 2, objects.shape[1]).reshape([-1] + [1] * (objects.ndim - 2)), objects.shape
+    )
 
 
 BACKGROUNDS = {
@@ -48,7 +52,9 @@ BACKGROUNDS = {
     [
         load_digit_objects().data,
         shift(load_digit_objects().data, [-1, -1]),
-        ShiftFlipAugmenter(frame_shape=18, random_state=0).fit_transform(load_digit_objects().data[:300]),
+        ShiftFlipAugmenter(frame_shape=18, random_state=0).fit_transform(
+            load_digit_objects().data[:300]
+        ),
         make_crystals(60, shape=(20, 20), max_phase=2.0, random_state=0).data,
         make_crystals(200, shape=(32,), random_state=0).data,
         np.pad(make_crystals(60, shape=(16, 16), random_state=0).data, ((0, 0), (0, 8), (0, 8))),
@@ -60,7 +66,9 @@ BACKGROUNDS = {
 def test_objects_in_exact_darkness_are_left_alone(objects):
     assert background_level(objects) == 0.0
     np.testing.assert_array_equal(without_background(objects), objects)
-    for found, expected in zip(content_box(objects), content_box(objects, background=0), strict=True):
+    for found, expected in zip(
+        content_box(objects), content_box(objects, background=0), strict=True
+    ):
         np.testing.assert_array_equal(found, expected)
 
 
@@ -73,7 +81,9 @@ def test_the_box_is_that_in_darkness_whatever_the_background(shape, dtype, struc
         found = objects + level * BACKGROUNDS[structure](objects)
         assert 0 < background_level(found) < 3 * level
         starts, sizes = content_box(found)
-        same = (starts == content_box(objects)[0]).all(axis=1) & (sizes == content_box(objects)[1]).all(axis=1)
+        same = (starts == content_box(objects)[0]).all(axis=1) & (
+            sizes == content_box(objects)[1]
+        ).all(axis=1)
         assert same.mean() > 0.9
 
 
@@ -124,7 +134,9 @@ def test_objects_without_a_dark_side_fill_their_frame():
 def test_content_leaves_out_at_most_one_percent_of_the_energy_on_each_side():
     objects = bright_objects((24, 24)) + 0.05 * noise(np.zeros((24, 24, 24)))
     kept = without_background(objects, 0.05)
-    strong = np.where(np.abs(objects) > 0.2 * np.abs(objects).max(axis=(1, 2), keepdims=True), objects, 0)
+    strong = np.where(
+        np.abs(objects) > 0.2 * np.abs(objects).max(axis=(1, 2), keepdims=True), objects, 0
+    )
     energy = [(x**2).sum(axis=(1, 2)) for x in (kept, strong)]
     assert (energy[0] >= 0.95 * energy[1]).all()
     assert ((kept == objects) | (kept == 0)).all()
@@ -133,8 +145,12 @@ def test_content_leaves_out_at_most_one_percent_of_the_energy_on_each_side():
 @pytest.mark.parametrize("unit", [1e-30, 1e30, -1.0])
 def test_levels_do_not_depend_on_the_unit(unit):
     objects = (bright_objects((16, 16)) + 1e-2).astype(np.float32)
-    np.testing.assert_allclose(background_levels(objects * np.float32(unit)), background_levels(objects), rtol=1e-5)
-    np.testing.assert_array_equal(content_box(objects * np.float32(unit))[0], content_box(objects)[0])
+    np.testing.assert_allclose(
+        background_levels(objects * np.float32(unit)), background_levels(objects), rtol=1e-5
+    )
+    np.testing.assert_array_equal(
+        content_box(objects * np.float32(unit))[0], content_box(objects)[0]
+    )
 
 
 def test_on_a_circle_the_darkest_lines_count():
@@ -153,7 +169,9 @@ def test_along_circular_axes_sides_are_not_looked_at():
     assert background_level(objects, boundary=("circular", "zero")) == 0
     noisy = objects + 1e-6 * noise(objects)
     assert background_level(noisy, boundary=("circular", "zero")) == pytest.approx(1e-6, rel=0.3)
-    np.testing.assert_array_equal(content_box(noisy, boundary=("circular", "zero"))[1], np.tile([12, 3], (10, 1)))
+    np.testing.assert_array_equal(
+        content_box(noisy, boundary=("circular", "zero"))[1], np.tile([12, 3], (10, 1))
+    )
 
 
 def test_tensors_and_files_are_read_as_arrays_are(tmp_path):
@@ -165,12 +183,17 @@ def test_tensors_and_files_are_read_as_arrays_are(tmp_path):
     for batch in (on_disk, tensor):
         assert background_level(batch) == background_level(objects)
         np.testing.assert_array_equal(content_box(batch)[0], content_box(objects)[0])
-    np.testing.assert_array_equal(np.asarray(without_background(on_disk)), without_background(objects))
+    np.testing.assert_array_equal(
+        np.asarray(without_background(on_disk)), without_background(objects)
+    )
 
 
 @pytest.mark.parametrize("background", [-0.1, 0.25, np.nan, True, "none", None])
 def test_bad_backgrounds_are_named(background):
-    with pytest.raises(ValueError, match=f"background={background!r} is not valid; give 'auto' or a fraction of the"):
+    with pytest.raises(
+        ValueError,
+        match=f"background={background!r} is not valid; give 'auto' or a fraction of the",
+    ):
         content_box(np.ones((2, 4)), background)
 
 
@@ -178,9 +201,17 @@ def test_content_moves_with_the_object(object_shape, dtype):
     objects = bright_objects(object_shape, dtype).astype(dtype)
     noisy = (objects + 1e-2 * noise(objects)).astype(dtype)
     element = draw_elements(
-        objects, max_shift=None, flip_probability=0.5, random_phase=False, boundary="zero", random_state=0
+        objects,
+        max_shift=None,
+        flip_probability=0.5,
+        random_phase=False,
+        boundary="zero",
+        random_state=0,
     )
     level = background_level(noisy)
     moved = without_background(act(noisy, element), level)
-    same = [np.array_equal(a, b) for a, b in zip(moved, act(without_background(noisy, level), element), strict=True)]
+    same = [
+        np.array_equal(a, b)
+        for a, b in zip(moved, act(without_background(noisy, level), element), strict=True)
+    ]
     assert np.mean(same) > 0.9

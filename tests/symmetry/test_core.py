@@ -23,7 +23,11 @@ def symmetric_objects(shape, dtype, n_samples=40):
 
 def test_of_equal_candidates_the_upright_one_wins(object_shape, dtype, boundary):
     x = symmetric_objects(object_shape, dtype)
-    for reference in (x, (0.3 * x).astype(dtype), random_objects(object_shape, dtype, len(x), seed=3)):
+    for reference in (
+        x,
+        (0.3 * x).astype(dtype),
+        random_objects(object_shape, dtype, len(x), seed=3),
+    ):
         assert not register(x, reference, boundary=boundary)[1].flip.any()
     registered, element = register(x, x, boundary=boundary)
     assert not element.shift.any()
@@ -47,7 +51,9 @@ def test_of_equal_shifts_the_smallest_non_negative_one_wins(dtype):
     assert register(np.roll(bar, 3, axis=1), wide)[1].shift.tolist() == [[-1]]
 
 
-@pytest.mark.parametrize(("dtype", "asymmetry"), [("float32", 1e-4), ("float64", 1e-5), ("complex64", 1e-4)])
+@pytest.mark.parametrize(
+    ("dtype", "asymmetry"), [("float32", 1e-4), ("float64", 1e-5), ("complex64", 1e-4)]
+)
 def test_objects_that_are_nearly_their_flip_are_still_told_from_it(dtype, asymmetry):
     x = symmetric_objects((12, 13), dtype)
     x = (x * (1 + asymmetry * np.random.default_rng(0).standard_normal(x.shape))).astype(dtype)
@@ -94,7 +100,9 @@ def test_registration_knows_no_unit(scale, dtype):
 @pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e160, 1e300])
 def test_float64_objects_may_be_of_any_size(scale):
     x, y = random_objects((6, 7), "complex128"), random_objects((6, 7), "complex128", seed=4)
-    np.testing.assert_allclose(orbit_distance(x * scale, y * scale), orbit_distance(x, y) * scale, rtol=1e-9)
+    np.testing.assert_allclose(
+        orbit_distance(x * scale, y * scale), orbit_distance(x, y) * scale, rtol=1e-9
+    )
     assert (orbit_distance(flip(x) * scale, x * scale) <= 1e-8 * scale).all()
     np.testing.assert_array_equal(register(x * scale, y)[1].shift, register(x, y)[1].shift)
 
@@ -107,7 +115,9 @@ def test_gradients_of_distances_know_no_unit(scale):
     np.testing.assert_allclose(slope.norm(dim=1), 1, rtol=1e-5)
     squares = orbit_distance(x, y, squared=True) / scale**2
     (slope,) = torch.autograd.grad(squares.sum(), x)
-    np.testing.assert_allclose(slope.double().norm(dim=1) * scale, 2 * squares.detach().sqrt(), rtol=1e-5)
+    np.testing.assert_allclose(
+        slope.double().norm(dim=1) * scale, 2 * squares.detach().sqrt(), rtol=1e-5
+    )
 
 
 def test_lost_energy_is_that_of_what_leaves_the_frame():
@@ -116,9 +126,9 @@ def test_lost_energy_is_that_of_what_leaves_the_frame():
     assert lost_energy(x, shifts, flips, "zero").tolist() == [9.0, 9.0]
     assert lost_energy(x, shifts, flips, "circular").tolist() == [0.0, 0.0]
     large = torch.full((1, 2), 1e30)
-    assert lost_energy(large, torch.tensor([[1]]), torch.tensor([False]), "zero").item() == pytest.approx(
-        1e60, rel=1e-6
-    )
+    assert lost_energy(
+        large, torch.tensor([[1]]), torch.tensor([False]), "zero"
+    ).item() == pytest.approx(1e60, rel=1e-6)
 
 
 @pytest.mark.parametrize("far", [2**62, -(2**62), 2**63 - 1, -(2**63)])

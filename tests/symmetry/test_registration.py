@@ -11,7 +11,9 @@ MIXED = "circular", "zero"
 
 
 def mixed_objects(dtype="complex128", seed=0):
-    """Objects that fill one axis, on a circle, and leave room along the other, and other members of their orbits."""
+    """Objects that fill one axis, on a circle, and leave room along the other, and other members of
+    their orbits.
+    """
     rng = np.random.default_rng(seed)
     x = np.zeros((4, 6, 9), dtype=dtype)
     x[:, :, 3:6] = random_objects((6, 3), dtype, n_samples=4, boundary="circular", seed=seed)
@@ -23,7 +25,9 @@ def mixed_objects(dtype="complex128", seed=0):
 def test_each_axis_may_have_a_boundary_of_its_own(dtype):
     x, moved = mixed_objects(dtype)
     magnitude = FourierMagnitude(fourier_shape=(6, 18)).fit(x)
-    assert relative_difference(magnitude.transform(moved), magnitude.transform(x)) < tolerance(dtype)
+    assert relative_difference(magnitude.transform(moved), magnitude.transform(x)) < tolerance(
+        dtype
+    )
     registered, element = register(moved, x, boundary=list(MIXED))
     assert relative_difference(registered, x) < tolerance(dtype)
     np.testing.assert_allclose(act(moved, element, MIXED), registered)
@@ -48,7 +52,10 @@ def test_correlation_is_scipys(dtype):
 
 
 def test_circular_correlation_is_an_inner_product_with_each_shift():
-    x, y = (random_objects((4, 5), "complex128", n_samples=2, boundary="circular", seed=s) for s in (0, 1))
+    x, y = (
+        random_objects((4, 5), "complex128", n_samples=2, boundary="circular", seed=s)
+        for s in (0, 1)
+    )
     c = correlate(x, y, "circular")
     for lag in [(0, 0), (1, 3), (3, 4)]:
         expected = np.sum(shift(x, list(lag), "circular").conj() * y, axis=(1, 2))
@@ -96,15 +103,20 @@ def test_orbit_distance_vanishes_on_the_orbit_and_is_symmetric(object_shape, dty
     x = random_objects(object_shape, dtype, boundary=boundary)
     y = random_objects(object_shape, dtype, boundary=boundary, seed=5)
     norm = np.sqrt((np.abs(x) ** 2).sum(axis=tuple(range(1, x.ndim))))
-    assert (orbit_distance(random_members(x, boundary), x, boundary=boundary) < tolerance(dtype) * norm).all()
+    assert (
+        orbit_distance(random_members(x, boundary), x, boundary=boundary) < tolerance(dtype) * norm
+    ).all()
     there, back = orbit_distance(x, y, boundary=boundary), orbit_distance(y, x, boundary=boundary)
-    np.testing.assert_allclose(there, back, rtol=1e-3 if dtype in ("float32", "complex64") else 1e-9)
+    np.testing.assert_allclose(
+        there, back, rtol=1e-3 if dtype in ("float32", "complex64") else 1e-9
+    )
 
 
 def test_content_moved_out_of_the_frame_still_counts():
     x = np.array([[3.0, 0.0, 0.0, 4.0]])
     y = np.array([[0.0, 0.0, 0.0, 3.0]])
-    # bringing 4 onto 3 leaves 3 inside; bringing 3 onto 3 would push 4 out, and cost as much as if it could be seen
+    # bringing 4 onto 3 leaves 3 inside; bringing 3 onto 3 would push 4 out, and cost as much as if
+    # it could be seen
     np.testing.assert_allclose(orbit_distance(x, y, flip=False), np.sqrt(1 + 9))
 
 
@@ -113,10 +125,14 @@ def test_orbit_distance_has_the_gradient_of_the_minimum():
     x = torch.rand(2, 6, dtype=torch.float64, generator=generator, requires_grad=True)
     y = torch.rand(2, 6, dtype=torch.float64, generator=generator)
     assert torch.autograd.gradcheck(lambda x: orbit_distance(x, y, squared=True), (x,))
-    assert torch.autograd.gradcheck(lambda y: orbit_distance(x.detach(), y, squared=True), (y.requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda y: orbit_distance(x.detach(), y, squared=True), (y.requires_grad_(),)
+    )
     z = torch.randn(2, 5, dtype=torch.complex128, generator=generator, requires_grad=True)
     w = torch.randn(2, 5, dtype=torch.complex128, generator=generator)
-    assert torch.autograd.gradcheck(lambda z: orbit_distance(z, w, squared=True, boundary="circular"), (z,))
+    assert torch.autograd.gradcheck(
+        lambda z: orbit_distance(z, w, squared=True, boundary="circular"), (z,)
+    )
 
 
 def test_tensors_stay_tensors():
@@ -127,7 +143,9 @@ def test_tensors_stay_tensors():
     torch.testing.assert_close(registered, flip(x))
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint16", "uint32", "float16", "longdouble", "object"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int16", "int32", "uint16", "uint32", "float16", "longdouble", "object"]
+)
 def test_integers_neither_wrap_around_nor_fail(dtype):
     a, b = np.array([[0, 0, 10, 0]]).astype(dtype), np.array([[0, 0, 30, 0]]).astype(dtype)
     assert orbit_distance(a, b).tolist() == [20.0]
@@ -135,12 +153,18 @@ def test_integers_neither_wrap_around_nor_fail(dtype):
     assert registered.tolist() == [[-10, 0, 0, 0]]
     assert element.phase.tolist() == [-1]
     np.testing.assert_allclose(correlate(a, b), [[0, 0, 0, 300, 0, 0, 0]], atol=1e-4)
-    assert orbit_distance(torch.tensor([[0, 100]], dtype=torch.uint8), b[:, :2] * 0).tolist() == [100.0]
+    assert orbit_distance(torch.tensor([[0, 100]], dtype=torch.uint8), b[:, :2] * 0).tolist() == [
+        100.0
+    ]
 
 
 def test_large_integers_keep_their_differences():
-    assert orbit_distance(np.array([[0, 1000]], "int16"), np.array([[0, 1300]], "int16")).tolist() == [300.0]
-    assert orbit_distance(np.array([[0, 100000]], "int32"), np.array([[0, 200000]], "int32")).tolist() == [100000.0]
+    assert orbit_distance(
+        np.array([[0, 1000]], "int16"), np.array([[0, 1300]], "int16")
+    ).tolist() == [300.0]
+    assert orbit_distance(
+        np.array([[0, 100000]], "int32"), np.array([[0, 200000]], "int32")
+    ).tolist() == [100000.0]
     assert orbit_distance(np.array([[False, True]]), np.array([[True, True]])).tolist() == [1.0]
 
 
@@ -162,7 +186,9 @@ def test_pairs_without_a_value_or_of_other_shapes_are_refused(function):
         function(x, np.full((3, 3), np.nan))
     with pytest.raises(ValueError, match="objects contains"):
         function(np.full((3, 3), np.inf), x)
-    with pytest.raises(ValueError, match=r"references of shape \(3, 4\) do not match objects of shape \(3, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"references of shape \(3, 4\) do not match objects of shape \(3, 3\)"
+    ):
         function(x, np.ones((3, 4)))
 
 
@@ -171,7 +197,10 @@ def test_correlations_out_of_range_are_refused():
     tiny, huge = (np.float32(value) for value in (1e-25, 1e25))
     np.testing.assert_allclose(correlate(x * tiny, x * huge), correlate(x, x), rtol=1e-4, atol=1e-5)
     for scale, power in [(tiny, "-"), (huge, r"\+")]:
-        with pytest.raises(ValueError, match=rf"order of 1e{power}\d+ are out of the range of float32.*pass float64"):
+        with pytest.raises(
+            ValueError,
+            match=rf"order of 1e{power}\d+ are out of the range of float32.*pass float64",
+        ):
             correlate(x * scale, x * scale)
     assert correlate(np.zeros((1, 3)), np.zeros((1, 3))).tolist() == [[0.0] * 5]
 
