@@ -113,10 +113,11 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         on the estimator that the search has found.
     warm_start : bool, default=False
         Whether a further `fit` starts from the present weights.
-    train_split, dataset, iterator_train, iterator_valid, iterator_train__collate_fn,
-    iterator_valid__collate_fn
+    train_split, dataset, iterator_train, iterator_valid
         Validation set and loading of batches; see :class:`skorch.NeuralNet`. There is no validation
         set by default.
+    iterator_train__collate_fn, iterator_valid__collate_fn
+        Functions that make a batch of samples; see :class:`skorch.NeuralNet`.
     compile, predict_nonlinearity, use_caching, torch_load_kwargs, **kwargs
         See :class:`skorch.NeuralNetRegressor`.
 
