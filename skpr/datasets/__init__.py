@@ -1,5 +1,6 @@
-"""Objects to train and test on: bundled, fetched and simulated; measured patterns read,
-reconstructions written.
+"""Data sets of objects: bundled, downloaded and simulated.
+
+Functions that read measured patterns and read or write reconstructions are exported here, too.
 """
 
 from ..files import read_diffraction, read_reconstruction, write_reconstruction

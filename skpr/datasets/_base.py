@@ -1,4 +1,4 @@
-"""Result of every data set, and the folder on disk that holds them."""
+"""Return type and folder that all data sets share."""
 
 import os
 from pathlib import Path
@@ -7,18 +7,20 @@ from sklearn.utils import Bunch
 
 
 def as_bunch(objects, return_X_y, description, **more):
-    """A Bunch whose `data` and `target` are both the objects, or that pair.
+    """Return a Bunch with the objects as both `data` and `target`, or a pair.
 
-    A phase retrieval model is fitted on `(objects, objects)`: its first step turns the one into
-    magnitudes."""
+    A phase retrieval model is fitted on `(objects, objects)`: its first step turns its input, the
+    first of the two, into magnitudes.
+    """
     if return_X_y:
         return objects, objects
     return Bunch(data=objects, target=objects, DESCR=description, **more)
 
 
 def data_folder(data_home=None):
-    """Folder of the data sets: `data_home`, else the environment variable SKPR_DATA, else
-    ~/skpr_data.
+    """Return the folder that holds the data sets.
+
+    It is `data_home` if given, else the environment variable SKPR_DATA, else ~/skpr_data.
 
     Examples
     --------

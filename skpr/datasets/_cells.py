@@ -1,4 +1,4 @@
-"""Cell nuclei cut out of fluorescence microscopy images: real objects of many shapes and textures."""
+"""Cell nuclei cut out of fluorescence microscopy images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._typing import FilePath
 
 _FILE = "dsb2018_256x256.npz"
-_MARGIN = 8  # pixels around a nucleus in which its background is looked for
+_MARGIN = 8  # width in pixels of the margin around a nucleus that its background is taken from
 _ALL_NEIGHBOURS = np.ones((3, 3))
 
 
@@ -29,26 +29,26 @@ def load_cells(
     dtype: npt.DTypeLike = np.float32,
     return_X_y: bool = False,
 ) -> Any:
-    """Load cell nuclei, cut out of the microscopy images of the 2018 Data Science Bowl by their
-    masks.
+    """Load cell nuclei from the images of the 2018 Data Science Bowl.
 
-    Each object is one nucleus as it stands out of its surroundings: the difference between its
-    intensity and that of the background near it, divided by the largest. So its peak is 1, also
-    where the microscope shows dark nuclei on a bright ground, and it is 0 outside the nucleus. Left
-    out are nuclei that touch the border of their image, that are in several pieces, or that do not
-    differ from their background.
+    Each object is the contrast of one nucleus to its surroundings: the difference between its
+    intensity and the nearby background, divided by the largest such difference. The peak is
+    therefore 1, even where the microscope shows dark nuclei on a bright ground, and the object is 0
+    outside the mask of the nucleus. Nuclei that touch the border of their image, consist of several
+    pieces or do not differ from their background are left out.
 
     Parameters
     ----------
     shape : tuple of int, default=(64, 64)
-        Height and width of the frame in whose middle the bounding box of a nucleus is placed;
-        larger nuclei are left out. Half of them are no longer than 18 pixels, and one in a hundred
-        is longer than 32.
+        Height and width of the frame. The bounding box of each nucleus is placed in its middle, and
+        nuclei larger than the frame are left out. Half of the nuclei are at most 18 pixels long;
+        one in a hundred is longer than 32.
     data_home : path-like, optional
         Folder that holds `cells/`; by default the environment variable SKPR_DATA, else ~/skpr_data.
     min_area : int, default=100
-        Nuclei of fewer pixels are left out.
+        Smallest area of a nucleus in pixels; smaller nuclei are left out.
     dtype : {numpy.float32, numpy.float64}
+        Data type of the objects.
     return_X_y : bool, default=False
         Whether to return `(objects, objects)` instead of a Bunch.
 
@@ -57,24 +57,24 @@ def load_cells(
     Bunch or (ndarray, ndarray)
         `data` and `target`: the objects, of shape (n_samples, *shape), in the order of images and
         masks. `image`: index of the image that each nucleus comes from, of shape (n_samples,).
-        Nuclei of one image resemble each other, so split by image
-        (:class:`sklearn.model_selection.GroupShuffleSplit`). `DESCR`: a description.
+        Nuclei of one image resemble each other; training and test sets should therefore be split by
+        image (:class:`sklearn.model_selection.GroupShuffleSplit`). `DESCR`: a description.
 
     Raises
     ------
     OSError
         If the file is missing or is not this data set.
     ValueError
-        For an invalid parameter, or if no nucleus is left.
+        If a parameter is invalid or no nucleus is left.
 
     Notes
     -----
     `cells/dsb2018_256x256.npz` holds `images`, uint8 of shape (n_images, height, width), and
     `instances`, of the same shape: 0 for background and k for the k-th nucleus of an image. The
-    images are those of 256 x 256 pixels of BBBC038v1, stage 1 training set,
-    https://bbbc.broadinstitute.org/BBBC038, released as CC0. Masks are as annotated: where those of
-    neighbours overlapped, a crescent is left of one, which happened to fewer than one nucleus in
-    100.
+    images are those with 256 x 256 pixels in the stage 1 training set of BBBC038v1,
+    https://bbbc.broadinstitute.org/BBBC038, released as CC0. Masks are as annotated: where the
+    masks of neighbours overlapped, only a crescent is left of one of them. This affects fewer than
+    one nucleus in 100.
 
     References
     ----------
@@ -85,7 +85,10 @@ def load_cells(
     --------
     >>> from sklearn.model_selection import GroupShuffleSplit
     >>> cells = load_cells((32, 32))  # doctest: +SKIP
-    >>> train, test = next(GroupShuffleSplit(random_state=0).split(cells.data, groups=cells.image))  # doctest: +SKIP
+    >>> splits = GroupShuffleSplit(random_state=0).split(
+    ...     cells.data, groups=cells.image
+    ... )  # doctest: +SKIP
+    >>> train, test = next(splits)  # doctest: +SKIP
     """
     shape, dtype = _checked(shape, min_area, dtype)
     check_flag("return_X_y", return_X_y)
@@ -98,16 +101,19 @@ def load_cells(
         origins += [index] * len(found)
     if not nuclei:
         raise ValueError(
-            f"shape={shape} and min_area={min_area} leave no nucleus; give a larger shape or less "
-            f"area"
+            f"shape={shape} and min_area={min_area} leave no nucleus; give a larger shape or a "
+            f"smaller min_area"
         )
     objects = np.stack([_framed(nucleus, shape) for nucleus in nuclei]).astype(dtype)
-    description = f"{len(objects)} cell nuclei in frames of shape {shape} (BBBC038v1, Data Science Bowl 2018, CC0)"
+    description = (
+        f"{len(objects)} cell nuclei in frames of shape {shape} (BBBC038v1, Data Science Bowl "
+        f"2018, CC0)"
+    )
     return as_bunch(objects, return_X_y, description, image=np.array(origins))
 
 
 def _nuclei(image, instances, shape, min_area):
-    """The whole nuclei of one image that fit a shape, each in its bounding box."""
+    """Return the complete nuclei of one image that fit into a shape."""
     nuclei = []
     for number, box in enumerate(find_objects(instances), start=1):
         if box is None or not _is_inside(box, image.shape):
@@ -125,15 +131,19 @@ def _is_inside(box, image_shape):
 
 
 def _background(image, instances, box):
-    """Median of the unlabelled pixels around a bounding box; of the whole image, if there are none."""
+    """Return the median of the unlabelled pixels around a bounding box.
+
+    If there are none, the median is taken over the unlabelled pixels of the whole image.
+    """
     around = tuple(slice(max(part.start - _MARGIN, 0), part.stop + _MARGIN) for part in box)
     unlabelled = image[around][instances[around] == 0]
     return np.median(unlabelled if unlabelled.size else image[instances == 0])
 
 
 def _contrast(image, mask, background):
-    """Contrast of a nucleus to its background, bright or dark, at a peak of 1; `None` for a nucleus
-    without any.
+    """Return the contrast of a nucleus to its background, scaled to peak 1.
+
+    The contrast is positive for dark nuclei as well as for bright ones. None if there is none.
     """
     excess = image - background
     if np.median(excess[mask]) < 0:
@@ -144,7 +154,10 @@ def _contrast(image, mask, background):
 
 
 def _framed(nucleus, shape):
-    """A nucleus in the middle of a dark frame; an odd spare pixel goes behind."""
+    """Place a nucleus in the middle of a dark frame.
+
+    If the number of spare pixels is odd, the additional pixel is at the end of the axis.
+    """
     spare = [m - n for m, n in zip(shape, nucleus.shape, strict=True)]
     return np.pad(nucleus, [(n // 2, n - n // 2) for n in spare])
 

@@ -1,4 +1,4 @@
-"""The bundled data set: scikit-learn's handwritten digits as smooth objects."""
+"""Handwritten digits of scikit-learn as smooth objects."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from ._base import as_bunch
 
 
 def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any:
-    """Load scikit-learn's 1,797 handwritten digits, enlarged smoothly: real objects that need no
-    download.
+    """Load the 1,797 handwritten digits of scikit-learn, smoothly enlarged.
+
+    The objects are real and need no download.
 
     Parameters
     ----------
     image_size : int, default=16
-        Height and width to which the 8 x 8 images are enlarged by cubic splines, at least 8.
+        Height and width of the objects, at least 8; the 8 x 8 images are enlarged to this size by
+        cubic splines.
     return_X_y : bool, default=False
         Whether to return `(objects, objects)` instead of a Bunch.
 
@@ -42,7 +44,10 @@ def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any
     objects = zoom(
         digits.images / 16, (1, factor, factor), order=3, grid_mode=True, mode="grid-constant"
     )
-    # splines ring around the strokes: what lies below 2 % of the range is background
+    # cubic splines ring around the strokes: values below 2 % of the range are set to background
     objects = np.where(objects < 0.02, 0, np.clip(objects, 0, 1)).astype(np.float32)
-    description = f"1,797 handwritten digits (UCI, bundled with scikit-learn), enlarged to {image_size} x {image_size}"
+    description = (
+        f"1,797 handwritten digits (UCI, bundled with scikit-learn), enlarged to {image_size} x "
+        f"{image_size}"
+    )
     return as_bunch(objects, return_X_y, description, labels=digits.target)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST, the set on which learned phase retrieval is compared."""
+"""Fashion-MNIST, a benchmark for learned phase retrieval."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def fetch_fashion_mnist(
     download_if_missing: bool = True,
     return_X_y: bool = False,
 ) -> Any:
-    """Load the images of Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017), downloading them once.
+    """Load the images of Fashion-MNIST, downloading them once.
 
     Parameters
     ----------
     subset : {"train", "test"}, default="train"
-        60,000 or 10,000 images.
+        Subset to load: 60,000 training images or 10,000 test images.
     data_home : path-like, optional
-        Folder that holds, or gets, `fashion-mnist/`; by default the environment variable SKPR_DATA,
-        else ~/skpr_data.
+        Folder in which `fashion-mnist/` is found or created; by default the environment variable
+        SKPR_DATA, else ~/skpr_data.
     download_if_missing : bool, default=True
-        Whether to download what is not there (needs pooch).
+        Whether to download missing files (requires pooch).
     return_X_y : bool, default=False
         Whether to return `(objects, objects)` instead of a Bunch.
 
@@ -62,10 +62,15 @@ def fetch_fashion_mnist(
     Raises
     ------
     OSError
-        If the file is missing and not to be downloaded, or damaged: its content is compared with a
-        known hash.
+        If the file is missing and must not be downloaded, or if it is damaged: its content is
+        compared with a known hash.
     ImportError
-        If it has to be downloaded and pooch is not installed.
+        If the file has to be downloaded and pooch is not installed.
+
+    References
+    ----------
+    H. Xiao, K. Rasul and R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking
+    Machine Learning Algorithms", arXiv:1708.07747, 2017.
 
     Examples
     --------
@@ -95,11 +100,12 @@ def fetch_fashion_mnist(
 
 
 def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarray:
-    """Read the images of a gzipped idx3-ubyte file, the format of MNIST and its relatives.
+    """Read the images of a gzipped idx3-ubyte file, the format of MNIST.
 
     Parameters
     ----------
     path : path-like
+        Gzipped file.
     content_hash : str, optional
         MD5 hash that the uncompressed content must have.
 
@@ -110,7 +116,7 @@ def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarr
     Raises
     ------
     OSError
-        For a file that is missing, damaged, of another format, or of another content than the hash.
+        If the file is missing, damaged or of another format, or its content does not have the hash.
 
     Examples
     --------
@@ -134,7 +140,7 @@ def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarr
     magic, n_samples, height, width = struct.unpack(">4I", content[:16])
     if magic != 2051:
         raise OSError(
-            f"{path} is no idx3-ubyte file of images: it begins with {magic}, not with 2051"
+            f"{path} is not an idx3-ubyte file of images: it begins with {magic}, not with 2051"
         )
     if len(content) != 16 + n_samples * height * width:
         raise OSError(

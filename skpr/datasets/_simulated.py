@@ -1,4 +1,4 @@
-"""Simulated objects with no natural orientation and no natural centre: faceted crystals and cells."""
+"""Simulated faceted crystals and cells at random places and orientations."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ def make_crystals(
     return_X_y: bool = False,
     random_state: Seed = None,
 ) -> Any:
-    """Simulate faceted crystals, with a smooth displacement phase if wanted, as Bragg diffraction
-    sees them.
+    """Simulate faceted crystals, optionally with a displacement phase.
 
-    A crystal is the intersection of random half-spaces, uniform inside with edges one pixel soft,
-    of random size, orientation and position, wholly inside its frame. The phase is a random smooth
-    field, zero outside.
+    A crystal is the intersection of random half-spaces. It is uniform inside, its edges are one
+    pixel wide, and its size, orientation and position are random, with the whole crystal inside
+    the frame. The phase, as Bragg diffraction measures it, is a random smooth field; outside the
+    crystal the object is zero.
 
     Parameters
     ----------
     n_samples : int, default=100
+        Number of crystals.
     shape : tuple of int, default=(64, 64)
-        One to three axes.
+        Shape of the objects, with one to three axes of at least 8 pixels.
     max_phase : float, default=0.0
-        Largest phase in radians, either way, within a crystal; with 0 objects are real and
-        non-negative.
+        Largest absolute value of the phase within a crystal, in radians; with 0 the objects are
+        real and non-negative.
     dtype : {numpy.float32, numpy.float64}
-        Precision; complex objects have the pair of it.
+        Precision of the objects; complex objects have the complex type of the same precision.
     return_X_y : bool, default=False
         Whether to return `(objects, objects)` instead of a Bunch.
     random_state : int, RandomState instance or None, default=None
+        Seed or generator of the random objects.
 
     Returns
     -------
@@ -76,20 +78,23 @@ def make_cells(
     return_X_y: bool = False,
     random_state: Seed = None,
 ) -> Any:
-    """Simulate biological cells: a soft body, a denser nucleus off its centre, and organelles.
+    """Simulate biological cells with a nucleus and organelles.
 
-    Objects are real, between 0 and 1, and exactly 0 outside the cell, at a random place and
-    orientation.
+    A cell has a soft body, a denser nucleus off its centre and three to eight organelles. Its place
+    and orientation are random. Objects are real, between 0 and 1, and exactly 0 outside the cell.
 
     Parameters
     ----------
     n_samples : int, default=100
+        Number of cells.
     shape : tuple of int, default=(64, 64)
-        One to three axes.
+        Shape of the objects, with one to three axes of at least 8 pixels.
     dtype : {numpy.float32, numpy.float64}
+        Data type of the objects.
     return_X_y : bool, default=False
         Whether to return `(objects, objects)` instead of a Bunch.
     random_state : int, RandomState instance or None, default=None
+        Seed or generator of the random objects.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def _crystal(points, shape, max_phase, rng):
     n_facets = rng.randint(2 * n_axes, 4 * n_axes + 1)
     normals = _spread_directions(n_facets, n_axes, rng)
     distances = radius * rng.uniform(0.55, 0.95, size=n_facets)
-    # signed distance to the nearest facet, and to a sphere that keeps open polytopes finite
+    # signed distance to the nearest facet; a sphere bounds polytopes that the facets leave open
     depth = np.min(distances - (points - centre) @ normals.T, axis=-1)
     depth = np.minimum(depth, radius - np.linalg.norm(points - centre, axis=-1))
     density = np.clip(depth + 0.5, 0, 1)
@@ -143,12 +148,12 @@ def _cell(points, shape, rng):
 
 
 def _blob(offsets, radius, softness):
-    """1 inside a radius, 0 outside, with a linear edge."""
+    """Return 1 inside a radius and 0 outside, with a linear edge."""
     return np.clip((radius - np.linalg.norm(offsets, axis=-1)) / softness, 0, 1)
 
 
 def _radius_and_centre(shape, smallest, largest, rng):
-    """Size and place of an object that stays inside its frame."""
+    """Draw the radius and centre of an object that stays inside its frame."""
     size = np.array(shape)
     radius = rng.uniform(smallest, largest) * size.min()
     margin = np.minimum(1.25 * radius, (size - 1) / 2)
@@ -156,14 +161,17 @@ def _radius_and_centre(shape, smallest, largest, rng):
 
 
 def _smooth_field(offsets, rng, n_waves=4):
-    """A random field of a few long waves, between -1 and 1."""
+    """Draw a random smooth field between -1 and 1, a sum of a few long waves."""
     waves = rng.normal(scale=1.5, size=(n_waves, offsets.shape[-1]))
     field = np.sin(offsets @ waves.T + rng.uniform(0, 2 * np.pi, size=n_waves))
     return field @ rng.dirichlet(np.ones(n_waves))
 
 
 def _spread_directions(n_directions, n_axes, rng):
-    """Random unit vectors; in one and two dimensions they surround the origin."""
+    """Draw random unit vectors.
+
+    In one and two dimensions they surround the origin, so that the facets enclose it.
+    """
     if n_axes == 1:
         return np.array([[1.0], [-1.0]])[np.arange(n_directions) % 2]
     if n_axes == 2:

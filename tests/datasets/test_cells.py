@@ -140,7 +140,7 @@ def test_every_nucleus_knows_its_image(save):
         ),
         (
             {"shape": (5, 5)},
-            r"shape=\(5, 5\) and min_area=100 leave no nucleus; give a larger shape or less area",
+            r"shape=\(5, 5\) and min_area=100 leave no nucleus; give a larger shape or a smaller",
         ),
     ],
 )

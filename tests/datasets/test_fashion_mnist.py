@@ -32,7 +32,7 @@ def test_idx_files_are_read(tmp_path):
         (CUT_OFF, False, "cannot be read as a gzip file"),
         (b"short", True, "holds 5 bytes, too few for an idx header"),
         (CONTENT[:-1], True, "holds 39 bytes, not 2 images of 3 x 4 pixels"),
-        (b"\0" * 40, True, "is no idx3-ubyte file of images: it begins with 0"),
+        (b"\0" * 40, True, "is not an idx3-ubyte file of images: it begins with 0"),
     ],
     ids=["plain", "cut off", "no header", "one byte short", "no images"],
 )
