@@ -1,6 +1,4 @@
-"""Pictures, in scikit-learn's Display manner: `from_estimator` or `from_predictions`, then
-`figure_`.
-"""
+"""Plots in the style of scikit-learn's Display classes."""
 
 from ._convergence import ConvergenceDisplay
 from ._reconstruction import ReconstructionDisplay

@@ -1,4 +1,4 @@
-"""Errors against iterations."""
+"""Plot of error against iteration."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ class ConvergenceDisplay:
     Parameters
     ----------
     histories : dict of str to ndarray of shape (n_lines, n_iterations)
-        Errors by label; NaN after a start was done.
+        Errors by label; NaN after the last iteration of a start.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
+        Figure that holds the axes.
     ax_ : matplotlib.axes.Axes
+        Axes with the lines.
 
     Examples
     --------
@@ -41,8 +43,8 @@ class ConvergenceDisplay:
         Parameters
         ----------
         histories : array-like of shape (..., n_iterations), Retrieval, or dict of str to such
-            Errors as :meth:`skpr.IterativePhaseRetrieval.retrieve` records them; axes before the
-            last are lines.
+            Errors as :meth:`skpr.IterativePhaseRetrieval.retrieve` records them. Every index of
+            the axes before the last is one line.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -53,7 +55,7 @@ class ConvergenceDisplay:
         Raises
         ------
         ValueError
-            If there is no history: `retrieve` records it with `return_history=True`.
+            If there is no history; `retrieve` records one with `return_history=True`.
         """
         histories = histories if isinstance(histories, dict) else {"": histories}
         if not histories:
@@ -63,15 +65,16 @@ class ConvergenceDisplay:
         )
 
     def plot(self, *, ax: Any = None, ylabel: str = "Fourier error") -> ConvergenceDisplay:
-        """Draw the lines, and heavier their median, in which starts that are done keep their last
-        error.
+        """Draw one thin line per start and their median as a thick line.
+
+        In the median, starts that have ended keep their last error.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
             Axes to draw on; a new figure if not given.
         ylabel : str
-            Label of the errors.
+            Label of the vertical axis.
 
         Returns
         -------
@@ -83,7 +86,7 @@ class ConvergenceDisplay:
             iterations = np.arange(1, values.shape[1] + 1)
             alpha = min(0.5, max(0.05, 5 / len(values)))
             ax.plot(iterations, values.T, color=f"C{number}", alpha=alpha, linewidth=0.8)
-            # a start that is done keeps its last error
+            # a start that has ended keeps its last error, so that the median stays comparable
             index = np.maximum.accumulate(
                 np.where(np.isnan(values), 0, np.arange(values.shape[1])), axis=1
             )
@@ -106,7 +109,7 @@ class ConvergenceDisplay:
 
 
 def _lines(values):
-    """A history as an array of shape (n_lines, n_iterations)."""
+    """Return a history as an array of shape (n_lines, n_iterations)."""
     values = getattr(values, "history", values)
     if values is None:
         raise ValueError("history is None; call retrieve with return_history=True")
@@ -114,12 +117,12 @@ def _lines(values):
         values = as_array(values)
     except ValueError as error:
         raise ValueError(
-            "histories of different lengths are no array; give a dict with one entry for each"
+            "histories of different lengths do not form an array; give a dict with one entry for "
+            "each"
         ) from error
     if values.dtype.kind not in "biuf" or values.ndim == 0 or values.size == 0:
         raise ValueError(
             f"a history of shape {values.shape} and type {values.dtype} is not valid; give errors "
-            f"of shape "
-            "(..., n_iterations), such as retrieve(X, return_history=True).history"
+            "of shape (..., n_iterations), such as retrieve(X, return_history=True).history"
         )
     return values.astype(float).reshape(-1, values.shape[-1])

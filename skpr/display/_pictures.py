@@ -1,4 +1,4 @@
-"""Helpers of all displays."""
+"""Helpers shared by all displays."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ NANOMETRE = 1e-9
 
 
 def new_axes(n_rows=1, n_columns=1, **figure):
-    """Axes of a new figure, as an array of shape (n_rows, n_columns)."""
+    """Return the axes of a new figure, of shape (n_rows, n_columns)."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -16,7 +16,7 @@ def new_axes(n_rows=1, n_columns=1, **figure):
 
 
 def as_array(values):
-    """Tensors as arrays, without their gradient; everything else as NumPy sees it."""
+    """Convert a tensor, without its gradient, or other values to an array."""
     return (
         values.detach().cpu().resolve_conj().numpy()
         if isinstance(values, torch.Tensor)
@@ -25,7 +25,11 @@ def as_array(values):
 
 
 def as_picture(sample):
-    """A sample of any number of axes as a two-dimensional real image."""
+    """Return a sample with any number of axes as a two-dimensional real image.
+
+    Complex values are replaced by their modulus, one axis is repeated along the height, and of
+    three axes the middle slice is taken.
+    """
     sample = np.abs(sample) if np.iscomplexobj(sample) else np.asarray(sample)
     if sample.ndim == 1:
         return np.tile(sample, (max(1, len(sample) // 4), 1))
@@ -33,7 +37,7 @@ def as_picture(sample):
 
 
 def with_grey_gaps(name):
-    """Colour map that shows pixels without a value in grey."""
+    """Return a colour map that shows pixels without a value in grey."""
     import matplotlib
 
     colours = matplotlib.colormaps[name] if isinstance(name, str) else name
@@ -41,18 +45,19 @@ def with_grey_gaps(name):
 
 
 def scales(geometry, fourier_shape):
-    """Steps of pictures in physical units along height and width, None where not known.
+    """Return the steps of pictures in physical units along height and width.
 
     Returns
     -------
     momentum : (float, float) or None
-        Per pixel of a pattern, in 1/nm.
+        Momentum transfer per pixel of a pattern, in 1/nm; None if unknown.
     size : (float, float) or None
-        Side of a pixel of an object, in nm.
+        Side lengths of a pixel of an object, in nm; None if unknown.
     """
     if geometry is None or len(fourier_shape) < 2:
         return None, None
-    from ..files import momentum_step, object_pixel_size  # readers are for those who read
+    # imported here, so that plots do not load the file readers unless they need the geometry
+    from ..files import momentum_step, object_pixel_size
 
     momentum, size = momentum_step(geometry), object_pixel_size(geometry, fourier_shape)[-2:]
     if momentum is None:
@@ -61,8 +66,9 @@ def scales(geometry, fourier_shape):
 
 
 def extent_of(shape, step, centered):
-    """Edges of a picture, as `imshow` takes them; zero at the pixel `m // 2` if centred, otherwise
-    at the corner.
+    """Return the edges of a picture as the `extent` of `imshow`.
+
+    The origin is pixel `m // 2` if `centered`, otherwise the corner.
     """
     edges = []
     for size, one in zip(shape, step, strict=True):

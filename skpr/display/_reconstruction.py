@@ -1,4 +1,4 @@
-"""Reconstructions beside the truth."""
+"""Plot of reconstructions beside the true objects."""
 
 from __future__ import annotations
 
@@ -19,24 +19,30 @@ if TYPE_CHECKING:
 
 
 class ReconstructionDisplay:
-    r"""Magnitude, truth, registered reconstruction and their difference, one object a row.
+    r"""Reconstructions beside the true objects, one object per row.
+
+    Each row shows the magnitudes, the true object, the registered reconstruction and the difference
+    of the last two.
 
     Parameters
     ----------
     magnitudes : ndarray of shape (n_rows, \*fourier_shape)
+        Magnitudes of the objects; NaN, shown in grey, where unmeasured.
     truths, reconstructions : ndarray of shape (n_rows, \*object_shape)
-        Reconstructions already registered to the truths.
+        True objects, and reconstructions already registered to them.
     errors : ndarray of shape (n_rows,)
-        Relative errors, shown above each difference.
+        Relative errors, shown beside each difference.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
+        Figure that holds the axes.
     axes_ : ndarray of matplotlib.axes.Axes of shape (n_rows, 4)
+        Axes of the pictures.
 
     Notes
     -----
-    Complex objects are shown by their modulus, three-dimensional ones by their middle slice.
+    Complex objects are shown by their modulus, three-dimensional objects by their middle slice.
 
     Examples
     --------
@@ -45,7 +51,9 @@ class ReconstructionDisplay:
     >>> from skpr import FourierMagnitude
     >>> objects = np.random.default_rng(0).random((3, 8, 8))
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
-    >>> ReconstructionDisplay.from_predictions(objects, objects[:, ::-1, ::-1], magnitudes, n_rows=2).errors.round(6)
+    >>> twins = objects[:, ::-1, ::-1]
+    >>> display = ReconstructionDisplay.from_predictions(objects, twins, magnitudes, n_rows=2)
+    >>> display.errors.round(6)
     array([0., 0.])
     """
 
@@ -71,15 +79,15 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            A regressor of objects on magnitudes, or a pipeline, a search or a meta-estimator around
+            Regressor of objects on magnitudes, or a pipeline, a search or a meta-estimator around
             one. The input of the regressor is shown as the magnitudes.
         X : array-like of shape (n_samples, ...)
             Input of the estimator.
         y : array-like of shape (n_samples, \*object_shape)
             True objects.
         n_rows : int, default=4
-            Number of samples to show, at most.
-        boundary : {"zero", "circular"} or sequence of these with one entry per object axis, optional
+            Maximum number of samples to show.
+        boundary : {"zero", "circular"} or sequence of these, one per object axis, optional
             Boundary of shifts; by default that of the estimator.
         **plot_params
             Passed to :meth:`plot`.
@@ -118,9 +126,9 @@ class ReconstructionDisplay:
         magnitudes : array-like of shape (n_samples, \*fourier_shape)
             Magnitudes of the objects; NaN, shown in grey, where unmeasured.
         n_rows : int, default=4
-            Number of samples to show, at most.
-        boundary : {"zero", "circular"} or sequence of these with one entry per object axis, optional
-            Boundary of shifts; by default that of the shapes of objects and magnitudes.
+            Maximum number of samples to show.
+        boundary : {"zero", "circular"} or sequence of these, one per object axis, optional
+            Boundary of shifts; by default it follows from the shapes of objects and magnitudes.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -158,7 +166,7 @@ class ReconstructionDisplay:
     def plot(
         self, *, axes: Any = None, cmap: Any = "inferno", geometry: Geometry | None = None
     ) -> ReconstructionDisplay:
-        """Draw the rows.
+        """Draw one row of pictures per object.
 
         Parameters
         ----------
@@ -167,9 +175,9 @@ class ReconstructionDisplay:
         cmap : str or matplotlib colour map
             Colour map of magnitudes and objects.
         geometry : Geometry, optional
-            Geometry that :func:`skpr.files.read_diffraction` returns. Axes of magnitudes then show
-            the momentum transfer `q` in 1/nm near zero frequency, in the middle, and those of
-            objects nm.
+            Geometry that :func:`skpr.files.read_diffraction` returns. With it, the axes of
+            magnitudes show the momentum transfer `q` in 1/nm, zero in the middle, as it is near
+            zero frequency; the axes of objects show nm.
 
         Returns
         -------
@@ -214,6 +222,9 @@ class ReconstructionDisplay:
 
 
 def _logarithm(picture):
-    """Logarithm of magnitudes; features of another kind, which may be negative, as they are."""
+    """Return the logarithm `log(1 + x)` of magnitudes, NaN masked.
+
+    Features of another kind, which may be negative, are returned unchanged.
+    """
     picture = np.ma.masked_invalid(picture)
     return picture if (picture < 0).any() else np.log1p(picture)

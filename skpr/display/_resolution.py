@@ -1,4 +1,4 @@
-"""Resolution curves."""
+"""Plot of resolution curves."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ from ..iterative import combine_reconstructions
 from ..metrics import fourier_ring_correlation, half_period_resolution
 from ._pictures import NANOMETRE, new_axes
 
-SQUARE = 0.01  # relative difference of the sides of a pixel
+SQUARE = 0.01  # largest relative difference of the sides of a pixel that counts as square
 
 
 class ResolutionDisplay:
-    """A resolution curve, PRTF or FRC, with what it must exceed.
+    """Resolution curve, PRTF or FRC, with the threshold that it must exceed.
 
     Parameters
     ----------
     frequencies, values, threshold : ndarray of shape (n_rings,)
-        Frequencies in cycles per pixel, the curve, NaN where a ring says nothing, and its
+        Frequencies in cycles per pixel, the curve (NaN where a ring has no value) and its
         threshold.
     name : str
         Name of the curve.
     floor : ndarray of shape (n_rings,), optional
         Value that a resolved ring exceeds, see :class:`skpr.iterative.Combination`.
     resolution : float, optional
-        Half-period resolution in pixels, NaN where nothing can be said.
+        Half-period resolution in pixels; NaN if it is not defined.
     reason : str, default=""
-        Why nothing can be said.
+        Reason why the resolution is not defined.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
+        Figure that holds the axes.
     ax_ : matplotlib.axes.Axes
+        Axes with the curves.
 
     Examples
     --------
     >>> import matplotlib, numpy as np
     >>> matplotlib.use("Agg")
-    >>> frequencies = np.linspace(0, 0.5, 6)
-    >>> display = ResolutionDisplay(frequencies, 1 - frequencies, np.full(6, np.exp(-1)), "PRTF").plot()
+    >>> frequencies, threshold = np.linspace(0, 0.5, 6), np.full(6, np.exp(-1))
+    >>> display = ResolutionDisplay(frequencies, 1 - frequencies, threshold, "PRTF").plot()
     >>> display.ax_.get_ylabel()
     'PRTF'
     """
@@ -69,17 +71,18 @@ class ResolutionDisplay:
         centered: bool = True,
         **plot_params: Any,
     ) -> ResolutionDisplay:
-        r"""Register reconstructions of one pattern, and plot their PRTF with 1/e and the floor of
-        chance.
+        r"""Register reconstructions of one pattern and plot their PRTF.
+
+        The plot includes the threshold 1/e and the floor, the value that chance explains.
 
         Parameters
         ----------
         magnitudes : array-like of shape fourier_shape
-            The pattern; NaN where unmeasured.
+            Magnitudes of the pattern; NaN where unmeasured.
         objects : array-like of shape (n_reconstructions, \*object_shape)
             Reconstructions from different starts, registered or not.
         errors, subpixel, boundary, centered
-            See :func:`skpr.iterative.combine_reconstructions`.
+            Parameters of :func:`skpr.iterative.combine_reconstructions`.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -110,13 +113,14 @@ class ResolutionDisplay:
     def from_pair(
         cls, first: Any, second: Any, *, boundary: Any = "zero", **plot_params: Any
     ) -> ResolutionDisplay:
-        """Plot the Fourier ring (shell) correlation of two reconstructions, with the half-bit
-        threshold.
+        """Plot the Fourier ring or shell correlation of two reconstructions.
+
+        The plot includes the half-bit threshold.
 
         Parameters
         ----------
         first, second : array-like of shape object_shape
-            Independent reconstructions, of two halves of the counts for instance
+            Independent reconstructions, for instance from two halves of the counts
             (:func:`skpr.metrics.split_counts`).
         boundary : {"zero", "circular"} or sequence of these with one entry per axis, default="zero"
             Boundary of the shifts of the registration.
@@ -139,8 +143,9 @@ class ResolutionDisplay:
         ax : matplotlib.axes.Axes, optional
             Axes to draw on; a new figure if not given.
         pixel_size : float or sequence of float, optional
-            Size of the object's pixels in metres, the same along all axes that are known, as
-            :func:`skpr.files.object_pixel_size` returns it. Frequencies are then in cycles per nm.
+            Size of the object's pixels in metres, as :func:`skpr.files.object_pixel_size` returns
+            it; the sizes that are known must be equal along all axes. Frequencies are then in
+            cycles per nm.
 
         Returns
         -------
@@ -149,7 +154,7 @@ class ResolutionDisplay:
         Raises
         ------
         ValueError
-            If pixels are not square: a ring is then no frequency in cycles per nm.
+            If pixels are not square: a ring then has no single frequency in cycles per nm.
         """
         unit, step = _unit_of(pixel_size)
         if ax is None:
@@ -175,7 +180,7 @@ class ResolutionDisplay:
 
 
 def _unit_of(pixel_size):
-    """Unit of lengths, and how many of them a pixel is."""
+    """Return the unit of lengths and the size of a pixel in this unit."""
     if pixel_size is None:
         return "pixel", 1.0
     sizes = (
@@ -186,7 +191,7 @@ def _unit_of(pixel_size):
         return "pixel", 1.0
     if max(sizes) > (1 + SQUARE) * min(sizes):
         raise ValueError(
-            f"pixel_size={pixel_size!r} is not valid; rings need square pixels, crop to make them "
-            f"so"
+            f"pixel_size={pixel_size!r} is not valid; rings need square pixels: crop the patterns "
+            f"so that the object's pixels are square"
         )
     return "nm", sizes[0] / NANOMETRE

@@ -1,4 +1,4 @@
-"""One retrieved pattern on one page."""
+"""Plot of one retrieved pattern on one page."""
 
 from __future__ import annotations
 
@@ -14,31 +14,35 @@ from ._pictures import as_array, as_picture, new_axes, with_grey_gaps
 
 
 class RetrievalDisplay:
-    r"""A pattern, its object, how far its starts differ, and the verdict on them.
+    r"""Page about one retrieval: pattern, object, deviations and errors.
 
     Parameters
     ----------
     magnitudes : ndarray of shape fourier_shape
-        The pattern; NaN where unmeasured.
+        Magnitudes of the pattern; NaN where unmeasured.
     object : ndarray of shape object_shape
+        Retrieved object.
     starts : ndarray of shape (n_starts, \*object_shape)
-        Its starts, registered to the object.
+        Results of the starts, registered to the object.
     deviations : ndarray of shape object_shape
         Standard deviation of each pixel.
     errors : ndarray of shape (n_starts,)
         Errors by which the starts are judged.
     verdict : str
-        One line.
+        Verdict on the starts in one line, the title of the page.
     errors_name : str, default="Fourier error"
+        Label of the errors.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
+        Figure that holds the axes.
     axes_ : ndarray of matplotlib.axes.Axes of shape (2, 2)
+        Axes of the pictures and of the errors.
 
     Notes
     -----
-    Complex objects are shown by their modulus; three-dimensional ones by their middle slice.
+    Complex objects are shown by their modulus, three-dimensional objects by their middle slice.
 
     Examples
     --------
@@ -66,18 +70,19 @@ class RetrievalDisplay:
     def from_retrieval(
         cls, found: Any, X: Batch, *, pattern: int = 0, deviations: Any = None, **plot_params: Any
     ) -> RetrievalDisplay:
-        r"""Draw one pattern of a retrieval.
+        r"""Plot one pattern of a retrieval.
 
         Parameters
         ----------
         found : Retrieval
+            Result of :meth:`skpr.IterativePhaseRetrieval.retrieve`.
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-            The patterns that were retrieved.
+            Magnitudes of the patterns that were retrieved.
         pattern : int, default=0
-            Number of the pattern.
+            Index of the pattern.
         deviations : array-like of shape (n_samples, \*object_shape), optional
-            Standard deviations of the pixels, as :func:`skpr.iterative.uncertainty` gives them;
-            those of the registered starts if not given.
+            Standard deviations of the pixels, as :func:`skpr.iterative.uncertainty` returns them;
+            by default those of the registered starts.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -88,9 +93,9 @@ class RetrievalDisplay:
         Raises
         ------
         TypeError
-            If `found` is no Retrieval.
+            If `found` is not a Retrieval.
         ValueError
-            If there is no such pattern, or `X` is not the batch that was retrieved.
+            If there is no such pattern, or `X` does not fit `found`.
         """
         if not hasattr(found, "starts"):
             raise TypeError(
@@ -131,7 +136,7 @@ class RetrievalDisplay:
         )
 
     def plot(self, *, axes: Any = None, cmap: Any = "inferno") -> RetrievalDisplay:
-        """Draw the page.
+        """Draw the three pictures and the errors of the starts.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Losses of a training."""
+"""Plot of the losses of a training."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from ._pictures import new_axes
 
 
 class TrainingDisplay:
-    """Losses of a training, epoch by epoch, and errors modulo symmetries where they were recorded.
+    """Losses of a training by epoch, and errors modulo symmetries.
 
     Parameters
     ----------
     losses, errors : dict of str to ndarray of shape (n_epochs,)
-        Values by label; `errors` is empty where none were recorded. NaN where an epoch has no
-        value.
+        Values by label; NaN where an epoch has no value. `errors` is empty if none were recorded.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
+        Figure that holds the axes.
     ax_ : matplotlib.axes.Axes
+        Axes with the curves.
 
     Examples
     --------
@@ -29,7 +30,9 @@ class TrainingDisplay:
     >>> matplotlib.use("Agg")
     >>> from skpr import make_phase_retriever
     >>> objects = np.pad(np.random.default_rng(0).random((32, 6, 6)), ((0, 0), (1, 1), (1, 1)))
-    >>> model = make_phase_retriever(max_epochs=2, module__hidden_width=8, random_state=0, device="cpu")
+    >>> model = make_phase_retriever(
+    ...     max_epochs=2, module__hidden_width=8, random_state=0, device="cpu"
+    ... )
     >>> TrainingDisplay.from_estimator(model.fit(objects, objects)).losses["training"].shape
     (2,)
     """
@@ -45,8 +48,8 @@ class TrainingDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            A :class:`skpr.PhaseRetrievalRegressor`, or a pipeline, a search or a meta-estimator
-            around one. Errors are shown where its `callbacks` hold a
+            Fitted :class:`skpr.PhaseRetrievalRegressor`, or a pipeline, a search or a
+            meta-estimator around one. Errors are shown if its `callbacks` include a
             :class:`skpr.neural.SymmetricError`.
         **plot_params
             Passed to :meth:`plot`.
@@ -58,7 +61,7 @@ class TrainingDisplay:
         Raises
         ------
         ValueError
-            If there is no network inside, or it has not been fitted.
+            If the estimator holds no fitted network, or no epoch has a loss.
         """
         network = _network_in(estimator)
         if not len(getattr(network, "history", ())):
@@ -77,7 +80,7 @@ class TrainingDisplay:
         return cls(found, errors).plot(**plot_params)
 
     def plot(self, *, ax: Any = None) -> TrainingDisplay:
-        """Draw the curves.
+        """Draw one curve per loss and error.
 
         Parameters
         ----------
@@ -109,12 +112,15 @@ class TrainingDisplay:
 
 
 def _recorded(history, name):
-    """A value of every epoch; NaN where an epoch, interrupted for instance, does not have it."""
+    """Return a recorded value for every epoch.
+
+    NaN where an epoch does not have the value, for instance because it was interrupted.
+    """
     return np.array([row.get(name, np.nan) for row in history], dtype=float)
 
 
 def _network_in(estimator):
-    """The network inside pipelines, searches and regressors around regressors."""
+    """Return the network inside pipelines, searches and meta-estimators."""
     while estimator is not None and not hasattr(estimator, "module_"):
         if hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]

@@ -56,7 +56,7 @@ def test_histories_without_a_positive_error_are_shown(value):
     [
         (retrieved, "history is None; call retrieve with return_history=True"),
         (lambda: {}, r"histories=\{\} is empty; give at least one history"),
-        (lambda: [[1.0, 0.5], [1.0]], "histories of different lengths are no array; give a dict"),
+        (lambda: [[1.0, 0.5], [1.0]], "histories of different lengths do not form an array; give"),
         (lambda: 3.0, r"a history of shape \(\) .* is not valid; give errors of shape"),
         (lambda: np.ones((2, 0)), r"a history of shape \(2, 0\)"),
         (lambda: 1j * np.ones(3), "type complex128 is not valid"),

@@ -161,7 +161,7 @@ def test_what_cannot_be_shown_is_refused_and_opens_no_figure(call, message):
 
 
 def test_axes_are_in_physical_units_where_the_geometry_is_known():
-    """The pattern reaches to half a period of the object's pixel on either side of zero frequency."""
+    """The pattern reaches to pi over the pixel size of the object on either side of zero."""
     geometry = Geometry(wavelength=1e-10, distance=2.0, pixel_size=(50e-6, 100e-6))
     truth = random_objects((10, 12), "float32", n_samples=2)
     magnitudes = FourierMagnitude().fit_transform(truth)
