@@ -143,7 +143,8 @@ def _background(image, instances, box):
 def _contrast(image, mask, background):
     """Return the contrast of a nucleus to its background, scaled to peak 1.
 
-    The contrast is positive for dark nuclei as well as for bright ones. None if there is none.
+    The contrast is positive for dark nuclei as well as for bright ones. The result is None for a
+    nucleus without contrast.
     """
     excess = image - background
     if np.median(excess[mask]) < 0:

@@ -1,4 +1,4 @@
-"""Detector files read, and reconstructions written as CXI."""
+"""Readers of detector files, and reconstructions in CXI files."""
 
 from .._homes import settle
 from ._center import friedel_center

@@ -1,4 +1,4 @@
-"""Patterns assembled from frames, in a window around zero frequency."""
+"""Assembly of patterns from frames, in a window around zero frequency."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._hot import hot_pixels, without_beam
 from ._memory import check_fits
 from ._resample import middle_of_blocks, onto_pixel
 
-MANY_HOT = 0.001  # of the pixels
+MANY_HOT = 0.001  # fraction of pixels; more hot pixels than this cause a warning
 
 
 class Recipe(NamedTuple):
@@ -24,41 +24,45 @@ class Recipe(NamedTuple):
     crop: Any = None
     threshold: float | None = None
     hot_pixels: str | None = None
-    keep: bool = False  # negative values until pixels are added up
+    keep: bool = False  # whether negative values stay until pixels are summed
     resample: bool | None = None
     binning: tuple = (1, 1)
-    equal: bool = False  # exposures
+    equal: bool = False  # whether the exposures are known to be equal
     name: Any = ""
 
 
 class Assembled(NamedTuple):
-    """Intensities of the patterns, their centre, and the hot pixels found."""
+    """Intensities of the patterns, their centre and their hot pixels."""
 
     intensities: np.ndarray
     center: BeamCenter
     hot: np.ndarray | None
-    region: tuple  # of the frames inside the window
-    remainder: tuple  # from the middle of the binned pattern to zero frequency, in its pixels
+    region: tuple  # part of the frames inside the window
+    remainder: tuple  # from the middle of the binned pattern to zero frequency, in binned pixels
 
 
 class Window(NamedTuple):
-    """Window about a centre, and the part of the frames that it is made from."""
+    """Window about a centre, and the part of the frames that it covers."""
 
     center: BeamCenter
     sizes: tuple
-    reach: tuple  # sizes of the window that is moved: the whole pattern, lest its rim enters on the other side
-    target: tuple  # place of zero frequency after moving, less the middle
+    # sizes of the window that is moved: the whole pattern, because a periodic shift of the cropped
+    # window would bring its rim in on the other side
+    reach: tuple
+    target: tuple  # offset of zero frequency from pixel m // 2 after moving
     moves: bool
-    region: tuple  # of the frames inside the window that is moved
+    region: tuple  # part of the frames inside the window that is moved
 
 
 def assembled(readings, recipe):
-    """Intensities of the patterns in their window, read frame by frame.
+    """Assemble the patterns in their window, reading frame by frame.
 
     Parameters
     ----------
     readings : Readings
+        Corrected frames.
     recipe : Recipe
+        Parameters of the assembly.
 
     Returns
     -------
@@ -74,9 +78,8 @@ def assembled(readings, recipe):
     if not isinstance(recipe.center, str):
         place = beam_center(np.broadcast_to(np.float32(0), (1, *shape)), recipe.center)
     elif recipe.crop is not None and not isinstance(recipe.crop, str):
-        window_shape(
-            shape, tuple(n // 2 for n in shape), recipe.crop
-        )  # what is not valid, before anything is read
+        # the centre is not known yet; this only refuses an invalid crop before anything is read
+        window_shape(shape, tuple(n // 2 for n in shape), recipe.crop)
     build = {"patterns": _patterns, "volume": _volume, "sum": _sum}[recipe.frames]
     return build(readings, recipe, shape, place and _window(recipe, shape, place))
 
@@ -109,25 +112,24 @@ def _sum(readings, recipe, shape, window):
 
 
 def _warn_of_saturated(over, total, region, recipe):
-    """Warn of pixels whose brightest exposures are left out of a sum."""
+    """Warn about pixels whose brightest exposures are missing from a sum."""
     if over is None:
         return
     over = over if over.shape == total.shape else over[region]
     n_partly = int(np.count_nonzero(over & ~np.isnan(total)))
     if n_partly:
         warn_user(
-            f"{n_partly} pixels of {recipe.name} are saturated in some exposures and counted in "
-            f"others, so that their "
-            "sums miss the brightest and are too low; frames='patterns' reads those as NaN, and "
-            "mask=np.isnan(patterns).any(axis=0) leaves the pixels out"
+            f"{n_partly} pixels of {recipe.name} are saturated in some exposures but not in "
+            "others: their sums lack the brightest exposures and are too low. To leave these "
+            "pixels out, read the exposures by frames='patterns', where saturated readings are "
+            "NaN, and pass mask=np.isnan(patterns).any(axis=0)"
         )
 
 
 def _patterns(readings, recipe, shape, window):
     hot = None
-    if window is None or (
-        window.moves and recipe.hot_pixels is not None
-    ):  # before any pattern is kept
+    # a first pass finds the centre, and the hot pixels that a shift would smear over neighbours
+    if window is None or (window.moves and recipe.hot_pixels is not None):
         check_fits(recipe.name, shape, 4 * 8, "choose a window by center= and crop=")
         total = _total_read(readings, recipe)
         _check_measured(total, recipe, readings)
@@ -166,7 +168,7 @@ def _whole(shape):
 
 
 def _region(shape, place, sizes):
-    """Part of a pattern inside the window."""
+    """Return the part of a pattern inside a window of given sizes."""
     firsts = [c - n // 2 for c, n in zip(place.pixel, sizes, strict=True)]
     return tuple(
         slice(max(a, 0), min(a + m, n)) for a, m, n in zip(firsts, sizes, shape, strict=True)
@@ -174,7 +176,10 @@ def _region(shape, place, sizes):
 
 
 def _stack(readings, positions, window, recipe, hot=None):
-    """Frames of a region or window, all in memory; moved one by one if the window says so."""
+    """Read the frames of a region or window into memory.
+
+    If the window is a :class:`Window` that moves, each frame is moved as it is read.
+    """
     moves = isinstance(window, Window) and window.moves
     region = window.region if isinstance(window, Window) else window
     sizes = window.sizes if moves else [part.stop - part.start for part in region]
@@ -189,7 +194,7 @@ def _stack(readings, positions, window, recipe, hot=None):
 
 
 def _moved(patterns, recipe, window, region):
-    """The window with zero frequency on a pixel, cut from the pattern after that was moved."""
+    """Move patterns until zero frequency is on a pixel, then cut the window."""
     inside = tuple(c - part.start for c, part in zip(window.center.pixel, region, strict=True))
     wide = cut_around(patterns, inside, window.reach)
     wide = onto_pixel(wide, window.center.subpixel, window.target, keep=recipe.keep)
@@ -197,14 +202,15 @@ def _moved(patterns, recipe, window, region):
 
 
 def _total(frames):
-    """Sum of frames, NaN where none measured."""
+    """Return the sum of frames, NaN where no frame measured."""
     return np.where(np.isnan(frames).all(axis=0), np.nan, np.nansum(frames, axis=0, dtype=float))
 
 
 def _total_read(readings, recipe):
-    """Sum of all frames, read one at a time; NaN where none measured.
+    """Return the sum of all frames, read one at a time.
 
-    For the centre of symmetry, pixels that some frames did not measure count as if all had.
+    NaN where no frame measured. For the centre of symmetry, pixels that only some frames measured
+    are scaled to the number of all frames.
     """
     total, known = 0.0, 0
     for frame in readings.frames():
@@ -217,10 +223,13 @@ def _total_read(readings, recipe):
 
 
 def _hot(total, recipe, place, region):
-    """Hot pixels of a sum of frames, of which the beam at its known centre is none."""
+    """Find the hot pixels of a sum of frames.
+
+    Pixels of the beam at a known centre are never hot.
+    """
     if recipe.hot_pixels is None:
         return None
-    hot = hot_pixels(np.maximum(total, 0))  # noise about zero is no light
+    hot = hot_pixels(np.maximum(total, 0))  # negative values are read-out noise, not counts
     if place is not None:
         hot = without_beam(
             hot,
@@ -229,15 +238,14 @@ def _hot(total, recipe, place, region):
     n_hot = int(np.count_nonzero(hot))
     if n_hot > MANY_HOT * hot.size:
         warn_user(
-            f"{n_hot} pixels of {recipe.name}, {n_hot / hot.size:.1%}, are taken for hot and left "
-            f"out; "
-            "hot_pixels=None keeps them"
+            f"{n_hot} pixels of {recipe.name}, {n_hot / hot.size:.1%}, are considered hot and "
+            "marked as unmeasured; hot_pixels=None keeps them"
         )
     return hot
 
 
 def _without_beam(hot, place, region):
-    """Hot pixels but for the beam, where its centre was found by symmetry."""
+    """Exempt the beam from the hot pixels if symmetry found its centre."""
     if place.confidence is None or place.confidence < SURE:
         return hot
     return without_beam(
@@ -246,7 +254,10 @@ def _without_beam(hot, place, region):
 
 
 def _hot_and_window(total, recipe, shape, window, region=None):
-    """Hot pixels of a pattern, and the window about its centre, which hot pixels do not decide."""
+    """Find the hot pixels of a pattern, and the window about its centre.
+
+    Hot pixels are ignored when the centre is searched.
+    """
     region = region or (_whole(shape) if window is None else window.region)
     hot = _hot(total, recipe, window and window.center, region)
     if window is not None:
@@ -258,7 +269,10 @@ def _hot_and_window(total, recipe, shape, window, region=None):
 
 
 def _cut(patterns, recipe, shape, window, region, hot):
-    """The window about the centre, with NaN beyond the detector, moved if that is wanted."""
+    """Cut the window about the centre, NaN beyond the detector.
+
+    The patterns are moved first if the window asks for it.
+    """
     if window.moves:
         patterns = _moved(patterns, recipe, window, region)
     else:
@@ -291,7 +305,10 @@ def _check_measured(patterns, recipe, readings):
         )
     way = ""
     if readings.tally.reasons.get("masked", 0) > 0.5 * readings.n_read:
-        way = "; mask_marks='measured' says that mask= marks the good pixels, mask=False leaves the file's own aside"
+        way = (
+            "; pass mask_marks='measured' if mask= marks the good pixels, or mask=False to ignore "
+            "the file's own mask"
+        )
     raise ValueError(
         f"{recipe.name} has no measured pixel: every reading is masked, saturated, negative or "
         f"not finite{way}"

@@ -1,4 +1,4 @@
-"""Masks, dark frames, flat fields, limits and announcements that an HDF5 file holds."""
+"""Masks, dark frames, flat fields and limits in the file of the frames."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._validation import warn_user
+from ._candidates import DARKS, FLATS, MASKS, names_of
 from ._dataset import DatasetFrames
 from ._hdf5 import hdf5_trouble
 from ._links import identity
-from ._meant import DARKS, FLATS, MASKS, names_of
 from ._unwritten import uncovered
 
 APPLIED = "flatfield_applied", "flatfield_correction_applied", "flat_field_applied"
-# by CXI: invalid, saturated, hot, dead, shadowed, to be ignored, bad, out of resolution, missing,
-# noisy; the bits beyond these, and that of the peak mask, say what a pixel saw or was corrected for
+# bits of a CXI mask that make a pixel bad: invalid, saturated, hot, dead, shadowed, to be ignored,
+# bad, out of resolution, missing, noisy. The bit of the peak mask and all higher bits describe what
+# a pixel recorded or was corrected for
 CXI_BAD_BITS = 0x7FF & ~0x20
 EVERY_BIT = ~0
 LIMITS = "saturation_value", "bit_depth_image"
@@ -25,34 +26,40 @@ DETECTOR_CLASSES = "NXdetector", b"NXdetector"
 
 
 class Beside(NamedTuple):
-    """Arrays beside the frames of a file, None where there is none."""
+    """Arrays and limits beside the frames of a file; None if missing."""
 
-    mask: Any = None  # a stack of one frame, or of as many as there are of the data
+    mask: Any = None  # stack of one mask, or of one per frame
     bad_bits: int = EVERY_BIT
-    gaps: Any = None  # pixels that nothing was written to, by frame
+    gaps: Any = None  # unwritten pixels of each frame
     dark: Any = None
     flat: Any = None
     flat_multiplies: bool = False
-    highest: float | None = None  # readings above are not to be trusted
-    flagged: float | None = None  # readings from here on are flags
+    highest: float | None = None  # readings above this value are unmeasured
+    flagged: float | None = None  # readings of this value and above are flags
     notes: tuple[str, ...] = ()
 
 
 def beside(file, path, parts, found, shape):
     """Find the arrays that belong to the frames of an open file.
 
-    They are in the group of the frames, or in that of the only detector of the same entry.
+    They are in the group of the frames, or in the group of the only detector of the same entry.
 
     Parameters
     ----------
     file : h5py.File
+        File that holds the frames.
     path : Path
+        Path of the file, for messages.
     parts : list of Found
-        The frames.
+        Data sets of the frames.
     found : list of Found
         Every data set of the file.
     shape : tuple of int
         Number of frames, height, width.
+
+    Returns
+    -------
+    Beside
     """
     with hdf5_trouble(path):
         near, far, others = _homes(file, parts, found)
@@ -74,8 +81,16 @@ def beside(file, path, parts, found, shape):
 
 
 def _homes(file, parts, found):
-    """Groups of the frames; the detector of the entry if they are in none; detectors among which no
-    one can tell.
+    """Find the groups that may hold what belongs to the frames.
+
+    Returns
+    -------
+    near : list of h5py.Group
+        Groups of the frames themselves.
+    far : list of h5py.Group
+        Detector of the entry, if the frames are not in a detector and there is only one.
+    others : list of h5py.Group
+        Several detectors, if it is not clear which of them recorded the frames.
     """
     groups = [parts[0].dataset.parent]
     groups += [
@@ -84,7 +99,7 @@ def _homes(file, parts, found):
     ]
     entry = parts[0].name.split("/")[0]
     if entry.startswith("entry_") and isinstance(file.get(f"{entry}/data_1"), type(groups[0])):
-        groups.append(file[f"{entry}/data_1"])  # by CXI, beside the data of the first detector
+        groups.append(file[f"{entry}/data_1"])  # where CXI keeps the data of the first detector
     near = _once(_with_specific(groups))
     if any(_is_detector(group) for group in near):
         return near, [], []
@@ -93,7 +108,7 @@ def _homes(file, parts, found):
         group for group in _detectors(file, entry, found) if _may_have_seen(group, parts[0].shape)
     ]
     numbered = re.fullmatch(r"(.*/)?data_(\d+)/data", parts[0].name)
-    if len(detectors) > 1 and numbered:  # CXI numbers detectors as their data
+    if len(detectors) > 1 and numbered:  # in CXI, a detector has the number of its data
         own = [group for group in detectors if group.name.endswith(f"/detector_{numbered[2]}")]
         detectors = own if len(own) == 1 else detectors
     is_clear = len(detectors) < 2 and not any(_holds_others(group, parts[0]) for group in detectors)
@@ -102,7 +117,10 @@ def _homes(file, parts, found):
 
 
 def _detectors(file, entry, found):
-    """Detectors of an entry, each once, without the groups in them and around them."""
+    """Return the detectors of an entry, each once.
+
+    Groups inside a detector, and groups around one that NeXus declares, are left out.
+    """
     import h5py
 
     start = file[entry] if entry else file
@@ -137,16 +155,18 @@ def _detectors(file, entry, found):
 
 
 def _may_have_seen(group, shape):
-    """Whether a detector may be that of frames: no point detector, and none whose own data are of
-    another shape.
+    """Return whether a detector may have recorded frames of a shape.
+
+    Point detectors and detectors whose own data have another shape cannot.
     """
     own = _own_data(group)
     return not is_point_detector(group) and (not own or any(_fits(item, shape) for item in own))
 
 
 def _holds_others(group, part):
-    """Whether a detector holds frames of its own that are not those of a data set, nor a copy of
-    them.
+    """Return whether a detector holds frames other than those of a data set.
+
+    A copy of the frames, recognized by its first one, does not count.
     """
     own = [
         item
@@ -158,7 +178,7 @@ def _holds_others(group, part):
 
 
 def is_point_detector(group):
-    """Whether a detector sees one number at a time, by its name or its data."""
+    """Return whether a detector is a point detector, by its name or data."""
     own = _own_data(group)
     return bool(NO_CAMERA.search(group.name.rpartition("/")[2].lower())) or (
         bool(own) and all(sum(n > 1 for n in item.shape) < 2 for item in own)
@@ -173,7 +193,7 @@ def _own_data(group):
 
 
 def _unused(others, path, shape, parts):
-    """Words for what several detectors hold that none of them is known to hold for the frames."""
+    """Return a note about planes and limits of unrelated detectors, in a list."""
     limits = [
         f"{group.name}/{name}".strip("/") for group in others for name in LIMITS if name in group
     ]
@@ -186,9 +206,9 @@ def _unused(others, path, shape, parts):
         return []
     listed = ", ".join(map(repr, [*planes, *limits]))
     return [
-        f"{path} holds {parts[0].name!r} in none of its detectors, and nothing of theirs is used; "
-        f"mask=, dark=, flat= "
-        f"and saturation= take what belongs to the frames: {listed}"
+        f"{path} holds {parts[0].name!r} in none of its detectors, so their masks, dark frames, "
+        f"flat fields and limits are not used; pass those that belong to the frames by mask=, "
+        f"dark=, flat= and saturation=: {listed}"
     ]
 
 
@@ -200,7 +220,10 @@ def _is_detector(group):
 
 
 def _with_specific(groups):
-    """Groups, each with the one in which Eiger detectors keep their masks."""
+    """Yield groups, each followed by its `detectorSpecific` group if any.
+
+    Eiger detectors keep their masks there.
+    """
     import h5py
 
     for group in groups:
@@ -215,15 +238,18 @@ def _once(groups):
 
 
 def _nearest(near, far, names, path, shape, notes):
-    """Nearest planes of given names that belong to the frames."""
+    """Return the nearest planes of given names, or None.
+
+    Those beside the frames come first; of those in a detector, only one may fit.
+    """
     for _, item in _arrays(near, names):
         return DatasetFrames(item, path, _words(item, path))
     fitting = {identity(item): item for _, item in _arrays(far, names) if _fits(item, shape)}
     if len(fitting) > 1:
         listed = ", ".join(repr(item.name.strip("/")) for item in fitting.values())
         notes.append(
-            f"{path} holds several planes that fit the frames, of which none is used; name one of "
-            f"{listed}"
+            f"{path} holds several planes that fit the frames, and none of them is used; name one "
+            f"of {listed}"
         )
     if len(fitting) != 1:
         return None
@@ -251,20 +277,26 @@ def _words(item, path):
 
 
 def _flat(near, far, path, shape, notes):
-    """Flat field that the file declares as not yet applied."""
+    """Return the flat field, if the file says that it is not yet applied.
+
+    Returns
+    -------
+    flat : DatasetFrames or None
+    multiplies : bool
+        Whether readings are multiplied by the flat field, not divided.
+    """
     flat = _nearest(near, far, FLATS, path, shape, notes)
     applied = _number([*near, *far], APPLIED)
     if flat is None or tuple(flat.shape[1:]) != tuple(shape[1:]):
         return None, False
     if applied == 0:
-        return flat, "detectorSpecific" in flat.name  # Eiger detectors multiply by theirs
+        return flat, "detectorSpecific" in flat.name  # Eiger readings are multiplied by the flat
     values = flat.frame(0)
     values = values[np.isfinite(values)]
     if applied is None and values.size and values.min() < values.max():
         notes.append(
-            f"{flat.name} is not used: the file does not say whether the readings are corrected "
-            f"by it; flat= with its "
-            "name divides by it, flat=False says that it is not wanted"
+            f"{flat.name} is not used: the file does not say whether the readings are already "
+            "corrected by it; pass its name as flat= to divide by it, or flat=False to ignore it"
         )
     return None, False
 
@@ -283,7 +315,10 @@ def _number(homes, names):
 
 
 def _flag(bits, parts):
-    """Largest value of the detector's bit depth, if the file's is deeper."""
+    """Return the largest value of the detector's bit depth, a flag.
+
+    None if the integers in the file have no more bits than the detector.
+    """
     dtype = parts[0].dataset.dtype
     if bits is None or dtype.kind not in "ui" or not 8 < bits < 8 * dtype.itemsize:
         return None
@@ -291,15 +326,15 @@ def _flag(bits, parts):
 
 
 def plane_is_bad(values, bad_bits=EVERY_BIT):
-    """Bad pixels of a mask in a file."""
+    """Return the bad pixels of a mask in a file."""
     values = np.asarray(values)
-    if values.dtype.kind == "f":  # bits that some program wrote as floats; what is none is bad
+    if values.dtype.kind == "f":  # some programs write the bits as floats; NaN marks a bad pixel
         values = np.where(np.isfinite(values), values, 1)
     return (values.astype(np.int64) & bad_bits) != 0
 
 
 def announced_frames(file, parts):
-    """Number of frames that the master of an Eiger detector announces; None if it does not."""
+    """Return the number of frames that an Eiger master announces, or None."""
     import h5py
 
     instrument = file.get(f"{parts[0].name.split('/')[0]}/instrument")
@@ -315,6 +350,6 @@ def announced_frames(file, parts):
 
 
 def say(notes):
-    """Warn about planes that were found and not used."""
+    """Warn once with each note."""
     for note in dict.fromkeys(notes):
         warn_user(note)

@@ -1,4 +1,4 @@
-"""Check that the values of an HDF5 data set are all there, and its filters installed."""
+"""Checks that all values of an HDF5 data set can be read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_complete(dataset, path, name=None):
     Raises
     ------
     OSError
-        If a virtual data set's source or an external file is missing, or holds less than is
+        If an external file or a source of a virtual data set is missing, or holds less than
         announced.
     ImportError
         If the data are compressed by a filter that is not installed.
@@ -44,7 +44,7 @@ def check_complete(dataset, path, name=None):
     for file, offset, size in dataset.external or ():
         place = external_place(folder, os.fsdecode(file), offset, size)
         if not place.exists():
-            raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which is not there")
+            raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which does not exist")
         if not is_whole(place, offset, size):
             raise OSError(f"{path} keeps {name!r} in {os.fsdecode(file)}, which is truncated")
     if dataset.is_virtual:
@@ -58,16 +58,16 @@ def _check_filters(dataset, path, name):
     for number in range(plist.get_nfilters()):
         code, _, _, label = plist.get_filter(number)
         if not h5py.h5z.filter_avail(code):
-            label = PLUGIN_FILTERS.get(code, os.fsdecode(label or b"") or "of no known name")
+            label = PLUGIN_FILTERS.get(code, os.fsdecode(label or b"") or "name unknown")
             raise ImportError(
                 f"{path} holds {name!r} compressed by filter {code} ({label}), which is not "
-                f"installed; hdf5plugin has "
-                "those of detectors: pip install 'skpr[io]'"
+                "installed; hdf5plugin provides the filters that detectors use: pip install "
+                "'skpr[io]'"
             )
 
 
 def _check_sources(dataset, path, name):
-    """Open every source of a virtual data set, and theirs."""
+    """Check every source of a virtual data set, and the sources of these."""
     checked = set()
     with contextlib.closing(SourceFiles()) as sources:
         for source in dataset.virtual_sources():
@@ -77,20 +77,21 @@ def _check_sources(dataset, path, name):
 def _check_one(dataset, source, path, name, sources, checked):
     files = [source.file_name]
     if "%b" in source.file_name or "%b" in source.dset_name:
-        files = [source.file_name.replace("%b", "0")]  # as many as there are; the first must be
+        # a family of any number of sources, of which the first must exist
+        files = [source.file_name.replace("%b", "0")]
     for file in files:
         key = file, source.dset_name
         n_wanted = _last_index(source.src_space)
         if (*key, n_wanted) in checked:
             continue
         checked.add((*key, n_wanted))
-        words = f"{path} puts {name!r} together from {source.dset_name} in {file}"
+        words = f"{path} assembles {name!r} from {source.dset_name} in {file}"
         if file == ".":
             _check_source(dataset.file, source, n_wanted, path, words)
             continue
         place = source_place(dataset, file)
         if place is None:
-            raise OSError(f"{words}, which is not there")
+            raise OSError(f"{words}, which does not exist")
         try:
             _check_source(sources.open(place), source, n_wanted, path, words)
         except OSError as error:
@@ -117,7 +118,10 @@ def _check_source(file, source, n_wanted, path, words):
 
 
 def _n_points(space):
-    """Number of points of a selection; of one block of a selection without end."""
+    """Return the number of points of a selection.
+
+    For a selection without end, it is the number of points of one block.
+    """
     try:
         return space.get_select_npoints()
     except (ValueError, RuntimeError):
@@ -125,7 +129,7 @@ def _n_points(space):
 
 
 def _last_index(space):
-    """Size along each axis that a selection needs; empty if it has no end."""
+    """Return the shape that a selection needs; empty if it has no end."""
     try:
         return tuple(int(n) + 1 for n in space.get_select_bounds()[1])
     except (ValueError, RuntimeError, OverflowError):

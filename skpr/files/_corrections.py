@@ -1,4 +1,4 @@
-"""Corrections from readings to intensities: pure functions on arrays."""
+"""Corrections that turn readings into intensities, as pure functions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import numpy as np
 
 from .._validation import warn_user
 
-DEAD = 0.05  # of the flat field's median: pixels less sensitive than that are dead
+DEAD = 0.05  # fraction of the flat field's median; pixels less sensitive than this are dead
 NEGATIVE = "unmeasured", "zero", "keep"
 REASONS = "not finite", "flagged", "negative", "saturated", "insensitive", "masked"
-FLAG_BYTES = 2  # integers as long as that or longer end in a flag, or in what ran over
-SURE_BYTES = 4  # no counter reaches the end of these
-FLAGS_32 = (
-    2**32 - 1,
-    2**32 - 2,
-)  # gaps and bad pixels of detectors with 32 bits, whatever type they are stored in
+FLAG_BYTES = 2  # minimum size of integers whose largest value marks a flag or an overflow
+SURE_BYTES = 4  # minimum size of integers whose largest value no counter reaches
+# values that detectors with 32 bits give to gaps and bad pixels, also if stored as another type
+FLAGS_32 = (2**32 - 1, 2**32 - 2)
 
 
 class Corrections(NamedTuple):
@@ -25,16 +23,17 @@ class Corrections(NamedTuple):
     Attributes
     ----------
     dark, sensitivity : ndarray of shape (height, width) or None
-        Counts without beam; sensitivity over its median, by :func:`relative_sensitivity`.
+        Counts without beam, and sensitivity divided by its median (:func:`relative_sensitivity`).
     mask : ndarray of bool, shape (height, width), or None
         True where unmeasured.
     saturation : float or None
-        Readings from here on are unmeasured.
+        Threshold; readings of this value and above are unmeasured.
     highest : float or None
-        Readings above are unmeasured.
+        Limit; readings above this value are unmeasured.
     negative : {"unmeasured", "zero", "keep"}
-        Meaning of a reading below zero.
+        Treatment of negative readings.
     content : {"counts", "magnitudes"}
+        Kind of readings.
     """
 
     dark: np.ndarray | None = None
@@ -46,7 +45,7 @@ class Corrections(NamedTuple):
     content: str = "counts"
 
     def cut(self, rows, columns):
-        """The same for a window of the frame."""
+        """Return the corrections of a window of the frame."""
         planes = {name: getattr(self, name) for name in ("dark", "sensitivity", "mask")}
         return self._replace(
             **{name: p if p is None else p[rows, columns] for name, p in planes.items()}
@@ -54,18 +53,19 @@ class Corrections(NamedTuple):
 
 
 class Tally:
-    """Account of the readings in a pass through frames.
+    """Statistics of the readings in a pass through frames.
 
     Attributes
     ----------
     reasons : dict
-        Number of unmeasured pixels by reason, each counted for the first.
+        Number of unmeasured pixels by reason; each pixel is counted for the first reason only.
     hidden, seen : float
-        Counts under masks, and beside them.
+        Counts under masks, and outside them.
     below, n_counted : int
-        Pixels that a dark frame made negative, and all that it left measured.
+        Number of pixels that are negative after the dark frame is subtracted, and number of all
+        measured pixels in these frames.
     net : float
-        Counts that dark frames left.
+        Sum of the counts after dark frames are subtracted.
     over : ndarray of bool or None
         Pixels of the last frame beyond the range of the detector.
     """
@@ -75,31 +75,34 @@ class Tally:
         self.below, self.net, self.n_counted, self.over = 0, 0.0, 0, None
 
     def add(self, reason, number):
-        """Count pixels."""
+        """Add a number of pixels to a reason."""
         if number:
             self.reasons[reason] = self.reasons.get(reason, 0) + int(number)
 
 
 def working_type(dtype):
-    """Floating-point type that intensities of readings are computed in."""
+    """Return the floating-point type for intensities of readings."""
     return np.dtype(np.float64 if np.dtype(dtype).itemsize > 4 else np.float32)
 
 
 def corrected(frame, corrections, dtype=None, tally=None):
-    """Intensities of the readings in a frame, NaN where unmeasured.
+    """Correct the readings of a frame; unmeasured pixels become NaN.
 
-    Unmeasured are readings that are not finite, the largest value of an integer type of two bytes
-    or more (a flag or an overflow), negative readings if `negative` says so, saturated readings,
-    and pixels that are masked or hardly sensitive. Values that noise makes negative stay negative.
+    Unmeasured are readings that are not finite, readings equal to the largest value of an integer
+    type of two bytes or more (a flag or an overflow), negative readings if `negative` says so,
+    saturated readings, and pixels that are masked or hardly sensitive. Values that become negative
+    by noise stay negative.
 
     Parameters
     ----------
     frame : ndarray of shape (height, width)
+        Readings of the detector.
     corrections : Corrections
+        Planes and limits to apply.
     dtype : dtype, optional
-        Type of the result; by the frame's own type if not given.
+        Type of the result; by default it follows from the type of the frame.
     tally : Tally, optional
-        Account that is added to.
+        Statistics to update.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def corrected(frame, corrections, dtype=None, tally=None):
     counts = frame.astype(dtype)
     if given.negative == "zero":
         np.maximum(counts, 0, out=counts, where=~bad)
-    if given.content == "magnitudes":
+    if given.content == "magnitudes":  # the sign stays, so that noise about zero is not rectified
         counts = np.sign(counts) * counts * counts
     if given.dark is not None:
         counts = counts - given.dark.astype(dtype)
@@ -164,7 +167,7 @@ def corrected(frame, corrections, dtype=None, tally=None):
 
 
 def _ends_in_flag(dtype, saturation):
-    """Whether the largest value of an integer type is no count."""
+    """Return whether the largest value of an integer type is a flag."""
     if dtype.itemsize >= SURE_BYTES:
         return True
     return dtype.itemsize >= FLAG_BYTES and (
@@ -173,7 +176,7 @@ def _ends_in_flag(dtype, saturation):
 
 
 def relative_sensitivity(flat, dtype, name="flat"):
-    """Flat field in units of its median, so that counts stay counts."""
+    """Return a flat field divided by its median, so that counts stay counts."""
     flat = np.asarray(flat, dtype=dtype)
     sensitive = np.isfinite(flat) & (flat > 0)
     if not sensitive.any():
@@ -187,10 +190,11 @@ def judged(intensities, threshold=None, keep=False):
     Parameters
     ----------
     intensities : ndarray
-        Changed in place.
+        Intensities, changed in place.
     threshold : float, optional
+        Smallest intensity that is kept.
     keep : bool
-        Whether negative values stay, for sums to come.
+        Whether negative values stay, so that later sums are not biased.
     """
     if threshold is not None:
         intensities[intensities < threshold] = 0
@@ -200,23 +204,24 @@ def judged(intensities, threshold=None, keep=False):
 
 
 def summed(frames, window=(), *, equal=False, name="the frames"):
-    """Sum of exposures, unmeasured only where no frame measured.
+    """Sum exposures; a pixel is unmeasured only where no frame measured it.
 
-    A pixel that some of the frames measured is scaled by the share of the counts that these frames
-    hold. The share is taken over the pixels that every frame measured, in or outside the window.
+    A pixel that only some of the frames measured is divided by the share of the counts that these
+    frames hold. The share is computed over the pixels that every frame measured, inside or outside
+    the window.
 
     Parameters
     ----------
     frames : callable
-        Returns an iterator over windows of frames, NaN where unmeasured, for slices of rows and
-        columns; over the whole frames for none. It is called once, or three times where pixels are
-        measured in some frames and not in others.
+        Function of slices of rows and columns that returns an iterator over windows of frames, NaN
+        where unmeasured; without slices, over whole frames. It is called once, or three times if
+        pixels are measured in some frames and not in others.
     window : tuple of slice
         Rows and columns of the sum; everything if empty.
     equal : bool
-        Whether exposures are known to be equal, as of frames that were divided by a monitor.
+        Whether exposures are known to be equal, for instance after division by a monitor.
     name : str
-        Words for the frames in the warning.
+        Name of the frames in the warning.
 
     Returns
     -------
@@ -225,7 +230,7 @@ def summed(frames, window=(), *, equal=False, name="the frames"):
     Warns
     -----
     UserWarning
-        If exposures are not known because no pixel with counts was measured in all frames.
+        If exposures are unknown because no pixel with counts was measured in all frames.
 
     Examples
     --------
@@ -245,14 +250,12 @@ def summed(frames, window=(), *, equal=False, name="the frames"):
 
 
 def _seen(frames, window, equal, name):
-    """Share of the counts in the frames that measured each pixel of a window."""
+    """Return the share of the counts in the frames that measured each pixel."""
     known, n_lit = 0, 0
     for frame in frames():
         measured = ~np.isnan(frame)
-        known, n_lit = (
-            known + measured,
-            n_lit + bool(measured.any()),
-        )  # one that measured nothing was no exposure
+        # a frame without any measured pixel is not an exposure
+        known, n_lit = known + measured, n_lit + bool(measured.any())
     everywhere = known == n_lit
     weighted, number, weight = 0.0, 0, 0.0
     for frame in frames():
@@ -270,8 +273,8 @@ def _seen(frames, window, equal, name):
         return weighted / weight
     if ((number > 0) & (number < n_lit)).any():
         warn_user(
-            f"no pixel with counts was measured in all frames of {name}, so that their exposures "
-            f"cannot be compared "
-            "and are taken to be equal; monitor= gives the beam's intensity in each"
+            f"no pixel with counts was measured in all frames of {name}: their exposures cannot be "
+            "compared and are assumed to be equal; pass the beam intensity in each frame as "
+            "monitor="
         )
     return number / max(n_lit, 1)

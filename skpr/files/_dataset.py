@@ -9,21 +9,27 @@ from ._frames import ArrayFrames
 from ._hdf5 import hdf5_trouble
 from ._storage import beside_its_file
 
-BLOCK_BYTES = 1 << 26  # of frames that share a chunk, kept while the next ones are asked for
+BLOCK_BYTES = 1 << 26  # maximum size of the frames of a chunk that are kept for the next reads
 
 
 class DatasetFrames(ArrayFrames):
-    """Frames of an HDF5 dataset, whose sources, filters and files are there.
+    """Frames of an HDF5 data set whose values can all be read.
 
     Parameters
     ----------
     dataset : h5py.Dataset
+        Data set of frames.
     path : Path
-        File, for messages.
+        Path of the file, for messages.
     name : str, optional
-        Words for the data set in messages; the file if not given.
+        Name of the data set in messages; by default the path.
     found : Found, optional
-        Way to open the data set again after it was let go.
+        Record by which the data set is opened again after :meth:`rest`.
+
+    Raises
+    ------
+    OSError, ImportError
+        If sources, external files or filters of the data set are missing.
     """
 
     def __init__(self, dataset, path, name=None, found=None):
@@ -38,7 +44,7 @@ class DatasetFrames(ArrayFrames):
             self.step = max(1, min(dataset.chunks[axis], BLOCK_BYTES // frame_bytes))
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it."""
+        """Return the readings of one frame, or of a window of it."""
         with hdf5_trouble(self.path):
             if self.array is None:
                 self.array = beside_its_file(self.found.dataset)
@@ -46,14 +52,13 @@ class DatasetFrames(ArrayFrames):
                 return super().frame(number, rows, columns)
             first = number - number % self.step
             key = first, rows.indices(self.shape[1]), columns.indices(self.shape[2])
-            if (
-                self.block is None or self.block[0] != key
-            ):  # frames of a chunk are decompressed together, and once
+            # decompress all frames of a chunk together, so that each chunk is decompressed once
+            if self.block is None or self.block[0] != key:
                 values = self.array[self._index(slice(first, first + self.step), rows, columns)]
                 self.block = key, np.asarray(values)
             return self.block[1][number - first]
 
     def rest(self):
-        """Let the data set go, and with it the file that it is linked from."""
+        """Release the data set, and with it the file that it is linked from."""
         if self.found is not None:
             self.array = self.block = None

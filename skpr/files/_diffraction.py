@@ -1,4 +1,4 @@
-"""Measured diffraction patterns from files of detectors."""
+"""Reader of measured diffraction patterns."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 FRAMES = "patterns", "volume", "sum"
 CONTENTS = "auto", "counts", "magnitudes"
-OFF = 0.25  # pixels between zero frequency and the nearest pixel that matter
+OFF = 0.25  # pixels; a larger offset of zero frequency from the nearest pixel causes a warning
 AMPLITUDES = "magnitude", "amplitude", "modulus"
-MANY_NEGATIVE = 0.01  # of the readings: more are read-out noise
-MOST_BELOW = 0.9  # of the readings: a dark frame that exceeds more, and all counts together, is none of these
-FEW = 5  # numbers of frames in a message
-MOST = 0.5  # of the pixels: a mask that hides more, and most of the counts, is likely one of good pixels
+MANY_NEGATIVE = 0.01  # fraction of readings; more negative readings than this are read-out noise
+MOST_BELOW = 0.9  # fraction of readings; a dark frame above more of them is of another exposure
+FEW = 5  # maximum number of frames that a message lists
+MOST = 0.5  # fraction of pixels; a mask that hides more, and most counts, may mark the good pixels
 
 
 def read_diffraction(
@@ -58,11 +58,11 @@ def read_diffraction(
 ) -> Bunch:
     r"""Read measured counts and return magnitudes, ready for retrieval.
 
-    The format is recognized by the content of the file, not by its name: HDF5 (NeXus, CXI, masters
-    of Eiger detectors; linked files, virtual data sets and compression included), TIFF, NumPy's npy
-    and npz, and all formats that fabio reads, among them EDF, CBF and MAR. Frames are read one at a
-    time, and only the window that is asked for. The sum or a window of a stack larger than memory
-    therefore needs little memory.
+    The format is recognized by the content of the file, not by its name: HDF5 (NeXus, CXI, master
+    files of Eiger detectors, with linked files, virtual data sets and compression), TIFF, NumPy's
+    npy and npz, and all formats that fabio reads, among them EDF, CBF and MAR. Frames are read one
+    at a time, and only the requested window of each. The sum or a window of a stack larger than
+    memory therefore needs little memory.
 
     Corrections are applied in this order: unmeasured readings are marked; dark frames are
     subtracted; the flat field and the monitor are divided out; frames are combined; counts below
@@ -72,89 +72,95 @@ def read_diffraction(
     **Data set.** In an HDF5 file, the first of these rules that applies finds the frames:
 
     1. The name that `dataset` gives.
-    2. The declaration of the file: the data of the detector or an image in diffraction space (CXI; Maia, 2012), or the
-       attributes `default` and `signal` (NeXus).
+    2. The declaration of the file: the data of the detector or an image in diffraction space (CXI;
+       Maia, 2012), or the attributes `default` and `signal` (NeXus).
     3. The usual names: `data`, or `data_000001` and all that follow it in the same group.
     4. The only array of frames in the file.
 
     Arrays named after a mask, a flat field, dark frames, a table, positions and the like are never
-    taken unless `dataset` names them. If no rule applies, an error lists the candidates.
+    read unless `dataset` names them. If no rule applies, an error lists the candidates.
 
-    **Unmeasured readings** are those that are not finite or negative; the largest value of an
-    integer type of 16 bits or more, which marks gaps and overflows (in 16 bits it counts if
-    `saturation` is larger); saturated readings; pixels of the file's mask, of `mask`, of the gaps
-    of `detector`, and of a data set that nothing was written to; pixels whose flat field is below 5
-    % of its median; and hot pixels.
+    **Unmeasured readings** are those that are negative, saturated or not finite, and those with the
+    largest value of an integer type of 16 bits or more, which marks gaps and overflows (with 16
+    bits, it is a count if `saturation` is larger). Unmeasured pixels are those of the file's mask,
+    of `mask` and of the gaps of `detector`, pixels that were never written, pixels whose flat field
+    is below 5 % of its median, and hot pixels.
 
     Parameters
     ----------
     path : path-like, list of path-like or ndarray
         One file; several files, as a list or a pattern such as "scan/\*.tif", each holding one
-        frame or a stack; or readings in memory. A list is read in its order; files of a pattern in
-        the order of the numbers in their names: frame_9 before frame_10, angle_-1 before angle_0.5.
+        frame or a stack; or readings in memory. A list is read in its order. The files of a pattern
+        are read in the order of the numbers in their names: frame_9 before frame_10, angle_-1
+        before angle_0.5.
     dataset : str or list of str, optional
-        Name of the array in an HDF5 or npz file, or names of several whose frames follow each
-        other.
+        Name of the array in an HDF5 or npz file, or names of several arrays whose frames are read
+        one after the other.
     frames : {"patterns", "volume", "sum"}, default="patterns"
-        Meaning of a stack of frames: one pattern each; planes of one three-dimensional pattern, a
-        rocking curve; or exposures of one pattern, to be summed. Pixels that some exposures did not
-        measure are scaled by the share of the counts in the others, which is too low where the
-        brightest are missing because they were saturated.
+        Meaning of a stack of frames: one pattern each; planes of one three-dimensional pattern (a
+        rocking curve); or exposures of one pattern, which are summed. Pixels that only some
+        exposures measured are divided by the share of the counts in these exposures. The result is
+        too low where the brightest exposures are missing because they were saturated.
     select : slice or list of int, optional
         Frames to read; all by default.
-    mask : array-like of shape (height, width) or (n_frames, height, width), path-like, str or False, optional
-        Unmeasured pixels in addition to the file's own mask: an array, a file, or a name in the
-        file of the data. A name replaces the file's own mask; False ignores it.
+    mask : array-like, path-like, str or False, optional
+        Unmeasured pixels in addition to the file's own mask: an array of shape (height, width) or
+        (n_frames, height, width), a file, or a name in the file of the data. A name replaces the
+        file's own mask; False ignores it.
     mask_marks : {"unmeasured", "measured"}, default="unmeasured"
-        Meaning of nonzero values in `mask`. The file's own mask follows NeXus and CXI, where they
-        are unmeasured.
+        Meaning of nonzero values in `mask`. The file's own mask follows NeXus and CXI, where
+        nonzero values are unmeasured.
     detector : str, optional
         Name of a detector in pyFAI's list, such as "Pilatus 1M", whose gaps are unmeasured.
-    dark : array-like of shape (height, width) or (n_darks, height, width), path-like, str or False, optional
-        Counts without beam; several frames are averaged. By default the file's own dark frames;
-        False for none.
-    flat : array-like of shape (height, width) or (n_flats, height, width), path-like, str or False, optional
-        Sensitivity in any unit: counts are divided by its ratio to the median. By default the
-        file's own flat field if the file says that it has not been applied yet; False for none.
+    dark : array-like, path-like, str or False, optional
+        Counts without beam: an array of shape (height, width) or (n_darks, height, width), a file,
+        or a name in the file of the data. Several frames are averaged. By default the file's own
+        dark frames; False for none.
+    flat : array-like, path-like, str or False, optional
+        Sensitivity in any unit: an array of shape (height, width) or (n_flats, height, width), a
+        file, or a name in the file of the data. Counts are divided by its ratio to the median. By
+        default the file's own flat field if the file says that it has not been applied yet; False
+        for none.
     roi : (int, int), optional
         Row and column, on the whole chip, of the first pixel of the frames. Masks, dark frames and
-        flat fields of the whole chip are cut accordingly.
+        flat fields of the whole chip are cropped accordingly.
     saturation : float, optional
-        Readings of this value and above are unmeasured.
+        Saturation of the detector; readings of this value and above are unmeasured.
     negative : {"unmeasured", "zero", "keep"}, default="unmeasured"
         Treatment of negative readings: as flags of unmeasured pixels; as zero; or as read-out noise
         around zero, which enters sums and bins unchanged. Intensities that are negative at the end
         give magnitude zero. Values that become negative by subtracting dark frames always enter
         sums and bins unchanged.
     hot_pixels : {"auto", None}, default="auto"
-        "auto" finds isolated pixels that are much brighter than their neighbours and their Friedel
-        mates, marks them as unmeasured and counts them, as :func:`hot_pixels` does; None keeps
-        them. The beam at a known centre, or in the middle, is never hot.
+        Treatment of isolated pixels that are much brighter than their neighbours and their Friedel
+        mates: "auto" finds them as :func:`hot_pixels` does, marks them as unmeasured and counts
+        them; None keeps them. The beam at a known centre, or in the middle, is never hot.
     monitor : array-like of shape (n_frames,) or str, optional
         Beam intensity in each frame, in any unit, or its name in the file. Frames are divided by
         its ratio to the mean.
     threshold : float, optional
-        Corrected counts below this value are background and set to zero; with `frames="sum"`,
+        Background level: corrected counts below this value are set to zero; with `frames="sum"`,
         counts of the sum.
     content : {"auto", "counts", "magnitudes"}, default="auto"
-        Kind of values in the file. No square root is taken of magnitudes. "auto" means counts
-        unless the file says otherwise.
+        Kind of values in the file. The square root is taken of counts, but not of magnitudes.
+        "auto" means counts unless the file says otherwise.
     centered : {"auto", True, False}, default="auto"
-        Whether the pattern lies as the detector saw it. False is for FFT order, with zero frequency
-        at index 0. "auto" means True unless the file says otherwise.
+        Whether the pattern is stored as the detector recorded it. False means FFT order, with zero
+        frequency at index 0. "auto" means True unless the file says otherwise.
     center : {"max", "mass", "friedel"} or tuple of float, optional
-        Zero frequency: the brightest spot, the centre of mass, the centre of symmetry under
-        inversion, or its index along each axis of a pattern. It is moved to index `m // 2`; pixels
-        beyond the detector are NaN. The middle of the frame by default.
+        Position of zero frequency: the brightest spot, the centre of mass, the centre of symmetry
+        under inversion, or its index along each axis of a pattern. It is moved to index `m // 2`;
+        pixels beyond the detector are NaN. The middle of the frame by default.
     resample : bool, optional
-        Whether to move patterns by the remainder of a centre between pixels, so that zero frequency
-        lies on a pixel of the binned pattern. Whole patterns are moved and then cropped. By default
-        they are not moved, and a warning says so where it matters.
+        Whether to move patterns by a fraction of a pixel if the centre lies between pixels, so that
+        zero frequency lies on a pixel of the binned pattern. Whole patterns are moved and then
+        cropped. By default they are not moved, and a warning is issued if the offset matters.
     crop : int, tuple of int or "fast", optional
-        Size of the window around the centre, along all axes or along each; "fast" is the largest
-        window on the detector with a fast transform. The size of the frame by default.
+        Size of the window around the centre, for all axes or for each; "fast" is the largest window
+        on the detector with a fast transform. The size of the frame by default.
     binning : int or tuple of int, default=1
-        Pixels per block along all axes or along each, summed as by :class:`skpr.detector.Binning`.
+        Number of pixels per block, for all axes or for each; blocks are summed as by
+        :class:`skpr.detector.Binning`.
     verbose : bool or "auto", default="auto"
         Whether to show progress; "auto" shows it on a terminal.
 
@@ -163,15 +169,16 @@ def read_diffraction(
     Bunch
         `data`: magnitudes, float32 or float64 of shape (n_patterns, \*fourier_shape), NaN where
         unmeasured, zero frequency in the middle. `center`: index of zero frequency in the selected
-        frames; `subpixel`: zero frequency less the middle of `data`, in pixels of `data`, for which
-        objects carry a phase ramp; `confidence`: confidence in a centre by symmetry, from 0 to 1,
-        None for other rules. `wavelength`, `distance`, in metres, and `pixel_size`, a pair in
-        metres after binning: None if the file does not say. `geometry`: these and the angles of the
-        diffractometer, in radians, with their sources. `files`, `dataset` and `frames`: names of
-        the files and data sets, numbers of the frames, of a volume those inside the window.
-        `planes`: mask, dark frames and flat field of the file that were applied, by their names.
-        `unmeasured`: number of unmeasured readings by reason. `hot_pixels`: bool array of shape
-        (height, width), True for hot pixels; None if `hot_pixels` is None. `DESCR`: a description.
+        frames. `subpixel`: offset of zero frequency from the middle of `data`, in pixels of `data`,
+        which gives objects a phase ramp. `confidence`: confidence in a centre by symmetry, from 0
+        to 1; None for other rules. `wavelength`, `distance` and `pixel_size`: lengths in metres,
+        the last a pair, after binning; None if the file does not state them. `geometry`: these and
+        the angles of the diffractometer, in radians, with their sources. `files` and `dataset`:
+        names of the files and data sets. `frames`: numbers of the frames; of a volume, those inside
+        the window. `planes`: names of the mask, dark frames and flat field of the file that were
+        applied. `unmeasured`: number of unmeasured readings by reason. `hot_pixels`: bool array of
+        shape (height, width), True for hot pixels; None if the parameter `hot_pixels` is None.
+        `DESCR`: a description.
 
     Raises
     ------
@@ -179,8 +186,8 @@ def read_diffraction(
         If a file is missing, truncated, damaged or in use by another process, or refers to missing
         files.
     ValueError
-        For an invalid parameter, an unknown format, data that are no frames, or several candidates
-        for the data set.
+        If a parameter is invalid, the format is unknown, the data are not frames, or several data
+        sets could be the frames.
     MemoryError
         If the patterns are larger than the free memory.
     ImportError
@@ -189,10 +196,10 @@ def read_diffraction(
     Warns
     -----
     UserWarning
-        If a mask hides most of the counts, many readings are negative, bytes reach the end of their
-        range, frames are missing or were never written, dark frames exceed the readings, exposures
-        of a sum are saturated or cannot be compared, zero frequency lies between pixels, or
-        something in the file is not used.
+        If a mask hides most of the counts, many readings are negative, 8-bit readings reach 255,
+        frames are missing or were never written, dark frames exceed the readings, exposures of a
+        sum are saturated or cannot be compared, zero frequency lies between pixels, or something in
+        the file is not used.
 
     Examples
     --------
@@ -297,7 +304,7 @@ def _short(series):
 
 
 def _check_content(series, content):
-    """Warn of magnitudes that are about to be rooted."""
+    """Warn if a square root is about to be taken of magnitudes."""
     last = series.names[0].rpartition("/")[2].lower() if series.names else ""
     if (
         content == "auto"
@@ -306,15 +313,16 @@ def _check_content(series, content):
     ):
         warn_user(
             f"{series.names[0]!r} in {series.first_name} is read as counts, whose square roots "
-            f"are taken; "
-            "content='magnitudes' says that they are magnitudes already, content='counts' that "
-            "they are not"
+            "are taken; pass content='magnitudes' if they already are magnitudes, or "
+            "content='counts' if they are counts"
         )
 
 
 def _check_numbers(series, dataset, frames):
-    """Warn of frames that are likely missing: between files of a rocking curve, between parts of a
-    master.
+    """Warn about frames that are probably missing.
+
+    Names with a gap in their numbers show it: the files of a rocking curve, and the parts of a
+    master file.
     """
     gaps = (
         [gap_in([path.name for path in series.paths if isinstance(path, Path)])]
@@ -324,25 +332,24 @@ def _check_numbers(series, dataset, frames):
     gaps += [gap_in(series.names)] if dataset is None else []
     for gap in filter(None, gaps):
         warn_user(
-            f"frames may be missing between {gap}: other names follow each other by smaller numbers"
+            f"frames may be missing between {gap}: other names follow each other in smaller steps"
         )
 
 
 def _tell_remainder(found, resample, has_bins):
-    """Warn of zero frequency between pixels."""
+    """Warn if zero frequency lies between pixels."""
     if resample is None and max(map(abs, found.remainder)) > OFF:
         place = "the middle of the binned pattern" if has_bins else f"pixel {found.center.pixel}"
         warn_user(
             f"zero frequency lies {found.remainder} pixels from {place}: retrieved objects carry "
-            f"a phase "
-            "ramp, which non-negative ones cannot have; resample=True moves the pattern, "
-            "resample=False leaves it"
-            + ("; blocks of an odd number of pixels have their middle on one" if has_bins else "")
+            "a phase ramp, which non-negative objects cannot have; resample=True moves the "
+            "pattern, resample=False leaves it"
+            + ("; blocks of an odd number of pixels are centred on a pixel" if has_bins else "")
         )
 
 
 def _tell(readings, name, negative):
-    """Warn of what is likely not meant."""
+    """Warn about readings and options that are probably a mistake."""
     say(readings.notes)
     planes = [readings.options[one] for one in ("mask", "dark", "flat", "detector")]
     if (
@@ -352,7 +359,7 @@ def _tell(readings, name, negative):
     ):
         warn_user(
             f"roi={readings.options['roi']!r} changes nothing: there is no mask, dark frame or "
-            f"flat field to cut"
+            f"flat field to crop"
         )
     n_read = max(readings.n_read, 1)
     if readings.never:
@@ -360,35 +367,31 @@ def _tell(readings, name, negative):
         listed = ", ".join(map(str, numbers[:FEW])) + (" and more" if len(numbers) > FEW else "")
         warn_user(
             f"{len(numbers)} of {len(readings.selected)} frames of {name} were never written "
-            f"({listed}), as after a "
-            "scan that was aborted, and are unmeasured; select= leaves them out"
+            f"({listed}), for instance because the scan was aborted, and are unmeasured; leave "
+            "them out by select="
         )
     tally = readings.tally
     if tally.below > MOST_BELOW * tally.n_counted and tally.net < 0:
         warn_user(
             f"{tally.below / tally.n_counted:.0%} of the readings of {name} are below the dark "
-            f"frame, which holds more "
-            "counts than they do: it is of another exposure, or subtracted already; dark=False "
-            "leaves the file's own "
-            "aside"
+            "frame, which holds more counts than they do: it belongs to another exposure, or was "
+            "subtracted already; dark=False ignores the file's own dark frames"
         )
     n_negative = readings.tally.reasons.get("negative", 0)
     if negative == "unmeasured" and n_negative > MANY_NEGATIVE * n_read and readings.has_noise:
         warn_user(
-            f"{n_negative / n_read:.0%} of the readings of {name} are negative and taken for "
-            f"unmeasured; "
-            "negative='keep' takes them for noise about zero, negative='zero' for zero"
+            f"{n_negative / n_read:.0%} of the readings of {name} are negative and treated as "
+            "unmeasured; negative='keep' treats them as noise around zero, negative='zero' as zero"
         )
     n_masked = readings.tally.reasons.get("masked", 0)
     if n_masked > MOST * n_read and readings.tally.hidden > readings.tally.seen:
         warn_user(
             f"masks hide {n_masked / n_read:.0%} of the pixels of {name}, and most of its counts; "
-            f"if a mask marks the "
-            "good pixels, give it (or its name in the file) as mask= with mask_marks='measured'"
+            "if a mask marks the good pixels, pass it (or its name in the file) as mask= with "
+            "mask_marks='measured'"
         )
     if readings.at_end and readings.options["saturation"] is None:
         warn_user(
-            f"{readings.at_end} readings of {name} are 255, the largest number of a byte, and may "
-            f"be saturated; "
-            "saturation=255 leaves them out"
+            f"{readings.at_end} readings of {name} are 255, the largest value of a byte, and may "
+            "be saturated; saturation=255 marks them as unmeasured"
         )

@@ -1,4 +1,4 @@
-"""Frames of detector formats that fabio reads: EDF, CBF, MAR and others."""
+"""Frames of formats that fabio reads: EDF, CBF, MAR and others."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ._frames import ArrayFrames, Frames, check_real, stack_axes
 from ._logged import errors_logged
 from ._memory import check_fits
 
-NEEDED = "reading EDF, CBF, MAR and other formats of detectors needs fabio: pip install 'skpr[io]'"
-# the beginning of a CBF file, of its binary section, and of the data in that
+NEEDED = "reading EDF, CBF, MAR and other detector formats needs fabio: pip install 'skpr[io]'"
+# first bytes of a CBF file, of its binary section, and of the data in this section
 CBF, CBF_SECTION, CBF_DATA = b"###CBF", b"--CIF-BINARY-FORMAT-SECTION--", b"\x0c\x1a\x04\xd5"
-BYTES = 8  # of a value, at most
+BYTES = 8  # largest size of a value
 PICTURES = "jpeg", "jpeg2k"
 
 
 def import_fabio():
-    """The optional dependency."""
+    """Import the optional dependency fabio."""
     try:
         import fabio
     except ImportError as error:
@@ -29,7 +29,7 @@ def import_fabio():
 
 
 class FabioFrames(Frames):
-    """Frames of a file that fabio reads, one after the other."""
+    """Frames of a file that fabio reads, one at a time."""
 
     def __init__(self, path):
         self.path, self.name = path, path
@@ -49,7 +49,7 @@ class FabioFrames(Frames):
                 self.header = dict(self.image.header)
             if self.incomplete:
                 raise OSError(
-                    f"{path} cannot be read: it is truncated, its last frame is not all there"
+                    f"{path} cannot be read: it is truncated, and its last frame is incomplete"
                 )
             self.dtype = check_real(first.dtype, path)
             self.only = ArrayFrames(first, path) if self.image.nframes == 1 else None
@@ -64,7 +64,7 @@ class FabioFrames(Frames):
             raise
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it."""
+        """Return the readings of one frame, or of a window of it."""
         if self.only is not None:
             return self.only.frame(number, rows, columns)
         with fabio_trouble(self.path):
@@ -72,8 +72,7 @@ class FabioFrames(Frames):
         if values.shape != self.shape[1:]:
             raise ValueError(
                 f"{self.path} holds frames of shape {values.shape} and {self.shape[1:]}: they do "
-                f"not belong to one "
-                "stack"
+                "not belong to one stack"
             )
         return values[rows, columns]
 
@@ -83,7 +82,10 @@ class FabioFrames(Frames):
 
 
 def _check_binary_section(path):
-    """Refuse a CBF file without its binary section, for whose beginning fabio would look for ever."""
+    """Refuse a CBF file without its binary section.
+
+    Without it, fabio would search for the beginning of the data in an endless loop.
+    """
     opener = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix.lower(), open)
     try:
         with opener(path, "rb") as file:
@@ -97,11 +99,11 @@ def _check_binary_section(path):
 
 
 def _check_header(fabio, path):
-    """Refuse frames larger than the memory, before fabio fills it with zeros."""
+    """Refuse frames larger than memory, before fabio fills it with zeros."""
     try:
         with fabio_trouble(path), fabio.openheader(str(path)) as image:
             shape = image.shape
-    except Exception:  # not every reader knows the header alone
+    except Exception:  # not every reader of fabio can open the header alone
         return
     check_fits(path, [max(int(n), 0) for n in shape], BYTES, "its header may be damaged")
 
@@ -112,12 +114,12 @@ def fabio_trouble(path):
     try:
         with (
             errors_logged("fabio") as errors,
-            contextlib.redirect_stdout(io.StringIO()),
-        ):  # some readers print
+            contextlib.redirect_stdout(io.StringIO()),  # some readers print errors
+        ):
             yield
     except ImportError as error:
         raise ImportError(
-            f"{path} is of a format that fabio reads by another library: {error}"
+            f"{path} has a format for which fabio needs another library: {error}"
         ) from error
     except Exception as error:
         raise _damaged(path, error) from error

@@ -16,15 +16,15 @@ NUMPY_ENDINGS = ".npz", ".npy"
 FORMATS = {**dict.fromkeys(HDF5_ENDINGS, "HDF5"), **dict.fromkeys(TIFF_ENDINGS, "TIFF")}
 FORMATS.update(dict.fromkeys(NUMPY_ENDINGS, "NumPy data"))
 TIFF_SIGNATURES = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
-WEAK = 3  # bytes at the beginning that say little
+WEAK = 3  # bytes; a signature of at most this length may be that of other files, too
 COMPRESSED = {".gz": (b"\x1f\x8b", gzip.open), ".bz2": (b"BZh", bz2.open)}
-HEAD = 18  # bytes that tell a format
+HEAD = 18  # number of first bytes that identify a format
 GREY_PICTURES = b"P2", b"P5"  # portable grey maps
 DETECTOR_ENDINGS = ".edf", ".cbf", ".mccd", ".mar3450", ".mar2300", ".img", ".sfrm"
 
 
 def kind_of(path):
-    """Format of a file by its content."""
+    """Return the format of a file by its content."""
     with open(path, "rb") as file:
         head = file.read(HEAD)
     if is_hdf5(path):
@@ -40,9 +40,8 @@ def kind_of(path):
         return _kind_inside(path, head, ending)
     if ending in FORMATS:
         raise OSError(
-            f"{path} cannot be read as {FORMATS[ending]}: it begins with {head[:8]!r}, as no such "
-            f"file does; it may be "
-            "damaged or incomplete"
+            f"{path} cannot be read as {FORMATS[ending]}: it begins with {head[:8]!r}, unlike any "
+            "such file; it may be damaged or incomplete"
         )
     known = _fabio_knows(path, head, ending)
     if known:
@@ -51,7 +50,7 @@ def kind_of(path):
 
 
 def _kind_inside(path, head, ending):
-    """Format of a compressed file, by what is compressed."""
+    """Return the format of the content of a compressed file."""
     inner = Path(path.stem).suffix.lower()
     try:
         with COMPRESSED[ending][1](path, "rb") as file:
@@ -72,18 +71,18 @@ def _kind_inside(path, head, ending):
 
 
 def unknown_format(path, head):
+    """Return the error for a file of unknown format."""
     valid = ", ".join(
         (".cxi", ".h5", ".hdf5", ".nxs", *TIFF_ENDINGS, *NUMPY_ENDINGS, ".edf", ".cbf")
     )
     return ValueError(
         f"{path} ends in {path.suffix!r} and begins with {head[:8]!r}, which is none of the "
-        f"formats that can be read: "
-        f"{valid} and what else fabio reads"
+        f"formats that can be read: {valid} and others that fabio reads"
     )
 
 
 def _fabio_knows(path, head, ending):
-    """Kind of a file that fabio may read: `fabio`, `perhaps fabio` or empty."""
+    """Return "fabio", "perhaps fabio" or "" for a file that fabio may read."""
     likely = ending in DETECTOR_ENDINGS or head.startswith(
         (b"\n{", b"\r\n{", b"{\n", b"{\r\n", b"###CBF")
     )

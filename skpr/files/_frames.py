@@ -1,17 +1,17 @@
-"""Stacks of raw frames that are read one at a time, whatever holds them."""
+"""Stacks of raw frames that are read one at a time."""
 
 from __future__ import annotations
 
 import numpy as np
 
-FEW = 4  # values along the last axis of a picture in colour, and fewer
-WIDE = 8  # pixels of a frame that such an axis belongs to
+FEW = 4  # maximum length of the last axis, the colours, of a colour picture
+WIDE = 8  # minimum length of the other axes of a colour picture
 
 
 class Frames:
     """Stack of raw frames of shape (n_frames, height, width).
 
-    Subclasses set `shape`, `dtype` and `name`, the words for messages, and read.
+    Subclasses set `shape`, `dtype` and `name`, the name in messages, and define :meth:`frame`.
     """
 
     shape: tuple[int, int, int]
@@ -19,17 +19,17 @@ class Frames:
     name: str
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it, as they are in the file."""
+        """Return the uncorrected readings of one frame, or of a window of it."""
         raise NotImplementedError
 
     def rest(self):
-        """Let go what can be opened again."""
+        """Release resources that can be opened again."""
 
     def close(self):
-        """Give back what is open."""
+        """Close everything that is open."""
 
     def mean(self):
-        """Mean of all frames, in double precision."""
+        """Return the mean of all frames, in double precision."""
         total = np.zeros(self.shape[1:])
         for number in range(self.shape[0]):
             total += self.frame(number)
@@ -37,21 +37,21 @@ class Frames:
 
 
 class ArrayFrames(Frames):
-    """Frames of an array in memory, a memory map or an HDF5 dataset.
+    """Frames of an array in memory, a memory map or an HDF5 data set.
 
-    Axes of length one are left out, wherever they are.
+    Axes of length one are ignored.
     """
 
     def __init__(self, array, name):
         if array.shape is None:
-            raise ValueError(f"{name} holds no values: it is of HDF5's empty kind")
+            raise ValueError(f"{name} holds no values: its HDF5 dataspace is empty (null)")
         self.array, self.name, self.dtype = array, name, check_real(array.dtype, name)
         self.n_axes = len(array.shape)
         self.axes = stack_axes(array.shape, name)
         self.shape = tuple(1 if axis is None else array.shape[axis] for axis in self.axes)
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it."""
+        """Return the readings of one frame, or of a window of it."""
         return np.asarray(self.array[self._index(number, rows, columns)])
 
     def _index(self, number, rows, columns):
@@ -63,9 +63,10 @@ class ArrayFrames(Frames):
 
 
 class RawFrames(Frames):
-    """Uncompressed frames that lie one behind the other in a file.
+    """Uncompressed frames, contiguous in a file.
 
-    Rows are read, not mapped: memory maps would count every page that was touched as memory in use.
+    Rows are read and not mapped, because every touched page of a memory map would count as memory
+    in use.
     """
 
     def __init__(self, path, offset, dtype, shape, name):
@@ -74,7 +75,7 @@ class RawFrames(Frames):
         self.shape = tuple(1 if axis is None else shape[axis] for axis in axes)
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it."""
+        """Return the readings of one frame, or of a window of it."""
         _, height, width = self.shape
         first, last, _ = rows.indices(height)
         place = self.offset + (number * height + first) * width * self.dtype.itemsize
@@ -84,13 +85,13 @@ class RawFrames(Frames):
             values = np.fromfile(file, self.dtype, count)
         if values.size < count:
             raise OSError(
-                f"{self.path} is truncated: frame {number} of {self.shape[0]} is not all there"
+                f"{self.path} is truncated: frame {number} of {self.shape[0]} is incomplete"
             )
         return values.reshape(-1, width)[:, columns]
 
 
 class JoinedFrames(Frames):
-    """Several stacks, one behind the other."""
+    """Several stacks, one after the other."""
 
     def __init__(self, parts):
         self.parts, self.current, first = parts, 0, parts[0]
@@ -98,15 +99,14 @@ class JoinedFrames(Frames):
             if part.shape[1:] != first.shape[1:]:
                 raise ValueError(
                     f"{part.name} holds frames of shape {part.shape[1:]}, {first.name} of "
-                    f"{first.shape[1:]}: "
-                    "they do not belong to one stack"
+                    f"{first.shape[1:]}: they do not belong to one stack"
                 )
         self.ends = np.cumsum([part.shape[0] for part in parts])
         self.shape = (int(self.ends[-1]), *first.shape[1:])
         self.dtype, self.name = np.result_type(*(part.dtype for part in parts)), first.name
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it."""
+        """Return the readings of one frame, or of a window of it."""
         part = int(np.searchsorted(self.ends, number, side="right"))
         if part != self.current:
             self.parts[self.current].rest()
@@ -122,16 +122,21 @@ class JoinedFrames(Frames):
 
 
 def check_real(dtype, name):
-    """Refuse types that no detector counts in."""
+    """Refuse data types that are not real numbers."""
     if dtype.kind not in "uifb":
         raise ValueError(f"{name} holds values of type {dtype}; counts are real numbers")
     return dtype
 
 
 def stack_axes(shape, name):
-    """Axes of frames, height and width; None for the first of a single frame.
+    """Return the axes of frames, height and width of an array.
 
-    Axes of length one are no axes. What is then no stack of frames is refused by its shape.
+    Axes of length one are ignored. The axis of frames is None for a single frame.
+
+    Raises
+    ------
+    ValueError
+        If an array of this shape is not a frame or a stack of frames.
 
     Examples
     --------
@@ -140,14 +145,14 @@ def stack_axes(shape, name):
     """
     shape = tuple(int(n) for n in shape)
     if 0 in shape:
-        raise ValueError(f"{name} holds an array of shape {shape}: no pixel")
+        raise ValueError(f"{name} holds an array of shape {shape}, which has no pixel")
     longer = [axis for axis, n in enumerate(shape) if n > 1]
     wanted = "give a frame or a stack of frames, (height, width) or (n_frames, height, width)"
     if len(shape) < 2 or len(longer) > 3:
         raise ValueError(f"{name} holds an array of shape {shape}; {wanted}")
     if len(longer) < 2 or longer[-1] != longer[-2] + 1:
         raise ValueError(
-            f"{name} holds an array of shape {shape}: frames one pixel wide are no patterns; "
+            f"{name} holds an array of shape {shape}: frames one pixel wide are not patterns; "
             f"{wanted}"
         )
     if (
@@ -156,8 +161,7 @@ def stack_axes(shape, name):
         and min(shape[axis] for axis in longer[:-1]) >= WIDE
     ):
         raise ValueError(
-            f"{name} holds an array of shape {shape}: a picture in colour, or frames "
-            f"{shape[longer[-1]]} pixels wide, "
-            f"and no pattern; {wanted}"
+            f"{name} holds an array of shape {shape}, a colour picture or frames "
+            f"{shape[longer[-1]]} pixels wide, not patterns; {wanted}"
         )
     return (longer[0] if len(longer) == 3 else None), longer[-2], longer[-1]

@@ -1,5 +1,6 @@
-"""Geometry of an experiment: wavelength, distance, pixel size and angles, in SI units, with their
-sources.
+"""Geometry of an experiment, in SI units.
+
+It consists of the wavelength, distance, pixel size and angles, with the source of each.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ._units import QUANTITIES, si
 
 LIGHT = 299792458.0  # m/s
 PLANCK = 6.62607015e-34  # J s
-SAME = 1e-3  # of a length that files say: more is another one
+SAME = 1e-3  # largest relative difference of two lengths that count as the same
 
 ANGLES = {
     *(
@@ -35,24 +36,24 @@ ANGLES = {
     ),
     *("tth", "two_theta", "twotheta", "detector_2theta", "rocking_angle", "del", "gam"),
     *("start_angle", "start_phi", "start_omega"),
-}  # of diffractometers
+}  # names of the angles of diffractometers
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Geometry of an experiment, in SI units; None where not known.
+    """Geometry of an experiment, in SI units; None where unknown.
 
     Parameters
     ----------
     wavelength : float, optional
-        In metres.
+        Wavelength in metres.
     distance : float, optional
-        From the object to the detector, in metres.
+        Distance from the object to the detector, in metres.
     pixel_size : (float, float), optional
         Size of a detector pixel along height and width, in metres.
     angles : dict of str to float or tuple of float
-        Angles of the diffractometer by name, in radians; several where they differ from frame to
-        frame.
+        Angles of the diffractometer by name, in radians; one per frame if they differ between
+        frames.
     sources : dict of str to str
         Origin of each quantity: the name of the data set or the key of the header.
 
@@ -75,8 +76,9 @@ class Geometry:
         return None if self.wavelength is None else PLANCK * LIGHT / self.wavelength
 
     def binned(self, factors: tuple[int, int]) -> Geometry:
-        """Return the geometry of a detector whose pixels are blocks of so many pixels along height
-        and width.
+        """Return the geometry of a detector whose pixels are blocks of pixels.
+
+        `factors` holds the number of pixels of a block along height and width.
         """
         if self.pixel_size is None:
             return self
@@ -86,8 +88,9 @@ class Geometry:
         )
 
     def of_frames(self, numbers: Any, n_frames: int) -> Geometry:
-        """Return the geometry of some of the frames: angles that differ from frame to frame are
-        picked by number.
+        """Return the geometry of some of the frames.
+
+        Angles that differ between frames are selected by the numbers of the frames.
         """
         angles = {
             name: tuple(angle[number] for number in numbers)
@@ -111,30 +114,34 @@ class Geometry:
 
 
 def geometry_of_series(geometries, counts, names):
-    """Geometry of frames in several files: that of the first, with the angles of each frame.
+    """Combine the geometries of frames in several files.
+
+    Lengths are those of the first file; angles are those of each frame.
 
     Parameters
     ----------
     geometries : list of Geometry
+        Geometry of each file.
     counts : list of int
         Number of frames in each file.
     names : list
-        Files, for messages.
+        Names of the files, for messages.
 
     Returns
     -------
     Geometry
-        Angles that some file does not say are left out.
+        Angles that are missing in some file are left out.
 
     Warns
     -----
     UserWarning
-        If the files say different lengths.
+        If the files state different lengths.
 
     Examples
     --------
-    >>> files = [Geometry(angles={"phi": 0.0, "chi": 1.5}), Geometry(angles={"phi": (0.1, 0.2), "chi": 1.5})]
-    >>> geometry_of_series(files, [1, 2], ["a.h5", "b.h5"]).angles
+    >>> first = Geometry(angles={"phi": 0.0, "chi": 1.5})
+    >>> second = Geometry(angles={"phi": (0.1, 0.2), "chi": 1.5})
+    >>> geometry_of_series([first, second], [1, 2], ["a.h5", "b.h5"]).angles
     {'phi': (0.0, 0.1, 0.2), 'chi': 1.5}
     """
     first = geometries[0]
@@ -147,8 +154,7 @@ def geometry_of_series(geometries, counts, names):
             if None not in (said, other) and not np.allclose(said, other, rtol=SAME, atol=0):
                 warn_user(
                     f"{quantity} differs between the files: {said!r} m in {names[0]}, {other!r} m "
-                    f"in {name}; that of "
-                    "the first is returned"
+                    f"in {name}; the value of the first file is returned"
                 )
                 break
     angles = {}
@@ -162,27 +168,28 @@ def geometry_of_series(geometries, counts, names):
 
 
 def _repeated(angle, count):
-    """An angle for each frame of a file; None where it is not known."""
+    """Return an angle for each frame of a file; None if it is unknown."""
     if angle is None or np.ndim(angle) == 0:
         return angle if angle is None else (angle,) * count
     return tuple(angle) if len(angle) == count else None
 
 
 def check_geometry(wavelength=None, distance=None, pixel_size=None, geometry=None):
-    """Return the geometry that parameters say, those given one by one before those of `geometry`.
+    """Return the geometry that parameters describe.
+
+    Lengths that are given one by one take precedence over those of `geometry`.
 
     Raises
     ------
     ValueError
-        For a length that is not positive, or a `geometry` that is none.
+        If a length is not positive or not plausible, or `geometry` is not a Geometry.
     """
     if geometry is None:
         geometry = Geometry()
     if not isinstance(geometry, Geometry):
         raise ValueError(
             f"geometry={geometry!r} is not valid; give the geometry that read_diffraction "
-            f"returns, or wavelength, "
-            "distance and pixel_size in metres"
+            "returns, or wavelength, distance and pixel_size in metres"
         )
     given = {"wavelength": wavelength, "distance": distance, "pixel_size": pixel_size}
     given = {name: value for name, value in given.items() if value is not None}
@@ -211,20 +218,23 @@ def _length(name, value):
 
 
 def object_pixel_size(geometry, shape):
-    r"""Size of a pixel of an object that is retrieved from patterns, `wavelength distance / (m
-    pixel_size)`.
+    r"""Compute the pixel size of an object that is retrieved from patterns.
+
+    It is `wavelength distance / (m pixel_size)` for `m` pixels of the pattern along an axis.
 
     Parameters
     ----------
     geometry : Geometry
+        Geometry of the experiment.
     shape : tuple of int
-        `fourier_shape`, `m` pixels along each axis.
+        Shape of a pattern, `fourier_shape`.
 
     Returns
     -------
     tuple of float or None
-        In metres along each axis. None where not known: the axis of a rocking curve, whose step
-        depends on the diffractometer, and every axis where the geometry is incomplete.
+        Pixel size in metres along each axis. None where unknown: along the axis of a rocking curve,
+        whose step depends on the diffractometer, and along every axis if the geometry is
+        incomplete.
 
     Examples
     --------
@@ -242,12 +252,24 @@ def object_pixel_size(geometry, shape):
 
 
 def momentum_step(geometry):
-    """Change of momentum transfer from pixel to pixel, `2 pi pixel_size / (wavelength distance)`.
+    """Compute the change of momentum transfer from pixel to pixel.
+
+    Near zero frequency it is `2 pi pixel_size / (wavelength distance)`.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Geometry of the experiment.
 
     Returns
     -------
     (float, float) or None
-        In radians per metre along height and width, near zero frequency.
+        Change in radians per metre along height and width; None if the geometry is incomplete.
+
+    Examples
+    --------
+    >>> momentum_step(Geometry(wavelength=1e-10, distance=2.0, pixel_size=(50e-6, 50e-6)))
+    (1570796.3267948965, 1570796.3267948965)
     """
     if None in (geometry.wavelength, geometry.distance, geometry.pixel_size):
         return None
@@ -258,8 +280,10 @@ def momentum_step(geometry):
 
 
 def radians(values, unit):
-    """Angles in radians, one where all are equal; None where the unit is not known. Without a unit
-    they are degrees.
+    """Convert angles to radians.
+
+    Without a unit they are in degrees. One angle is returned if all are equal, and None if the unit
+    is unknown.
     """
     step = si(1.0, unit, "angle") if unit else math.pi / 180
     if step is None:

@@ -1,4 +1,4 @@
-"""HDF5 files: recognized, opened, and their troubles in one sentence."""
+"""Detection and opening of HDF5 files, with errors in one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def import_h5py():
-    """Import the optional dependency, and the filters of hdf5plugin."""
+    """Import the optional dependency h5py, and the filters of hdf5plugin."""
     try:
         import h5py
     except ImportError as error:
@@ -24,7 +24,10 @@ def import_h5py():
 
 
 def is_hdf5(path):
-    """Whether a file has the signature of HDF5, possibly after a user block."""
+    """Return whether a file has the signature of HDF5.
+
+    The signature may follow a user block of 512 bytes or a larger power of two.
+    """
     size, place = os.path.getsize(path), 0
     with open(path, "rb") as file:
         while place + len(SIGNATURE) <= size:
@@ -36,12 +39,14 @@ def is_hdf5(path):
 
 
 def open_hdf5(path):
-    """Open an HDF5 file for reading, also one whose writer allows readers.
+    """Open an HDF5 file for reading.
+
+    A file that is being written can be opened if its writer allows readers (SWMR).
 
     Raises
     ------
     OSError
-        If another process is writing it, or it is truncated or damaged.
+        If another process is writing the file, or it is truncated or damaged.
     """
     h5py = import_h5py()
     try:
@@ -53,26 +58,24 @@ def open_hdf5(path):
         with contextlib.suppress(OSError):
             return h5py.File(path, "r", libver="latest", swmr=True)
         raise OSError(
-            f"{path} is in use by another process that writes it, or was left open by one that "
-            f"ended (h5clear -s, a "
-            "program of HDF5, closes it then)"
+            f"{path} is in use by another process that writes it, or was left open by a process "
+            "that ended (in this case, close it by the HDF5 program h5clear -s)"
         ) from trouble
     if "unable to lock file" in text:
         if _errno(text) in (errno.EAGAIN, errno.EACCES, None):
             raise OSError(
-                f"{path} is in use by another process, which may be writing it; read it when that "
-                f"has closed it, or "
-                "set the environment variable HDF5_USE_FILE_LOCKING=FALSE to read what is on the "
-                "disk by now"
+                f"{path} is in use by another process, which may be writing it; read it after that "
+                "process has closed it, or set the environment variable "
+                "HDF5_USE_FILE_LOCKING=FALSE to read its present content"
             ) from trouble
-        with contextlib.suppress(OSError):  # a file system that knows no locks
+        with contextlib.suppress(OSError):  # the file system does not support locks
             return h5py.File(path, "r", locking=False)
     raise _unreadable(path, trouble) from trouble
 
 
 @contextlib.contextmanager
 def hdf5_trouble(path):
-    """Turn errors of the library into one `OSError`."""
+    """Turn errors of the HDF5 library into an `OSError` that names the file."""
     try:
         yield
     except (OSError, RuntimeError, KeyError, AttributeError, TypeError, UnicodeError) as error:
@@ -83,7 +86,7 @@ def hdf5_trouble(path):
 
 @contextlib.contextmanager
 def opened_hdf5(path):
-    """An HDF5 file open for reading within."""
+    """Open an HDF5 file for reading, as a context manager."""
     with contextlib.closing(open_hdf5(path)) as file, hdf5_trouble(path):
         yield file
 
@@ -94,13 +97,14 @@ def _unreadable(path, error):
         return OSError(f"{path} cannot be read: permission denied")
     if "truncated file" in text:
         return OSError(
-            f"{path} cannot be read as HDF5: it is truncated, {os.path.getsize(path)} bytes are "
-            f"there ({text})"
+            f"{path} cannot be read as HDF5: it is truncated to {os.path.getsize(path)} bytes "
+            f"({text})"
         )
     return OSError(f"{path} cannot be read as HDF5: {text}; the file may be damaged or incomplete")
 
 
 def is_ours(error):
+    """Return whether an `OSError` was raised by this package, not by HDF5."""
     return error.errno is None and not str(error).startswith(("Unable", "Can't", "[Errno"))
 
 

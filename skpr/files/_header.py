@@ -1,10 +1,10 @@
-"""Geometry that the header of an image says: EDF, CBF and TIFF of Pilatus, MAR, ADSC."""
+"""Geometry in the headers of images: EDF, CBF, TIFF, MAR and ADSC."""
 
 from ._geometry import ANGLES, LIGHT, PLANCK, Geometry, radians
 from ._units import si, with_unit
 
-# keys of headers, with the unit of those that say none: metres at the ESRF; units of their own in
-# files of MAR and ADSC. A key that two formats share is told by what else is there
+# keys of headers, each with the unit of values without one: metres at the ESRF, particular units in
+# files of MAR and ADSC. For keys that formats share, other keys of the header identify the format
 WAVELENGTH_KEYS = (
     ("source_wavelength", "fm"),
     ("wavelength", ("pixellength", "pixel_size", "distanc"), "angstrom"),
@@ -32,12 +32,14 @@ PIXEL_KEYS = (
 
 
 def geometry_of_header(header):
-    """Geometry that the header of an image says: EDF, CBF and TIFF of Pilatus, MAR, ADSC.
+    """Return the geometry in the header of an image.
+
+    Headers of EDF, CBF and TIFF of Pilatus detectors, MAR and ADSC are understood.
 
     Parameters
     ----------
     header : mapping of str to str
-        As fabio returns it.
+        Header as fabio returns it.
 
     Returns
     -------
@@ -45,7 +47,8 @@ def geometry_of_header(header):
 
     Examples
     --------
-    >>> geometry_of_header({"SampleDistance": "1.5", "WaveLength": "1.3776e-10", "PSize_1": "7.5e-5"}).distance
+    >>> header = {"SampleDistance": "1.5", "WaveLength": "1.3776e-10", "PSize_1": "7.5e-5"}
+    >>> geometry_of_header(header).distance
     1.5
     """
     entries = _entries(header)
@@ -64,7 +67,10 @@ def geometry_of_header(header):
 
 
 def _entries(header):
-    """Keys of a header, in small letters, with their spelling and value; lines of a CBF among them."""
+    """Return the entries of a header by key in lower case, as (key, value).
+
+    The lines of the header of a CBF file are included.
+    """
     entries = {
         str(key).strip().lower(): (str(key).strip(), value) for key, value in dict(header).items()
     }
@@ -97,7 +103,7 @@ def _pixels_of_header(entries, sources):
         ):
             continue
         texts = [str(entries.get(key, entries[across])[1]) for key in (down, across)]
-        if down == across and " x " in texts[0]:  # of a Pilatus: along width, then along height
+        if down == across and " x " in texts[0]:  # Pilatus states width first, then height
             texts = texts[0].split(" x ")[1::-1]
         found = [with_unit(text) for text in texts]
         if any(one is None or one[0] <= 0 for one in found):

@@ -1,5 +1,6 @@
-"""Hot pixels: isolated outliers against their neighbours and their mates on the other side of the
-centre.
+"""Detection of hot pixels.
+
+They are isolated outliers against their neighbours and their Friedel mates.
 """
 
 import itertools
@@ -9,60 +10,62 @@ import numpy as np
 
 from ._inversion import center_of_symmetry, unit_of
 
-LEAST_SIZE = 16  # pixels along every axis: what is isolated in a smaller pattern cannot be told
-LEAST_COUNTS = 12  # fewer are counting noise
-LEAST_TOTAL = (
-    1000  # of all other pixels, if none has many: what alone is bright may be the beam then
-)
-ABOVE_NEIGHBOURS = (
-    12.0  # times the second brightest neighbour: no speckle of an oversampled pattern is so sharp
-)
-ABOVE_ALL = 4.0  # times all neighbours but the brightest together
-ABOVE_SECOND = 2.0  # times the second brightest neighbour, where the mate on the other side is dark
-ABOVE_MATE = 3.0  # times the brightest pixel about the mate
-BRIGHT, LEAST_BRIGHT = (
-    100,
-    64,
-)  # counts of pixels that tell how symmetric a pattern is, and how many there must be
-N_SCALES = 10.0  # times the median asymmetry of these
+LEAST_SIZE = 16  # pixels along every axis; smaller patterns do not show which pixels are isolated
+LEAST_COUNTS = 12  # counts of a hot pixel; fewer may be counting noise
+# sum of the counts of all other pixels, unless one of them has LEAST_COUNTS; in a darker pattern,
+# a single bright pixel may be the beam
+LEAST_TOTAL = 1000
+# ratio to the second brightest neighbour; no speckle of an oversampled pattern is so sharp
+ABOVE_NEIGHBOURS = 12.0
+ABOVE_ALL = 4.0  # ratio to the sum of all neighbours but the brightest
+ABOVE_SECOND = 2.0  # ratio to the second brightest neighbour, if the Friedel mate is dark
+ABOVE_MATE = 3.0  # ratio to the brightest pixel around the mate
+# minimum counts of pixels that show how symmetric a pattern is, and the minimum number of these
+BRIGHT, LEAST_BRIGHT = 100, 64
+N_SCALES = 10.0  # multiple of their median asymmetry, added to a factor of 1.1 for mates
 SIGNIFICANCE = 6.0  # standard deviations of the counting noise
-SYMMETRIC = 0.8  # confidence in the centre from which on mates are compared
-CHUNK = 2**16  # pixels whose neighbours are looked at together
+SYMMETRIC = 0.8  # minimum confidence in the centre at which mates are compared
+CHUNK = 2**16  # number of pixels whose neighbours are compared at once
 
 
 def hot_pixels(counts, center=None):
     r"""Find isolated outliers in a pattern.
 
-    A pixel is hot if it has more than 12 times the counts of its second brightest neighbour, by
-    more than the counting noise explains. Patterns of objects that are sampled at least twice have
-    no peaks so sharp, but for the streaks of objects with straight edges. Those are symmetric.
-    Where the centre is given, or sure by symmetry, mates on the other side of it therefore decide:
-    a pixel is hot if it exceeds all pixels about its mate by a factor of 3, or of less, down to
-    1.1, where bright pixels show how symmetric the pattern is. Without a sure centre (strained
-    crystals), only neighbours count.
-
-    The share of false ones in simulated patterns depends on the object. Of objects that fill their
-    frame, at 1e9 photons and an oversampling of 1.5, 2 of 82,944 pixels were false (2.4 in 100,000)
-    with the centre on a pixel, and 11 (1.3 in 10,000) with the centre between pixels; of dense
-    patterns at an oversampling of 1, up to 1.6 in 10,000. Of outliers 20 times as bright as the
-    pattern there, 90 % and more are found, nearly all where the centre is sure.
+    A pixel is hot if it has more than 12 times the counts of its second brightest neighbour, and
+    counting noise does not explain the excess. Patterns with an oversampling of at least 2 have no
+    peaks so sharp, except for the streaks of objects with straight edges. Streaks are symmetric
+    about the centre. If the centre is given, or found by symmetry with sufficient confidence, the
+    Friedel mates therefore decide: a pixel is hot if it exceeds all pixels around its mate by a
+    factor of 3. The factor is smaller, down to 1.1, if bright pixels show that the pattern is
+    highly symmetric. Without such a centre (strained crystals), only neighbours are compared.
 
     Parameters
     ----------
     counts : array-like of shape fourier_shape
-        One pattern, NaN where unmeasured, 2 or 3 axes. Exposures of one pattern, summed, show what
-        is hot in all of them. Frames of a rocking curve, summed, show what is hot on the detector.
+        One pattern with 2 or 3 axes, NaN where unmeasured. The sum of the exposures of one pattern
+        shows pixels that are hot in all of them; the sum of the frames of a rocking curve shows hot
+        pixels of the detector.
     center : tuple of float, optional
-        Zero frequency, which is never hot.
+        Position of zero frequency, which is never hot.
 
     Returns
     -------
     ndarray of bool, shape fourier_shape
+        True for hot pixels.
 
     Raises
     ------
     ValueError
-        For counts that are no real numbers in 2 or 3 axes, or a centre outside of them.
+        If the counts are not real numbers in 2 or 3 axes, or the centre lies outside of them.
+
+    Notes
+    -----
+    The rate of false positives in simulated patterns depends on the object. For objects that fill
+    their frame, 1e9 photons per pattern and an oversampling of 1.5, 2 of 82,944 pixels were false
+    positives (2.4 in 100,000) with the centre on a pixel, and 11 (1.3 in 10,000) with the centre
+    between pixels. For dense patterns at an oversampling of 1, there were up to 1.6 in 10,000. At
+    least 90 % of outliers 20 times as bright as the pattern are found, and nearly all if the centre
+    is found with confidence.
 
     Examples
     --------
@@ -102,7 +105,7 @@ def hot_pixels(counts, center=None):
     if rest.max(initial=0) < LEAST_COUNTS and rest.sum() < LEAST_TOTAL:
         return hot
     if center is None:
-        # peaks are left out, lest a hot pixel decides
+        # sharp peaks are left out, so that hot pixels do not decide the centre
         center, confidence = center_of_symmetry(counts, others)
     else:
         confidence = 1.0
@@ -113,24 +116,26 @@ def hot_pixels(counts, center=None):
     if above < ABOVE_MATE:
         places, values, _, _ = _peaks(counts, measured, unit, 1.0)
     mates = _brightest_about(counts, 2 * np.asarray(center) - places, unit)
-    known = ~np.isnan(mates)  # a mate that was not measured proves nothing
+    known = ~np.isnan(mates)  # an unmeasured mate does not decide
     hot[tuple(places[known].T)] = values[known] > _bound(above, mates[known])
     return without_beam(hot, center)
 
 
 def without_beam(hot, center):
-    """Hot pixels but for those about zero frequency, where the beam is."""
+    """Remove the pixels around zero frequency, the beam, from hot pixels."""
     hot[tuple(slice(max(int(np.ceil(c)) - 1, 0), int(c) + 2) for c in center)] = False
     return hot
 
 
 def check_counts(counts, name="counts"):
-    """Counts as an array of real numbers, NaN where masked or not finite.
+    """Return counts as an array of real numbers.
+
+    Masked values and infinities become NaN, and booleans integers.
 
     Raises
     ------
     ValueError
-        For anything but real numbers.
+        If the counts are not real numbers.
     """
     if isinstance(counts, np.ma.MaskedArray):
         counts = counts.astype(np.result_type(counts.dtype, np.float32)).filled(np.nan)
@@ -143,8 +148,9 @@ def check_counts(counts, name="counts"):
 
 
 def _asymmetry(counts, known, center, unit):
-    """Factor by which a pixel may exceed the brightest about its mate, from the asymmetry of the
-    bright ones.
+    """Estimate the factor by which a pixel may exceed those around its mate.
+
+    It follows from the median asymmetry of bright pixels.
     """
     index = np.argwhere(known & (counts >= BRIGHT * unit))
     mates = np.floor(2 * np.asarray(center) - index + 0.5).astype(int)
@@ -158,13 +164,17 @@ def _asymmetry(counts, known, center, unit):
 
 
 def _bound(factor, counts):
-    """Largest reading that so many times some counts explain, with the noise of both."""
+    """Return the largest reading that `factor` times some counts explain.
+
+    The counting noise of both is allowed for.
+    """
     mean = factor * (counts + 1)
+    # variance of the reading, `mean`, plus that of `factor` times Poisson counts, `factor * mean`
     return mean + SIGNIFICANCE * np.sqrt((1 + factor) * mean)
 
 
 def _peaks(counts, measured, unit, factor):
-    """Pixels that stand out of their neighbours.
+    """Find pixels that stand out from their neighbours.
 
     Returns
     -------
@@ -176,7 +186,8 @@ def _peaks(counts, measured, unit, factor):
     filled = np.zeros([size + 2 for size in counts.shape], dtype=np.float32)
     inner = (slice(1, -1),) * counts.ndim
     np.divide(counts, unit, out=filled[inner], where=measured, casting="unsafe")
-    # along some axis both neighbours are darker, even if one is hot, too: quick, and few are left
+    # quick first test, which few pixels pass: along some axis both neighbours are darker. It also
+    # holds if another neighbour is hot, too
     lower = np.full(counts.shape, np.inf, dtype=np.float32)
     for axis in range(counts.ndim):
         before, after = list(inner), list(inner)
@@ -198,8 +209,15 @@ def _peaks(counts, measured, unit, factor):
 
 
 def _among_neighbours(filled, known, places, offsets):
-    """Counts of pixels, second largest of their neighbours', sum of all but the largest, and how
-    many were measured.
+    """Compare pixels with their neighbours.
+
+    Returns
+    -------
+    own, second, rest : ndarray of shape (n_places,)
+        Counts of the pixels, of their second brightest neighbours, and of all neighbours but the
+        brightest.
+    n_known : ndarray of int, shape (n_places,)
+        Number of measured neighbours.
     """
     around = tuple(np.moveaxis(places[:, None] + offsets, -1, 0))
     counts = np.partition(filled[around], (-2, -1), axis=1)
@@ -212,13 +230,14 @@ def _among_neighbours(filled, known, places, offsets):
 
 
 def _brightest_about(counts, places, unit):
-    """Brightest of the pixels next to some places and those themselves, in counts; NaN where none
-    was measured.
+    """Return the counts of the brightest pixel at or next to each place.
+
+    NaN where most of these pixels were not measured.
     """
     offsets = np.array(list(itertools.product((-1, 0, 1), repeat=counts.ndim)))
     around = np.floor(places + 0.5).astype(int)[:, None] + offsets
     inside = ((around >= 0) & (around < counts.shape)).all(axis=-1)
     index = tuple(np.moveaxis(np.clip(around, 0, np.array(counts.shape) - 1), -1, 0))
     values = np.where(inside, counts[index].astype(float), np.nan) / unit
-    unseen = np.isnan(values).mean(axis=1) > 0.5  # beside an edge
+    unseen = np.isnan(values).mean(axis=1) > 0.5  # for instance beyond the edge of the detector
     return np.where(unseen, np.nan, np.where(np.isnan(values), -np.inf, values).max(axis=1))

@@ -1,4 +1,4 @@
-"""Geometry that an HDF5 file says: CXI and NeXus, by the classes of groups and the names in use."""
+"""Geometry in HDF5 files, by CXI, NeXus and the usual names."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from ._beside import is_point_detector
 from ._geometry import ANGLES, LIGHT, PLANCK, Geometry, radians
 from ._units import si
 
-DEEPEST, MOST = 8, 5000  # levels and items of a file that are looked through
-SPREAD = 1e-3  # of values of one quantity, frame by frame, that are one value
-DISAGREEMENT = 0.01  # of wavelength and energy
+DEEPEST, MOST = 8, 5000  # maximum numbers of levels and items of a file that are searched
+SPREAD = 1e-3  # largest relative range of values of all frames that count as one value
+DISAGREEMENT = 0.01  # largest relative difference of the wavelength and that of the energy
 DISTANCES = (
     "distance",
     "detector_distance",
@@ -23,7 +23,7 @@ PIXELS = (
     ("pixel_size_y", "pixel_size_x"),
     ("pixel_size", "pixel_size"),
 )
-# kinds of groups that say the wavelength, by their class in NeXus or their name, the best first
+# groups that may state the wavelength, by name or NeXus class, in order of preference
 BEAMS = (
     ("beam", "NXbeam"),
     ("monochromator", "NXmonochromator"),
@@ -35,14 +35,15 @@ NO_LIGHT = "electron", "neutron", "positron", "proton", "muon", "ion"
 
 
 def read_geometry(file, name=None):
-    """Geometry that an HDF5 file says.
+    """Return the geometry in an HDF5 file.
 
-    Lengths beside the frames come before those of another detector of the same entry. Links are
-    followed; those that lead nowhere are passed over.
+    Lengths beside the frames take precedence over those of another detector of the same entry.
+    Links are followed; broken links are ignored.
 
     Parameters
     ----------
     file : h5py.File
+        File that holds the frames.
     name : str, optional
         Name of the frames.
 
@@ -53,7 +54,7 @@ def read_geometry(file, name=None):
     Warns
     -----
     UserWarning
-        If a unit is not known, a value implausible, or if wavelength and energy contradict each
+        If a unit is unknown, a value is implausible, or wavelength and energy contradict each
         other.
     """
     groups = _groups(file, name)
@@ -72,8 +73,10 @@ def read_geometry(file, name=None):
 
 
 def _groups(file, name):
-    """Groups of the frames' entry by name, breadth first, each once; of the whole file where that
-    has no instrument.
+    """Return the groups of the frames' entry by name, each once.
+
+    They are in breadth-first order. If the entry has no instrument, the groups of the whole file
+    are returned.
     """
     entry = (name or "").strip("/").split("/")[0]
     if "/" in (name or "").strip("/") and _is_group(_item(file, entry)):
@@ -85,7 +88,7 @@ def _groups(file, name):
 
 
 def _within(file, start):
-    """A group and those in it by name, breadth first, each once."""
+    """Return a group and those in it by name, breadth first, each once."""
     found, seen, n_items = {}, set(), 0
     waiting = [(start, file[start] if start else file, 0)]
     while waiting and n_items < MOST:
@@ -107,12 +110,11 @@ def _within(file, start):
 
 
 def _item(group, name):
-    """Item of a group through links of any kind; None for a link that leads nowhere."""
+    """Return an item of a group through links of any kind; None if broken."""
     try:
         item = group.get(name) if name else None
-        return (
-            item if _is_group(item) or hasattr(item, "dtype") else None
-        )  # of a type that NumPy has
+        # types that NumPy lacks have no dtype
+        return item if _is_group(item) or hasattr(item, "dtype") else None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError):
         return None
 
@@ -122,7 +124,7 @@ def _is_group(item):
 
 
 def _is(path, group, kind):
-    """Whether a group is of a kind, a word of its name and a class in NeXus."""
+    """Return whether a group is of a kind, given by its name and NeXus class."""
     word, nexus = kind
     return path.rpartition("/")[2].lower().startswith(word) or bool(
         nexus and _text(group.attrs.get("NX_class")) == nexus
@@ -130,8 +132,10 @@ def _is(path, group, kind):
 
 
 def _detectors(groups, file, name):
-    """Groups that may say distance and pixel size: that of the frames, its detector, the only
-    detector of the entry.
+    """Return the groups that may state distance and pixel size.
+
+    They are the group of the frames, the detector that holds the frames, and the only detector of
+    the entry.
     """
     found = {}
     frames = _item(file, name) if name else None
@@ -156,7 +160,8 @@ def _detectors(groups, file, name):
         if frames is not None and _holds(group, frames)
     }
     found |= own or (detectors if len(detectors) == 1 else {})
-    if not own and len(detectors) > 1 and frames is not None:  # CXI numbers detectors as their data
+    # in CXI, a detector has the number of its data
+    if not own and len(detectors) > 1 and frames is not None:
         number = (name or "").strip("/").rpartition("/")[0].rpartition("_")[2]
         found |= {
             path: group
@@ -167,12 +172,12 @@ def _detectors(groups, file, name):
 
 
 def _holds(group, frames):
-    """Whether the frames are a member of a group, under any name."""
+    """Return whether the frames are a member of a group, under any name."""
     return any(_item(group, one) == frames for one in list(group)[:MOST])
 
 
 def _first(groups, names, quantity, sources):
-    """First value of a quantity in groups by name, in SI units."""
+    """Return the first value of a quantity in groups, in SI units, or None."""
     for path, group in groups.items():
         for name in names:
             item = _item(group, name)
@@ -186,8 +191,9 @@ def _first(groups, names, quantity, sources):
 
 
 def _number(item):
-    """Number in a data set; the mean of numbers that are equal but for jitter; None for anything
-    else.
+    """Return the number in a data set; None for anything else.
+
+    Numbers that differ only by jitter are replaced by their mean.
     """
     values = _numbers(item)
     if values is None or not len(values):
@@ -201,7 +207,7 @@ def _number(item):
 
 
 def _numbers(item):
-    """Finite numbers in a data set; None where it is no data set of few numbers."""
+    """Return the numbers in a data set; None unless few and all finite."""
     if (
         not hasattr(item, "dtype")
         or _is_group(item)
@@ -216,13 +222,13 @@ def _numbers(item):
     except (OSError, RuntimeError):
         return None
     if values.dtype.kind == "f" and values.dtype.itemsize < 8:
-        values = values.astype(str)  # 7.5e-5 in single precision stays 7.5e-5
+        values = values.astype(str)  # via text, so that 7.5e-5 in single precision stays 7.5e-5
     values = values.astype(float)
     return values if np.isfinite(values).all() else None
 
 
 def _text(value):
-    """Attribute as text; None where it is none."""
+    """Return an attribute as text; None if it is not text."""
     value = np.ravel(value)[0] if value is not None and np.size(value) else None
     return (
         value.decode(errors="replace")
@@ -254,7 +260,7 @@ def _pixel_size(detectors, sources):
 
 
 def _wavelength(groups, detectors, sources):
-    """Wavelength from the nearest group that says it or the energy of photons."""
+    """Return the wavelength from the first group that states it or the energy."""
     for kind in BEAMS:
         chosen = {path: group for path, group in groups.items() if _is(path, group, kind)}
         for path, group in chosen.items():
@@ -274,7 +280,7 @@ def _wavelength_of(groups, is_source, sources):
         return _first(groups, WAVELENGTHS, "wavelength", sources)
     wavelength = _first(groups, WAVELENGTHS, "wavelength", sources)
     energies = groups
-    if is_source:  # of a ring in NeXus, it is that of the electrons
+    if is_source:  # the energy of a storage ring in NeXus is that of its electrons
         energies = {path: group for path, group in groups.items() if not _is_ring(group)}
     energy = _first(energies, ENERGIES, "energy", sources)
     origin = sources.pop("energy", None)
@@ -286,9 +292,8 @@ def _wavelength_of(groups, is_source, sources):
         return by_energy
     if abs(by_energy - wavelength) > DISAGREEMENT * wavelength:
         warn_user(
-            f"{sources['wavelength']} says a wavelength of {wavelength:.6g} m, {origin} an energy "
-            f"that has "
-            f"{by_energy:.6g} m: the wavelength is believed"
+            f"{sources['wavelength']} states a wavelength of {wavelength:.6g} m, but the energy in "
+            f"{origin} corresponds to {by_energy:.6g} m: the wavelength is used"
         )
     return wavelength
 
@@ -303,7 +308,10 @@ def _is_no_light(group):
 
 
 def _is_ring(group):
-    """Whether the energy of a source is that of a storage ring: of electrons of a MeV and more."""
+    """Return whether the energy of a source is that of a storage ring.
+
+    Energies of a MeV and more belong to electrons.
+    """
     item = _item(group, "energy")
     value = _number(item)
     unit = (_text(item.attrs.get("units")) or "").lower() if value is not None else ""
@@ -318,7 +326,7 @@ def _is_ring(group):
 
 
 def _along_beam(detectors, groups, sources):
-    """Distance from the translation of a detector along the beam."""
+    """Return the distance, the translation of a detector along the beam."""
     for path, group in groups.items():
         of_detector = any(path.startswith(detector) for detector in detectors)
         if not of_detector and (not path.endswith("transformations") or "sample" in path):
@@ -338,8 +346,9 @@ def _along_beam(detectors, groups, sources):
 
 
 def _angles(groups, sources):
-    """Angles of the diffractometer by name, in radians: rotations that NeXus declares, and the
-    usual names.
+    """Return the angles of the diffractometer by name, in radians.
+
+    They are the rotations that NeXus declares, and values with the usual names and a unit.
     """
     found = {}
     for path, group in groups.items():

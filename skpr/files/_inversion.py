@@ -1,5 +1,6 @@
-"""Symmetry of patterns under inversion: the masked correlation of a pattern with its own mirror
-image.
+"""Centre of symmetry of patterns under inversion.
+
+It maximizes the masked correlation of a pattern with its own mirror image.
 """
 
 import itertools
@@ -9,37 +10,37 @@ import numpy as np
 from scipy import fft
 
 LARGEST_TRANSFORM = 2**21  # pixels; larger patterns are binned first
-LEAST_ENERGY = (
-    0.25  # of the variance of the pattern: pairs about a centre that hold less prove nothing
-)
-LEAST_PAIRS = 0.1  # of the measured pixels
-RIVAL_DISTANCE = 2  # pixels from which on another centre is another one
-# unbiased estimates of the variance of log(1 + c) by single readings c = 0, 1, ... of Poisson's
-# law, from its power series in the mean; 1 / (c + 1.5) beyond
+# fraction of the variance of the pattern; centres whose pairs hold less are not considered
+LEAST_ENERGY = 0.25
+LEAST_PAIRS = 0.1  # fraction of the measured pixels; centres with fewer pairs are not considered
+RIVAL_DISTANCE = 2  # pixels; centres closer than this to the best one are not its rivals
+# unbiased estimates of the variance of log(1 + c) from a single Poisson reading c = 0, 1, ...,
+# derived from the power series of the variance in the mean; 1 / (c + 1.5) for larger readings
 LOG_NOISE = 0.0, 0.480, 0.246, 0.236, 0.172, 0.158
-NEARLY_COUNTS = 0.3  # smallest lit reading of counts, divided by a flat field or not
-JUDGED, LEAST_JUDGED = (
-    1e4,
-    16,
-)  # multiples of the smallest that are looked at, and how many there must be
+NEARLY_COUNTS = 0.3  # minimum nonzero reading of counts, possibly divided by a flat field
+# readings up to this multiple of the smallest one are tested for being integer multiples of it, if
+# there are at least so many
+JUDGED, LEAST_JUDGED = 1e4, 16
 
 
 def center_of_symmetry(counts, measured):
-    """Centre about which a pattern is most symmetric, to half a pixel, and how sure it is.
+    """Find the centre of symmetry of a pattern, to half a pixel.
 
-    Large patterns are binned to find about where, and looked at in full there.
+    Large patterns are binned for a first estimate, and searched at full resolution around it.
 
     Parameters
     ----------
     counts : ndarray of shape fourier_shape
+        Counts of one pattern.
     measured : ndarray of bool, shape fourier_shape
-        Counts elsewhere do not matter.
+        Measured pixels; counts of other pixels are ignored.
 
     Returns
     -------
     center : tuple of float
+        Index along each axis, a multiple of 1/2.
     confidence : float
-        See :func:`skpr.files.friedel_center`.
+        Confidence from 0 to 1, see :func:`skpr.files.friedel_center`.
     """
     counts = np.where(measured, counts, np.zeros((), dtype=counts.dtype))
     binning = _binning(counts.shape)
@@ -56,10 +57,11 @@ def center_of_symmetry(counts, measured):
 
 
 def unit_of(lit):
-    """Unit of intensities that are not zero, and whether they are counts in it.
+    """Return the unit of nonzero intensities, and whether they are counts.
 
-    Counts are whole multiples of the smallest, or numbers about 1 and more, such as counts divided
-    by a flat field. The unit of anything else is the median."""
+    Counts are integer multiples of the smallest intensity, or numbers of about 1 and more, such as
+    counts divided by a flat field. The unit of other intensities is their median.
+    """
     smallest = float(lit.min())
     ratios = lit[lit < JUDGED * smallest] / smallest
     if len(ratios) >= LEAST_JUDGED and (np.abs(ratios - np.rint(ratios)) < 0.01).mean() > 0.99:
@@ -69,7 +71,7 @@ def unit_of(lit):
 
 
 def _binning(shape):
-    """Pixels of a block along each axis, so that transforms of the doubled grid are quick."""
+    """Return the sizes of blocks for which the doubled grid is not too large."""
     factors = [1] * len(shape)
     while (
         math.prod(2 * -(-size // b) for size, b in zip(shape, factors, strict=True))
@@ -81,7 +83,11 @@ def _binning(shape):
 
 
 def _binned(counts, measured, binning):
-    """Means of blocks over their measured pixels times the size; measured where half of a block is."""
+    """Bin a pattern, in units of counts per block.
+
+    The mean over the measured pixels of a block is multiplied by the size of the block. A block is
+    measured if at least half of its pixels are.
+    """
     if all(b == 1 for b in binning):
         return counts, measured
     padding = [(0, -size % b) for size, b in zip(counts.shape, binning, strict=True)]
@@ -98,7 +104,10 @@ def _binned(counts, measured, binning):
 
 
 def _window_about(twice, shape, reach):
-    """Slices about a centre, given twice, as large as is quick to transform."""
+    """Return slices about a centre, given as `twice` its index.
+
+    They are as large as the limit on transforms allows.
+    """
     side = int(LARGEST_TRANSFORM ** (1 / len(shape))) - reach
     slices = []
     for s, size in zip(twice, shape, strict=True):
@@ -108,16 +117,23 @@ def _window_about(twice, shape, reach):
 
 
 def _most_symmetric(counts, measured, near=None, reach=None):
-    """Twice the centre of the highest correlation with the inversion, and how sure it is.
+    """Find the centre with the highest correlation under inversion.
 
     Parameters
     ----------
     counts, measured : ndarray of shape fourier_shape
-        Zero where not measured.
+        Counts, zero where not measured, and measured pixels.
     near : tuple of int or None
-        Twice the centre to look about; everywhere if None.
+        Twice the index of the centre to search around; None to search everywhere.
     reach : int, optional
-        Largest distance of twice the centre from `near`.
+        Largest distance from `near`, in half pixels.
+
+    Returns
+    -------
+    twice : tuple of int
+        Twice the index of the centre.
+    confidence : float
+        Confidence from 0 to 1.
     """
     values, noise, known = _logarithm(counts, measured)
     sums, first = _pair_sums(values, noise, measured, near, reach)
@@ -130,7 +146,7 @@ def _most_symmetric(counts, measured, near=None, reach=None):
         & (n_pairs >= LEAST_PAIRS * measured.sum())
         & (n_pairs > 2)
     )
-    if not valid.any():
+    if not valid.any():  # no centre has enough pairs: take the best of all, with its confidence
         valid = n_pairs > 2
     correlation = np.where(
         valid, (products - means**2 / some) / np.maximum(variance, 1e-12 * whole + 1e-300), -1.0
@@ -146,7 +162,7 @@ def _most_symmetric(counts, measured, near=None, reach=None):
     expected = 1 - noises[best] / variance[best] if known and variance[best] > 0 else 1.0
     expected = min(1.0, max(expected, highest))
     quality = (highest - rival) / max(expected - rival, 1e-12)
-    # standard error of a correlation, with as many pairs as share most of the variance
+    # standard error of a correlation; only the pairs that share most of the variance are effective
     effective = variance[best] ** 2 / max(fourth[best], 1e-300) / 2
     error = math.sqrt(max(1 - expected**2, 1e-6) / max(effective, 1.0))
     significance = 1 - math.exp(-0.5 * ((highest - rival) / error) ** 2)
@@ -155,8 +171,9 @@ def _most_symmetric(counts, measured, near=None, reach=None):
 
 
 def _logarithm(counts, measured):
-    """Logarithms of counts less their mean, their variance by the noise of counting, and whether
-    that is known.
+    """Return logarithms of counts, their noise, and whether it is known.
+
+    The logarithms have their mean subtracted. The noise is their variance due to counting.
     """
     lit = counts[measured & (counts > 0)]
     unit, known = unit_of(lit)
@@ -169,10 +186,16 @@ def _logarithm(counts, measured):
 
 
 def _pair_sums(values, noise, measured, near, reach):
-    """Sums over pairs about every centre of 1, `v v'`, `v`, `v^2`, `v^4` and the noise, and the
-    first centre, twice.
+    """Sum over the pairs of pixels that are opposite about every centre.
 
-    A pixel is no pair with itself.
+    A pixel does not form a pair with itself.
+
+    Returns
+    -------
+    sums : list of ndarray
+        Sums of 1, `v v'`, `v`, `v^2`, `v^4` and the noise, for values `v` and `v'` of a pair.
+    first : tuple of int
+        Twice the index of the first centre.
     """
     weights = measured.astype(float)
     shape = values.shape
@@ -185,6 +208,7 @@ def _pair_sums(values, noise, measured, near, reach):
             fft.next_fast_len(m + abs(s - m + 1) + reach + 1, real=True)
             for m, s in zip(shape, near, strict=True)
         ]
+    # the grid is long enough that circular products do not wrap around at the centres taken
     take = np.ix_(*(np.arange(f, f + n) % g for f, n, g in zip(first, sizes, grid, strict=True)))
     transformed = fft.rfftn(weights, grid)
     spectrum = fft.rfftn(values, grid)
@@ -202,7 +226,10 @@ def _pair_sums(values, noise, measured, near, reach):
 
 
 def _take_selves_off(total, own, first):
-    """Subtract from even places what a pixel contributes as its own mate."""
+    """Subtract the contributions of pixels that are their own mates.
+
+    They occur at even places, where the centre is on a pixel.
+    """
     even, source = [], []
     for f, n, m in zip(first, total.shape, own.shape, strict=True):
         begin = max(-(-f // 2), 0)

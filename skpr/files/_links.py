@@ -1,4 +1,4 @@
-"""Names of the data sets in an HDF5 file, found along links of every kind."""
+"""Names of the data sets in an HDF5 file, along links of every kind."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from typing import Any, NamedTuple
 
 from ._numbered import natural
 
-MANY = 100_000  # names in a file, beyond which nobody looks
+MANY = 100_000  # maximum number of names in a file that are collected
 
 
 class Found(NamedTuple):
-    """A name in a file, and facts about the data set that it leads to.
+    """Name in a file, with facts about the data set that it leads to.
 
-    The data set itself is opened when it is asked for: a master may link more files than may be
-    open at once."""
+    The data set itself is opened only when it is needed, because a master file may link more files
+    than a process can open at once.
+    """
 
     name: str
     root: Any = None
     shape: tuple | None = None
-    kind: str = ""  # of the type, as NumPy's; empty for types of HDF5 that NumPy has not
+    kind: str = ""  # kind of the NumPy type; empty for HDF5 types that NumPy lacks
     identity: tuple = ()
     missing: str = ""
     external: bool = False
 
     @classmethod
     def of(cls, name, root, dataset):
-        """Facts about a data set."""
+        """Collect the facts about a data set."""
         try:
             kind = dataset.dtype.kind
         except TypeError:
@@ -35,7 +36,7 @@ class Found(NamedTuple):
 
     @property
     def dataset(self):
-        """The data set, open."""
+        """Data set, opened."""
         return self.root[self.name]
 
     @property
@@ -50,27 +51,32 @@ class Found(NamedTuple):
 
 
 def identity(item):
-    """Place of an object, the same for all names and links that lead to it."""
+    """Return the address of an object, equal for all links that lead to it."""
     import h5py
 
     return item.file.filename, h5py.h5o.get_info(item.id).addr
 
 
 def walk(group, name="", root=None, above=(), found=None):
-    """Names of all data sets in a group, along links of every kind.
+    """Return the names of all data sets in a group, along links of every kind.
 
     Parameters
     ----------
     group : h5py.Group
+        Group to search.
     name : str
-        Name of the group from the root.
+        Name of the group, relative to the root.
     root : h5py.Group, optional
-        Group that names begin from; the group itself if not given.
+        Group that names are relative to; by default `group`.
+    above : tuple
+        Identities of the groups above, to detect links that lead back.
+    found : list of Found, optional
+        List to extend.
 
     Returns
     -------
     list of Found
-        Links that lead nowhere among them.
+        Data sets, and broken links.
     """
     import h5py
 
@@ -83,7 +89,7 @@ def walk(group, name="", root=None, above=(), found=None):
         path = f"{name}/{key}" if name else key
         try:
             item = group[key]
-        except RuntimeError:  # links that lead to each other, and to nothing else
+        except RuntimeError:  # soft links that form a cycle
             continue
         except (KeyError, OSError) as error:
             outside = isinstance(group.get(key, getlink=True), h5py.ExternalLink)
@@ -97,7 +103,7 @@ def walk(group, name="", root=None, above=(), found=None):
 
 
 def _target(group, key, error):
-    """Words for the place that a link leads to."""
+    """Describe the target of a broken link."""
     import h5py
 
     link = group.get(key, getlink=True)
@@ -105,13 +111,13 @@ def _target(group, key, error):
         folder = Path(group.file.filename).parent
         file = folder / link.filename
         if not file.exists():
-            return f"{link.filename} ({link.path}), which is not there"
+            return f"{link.filename} ({link.path}), which does not exist"
         if "lock" in str(error):
             return f"{link.filename} ({link.path}), which is in use by another process"
         return f"{link.path} in {link.filename}, which cannot be read: {_plain(error)}"
     if isinstance(link, h5py.SoftLink):
-        return f"{link.path}, which is not there"
-    return f"something that cannot be read: {_plain(error)}"
+        return f"{link.path}, which does not exist"
+    return f"an object that cannot be read: {_plain(error)}"
 
 
 def _plain(error):

@@ -1,4 +1,4 @@
-"""Errors that a library only logs before it goes on with what is left."""
+"""Collection of errors that a library only logs."""
 
 import contextlib
 import logging
@@ -12,8 +12,14 @@ def errors_logged(library, warnings=None):
     Parameters
     ----------
     library : str
+        Name of the library's logger.
     warnings : str, optional
-        Regular expression for warnings that are errors, too.
+        Regular expression of warnings that are collected as errors.
+
+    Yields
+    ------
+    list of str
+        Messages of the errors.
 
     Examples
     --------

@@ -1,13 +1,11 @@
-"""Memory that an array needs, and whether there is as much."""
+"""Comparison of the memory that an array needs with the free memory."""
 
 import os
 from pathlib import Path
 
 GIB = 1 << 30
-GROUPS = (
-    "/sys/fs/cgroup/memory.max",
-    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-)  # limits of a container
+# files that hold the memory limit of a container
+GROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 
 
 def check_fits(
@@ -21,7 +19,7 @@ def check_fits(
     Raises
     ------
     MemoryError
-        With the size, and ways to need less.
+        If the array is too large; the message states the size and ways to need less.
     """
     needed = itemsize
     for n in shape:
@@ -30,13 +28,12 @@ def check_fits(
     if free is not None and needed > free:
         raise MemoryError(
             f"{name} needs {needed / GIB:.3g} GiB of memory for an array of shape {tuple(shape)}, "
-            f"and {free / GIB:.3g} "
-            f"GiB are free; {ways}"
+            f"but only {free / GIB:.3g} GiB are free; {ways}"
         )
 
 
 def free_memory():
-    """Bytes that this process may still take; None if the system is silent."""
+    """Return the number of free bytes; None if the system does not tell."""
     try:
         with open("/proc/meminfo") as file:
             sizes = dict(line.split(":", 1) for line in file)
@@ -51,7 +48,7 @@ def free_memory():
 
 
 def _most_of_group(otherwise):
-    """Limit of the container in bytes, or a given number if there is none."""
+    """Return the memory limit of the container in bytes, or `otherwise`."""
     for limit in GROUPS:
         try:
             return int(Path(limit).read_text())

@@ -1,4 +1,4 @@
-"""Names with numbers in them: their order, and those that are left out."""
+"""Numbered names: their order, and gaps between them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 
 
 def natural(name):
-    """Key to sort names by, in which 10 comes after 9."""
+    """Return a sort key for names, by which 10 comes after 9."""
     return [
         (1, int(part), "") if part.isdecimal() else (0, 0, part)
         for part in re.split(r"(\d+)", str(name))
@@ -15,10 +15,11 @@ def natural(name):
 
 
 def in_order(names):
-    """Names in the order of the numbers in them.
+    """Sort names by the numbers in them.
 
-    A sign belongs to a number unless it joins it to a letter or another number; a point or comma,
-    unless the names number parts and their parts, as 1.9 and 1.10 do.
+    A sign belongs to a number unless it follows a letter or another number, as a hyphen does. A
+    point or comma belongs to a number unless the names number parts and their parts, as 1.9 and
+    1.10 do.
 
     Examples
     --------
@@ -32,7 +33,7 @@ def in_order(names):
 
 
 def gap_in(names):
-    """Words for the place where numbered names leave one out; empty if none is missing.
+    """Return the names around the first gap in numbered names, or "".
 
     Examples
     --------
@@ -48,7 +49,7 @@ def gap_in(names):
     if len(parts) < 3 or len({len(part) for part in parts}) > 1:
         return ""
     places = [i for i in range(len(parts[0])) if len({part[i] for part in parts}) > 1]
-    if len(places) != 1 or places[0] % 2 == 0:  # nothing but one number differs
+    if len(places) != 1 or places[0] % 2 == 0:  # names must differ in one number only
         return ""
     numbers = [_decimal(part[places[0]]) for part in parts]
     steps = [b - a for a, b in zip(numbers[:-1], numbers[1:], strict=True)]
@@ -68,12 +69,11 @@ def _decimal(text):
 
 
 def _number_in(names):
-    """Regular expression of a number as names write them."""
+    """Return the regular expression of a number in these names."""
     joined = {re.sub(r"\d+", "#", name) for name in names}
     with_signs = {re.sub(r"[-+]?\d+", "#", name) for name in names}
-    before = (
-        r"\d" if len(with_signs) < len(joined) else r"[^\W_]"
-    )  # some names have a sign where others have none
+    # some names have a sign where others have none: then a sign may also follow a letter
+    before = r"\d" if len(with_signs) < len(joined) else r"[^\W_]"
     fractions = [part for name in names for part in re.findall(r"\d[.,](\d+)", name)]
     are_parts = any(re.search(r"\d[.,]\d+[.,]\d", name) for name in names) or (
         len(set(map(len, fractions))) > 1

@@ -1,4 +1,4 @@
-"""Frames of NumPy's files: npy, and npz member by member."""
+"""Frames of NumPy's files, npy and npz."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import zlib
 import numpy as np
 
 from .._validation import warn_user
+from ._candidates import PLANES, is_beside
 from ._frames import ArrayFrames, Frames, JoinedFrames, RawFrames, stack_axes
-from ._meant import PLANES, is_beside
 from ._memory import check_fits
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
-FEW = 5  # names in a message
+FEW = 5  # maximum number of names that a message lists
 NUMBERS = "save an array of numbers, all frames of one shape"
 
 
 class NotNamedError(ValueError):
-    """None of the arrays in a file is meant, or it is not clear which."""
+    """Error: no array of a file is meant, or it is not clear which."""
 
 
 def npy_frames(path):
-    """Frames of an npy file, which are read where they lie."""
+    """Return the frames of an npy file, read without loading all of it."""
     with numpy_trouble(path), open(path, "rb") as file:
         holds_objects = _header(file)[2].hasobject
     if holds_objects:
@@ -35,14 +35,14 @@ def npy_frames(path):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         place, dtype, shape = array.offset, array.dtype, array.shape
         if array.flags.c_contiguous or array.ndim < 2:
-            array = None  # closed before anything is refused
+            array = None  # close the memory map before RawFrames may refuse the file
     if array is None:
         return RawFrames(path, place, dtype, shape, path)
     return ArrayFrames(array, path)
 
 
 class Npz:
-    """An npz file, open."""
+    """Open npz file."""
 
     def __init__(self, path):
         self.path = path
@@ -55,18 +55,20 @@ class Npz:
             if self.names and not arrays:
                 listed = ", ".join(map(repr, self.names[:FEW]))
                 raise OSError(
-                    f"{path} cannot be read as NumPy data: it is an archive of {listed}, and of "
-                    f"no array"
+                    f"{path} cannot be read as NumPy data: it is an archive of {listed}, without "
+                    f"any array"
                 )
         except BaseException:
             self.stream.close()
             raise
 
     def meant(self, dataset, plane=None):
-        """Frames of the array, or arrays, that are meant, and their names.
+        """Return the frames of the arrays that are meant, and their names.
 
-        Without a name it is the only array; that of a plane's name if a plane is wanted; `data`; or
-        the only array of frames that is not named after something else."""
+        Without a name, it is the first of these that exists: the only array; the only array named
+        after the plane, if a plane is wanted; `data`; the only array of frames that is not named
+        after something else.
+        """
         names = [dataset] if isinstance(dataset, str) else dataset
         if names is None:
             names = [self._chosen(plane)]
@@ -95,14 +97,14 @@ class Npz:
                 others = [name for name in self.names if name != found[0]]
                 if plane is None:
                     warn_user(
-                        f"{found[0]!r} is read of {self.path}; what else it holds is not used: "
+                        f"{found[0]!r} is read from {self.path}; its other arrays are not used: "
                         f"{self._listed(others)}"
                     )
                 return found[0]
         ways = (
             "name one of them, or a list, as dataset="
             if plane is None
-            else f"give the one that is meant as {plane}="
+            else f"pass one of them as {plane}="
         )
         raise NotNamedError(f"{self.path} holds {len(self.names)} arrays; {ways}: {self._listed()}")
 
@@ -113,13 +115,13 @@ class Npz:
         return False
 
     def _header(self, name):
-        """Shape, order and type of an array, without its values."""
+        """Read the shape, order and type of an array, without its values."""
         stream, _ = _opened(self.archive, name)
         with contextlib.closing(stream):
             return _header(stream)
 
     def frames(self, name):
-        """Frames of one array."""
+        """Return the frames of one array."""
         if name not in self.names:
             raise NotNamedError(
                 f"dataset={name!r} is not in {self.path}; there are {self._listed()}"
@@ -127,7 +129,7 @@ class Npz:
         return MemberFrames(self.archive, name, self.path)
 
     def array(self, name):
-        """One array as it is, or None."""
+        """Return one array as it is, or None if the file lacks that name."""
         with numpy_trouble(self.path):
             return self.archive[name] if name in self.names else None
 
@@ -149,19 +151,19 @@ class Npz:
 
 
 def _opened(archive, name):
-    """Stream of a member of an archive, and its name there."""
+    """Open a member of an archive; return the stream and its name there."""
     member = name if name in archive.zip.namelist() else f"{name}.npy"
     return archive.zip.open(member), member
 
 
 def _header(stream):
-    """Shape, order and type of an array, by the header at the beginning of a stream."""
+    """Read the shape, order and type of an array from the head of a stream."""
     version = np.lib.format.read_magic(stream)
     return HEADERS.get(version, HEADERS[2, 0])(stream)
 
 
 class MemberFrames(Frames):
-    """Frames of one array in an npz file, decompressed as they are needed."""
+    """Frames of one array in an npz file, decompressed when they are read."""
 
     def __init__(self, archive, name, path):
         self.path, self.name, self.stream, self.whole = path, path, None, None
@@ -197,7 +199,7 @@ class MemberFrames(Frames):
         self.shape = found.shape
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it."""
+        """Return the readings of one frame, or of a window of it."""
         if self.whole is not None:
             return self.whole.frame(number, rows, columns)
         _, height, width = self.shape
@@ -221,7 +223,7 @@ class _Shaped:
 
 @contextlib.contextmanager
 def numpy_trouble(path):
-    """Turn errors of NumPy and zipfile into one `OSError`."""
+    """Turn errors of NumPy and zipfile into an `OSError` that names the file."""
     try:
         yield
     except (EOFError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError) as error:
@@ -244,9 +246,8 @@ def numpy_trouble(path):
             raise
         if "mmap length is greater" in str(error):
             raise OSError(
-                f"{path} cannot be read as NumPy data: it is truncated, {path.stat().st_size} "
-                f"bytes are fewer than its "
-                "header announces"
+                f"{path} cannot be read as NumPy data: it is truncated to {path.stat().st_size} "
+                "bytes, fewer than its header announces"
             ) from error
         raise OSError(
             f"{path} cannot be read as NumPy data: {error}; it may be damaged or incomplete"

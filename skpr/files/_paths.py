@@ -1,4 +1,4 @@
-"""Files of a name, a list or a pattern."""
+"""Paths of the files that a name, a list or a pattern refers to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from ._numbered import in_order
 
 
 def file_names(path, is_volume=False):
-    """Files of a name, a list as it is given, or a pattern in the order of numbers."""
+    """Return the files of a name, a list or a pattern.
+
+    A list is returned in its order; the files of a pattern are sorted by the numbers in their
+    names. An array in memory is returned as the only entry.
+
+    Raises
+    ------
+    OSError
+        If no file matches a pattern.
+    TypeError, ValueError
+        If `path` is none of these.
+    """
     if isinstance(path, np.ndarray):
         return [path]
     if isinstance(path, list | tuple):
@@ -29,7 +40,7 @@ def file_names(path, is_volume=False):
         found = glob.glob(pattern) or glob.glob(os.path.join(folder, name.replace("[", "[[]")))
         found = in_order([Path(one) for one in found])
         if not found:
-            raise OSError(f"no file is called like {os.fspath(path)!r}")
+            raise OSError(f"no file matches {os.fspath(path)!r}")
         return found
     return [Path(path)]
 
@@ -48,15 +59,14 @@ def _of_list(path, is_volume):
     given = [Path(one) for one in path]
     if is_volume and given != in_order(given):
         warn_user(
-            f"the planes of the volume follow each other as the list of files does, "
-            f"{given[0].name}, {given[1].name} "
-            "and so on, which is not the order of the numbers in their names"
+            f"the planes of the volume are in the order of the list of files, {given[0].name}, "
+            f"{given[1].name} and so on, which is not the order of the numbers in their names"
         )
     return given
 
 
 def _pattern(path):
-    """A pattern in which brackets in the names of folders that exist stand for themselves."""
+    """Escape brackets in those folders of a pattern that exist."""
     folder, name = os.path.split(path)
     if not folder or folder == path:
         return path

@@ -1,4 +1,4 @@
-"""Planes of the detector: masks, dark frames, flat fields and gaps."""
+"""Planes of a detector: masks, dark frames, flat fields and gaps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from .._validation import check_choice
 from ._beside import EVERY_BIT, plane_is_bad
+from ._candidates import MASKS
 from ._frames import ArrayFrames
-from ._meant import MASKS
 from ._sources import open_source
 
 MARKS = "unmeasured", "measured"
@@ -28,19 +28,20 @@ def check_roi(roi):
     ):
         raise ValueError(
             f"roi={roi!r} is not valid; give the row and column of the frames' first pixel on the "
-            f"chip"
+            f"chip, integers >= 0"
         )
     return tuple(int(n) for n in roi)
 
 
 def is_named(given, source):
-    """Whether an argument is a name in the file of the data."""
+    """Return whether an argument is a name in the file of the data."""
     return isinstance(given, str | os.PathLike) and source.lookup(os.fspath(given)) is not None
 
 
 def marks_of(given, marks, source):
-    """Meaning of the values of a mask, for :class:`Masks`: in a CXI file, the mask's own bits, also
-    by its name.
+    """Return the meaning of a mask's values, as options of :class:`Masks`.
+
+    The own mask of a CXI file keeps the meaning of its bits if it is given by name.
     """
     is_own = (
         isinstance(given, str) and given.rpartition("/")[2] in MASKS and is_named(given, source)
@@ -51,11 +52,21 @@ def marks_of(given, marks, source):
 
 
 def given_frames(name, given, source):
-    """Frames of an argument: an array, a file, or a name in the data's file.
+    """Return the frames of an argument.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for messages.
+    given : array-like, path-like, str, False or None
+        Array, file, or name in the file of the data.
+    source : Source
+        File of the data.
 
     Returns
     -------
     Frames or None
+        None if `given` is None or False.
     """
     if given is None or given is False:
         return None
@@ -66,8 +77,7 @@ def given_frames(name, given, source):
         if not Path(given).exists():
             raise ValueError(
                 f"{name}={os.fspath(given)!r} is neither a file nor a name in {source.path}; give "
-                f"an array, a file or "
-                "a name"
+                "an array, a file or a name"
             )
         with closing(open_source(Path(given), plane=name)) as other:
             if other.lacking:
@@ -75,22 +85,22 @@ def given_frames(name, given, source):
             frames = other.frames
             values = [frames.frame(number) for number in range(frames.shape[0])]
         return ArrayFrames(np.stack(values), name)
-    values = as_array(name, given, "one number a pixel, all rows of one length")
+    values = as_array(name, given, "one number per pixel, in rows of equal length")
     if values.ndim not in (2, 3) or 0 in values.shape or values.dtype.kind not in "uifb":
         raise ValueError(
-            f"{name} has shape {values.shape} and type {values.dtype}; give real numbers, one a "
+            f"{name} has shape {values.shape} and type {values.dtype}; give one real number per "
             f"pixel"
         )
     return _Plain(values, name)
 
 
 def as_array(name, given, wanted):
-    """Array of what a user gave.
+    """Convert an argument to an array.
 
     Raises
     ------
     ValueError
-        If lists in it are of different lengths.
+        If it holds lists of different lengths.
     """
     try:
         return np.asarray(given)
@@ -99,46 +109,48 @@ def as_array(name, given, wanted):
 
 
 class _Plain:
-    """An array given as it is: of two axes or three."""
+    """Planes of an array with two or three axes, of any size."""
 
     def __init__(self, values, name):
         self.values, self.name = values if values.ndim == 3 else values[None], name
         self.shape, self.dtype = self.values.shape, values.dtype
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """One plane, or a window of it."""
+        """Return one plane, or a window of it."""
         return self.values[number, rows, columns]
 
     def mean(self):
-        """Mean of all planes."""
+        """Return the mean of all planes."""
         return self.values.mean(axis=0, dtype=float) if len(self.values) > 1 else self.values[0]
 
 
 def window_on_chip(frames, detector, roi, name):
-    """Rows and columns of a plane that the frames cover."""
+    """Return the rows and columns of a plane that the frames cover."""
     shape = tuple(frames.shape[1:])
     if roi is not None and shape != tuple(detector):
         ends = [first + n for first, n in zip(roi, detector, strict=True)]
         if all(end <= size for end, size in zip(ends, shape, strict=True)):
             return tuple(slice(first, end) for first, end in zip(roi, ends, strict=True))
         raise ValueError(
-            f"roi={roi!r} is not valid; frames of shape {tuple(detector)} from there leave {name} "
-            f"of {shape}"
+            f"roi={roi!r} is not valid; frames of shape {tuple(detector)} from there exceed {name} "
+            f"of shape {shape}"
         )
     if shape != tuple(detector):
         larger = all(a >= b for a, b in zip(shape, detector, strict=True))
         region = (
-            "; for frames of a region of the chip, roi= says where they begin" if larger else ""
+            "; if the frames show a region of the chip, give its first pixel as roi="
+            if larger
+            else ""
         )
         raise ValueError(
-            f"{name} has shape {shape}; give one value a pixel of the frames, of shape "
+            f"{name} has shape {shape}; give one value per pixel of the frames, of shape "
             f"{tuple(detector)}{region}"
         )
     return slice(None), slice(None)
 
 
 def mean_plane(frames, detector, roi, name):
-    """Mean of planes, cut to the frames; None for None."""
+    """Return the mean of planes, cropped to the frames; None for None."""
     if frames is None:
         return None
     rows, columns = window_on_chip(frames, detector, roi, name)
@@ -154,11 +166,19 @@ class Masks:
     Parameters
     ----------
     frames : Frames
-        One plane, or as many as there are frames.
+        Values of the masks, for one plane or for one plane per frame.
     detector : tuple of int
         Height and width of the frames.
+    roi : tuple of int or None
+        First pixel of the frames on the chip.
     counts : tuple of int
-        Numbers of planes that are valid beside one: of all frames, or of those selected.
+        Valid numbers of planes besides one: the number of all frames, and of the selected frames.
+    marks : {"unmeasured", "measured"}, optional
+        Meaning of nonzero values; if not given, `bad_bits` decides.
+    bad_bits : int, optional
+        Bits that make a pixel bad.
+    name : str
+        Name of the mask in messages.
     """
 
     def __init__(self, frames, detector, roi, counts, *, marks=None, bad_bits=None, name="mask"):
@@ -173,7 +193,10 @@ class Masks:
         self.plane = self._bad(0) if self.n_planes == 1 else None
 
     def of(self, number, selected=None):
-        """Bad pixels of the frame of a number."""
+        """Return the bad pixels of a frame.
+
+        `selected` is the index of its plane, if that is not the number of the frame.
+        """
         if self.plane is not None:
             return self.plane
         return self._bad(number if selected is None else selected)
@@ -190,18 +213,24 @@ class Masks:
 
 
 def detector_gaps(detector, shape, roi):
-    """Pixels of a known detector that measure nothing, by pyFAI's list.
+    """Return the insensitive pixels of a detector in pyFAI's list.
 
     Parameters
     ----------
     detector : str
-        Name, "Pilatus 1M" for instance.
+        Name of the detector, for instance "Pilatus 1M".
     shape : tuple of int
         Height and width of the frames.
+    roi : tuple of int or None
+        First pixel of the frames on the chip.
+
+    Returns
+    -------
+    ndarray of bool, shape (height, width)
     """
     if not isinstance(detector, str):
         raise ValueError(
-            f"detector={detector!r} is not valid; give a name, 'Pilatus 1M' for instance, or None"
+            f"detector={detector!r} is not valid; give a name such as 'Pilatus 1M', or None"
         )
     try:
         from pyFAI.detectors import detector_factory
@@ -220,5 +249,5 @@ def detector_gaps(detector, shape, roi):
 
 
 def check_marks(marks):
-    """Refuse an unknown meaning of masks."""
+    """Refuse an invalid value of `mask_marks`."""
     return check_choice("mask_marks", marks, MARKS)

@@ -1,4 +1,4 @@
-"""Frames of files with all corrections applied, read one at a time."""
+"""Corrected frames of files, read one at a time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ class Readings:
     Parameters
     ----------
     series : Series
+        Files that hold the frames.
     select : slice, sequence of int or None
+        Frames to read; None for all.
     options : dict
-        `mask`, `mask_marks`, `dark`, `flat`, `roi`, `detector`, `saturation`, `negative`,
-        `monitor`, `content`, `centered`, as :func:`read_diffraction` takes them.
+        Parameters `mask`, `mask_marks`, `dark`, `flat`, `roi`, `detector`, `saturation`,
+        `negative`, `monitor`, `content`, `centered` of :func:`read_diffraction`.
     shifted_frames : bool
-        Whether frames are planes along an axis of the pattern, which then comes in FFT order, too.
+        Whether frames are planes along an axis of the pattern, which is then in FFT order if the
+        frames are.
     verbose : bool or "auto"
+        Whether to show progress.
 
     Attributes
     ----------
@@ -35,9 +39,9 @@ class Readings:
     dtype : numpy.dtype
         Floating-point type of intensities.
     tally : Tally
-        Account of the last pass.
-    used : dict
-        Planes of the file that were applied, by what they are: words that name them.
+        Statistics of the last pass.
+    used : dict of str to str
+        Names of the planes of the file that were applied, by "mask", "dark" and "flat".
     """
 
     def __init__(self, series, select, options, shifted_frames=False, verbose="auto"):
@@ -64,16 +68,16 @@ class Readings:
             name for name, one in planes.items() if len(series.paths) > 1 and is_named(one, source)
         }
         self._take(source)
-        for number in range(
-            len(series.paths) if self.by_file else 0
-        ):  # every file must have what is named
+        # every file must hold the planes that are given by name: check it before reading
+        for number in range(len(series.paths) if self.by_file else 0):
             for name in self.by_file:
                 given_frames(name, options[name], series.source(number))
         self.factors = monitor_factors(options["monitor"], self.selected, n_frames, series)
 
     def _take(self, source):
-        """Planes of what the user gave, once; those that are named in each of several files, for
-        each.
+        """Load the planes that are given as arguments.
+
+        This is done once, or for each of several files if planes are given by name.
         """
         self.taken_from = source
         options, detector, roi = self.options, self.series.shape[1:], self.options["roi"]
@@ -97,12 +101,12 @@ class Readings:
             self.gaps = detector_gaps(options["detector"], detector, roi)
         if self.content == "magnitudes" and (self.dark is not None or self.flat is not None):
             raise ValueError(
-                "content='magnitudes' leaves nothing for dark and flat to correct: they are of "
-                "counts"
+                "content='magnitudes' excludes dark= and flat=, which correct counts; pass "
+                "content='counts', or leave them out"
             )
 
     def corrections(self, source, number, selected):
-        """Everything that applies to a frame of an open file."""
+        """Return the corrections of a frame of an open file."""
         if self.by_file and self.taken_from is not source:
             self._take(source)
         if self.planes_of is not source:
@@ -170,17 +174,16 @@ class Readings:
         if n_announced is not None and n_announced > n_there:
             note = (
                 f"{source.path} announces {n_announced} frames and holds {n_there}: the scan was "
-                f"aborted, or files are "
-                f"missing; select=slice({n_there}) says that these are all"
+                f"aborted, or files are missing; select=slice({n_there}) reads these without this "
+                f"warning"
             )
             self.notes += [note] * (note not in self.notes)
 
     def _masks_of_file(self, source):
         mask = source.beside.mask
         given = self.options["mask"]
-        if (
-            mask is None or given is False or is_named(given, source)
-        ):  # a name takes the place of what was found
+        # a mask that is given by name replaces the file's own mask
+        if mask is None or given is False or is_named(given, source):
             return None
         self.used["mask"] = mask.name
         counts = (source.frames.shape[0],)
@@ -194,7 +197,7 @@ class Readings:
         )
 
     def frame(self, position, rows=slice(None), columns=slice(None)):
-        """Intensities of the window of one frame, NaN where unmeasured."""
+        """Return the intensities of a window of one frame, NaN where unmeasured."""
         selected = int(self.order[position])
         source, number = self.series.locate(int(self.selected[selected]))
         corrections = self.corrections(source, number, selected)
@@ -212,7 +215,7 @@ class Readings:
         return values if self.centered else np.fft.fftshift(values)[rows, columns]
 
     def _note_over(self, over, rows, columns):
-        """Mark pixels of the window that were beyond the range of the detector in some frame."""
+        """Mark pixels that exceeded the range of the detector in some frame."""
         over = over if self.centered else np.fft.fftshift(over)[rows, columns]
         if self.over is not None and self.over.shape == over.shape:
             self.over |= over
@@ -220,7 +223,7 @@ class Readings:
             self.over = over.copy()
 
     def frames(self, rows=slice(None), columns=slice(None), positions=None):
-        """Iterate over windows of frames, with progress."""
+        """Iterate over windows of frames, showing progress."""
         positions = range(len(self.selected)) if positions is None else positions
         self.tally = Tally()
         self.at_end = self.n_read = 0
@@ -236,7 +239,7 @@ class Readings:
 
 
 class _Counted:
-    """Frames of a dark frame or flat field, NaN where nothing was counted."""
+    """Dark frames or flat fields without flags and unwritten pixels."""
 
     def __init__(self, frames):
         self.frames, self.shape, self.name = frames, frames.shape, frames.name
@@ -245,7 +248,7 @@ class _Counted:
             self.gaps = unwritten(frames.array)
 
     def mean(self):
-        """Mean of the frames that counted, in double precision; NaN where none did."""
+        """Return the mean over measured readings, NaN where there are none."""
         total, known = 0.0, 0
         for number in range(self.shape[0]):
             values = corrected(self.frames.frame(number), Corrections(negative="keep"), np.float64)
@@ -258,7 +261,7 @@ class _Counted:
 
 
 def _counted_plane(frames, detector, roi, name):
-    """Mean of dark frames or flat fields, without readings that are flags."""
+    """Return the mean of dark frames or flat fields, ignoring flags."""
     return mean_plane(None if frames is None else _Counted(frames), detector, roi, name)
 
 
@@ -267,7 +270,7 @@ def _either(mask, other):
 
 
 def chosen_frames(select, n_frames):
-    """Numbers of the frames that are read.
+    """Return the numbers of the selected frames.
 
     Examples
     --------
@@ -296,7 +299,7 @@ def chosen_frames(select, n_frames):
 
 
 def monitor_factors(monitor, selected, n_frames, series):
-    """Beam intensity in each selected frame, relative to the mean."""
+    """Return the beam intensity in each selected frame, relative to the mean."""
     if monitor is None:
         return None
     values = monitor
@@ -304,8 +307,8 @@ def monitor_factors(monitor, selected, n_frames, series):
         values = series.values(monitor)
         if values is None:
             raise ValueError(
-                f"monitor={monitor!r} is no name in {series.first_name}; give one number for each "
-                f"frame"
+                f"monitor={monitor!r} is not a name in {series.first_name}; give a name in the "
+                f"file, or one number for each frame"
             )
     values = np.squeeze(as_array("monitor", values, "one number for each frame"))
     values = values[None] if values.ndim == 0 else values
@@ -316,7 +319,7 @@ def monitor_factors(monitor, selected, n_frames, series):
     ):
         raise ValueError(
             f"monitor has shape {values.shape}; give one number for each of {n_frames} frames, "
-            f"the beam's intensity"
+            f"the beam intensity"
         )
     values = values[selected] if len(values) == n_frames else values
     values = values.astype(float)
@@ -324,8 +327,7 @@ def monitor_factors(monitor, selected, n_frames, series):
         first = int(np.argmin(np.isfinite(values) & (values > 0)))
         raise ValueError(
             f"monitor={float(values[first])} in frame {selected[first]} is not valid; give "
-            f"intensities > 0, and "
-            "leave frames without beam out by select="
+            "intensities > 0, and leave out frames without beam by select="
         )
     return values / values.mean()
 
@@ -339,7 +341,7 @@ def check_counts(name, value):
 
 
 def check_verbose(verbose):
-    """Refuse anything but "auto" and what is true or false."""
+    """Refuse anything but "auto" and booleans."""
     if not (
         isinstance(verbose, Integral | np.bool_) or (isinstance(verbose, str) and verbose == "auto")
     ):

@@ -1,4 +1,4 @@
-"""Reconstructions in the layout of CXI, written whole or not at all."""
+"""Reconstructions in CXI files, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .._files import written_whole
 from .._tensors import to_tensor
 from .._validation import warn_user
 from ..measurement import Grid, fits, to_centred
+from ._declared import small_text
 from ._geometry import Geometry, check_geometry
 from ._hdf5 import import_h5py, is_hdf5, opened_hdf5
 from ._instrument import read_geometry
-from ._meant import small_text
 
 if TYPE_CHECKING:
     from .._typing import Batch, FilePath
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 CXI_VERSION = 150
 INSTRUMENT = "entry_1/instrument_1"
 DETECTOR = f"{INSTRUMENT}/detector_1"
-OWN_NAME = "own_name"  # attribute of an angle whose name cannot be one in a file
-MEASURED = "diffraction", "reciprocal"  # spaces of patterns
-N_COMPARED = 4  # objects, at even distances, whose magnitudes are compared with those given
-LARGEST = 1 << 24  # pixels of patterns that are compared
-LIKENESS, LEFT = (
-    0.8,
-    0.4,
-)  # correlation of other readings of them, and what it lacks to 1 relative to the given one
+OWN_NAME = "own_name"  # attribute with the name of an angle, if HDF5 does not allow that name
+MEASURED = "diffraction", "reciprocal"  # values of data_space for patterns
+N_COMPARED = 4  # number of objects, evenly spaced, whose magnitudes are compared with those given
+LARGEST = 1 << 24  # maximum number of pixels of patterns that are compared
+# a warning needs another reading of the magnitudes whose correlation with those of the objects
+# exceeds LIKENESS, and whose distance to 1 is less than the fraction LEFT of the present distance
+LIKENESS, LEFT = 0.8, 0.4
 
 
 def write_reconstruction(
@@ -48,35 +47,37 @@ def write_reconstruction(
     pixel_size: tuple[float, float] | None = None,
     geometry: Geometry | None = None,
 ) -> None:
-    r"""Write reconstructions as CXI, one `image_i` each (Maia, 2012).
+    r"""Write reconstructions to a CXI file, one image per object.
 
-    The file is written under another name in the same folder and renamed when it is whole: an
-    interrupted write leaves nothing behind, and what was there before as it was.
+    The file is written under another name in the same folder and renamed when it is complete: an
+    interrupted write leaves nothing behind, and an existing file unchanged. The layout is that of
+    CXI, with the object `i` in the group `image_i`.
 
     Parameters
     ----------
     path : path-like
-        Ends in .cxi; an existing file is replaced.
+        Name of the file, which must end in .cxi; an existing file is replaced.
     objects : array-like of shape (n_samples, \*object_shape)
-        Real or complex; kept bit for bit.
+        Real or complex objects; their values are stored without loss.
     supports : array-like of bool, shape (n_samples, \*object_shape), optional
+        Supports of the objects.
     magnitudes : array-like of shape (n_samples, \*fourier_shape), optional
         Magnitudes that the objects were retrieved from, NaN where unmeasured, zero frequency in the
         middle.
     wavelength, distance : float, optional
-        In metres.
+        Wavelength, and distance from the object to the detector, in metres.
     pixel_size : (float, float), optional
         Size of a detector pixel along height and width, in metres.
     geometry : Geometry, optional
         Wavelength, distance, pixel size and angles together, as :func:`read_diffraction` returns
-        them. Those that are given one by one come first.
+        them. Lengths that are given one by one take precedence.
 
     Raises
     ------
     TypeError
-        For a path that is none.
+        If `path` is not a path.
     ValueError
-        For an ending other than .cxi, objects that are no batch or hold NaN, or shapes that do not
+        If `path` does not end in .cxi, the objects are not a batch or hold NaN, or shapes do not
         fit.
     OSError
         If the file cannot be written.
@@ -86,8 +87,12 @@ def write_reconstruction(
     Warns
     -----
     UserWarning
-        For magnitudes that are plainly not those of the objects, but their squares, or have zero
+        If the magnitudes are clearly not those of the objects, but their squares, or have zero
         frequency at index 0.
+
+    References
+    ----------
+    F. R. N. C. Maia, "The Coherent X-ray Imaging Data Bank", Nature Methods 9, 854, 2012.
 
     Examples
     --------
@@ -107,13 +112,13 @@ def write_reconstruction(
         supports = _as_numpy(supports)
         if supports.dtype.kind not in "buif" or not np.isfinite(supports).all():
             raise ValueError(
-                "supports hold values that are neither inside nor outside; give bool, or finite "
-                "numbers"
+                "supports hold values that are neither inside nor outside; give booleans, or "
+                "finite numbers"
             )
         supports = supports.astype(bool)
         if supports.shape != objects.shape:
             raise ValueError(
-                f"supports have shape {supports.shape}; give one bool a pixel, of shape "
+                f"supports have shape {supports.shape}; give one boolean per pixel, of shape "
                 f"{objects.shape}"
             )
     if magnitudes is not None:
@@ -131,7 +136,10 @@ def write_reconstruction(
 
 
 def _warn_of_magnitudes(magnitudes, objects):
-    """Warn of magnitudes that another reading brings much nearer to those of the objects."""
+    """Warn if magnitudes match the objects much better when read otherwise.
+
+    The other readings are squared magnitudes, FFT order, or both.
+    """
     object_shape, fourier_shape = objects.shape[1:], magnitudes.shape[1:]
     n_rows = min(N_COMPARED, LARGEST // max(1, math.prod(fourier_shape)))
     if n_rows == 0 or not fits(object_shape, fourier_shape):
@@ -147,19 +155,22 @@ def _warn_of_magnitudes(magnitudes, objects):
     readings = {
         "": measured,
         "their square roots are: pass np.sqrt(magnitudes)": np.sqrt(measured),
-        "they are with zero frequency in the middle: pass np.fft.fftshift(magnitudes, axes)": centred,
-        "they are as square roots with zero frequency in the middle: pass np.fft.fftshift(np.sqrt(magnitudes), axes)": (
-            np.sqrt(centred)
-        ),
+        (
+            "they are with zero frequency in the middle: pass np.fft.fftshift(magnitudes, axes)"
+        ): centred,
+        (
+            "their square roots with zero frequency in the middle are: pass "
+            "np.fft.fftshift(np.sqrt(magnitudes), axes)"
+        ): np.sqrt(centred),
     }
     found = {text: _correlation(reading, computed) for text, reading in readings.items()}
     best = max(found, key=found.get)
     if best and found[best] > LIKENESS and 1 - found[best] < LEFT * (1 - found[""]):
         axes = tuple(range(1, magnitudes.ndim))
         warn_user(
-            f"magnitudes are plainly not those of the objects (correlation {found['']:.2f} with "
-            f"|F objects|), but "
-            f"{best.replace('axes', f'axes={axes}')} (correlation {found[best]:.2f})"
+            f"magnitudes are clearly not those of the objects (correlation {found['']:.2f} with "
+            f"|F objects|), but {best.replace('axes', f'axes={axes}')} (correlation "
+            f"{found[best]:.2f})"
         )
 
 
@@ -169,7 +180,10 @@ def _in_units(batch):
 
 
 def _correlation(measured, computed):
-    """Mean correlation of patterns over their measured pixels; 0 where one is constant."""
+    """Return the mean correlation of patterns over their measured pixels.
+
+    The correlation of a constant pattern is 0.
+    """
     found = []
     for one, other in zip(measured, computed, strict=True):
         known = np.isfinite(one)
@@ -183,17 +197,18 @@ def _correlation(measured, computed):
 
 
 def read_reconstruction(path: FilePath) -> Bunch:
-    r"""Read what :func:`write_reconstruction` wrote.
+    r"""Read reconstructions from a CXI file.
 
     Parameters
     ----------
     path : path-like
+        File that :func:`write_reconstruction` wrote.
 
     Returns
     -------
     Bunch
         `data`: objects, of shape (n_samples, \*object_shape). `supports`, `magnitudes`,
-        `wavelength`, `distance`, `pixel_size`: None where not written. `geometry`: the last three
+        `wavelength`, `distance`, `pixel_size`: None if not in the file. `geometry`: the last three
         and the angles, with their sources.
 
     Raises
@@ -201,7 +216,7 @@ def read_reconstruction(path: FilePath) -> Bunch:
     OSError
         If the file is missing or damaged.
     ValueError
-        If it holds no reconstructions, or those of different shapes.
+        If it holds no reconstructions, or reconstructions of different shapes.
 
     Examples
     --------
@@ -220,7 +235,7 @@ def read_reconstruction(path: FilePath) -> Bunch:
     if not is_hdf5(path):
         with open(path, "rb") as file:
             raise OSError(
-                f"{path} cannot be read as HDF5, which CXI is: it begins with {file.read(8)!r}"
+                f"{path} cannot be read as HDF5, the format of CXI: it begins with {file.read(8)!r}"
             )
     with opened_hdf5(path) as file:
         images = _images(file, path)
@@ -242,14 +257,14 @@ def _checked_path(path, objects):
             ", in this order: the two are swapped" if isinstance(objects, str | os.PathLike) else ""
         )
         raise TypeError(
-            f"path={type(path).__name__} is no name of a file; give write_reconstruction(path, "
-            f"objects){way}"
+            f"path={type(path).__name__} is not the name of a file; give "
+            f"write_reconstruction(path, objects){way}"
         )
     return Path(path)
 
 
 def _images(file, path):
-    """Groups of the reconstructions in a file."""
+    """Return the groups of the reconstructions in a file."""
     images = []
     while f"entry_1/image_{len(images) + 1}/data" in file:
         images.append(file[f"entry_1/image_{len(images) + 1}"])
@@ -260,8 +275,7 @@ def _images(file, path):
         if space in MEASURED:
             raise ValueError(
                 f"{path} holds no reconstructions: {image.name.strip('/')} is a pattern in "
-                f"{space} space; "
-                "read_diffraction reads it"
+                f"{space} space; read_diffraction reads it"
             )
     shapes = {image["data"].shape for image in images}
     if len(shapes) > 1:
@@ -273,7 +287,7 @@ def _images(file, path):
 
 
 def _with_origins(file, geometry):
-    """Geometry with the sources that were written beside its values."""
+    """Restore the names and sources that were written beside the values."""
     angles, origins = dict(geometry.angles), {}
     for name, source in geometry.sources.items():
         item = file.get(source)
@@ -305,7 +319,10 @@ def _write(file, objects, supports, magnitudes, geometry):
 
 
 def _write_geometry(file, geometry):
-    """Lengths where CXI has them, in metres; angles as rotations, which NeXus has and CXI does not."""
+    """Write the geometry: lengths as in CXI, angles as rotations of NeXus.
+
+    CXI itself has no angles.
+    """
     rows, columns = geometry.pixel_size or (None, None)
     values = {
         f"{INSTRUMENT}/source_1/energy": (geometry.energy, "J", "wavelength"),
@@ -329,7 +346,7 @@ def _write_geometry(file, geometry):
 
 
 def _safe(name):
-    """Name in a file for any name: strokes divide groups there, and points are groups."""
+    """Escape slashes, which separate groups of HDF5, and names of dots only."""
     name = name.replace("%", "%25").replace("/", "%2F")
     return name if name.strip(".") else "%2E" * len(name) or "%"
 

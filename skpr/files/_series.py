@@ -1,4 +1,4 @@
-"""Frames of several files as one stack, of which one file is open at a time."""
+"""Frames of several files as one stack."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from ._sources import open_source
 
 
 class Series:
-    """Frames of several files, opened one at a time.
+    """Frames of several files, of which only one is open at a time.
 
     Parameters
     ----------
     path : path-like, list of path-like, or ndarray
-        A name with `*`, `?` or `[` that no file has is a pattern.
+        File, files or readings in memory. A name with `*`, `?` or `[` is a pattern if no file has
+        this name.
     dataset : str or list of str, optional
-        Names in each file.
+        Names of the data sets in each file.
     select : slice or list of int, optional
-        Frames that are going to be read.
+        Frames that will be read.
     is_volume : bool
         Whether the frames are planes of one pattern.
     """
@@ -47,8 +48,7 @@ class Series:
                 elif source.frames.shape[1:] != self.shape[1:]:
                     raise ValueError(
                         f"{source.path} holds frames of shape {source.frames.shape[1:]}, "
-                        f"{self.paths[0]} of "
-                        f"{self.shape[1:]}: they do not belong to one stack"
+                        f"{self.paths[0]} of {self.shape[1:]}: they do not belong to one stack"
                     )
                 if source.frames.dtype.itemsize > self.dtype.itemsize:
                     self.dtype = source.frames.dtype
@@ -68,29 +68,30 @@ class Series:
             raise
 
     def agreed(self, name):
-        """The `content` or `centered` that all files say.
+        """Return the `content` or `centered` that all files state.
 
         Raises
         ------
         ValueError
-            If they say different things.
+            If the files contradict each other.
         """
         if len(self.said[name]) > 1:
             words = ", ".join(f"{value!r} by {path}" for value, path in self.said[name].items())
             raise ValueError(
-                f"the files are of different kinds: {name} is {words}; read them apart, or give "
-                f"{name}="
+                f"the files are of different kinds: {name} is {words}; read them separately, or "
+                f"pass {name}="
             )
         return getattr(self, name)
 
     def geometry(self):
-        """Geometry that the files say, with the angles of every frame."""
+        """Return the geometry in the files, with the angles of every frame."""
         found = geometry_of_series(self.geometries, self.counts, self.paths)
         return found.first_frames(self.shape[0]) if self.lacking else found
 
     def values(self, name):
-        """Numbers by their name in each file, one after the other; None if the first has none of
-        that name.
+        """Return the numbers under a name in all files, one per frame.
+
+        None if the first file does not have the name.
         """
         found = self.source(0).values(name)
         if found is None or len(self.paths) == 1:
@@ -103,14 +104,13 @@ class Series:
                 held = "nothing" if values is None else f"an array of shape {np.shape(values)}"
                 raise ValueError(
                     f"{source.path} holds {held} under the name {name!r}; every file must hold "
-                    f"one number for each of "
-                    f"its {count} frames"
+                    f"one number for each of its {count} frames"
                 )
             joined.append(np.broadcast_to(np.ravel(values), count))
         return np.concatenate(joined)
 
     def source(self, number):
-        """One of the files, open; the one before is closed."""
+        """Open one of the files, and close the one before."""
         if number != self.number:
             self.close()
             self.current = open_source(self.paths[number], self.dataset)
@@ -118,13 +118,13 @@ class Series:
         return self.current
 
     def locate(self, frame):
-        """File that holds a frame, open, and the frame's number in it."""
+        """Return the open file that holds a frame, and the frame's number in it."""
         number = int(np.searchsorted(self.ends, frame, side="right"))
         source = self.source(number)
         return source, frame - int(self.ends[number]) + source.frames.shape[0]
 
     def close(self):
-        """Close what is open."""
+        """Close the open file."""
         if self.current is not None:
             with contextlib.suppress(Exception):
                 self.current.close()
@@ -138,7 +138,7 @@ class Series:
 
 
 def _ends_before(select, n_frames):
-    """Whether frames to be read are surely among the first."""
+    """Return whether all selected frames are certainly among the first."""
     if isinstance(select, slice):
         ends = select.start or 0, select.stop
         return (

@@ -1,4 +1,4 @@
-"""Frames of one file, whatever its format, with everything that belongs to them."""
+"""Frames of one file of any format, with everything that belongs to them."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Source:
     file: Any = None  # HDF5 file or npz archive
     parts: list = field(default_factory=list)
     header: dict = field(default_factory=dict)
-    lacking: str = ""  # words for frames that come after these and cannot be read
+    lacking: str = ""  # message about later frames that cannot be read
 
     def close(self):
-        """Close everything."""
+        """Close the frames and the file."""
         self.frames.close()
         if self.file is not None:
             self.file.close()
 
     def lookup(self, name):
-        """Frames of another array in the file; None if the name is not there."""
+        """Return the frames of another array in the file, or None."""
         if isinstance(self.file, Npz):
             return self.file.frames(name) if name in self.file.names else None
         if self.file is None:
@@ -59,7 +59,7 @@ class Source:
             )
 
     def values(self, name):
-        """Numbers in the file by their name; None if the name is not there."""
+        """Return the numbers under a name in the file, or None."""
         if isinstance(self.file, Npz):
             return self.file.array(name)
         if self.file is None:
@@ -69,7 +69,7 @@ class Source:
             return np.asarray(beside_its_file(item)[()]) if hasattr(item, "shape") else None
 
     def geometry(self):
-        """Geometry that the file says."""
+        """Return the geometry in the file."""
         if isinstance(self.file, Npz) or (self.file is None and not self.header):
             return Geometry()
         if self.file is None:
@@ -79,19 +79,25 @@ class Source:
 
 
 def open_source(path, dataset=None, plane=None):
-    """Open one file, or take an array in memory.
+    """Open one file, or wrap an array in memory.
 
     Parameters
     ----------
     path : Path or ndarray
+        File or array.
     dataset : str or list of str, optional
+        Names of the data sets of the frames.
     plane : {"mask", "dark", "flat"}, optional
-        Arrays of such names are meant, where the file has them.
+        Kind of plane to read; arrays with such names are preferred.
+
+    Returns
+    -------
+    Source
 
     Raises
     ------
     OSError, ValueError, ImportError
-        In one sentence, as :func:`read_diffraction` says.
+        If the file cannot be read, as in :func:`read_diffraction`.
     """
     if isinstance(path, np.ma.MaskedArray):
         path = path.astype(np.result_type(path.dtype, np.float32)).filled(np.nan)
@@ -126,7 +132,7 @@ def _check_there(path):
             f"{path} is a folder; give a file, a list of files or a pattern such as {path}/*.tif"
         )
     if not path.is_file():
-        raise OSError(f"{path} is no file of the disk")
+        raise OSError(f"{path} is not a regular file")
     try:
         with open(path, "rb"):
             pass
@@ -183,14 +189,14 @@ def _tiff(path, dataset):
 
 
 def _header(path, description):
-    """Header of the TIFF of a detector, as fabio reads it."""
+    """Return the header of a detector's TIFF as fabio reads it; {} if none."""
     if not description.lstrip().startswith("#"):
         return {}
     try:
         fabio = import_fabio()
         with fabio.open(str(path)) as image:
             return dict(image.header)
-    except Exception:  # geometry is welcome, and no reason to refuse the frames
+    except Exception:  # geometry is optional: a bad header is no reason to refuse the frames
         return {}
 
 
@@ -200,7 +206,7 @@ def _fabio(path, dataset):
 
 
 def _perhaps(path, dataset):
-    """Read a file whose first bytes are those of a detector, and of others."""
+    """Read a file whose first bytes may be those of a detector format."""
     try:
         return _fabio(path, dataset)
     except OSError as error:

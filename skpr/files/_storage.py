@@ -1,4 +1,4 @@
-"""Files that HDF5 data sets keep their values in, looked for where HDF5 does."""
+"""Files in which HDF5 data sets keep their values, found as HDF5 does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 class SourceFiles:
-    """Files of sources, of which the last stays open: many sources may be in one."""
+    """Files of sources, of which the last one stays open.
+
+    Many sources of a virtual data set may be in the same file.
+    """
 
     def __init__(self):
         self.place, self.file = None, None
@@ -30,10 +33,11 @@ class SourceFiles:
 
 
 def source_place(dataset, file):
-    """Path of a source, searched as HDF5 does; None if there is no such file.
+    """Return the path of a source, searched as HDF5 does; None if missing.
 
-    A relative path is one from the folder; of an absolute path that leads nowhere, the last part is
-    looked for, too."""
+    Relative paths are relative to the folder of the data set's file. If an absolute path does not
+    exist, its last part is searched in the same places.
+    """
     folder = Path(dataset.file.filename).parent
     prefixes = (
         os.environ.get("HDF5_VDS_PREFIX", "").replace("${ORIGIN}", str(folder)).split(os.pathsep)
@@ -41,31 +45,33 @@ def source_place(dataset, file):
     relative = Path(file).name if os.path.isabs(file) else file
     places = [Path(file)] if os.path.isabs(file) else []
     places += [Path(prefix) / relative for prefix in prefixes if prefix]
-    linked = Path(os.path.realpath(dataset.file.filename)).parent  # where a link to the file leads
+    linked = Path(os.path.realpath(dataset.file.filename)).parent  # target of a symbolic link
     places += [folder / relative, Path(relative), linked / relative]
     return next((place for place in places if place.exists()), None)
 
 
 def external_place(folder, file, offset, size):
-    """Path of a file of raw values: beside the file that names it, else where HDF5 looks, in the
-    working directory.
+    """Return the path of a file of raw values.
+
+    It is beside the file that names it, or else where HDF5 looks, in the working directory.
     """
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
     return folder / file if is_whole(folder / file, offset, size) else Path(prefix) / file
 
 
 def is_whole(place, offset, size):
-    """Whether there is a file that holds so many bytes from a place on; for no end, whether there
-    is one.
+    """Return whether a file exists and holds `size` bytes from `offset` on.
+
+    For a size without limit, it only has to exist.
     """
     return place.exists() and (size >= 1 << 62 or place.stat().st_size >= offset + size)
 
 
 def beside_its_file(dataset):
-    """A data set, whose external files are looked for beside its own file and not in the working
-    directory.
+    """Return a data set whose external files are beside its own file.
 
-    It is opened again for that, and the given one is closed.
+    By default, HDF5 looks for them in the working directory. The data set is therefore opened again
+    with another prefix if all files are complete there, and the given one is closed.
     """
     folder = Path(dataset.file.filename).parent
     if not dataset.external or not all(

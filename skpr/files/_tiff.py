@@ -8,12 +8,13 @@ from ._frames import ArrayFrames, Frames, JoinedFrames, RawFrames, check_real
 from ._logged import errors_logged
 from ._memory import check_fits
 
-DAMAGE = "invalid page offset|corrupted|series failed"  # which earlier versions of tifffile log as warnings
+# messages about damage that earlier versions of tifffile log as warnings
+DAMAGE = "invalid page offset|corrupted|series failed"
 COLOURED = "RGB", "PALETTE", "YCBCR", "CMYK", "CIELAB", "ICCLAB", "ITULAB", "SEPARATED"
 
 
 def tiff_frames(path):
-    """Frames of all series of a TIFF file, and its description."""
+    """Return the frames of all series of a TIFF file, and its description."""
     try:
         import tifffile
     except ImportError as error:
@@ -27,9 +28,7 @@ def tiff_frames(path):
             description = str(file.pages[0].description)
         if errors:
             raise OSError(errors[0])
-    except (
-        Exception
-    ) as error:  # whatever damage makes of a header, tifffile stumbles over it in its own way
+    except Exception as error:  # tifffile raises errors of any type for a damaged header
         if file is not None:
             file.close()
         raise _damaged(path, error) from error
@@ -53,7 +52,7 @@ class TiffFrames(Frames):
         self.shape, self.dtype, self.name = frames.shape, frames.dtype, frames.name
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one frame, or of a window of it."""
+        """Return the readings of one frame, or of a window of it."""
         return self.frames.frame(number, rows, columns)
 
     def close(self):
@@ -62,7 +61,7 @@ class TiffFrames(Frames):
 
 
 class _Pages(Frames):
-    """One page a frame, decompressed when it is asked for."""
+    """Frames that are one page each, decompressed when they are read."""
 
     def __init__(self, path, series):
         self.path, self.series, self.name, self.dtype = (
@@ -76,7 +75,7 @@ class _Pages(Frames):
         check_fits(path, self.shape[1:], self.dtype.itemsize, "its header may be damaged")
 
     def frame(self, number, rows=slice(None), columns=slice(None)):
-        """Readings of one page, or of a window of it."""
+        """Return the readings of one page, or of a window of it."""
         try:
             with errors_logged("tifffile", DAMAGE) as errors:
                 page = self.series.pages[number].asarray()
@@ -88,7 +87,7 @@ class _Pages(Frames):
 
 
 def _series_frames(file, path, series):
-    if series.dataoffset is not None:  # uncompressed, and all in one piece
+    if series.dataoffset is not None:  # uncompressed and contiguous
         size = series.dataoffset + series.size * series.dtype.itemsize
         if size > path.stat().st_size:
             raise OSError(
@@ -117,15 +116,15 @@ def _check_grey(path, page):
     colours = page.samplesperpixel
     photometric = getattr(page.photometric, "name", str(page.photometric))
     if photometric == "PALETTE":
-        raise ValueError(f"{path} holds a picture in the colours of a palette, not counts")
+        raise ValueError(f"{path} holds a picture with a colour palette, not counts")
     if colours != 1 or photometric in COLOURED:
-        raise ValueError(f"{path} holds a picture of {colours} colours a pixel, not counts")
+        raise ValueError(f"{path} holds a picture with {colours} colours per pixel, not counts")
 
 
 def _damaged(path, error):
     if "imagecodecs" in str(error):
         return ImportError(
-            f"{path} is compressed in a way that tifffile reads by imagecodecs: pip install "
+            f"{path} is compressed, and tifffile needs imagecodecs to read it: pip install "
             f"imagecodecs"
         )
     return OSError(f"{path} cannot be read as TIFF: {error}; the file may be damaged or incomplete")

@@ -1,4 +1,4 @@
-"""Physical quantities with the units that files give them."""
+"""Conversion of physical quantities in files to SI units."""
 
 import math
 import re
@@ -17,12 +17,12 @@ QUANTITIES = {
     "pixel size": (METRES, 1e-9, 0.02),
     "angle": (RADIANS, -20 * math.pi, 20 * math.pi),
 }
-SPELLINGS = {  # that pint has not, or takes for something else: A is an ampere there
+SPELLINGS = {  # spellings that pint lacks or reads otherwise: A is an ampere there
     METRES: {"a": "angstrom", "å": "angstrom", "ang": "angstrom", "angstroms": "angstrom"},
     JOULES: {"ev": "eV", "kev": "keV", "j": "J"},
     RADIANS: {"degs": "degree"},
 }
-LONGEST = 40  # letters of a unit
+LONGEST = 40  # maximum length of a unit
 
 
 def si(value, unit, quantity):
@@ -31,24 +31,26 @@ def si(value, unit, quantity):
     Parameters
     ----------
     value : float
+        Value in the given unit.
     unit : str, bytes or None
-        In any spelling that pint knows. None is SI.
+        Unit in any spelling that pint knows; None for SI units.
     quantity : {"wavelength", "energy", "distance", "pixel size", "angle"}
+        Physical quantity.
 
     Returns
     -------
     float or None
-        None for a value that is no finite number.
+        Value in SI units; None if it is not finite, not plausible, or its unit is unknown.
 
     Raises
     ------
     ImportError
-        If the unit is not SI, and pint is not installed.
+        If the unit is not an SI unit and pint is not installed.
 
     Warns
     -----
     UserWarning
-        If the unit is not known, or the value implausible in it: then the result is None, too.
+        If the unit is unknown, or the value is not plausible.
 
     Examples
     --------
@@ -65,22 +67,25 @@ def si(value, unit, quantity):
     if factor is None:
         warn_user(
             f"the unit {unit[:LONGEST]!r} of the {quantity} {value:g} is not known; the "
-            f"{quantity} is left out"
+            f"{quantity} is ignored"
         )
         return None
     converted = float(value) if factor == 1 else _rounded(value * factor)
     if not lowest <= converted <= highest:
         given = f"{value:g} {unit}" if unit else f"{value:g}, without a unit and so in {target},"
         warn_user(
-            f"the {quantity} {given} is not plausible ({lowest:.2g} to {highest:.2g} {target} "
-            f"are); it is left out"
+            f"the {quantity} {given} is not plausible (plausible values are {lowest:.2g} to "
+            f"{highest:.2g} {target}); it is ignored"
         )
         return None
     return converted
 
 
 def factor_of(unit, target):
-    """Value of a unit in SI; None where it is not known or of another dimension."""
+    """Return the value of a unit in SI units.
+
+    None if the unit is unknown or has another dimension.
+    """
     if len(unit) > LONGEST:
         return None
     try:
@@ -105,16 +110,17 @@ def factor_of(unit, target):
             AssertionError,
         ):
             continue
-        except (
-            Exception
-        ) as error:  # the tokenizer's, whose classes differ between versions of Python
+        # errors of the tokenizer, whose classes differ between versions of Python
+        except Exception as error:
             if type(error).__module__ not in ("tokenize", "_tokenize"):
                 raise
     return None
 
 
 def with_unit(text):
-    """Number at the beginning of a text and the unit behind it, None where there is none.
+    """Return the number at the beginning of a text and the unit after it.
+
+    The result is None without a number, and the unit is None if it is missing.
 
     Examples
     --------
@@ -128,7 +134,7 @@ def with_unit(text):
 
 
 def _rounded(value):
-    """A value without what its conversion left in the last digits."""
+    """Round a value to 15 digits, to remove the errors of conversions."""
     return float(f"{value:.15g}")
 
 

@@ -1,4 +1,4 @@
-"""Pixels of HDF5 data sets that nothing was written to."""
+"""Pixels of HDF5 data sets that were never written."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ._storage import SourceFiles, source_place
 
 
 class Gaps:
-    """Pixels of a data set that nothing was written to, frame by frame.
+    """Unwritten pixels of a data set by frame.
 
     Parameters
     ----------
     groups : list of list of ndarray of bool
-        Products of rows, columns and frames that were written: for each, one vector for each axis
-        of the data set.
+        Written regions. Each is a product of index sets, one boolean vector per axis of the data
+        set.
     axes : tuple of (int or None)
         Axes of frames, height and width.
     shape : tuple of int
@@ -34,7 +34,7 @@ class Gaps:
         self.planes = [(rows, columns) for _, rows, columns in vectors]
 
     def of(self, number):
-        """Pixels of a frame that nothing was written to; None if all were written."""
+        """Return the unwritten pixels of a frame; None if all were written."""
         key = self.frames[:, number].tobytes()
         if key != self.last[0]:
             gaps = np.ones(self.shape[1:], bool)
@@ -45,20 +45,20 @@ class Gaps:
 
 
 class JoinedGaps:
-    """Gaps of several data sets, one behind the other."""
+    """Unwritten pixels of several data sets, one after the other."""
 
     def __init__(self, parts, counts):
         self.parts, self.ends = parts, np.cumsum(counts)
 
     def of(self, number):
-        """Pixels of a frame that nothing was written to; None if all were written."""
+        """Return the unwritten pixels of a frame; None if all were written."""
         part = int(np.searchsorted(self.ends, number, side="right"))
         first = int(self.ends[part - 1]) if part else 0
         return None if self.parts[part] is None else self.parts[part].of(number - first)
 
 
 def uncovered(parts, shape):
-    """Pixels of each frame that nothing was written to; None if all were written.
+    """Find the unwritten pixels of data sets; None if all were written.
 
     Parameters
     ----------
@@ -82,11 +82,12 @@ def uncovered(parts, shape):
 
 
 def unwritten(dataset):
-    """Pixels of a stack of frames that nothing was written to; None if all were written.
+    """Find the unwritten pixels of a stack of frames; None if there are none.
 
-    HDF5 reads there the fill value, zero as a rule, which nobody measured. Such are the places of a
-    virtual data set that no source fills, and chunks that were never written, as after a scan that
-    was aborted."""
+    HDF5 returns the fill value there, usually zero, which is not a measurement. Unwritten are the
+    parts of a virtual data set that no source fills, and chunks that were never stored, for
+    instance because a scan was aborted.
+    """
     groups = _written(dataset)
     if groups is None:
         return None
@@ -99,8 +100,9 @@ def unwritten(dataset):
 
 
 def _written(dataset):
-    """Places of a data set that were written: products of one vector for each axis, by key; None
-    for all.
+    """Return the written regions of a data set by key; None if all is written.
+
+    Each region is a product of index sets, one boolean vector per axis.
     """
     if not dataset.size:
         return None
@@ -122,9 +124,8 @@ def _written(dataset):
         ]
     offsets = np.array(offsets, dtype=int).reshape(-1, len(counts))
     along = _frame_axis(dataset.shape)
-    for others in np.unique(
-        np.delete(offsets, along, axis=1), axis=0
-    ):  # chunks that differ in their frames only
+    # chunks that differ only in their frames form one product
+    for others in np.unique(np.delete(offsets, along, axis=1), axis=0):
         firsts = offsets[(np.delete(offsets, along, axis=1) == others).all(axis=1)][:, along]
         starts = [[n] for n in others]
         starts.insert(along, firsts)
@@ -141,12 +142,15 @@ def _written(dataset):
 
 
 def _frame_axis(shape):
-    """Axis along which products are joined: the first that is longer than one."""
+    """Return the axis along which products are joined.
+
+    It is the first axis longer than 1.
+    """
     return next((axis for axis, n in enumerate(shape) if n > 1), 0)
 
 
 def _add(groups, shape, places):
-    """Add the product of indices along each axis to those that were written."""
+    """Add a product of indices along each axis to the written regions."""
     if not all(len(place) for place in places):
         return
     vectors = []
@@ -162,7 +166,10 @@ def _add(groups, shape, places):
 
 
 def _written_by_sources(dataset):
-    """Places of a virtual data set that sources fill, where those were written themselves."""
+    """Return the written regions of a virtual data set; None for all of it.
+
+    They are the regions that its sources fill, as far as the sources were written themselves.
+    """
     groups = {}
     with contextlib.closing(SourceFiles()) as sources:
         for source in dataset.virtual_sources():
@@ -172,7 +179,7 @@ def _written_by_sources(dataset):
 
 
 def _add_targets(groups, dataset, source, sources):
-    """Add what one source, or each of a numbered family, fills."""
+    """Add the regions that a source, or each of a numbered family, fills."""
     for number, target in _targets(source, dataset.shape):
         names = [source.file_name, source.dset_name]
         if number is not None:
@@ -181,7 +188,7 @@ def _add_targets(groups, dataset, source, sources):
             _add_source(groups, dataset.shape, target, source, dataset.file.get(names[1]))
             continue
         place = source_place(dataset, names[0])
-        if place is not None:  # the first of a numbered family is there: that was checked
+        if place is not None:  # later members of a family may be missing; the first was checked
             with contextlib.suppress(OSError):
                 _add_source(
                     groups, dataset.shape, target, source, sources.open(place).get(names[1])
@@ -189,12 +196,15 @@ def _add_targets(groups, dataset, source, sources):
 
 
 def _targets(source, shape):
-    """Products of indices that a source fills, each with its number in a family of sources or None."""
+    """Return the products of indices that a source fills.
+
+    Each comes with its number in a family of sources, or None.
+    """
     products = _products(source.vspace, shape)
     if "%b" not in source.file_name + source.dset_name:
         return [(None, product) for product in products]
     start, stride, count, block = source.vspace.get_regular_hyperslab()
-    axis = max(range(len(shape)), key=lambda a: count[a])  # without an end
+    axis = max(range(len(shape)), key=lambda a: count[a])  # the axis without an end
     (product,) = products
     found = []
     for number in range(-(-(shape[axis] - start[axis]) // stride[axis])):
@@ -205,7 +215,7 @@ def _targets(source, shape):
 
 
 def _products(space, shape):
-    """Selection in an array as products of indices along each axis."""
+    """Return a selection in an array as products of indices along each axis."""
     import h5py
 
     kind = space.get_select_type()
@@ -228,7 +238,7 @@ def _products(space, shape):
 
 
 def _add_source(groups, shape, target, source, held):
-    """Add what a source fills, as far as that was written itself."""
+    """Add the region that a source fills, as far as it was written itself."""
     import h5py
 
     if not isinstance(held, h5py.Dataset):
@@ -239,9 +249,8 @@ def _add_source(groups, shape, target, source, held):
     fits = len(origins) == 1
     if fits:
         theirs = [axis for axis, place in enumerate(origins[0]) if len(place) > 1]
-        if _is_endless(source.vspace) and len(target) == len(
-            origins[0]
-        ):  # as far as the source reaches by now
+        # a selection without end is filled as far as the source reaches at present
+        if _is_endless(source.vspace) and len(target) == len(origins[0]):
             target = [a[: len(b)] for a, b in zip(target, origins[0], strict=True)]
             origins = [[b[: len(a)] for a, b in zip(target, origins[0], strict=True)]]
             ours = theirs = range(len(target))
@@ -250,9 +259,9 @@ def _add_source(groups, shape, target, source, held):
         return _add(groups, shape, target)
     if not fits:
         warn_user(
-            f"{held.name.strip('/')!r} in {held.file.filename} is not written everywhere, and put "
-            f"together so that it "
-            "is not plain where; its unwritten pixels count as measured, as what HDF5 fills in"
+            f"{held.name.strip('/')!r} in {held.file.filename} is not written everywhere, and its "
+            "place in the virtual data set is too complicated to tell which pixels are unwritten; "
+            "they are read as measured, with HDF5's fill value"
         )
         return _add(groups, shape, target)
     for vectors in inner.values():

@@ -13,3 +13,11 @@ def virtual(path, sources, n_frames=1, target=slice(None)):
         )
     with h5py.File(path, "w") as file:
         file.create_virtual_dataset("entry/data/data", layout, fillvalue=0)
+
+
+def written(path, **arrays):
+    """Write arrays to an HDF5 file; two underscores in a name stand for a slash."""
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file[name.replace("__", "/")] = values
+    return path

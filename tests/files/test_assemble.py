@@ -54,7 +54,7 @@ def test_sums_of_many_noisy_frames_are_right_to_the_noise():
         assert (np.abs(total - expected) < 5 * noise).all()
         assert abs((total - expected)[expected > 3 * noise].mean()) < 4 * 190 / 7
     with pytest.warns(
-        UserWarning, match="of the readings of the array are negative and taken for unmeasured"
+        UserWarning, match="of the readings of the array are negative and treated as unmeasured"
     ):
         read_diffraction(readings - dark, frames="sum")
 
@@ -98,7 +98,7 @@ def test_many_hot_pixels_are_warned_of():
     stack[0, 3::12, 3::12] = 5000
     with pytest.warns(
         UserWarning,
-        match="16 pixels of the array, 0.8%, are taken for hot and left out; hot_pixels=None",
+        match="16 pixels of the array, 0.8%, are considered hot and marked as unmeasured; hot",
     ):
         read_diffraction(stack, hot_pixels="auto")
 
@@ -244,7 +244,8 @@ def test_exposures_that_cannot_be_compared_are_said():
     stack[1] *= 9
     mask[0, :, :8] = mask[1, :, 8:] = True
     with pytest.warns(
-        UserWarning, match="exposures cannot be compared and are taken to be equal; monitor= gives"
+        UserWarning,
+        match="exposures cannot be compared and are assumed to be equal; pass .* as monitor=",
     ):
         read_diffraction(stack, frames="sum", mask=mask)
     found = read_diffraction(stack, frames="sum", mask=mask, monitor=[1, 9])
@@ -256,7 +257,10 @@ def test_pixels_saturated_in_some_exposures_of_a_sum_are_said():
     stack[:, 0, 0] = 1000
     saturated = (stack >= 130).any(axis=0)
     n_partly = saturated.sum() - 1
-    message = rf"{n_partly} pixels of the array are saturated in some exposures and counted in others.*mask=np\.isnan"
+    message = (
+        rf"{n_partly} pixels of the array are saturated in some exposures but not in others.*"
+        r"mask=np\.isnan"
+    )
     with pytest.warns(UserWarning, match=message):
         read_diffraction(stack, frames="sum", saturation=130)
     with pytest.warns(UserWarning, match="pixels of the array are saturated in some exposures"):

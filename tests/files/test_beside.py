@@ -65,7 +65,7 @@ def test_a_mask_for_each_frame_hides_in_its_frame(write, frames, n_missing):
 def test_a_mask_of_another_shape_is_refused(write):
     with pytest.raises(
         ValueError,
-        match=r"the mask 'entry/data/mask' in .* has shape \(5, 9\); give one value a pixel",
+        match=r"the mask 'entry/data/mask' in .* has shape \(5, 9\); give one value per pixel",
     ):
         read_diffraction(write(entry__data__mask=np.zeros((5, 9))))
     with pytest.raises(
@@ -91,7 +91,7 @@ def test_masks_of_other_detectors_and_entries_are_not_used(write):
     two = {f"entry__instrument__detector_{number}__pixel_mask": bad for number in (1, 2)}
     with pytest.warns(
         UserWarning,
-        match="holds 'entry/data/data' in none of its detectors, and nothing of theirs is used",
+        match="holds 'entry/data/data' in none of its detectors, so their .* are not used",
     ):
         read_diffraction(write(**two))
 
@@ -236,7 +236,7 @@ def test_a_master_that_announces_more_frames_than_there_are_is_doubted(tmp_path)
         specific["nimages"], specific["ntrigger"] = 2, 3
     with pytest.warns(
         UserWarning,
-        match=r"a_master\.h5 announces 6 frames and holds 3: .*; select=slice\(3\) says",
+        match=r"a_master\.h5 announces 6 frames and holds 3: .*; select=slice\(3\) reads",
     ):
         read_diffraction(tmp_path / "a_master.h5")
     read_diffraction(tmp_path / "a_master.h5", select=slice(3))

@@ -36,7 +36,9 @@ def test_a_filter_that_is_not_installed_is_named(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("entry/data", data=STACK, **hdf5plugin.Bitshuffle())
     monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: code != 32008)
-    message = r"'entry/data' compressed by filter 32008 \(Bitshuffle\), which is not installed; hdf5plugin has"
+    message = (
+        r"'entry/data' compressed by filter 32008 \(Bitshuffle\), which is not installed; .*pip"
+    )
     with pytest.raises(ImportError, match=message):
         read_diffraction(tmp_path / "a.h5")
 
@@ -53,9 +55,7 @@ def test_a_virtual_data_set_without_a_source_is_refused(tmp_path):
         read_diffraction(tmp_path / "v.h5").data ** 2, STACK[[0, 0]], rtol=1e-6
     )
     os.remove(tmp_path / "b.h5")  # two levels down
-    with pytest.raises(
-        OSError, match=r"puts 'data' together from data in b\.h5, which is not there"
-    ):
+    with pytest.raises(OSError, match=r"assembles 'data' from data in b\.h5, which does not exist"):
         read_diffraction(tmp_path / "v.h5")
 
 
@@ -87,5 +87,5 @@ def test_external_storage_must_be_whole(tmp_path, size):
             "data", STACK.shape, STACK.dtype, external=[(str(raw), 0, STACK.nbytes)]
         )
     raw.unlink() if size is None else raw.write_bytes(raw.read_bytes()[:size])
-    with pytest.raises(OSError, match=r"a\.raw, which is (not there|truncated)"):
+    with pytest.raises(OSError, match=r"a\.raw, which (does not exist|is truncated)"):
         read_diffraction(tmp_path / "a.h5")

@@ -107,7 +107,7 @@ def test_pixels_that_no_two_frames_share_have_equal_exposures():
     frames = np.array([[[4.0, np.nan]], [[np.nan, 6.0]]])
     with pytest.warns(
         UserWarning,
-        match="measured in all frames of the frames, so that their exposures .* monitor=",
+        match="measured in all frames of the frames: their exposures .* monitor=",
     ):
         np.testing.assert_array_equal(summed_frames(frames), [[8.0, 12.0]])
     np.testing.assert_array_equal(summed(lambda *window: iter(frames), equal=True), [[8.0, 12.0]])

@@ -14,7 +14,7 @@ def test_a_data_set_without_values_is_no_damage(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = h5py.Empty("f4")
     with pytest.raises(
-        ValueError, match="'data' in .* holds no values: it is of HDF5's empty kind"
+        ValueError, match="'data' in .* holds no values: its HDF5 dataspace is empty"
     ):
         read_diffraction(tmp_path / "a.h5", "data")
 

@@ -77,7 +77,7 @@ def test_cxi_mask_and_geometry_are_honoured(tmp_path, counts):
 
 def test_a_colour_picture_is_no_pattern(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 3), dtype=np.uint8), photometric="rgb")
-    with pytest.raises(ValueError, match="holds a picture of 3 colours a pixel, not counts"):
+    with pytest.raises(ValueError, match="holds a picture with 3 colours per pixel, not counts"):
         read_diffraction(tmp_path / "a.tif")
 
 
@@ -135,7 +135,7 @@ def test_a_quick_window_is_on_the_detector(tmp_path, counts):
         ({"threshold": -1}, "threshold=-1 is not valid; give counts > 0 or None"),
         (
             {"mask": np.zeros((3, 3))},
-            r"mask has shape \(3, 3\); give one value a pixel of the frames, of shape",
+            r"mask has shape \(3, 3\); give one value per pixel of the frames, of shape",
         ),
         ({"saturation": 1e-9}, "has no measured pixel"),
     ],

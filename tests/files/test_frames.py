@@ -33,8 +33,8 @@ def test_axes_of_length_one_are_left_out_wherever_they_are(shape, axes):
         ((20, 1), "frames one pixel wide"),
         ((1, 1, 24), "frames one pixel wide"),
         ((200, 2, 1, 24), "frames one pixel wide"),
-        ((20, 24, 3), "a picture in colour, or frames 3 pixels wide"),
-        ((64, 64, 2), "a picture in colour, or frames 2 pixels wide"),
+        ((20, 24, 3), "a colour picture or frames 3 pixels wide, not patterns"),
+        ((64, 64, 2), "a colour picture or frames 2 pixels wide, not patterns"),
         ((3, 20, 24, 4), "give a frame or a stack of frames"),
         ((0, 20, 24), "no pixel"),
     ],
@@ -61,7 +61,7 @@ def test_windows_are_those_of_the_array(tmp_path):
 def test_a_file_that_ends_too_early_is_truncated(tmp_path):
     STACK.tofile(tmp_path / "a.raw")
     frames = RawFrames(tmp_path / "a.raw", 4, STACK.dtype, STACK.shape, "a.raw")
-    with pytest.raises(OSError, match=r"a\.raw is truncated: frame 1 of 2 is not all there"):
+    with pytest.raises(OSError, match=r"a\.raw is truncated: frame 1 of 2 is incomplete"):
         frames.frame(1)
 
 

@@ -96,7 +96,7 @@ def test_lengths_that_differ_between_files_are_said(quantity):
     files = [WHOLE, WHOLE, replace(WHOLE, **{quantity: other})]
     with pytest.warns(
         UserWarning,
-        match=f"{quantity} differs between the files: .* in a.h5, .* in c.h5; that of the first",
+        match=f"{quantity} differs between the files: .* in a.h5, .* in c.h5; the value of the",
     ):
         assert geometry_of_series(files, [1, 1, 1], ["a.h5", "b.h5", "c.h5"]) == WHOLE
 

@@ -115,7 +115,7 @@ def test_contradictions_and_nonsense_are_said(file):
     cxi(file)
     put(file, "entry_1/instrument_1/source_1/wavelength", 2.0, "A")
     with pytest.warns(
-        UserWarning, match="says a wavelength of 2e-10 m, .*energy that has 1.3776e-10 m"
+        UserWarning, match="states a wavelength of 2e-10 m, .* corresponds to 1.3776e-10 m"
     ):
         assert read_geometry(file, f"{DETECTOR}/data").wavelength == 2e-10
     file[f"{DETECTOR}/distance"].attrs["units"] = "parsecs and more"

@@ -318,17 +318,20 @@ def edf_gzipped(path):
 
 
 HDF5 = (
-    plain, entry_data, data_data, detector_data, one_in_two_places, default_and_signal, default_as_bytes_from_the_root,
-    signal_without_default, signal_of_older_files, default_is_a_curve, numbered, numbered_beyond_nine,
-    numbered_and_virtual, signal_is_the_first_of_several, eiger_lz4, eiger_bitshuffle, older_eiger, virtual,
-    external_storage, bliss, data_exchange, cxi, cxi_with_dark, cxi_of_two_detectors, cxi_image_of_intensity,
-    cxi_image_of_amplitudes, cxi_image_in_fft_order, further_axes, many_frames_a_chunk,
+    plain, entry_data, data_data, detector_data, one_in_two_places, default_and_signal,
+    default_as_bytes_from_the_root, signal_without_default, signal_of_older_files,
+    default_is_a_curve, numbered, numbered_beyond_nine, numbered_and_virtual,
+    signal_is_the_first_of_several, eiger_lz4, eiger_bitshuffle, older_eiger, virtual,
+    external_storage, bliss, data_exchange, cxi, cxi_with_dark, cxi_of_two_detectors,
+    cxi_image_of_intensity, cxi_image_of_amplitudes, cxi_image_in_fft_order, further_axes,
+    many_frames_a_chunk,
 )  # fmt: skip
 WHOLE_FILES = {
-    silx_writes: ".nxs", fabio_eiger: ".h5", behind_a_block_of_the_user: ".emd", newest_version: ".nx5",
-    tiff_stack: ".tif", tiff_page_by_page: ".tiff", tiff_imagej: ".tif", tiff_compressed: ".tif",
-    tiff_big_and_big_endian: ".tif", tiff_appended: ".tif", npy: ".npy", npy_by_columns: ".npy",
-    npy_big_endian: ".npy", npz: ".npz", npz_compressed: ".npz", edf: ".edf", edf_gzipped: ".edf.gz",
+    silx_writes: ".nxs", fabio_eiger: ".h5", behind_a_block_of_the_user: ".emd",
+    newest_version: ".nx5", tiff_stack: ".tif", tiff_page_by_page: ".tiff", tiff_imagej: ".tif",
+    tiff_compressed: ".tif", tiff_big_and_big_endian: ".tif", tiff_appended: ".tif", npy: ".npy",
+    npy_by_columns: ".npy", npy_big_endian: ".npy", npz: ".npz", npz_compressed: ".npz",
+    edf: ".edf", edf_gzipped: ".edf.gz",
 }  # fmt: skip
 
 

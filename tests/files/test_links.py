@@ -14,4 +14,4 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
         file["gone"] = h5py.ExternalLink("gone.h5", "/x")
         names = {one.name: one for one in walk(file)}
     assert set(names) == {"a/b/data", "a/same/data", "gone"}
-    assert names["gone"].missing == "gone.h5 (/x), which is not there"
+    assert names["gone"].missing == "gone.h5 (/x), which does not exist"

@@ -14,7 +14,10 @@ def test_what_is_larger_than_the_memory_is_refused_with_ways_to_need_less(tmp_pa
             "data", shape=(2_000_000, 4362, 4148), dtype="u4", chunks=(1, 512, 512)
         )
         data[[0, -1], 2150:2250, 2050:2150] = 1
-    message = r"a\.h5 needs 1.35e\+05 GiB of memory .* GiB are free; choose frames by select=, a window by .* frames='sum'"
+    message = (
+        r"a\.h5 needs 1.35e\+05 GiB of memory .* GiB are free; choose frames by select=, a window "
+        r"by .* frames='sum'"
+    )
     with pytest.raises(MemoryError, match=message):
         read_diffraction(tmp_path / "a.h5")
     assert read_diffraction(

@@ -70,7 +70,7 @@ def test_the_stack_is_found_among_other_arrays(tmp_path, name, others):
     np.savez(tmp_path / "a.npz", **others, **{name: STACK})
     with pytest.warns(
         UserWarning,
-        match=rf"'{name}' is read of .*; what else it holds is not used: '{[*others][0]}' \(",
+        match=rf"'{name}' is read from .*; its other arrays are not used: '{[*others][0]}' \(",
     ):
         found = read_diffraction(tmp_path / "a.npz")
     np.testing.assert_allclose(found.data**2, STACK, rtol=1e-5)
@@ -111,7 +111,7 @@ def test_files_of_something_else_are_not_called_damaged(tmp_path, name):
     else:
         {"a.npy": np.save, "a.npz": np.savez}[name](tmp_path / name, objects)
     with pytest.raises(
-        OSError, match="holds Python objects; save an array|an archive of 'readme.txt', and of no"
+        OSError, match="holds Python objects; save an array|an archive of 'readme.txt', without any"
     ) as caught:
         read_diffraction(tmp_path / name)
     assert "damaged" not in str(caught.value)

@@ -71,7 +71,7 @@ def test_brackets_in_the_names_of_folders_stand_for_themselves(tmp_path):
         ),
         ([3], ValueError, "path=a list of int is not valid"),
         (3, TypeError, "path=int is not valid"),
-        ("gone_*.tif", OSError, r"no file is called like 'gone_\*\.tif'"),
+        ("gone_*.tif", OSError, r"no file matches 'gone_\*\.tif'"),
         ("gone.tif", OSError, "gone.tif does not exist"),
     ],
 )

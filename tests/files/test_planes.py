@@ -39,7 +39,7 @@ def test_a_mask_that_hides_what_was_measured_is_doubted():
     with pytest.warns(UserWarning, match="masks hide 88% of the pixels .* mask_marks='measured'"):
         read_diffraction(STACK, mask=good)
     with pytest.raises(
-        ValueError, match="has no measured pixel: .*mask_marks='measured' says that mask="
+        ValueError, match="has no measured pixel: .*pass mask_marks='measured' if mask="
     ):
         read_diffraction(STACK, mask=np.ones((8, 9)))
 
@@ -63,11 +63,11 @@ def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
     [
         (
             {"flat": CHIP},
-            r"flat has shape \(20, 20\); give .*, of shape \(8, 9\); for frames of a region",
+            r"flat has shape \(20, 20\); give .*, of shape \(8, 9\); if the frames show a region",
         ),
         (
             {"flat": CHIP, "roi": (15, 0)},
-            r"roi=\(15, 0\) is not valid; frames of shape \(8, 9\) from there leave flat",
+            r"roi=\(15, 0\) is not valid; frames of shape \(8, 9\) from there exceed flat",
         ),
         ({"roi": 3}, "roi=3 is not valid; give the row and column"),
         ({"roi": (-1, 0)}, r"roi=\(-1, 0\) is not valid"),
@@ -75,7 +75,7 @@ def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
             {"mask": np.zeros((2, 8, 9))},
             r"mask has shape \(2, 8, 9\); give one plane, or one for each of 3 frames",
         ),
-        ({"dark": np.zeros(8)}, r"dark has shape \(8,\) and type float64; give real numbers"),
+        ({"dark": np.zeros(8)}, r"dark has shape \(8,\) and type float64; give one real number"),
         ({"dark": np.full((8, 9), np.nan)}, "dark holds no finite value"),
         ({"flat": np.zeros((8, 9))}, "flat is nowhere positive"),
         (
@@ -86,7 +86,7 @@ def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
             {"mask_marks": "good"},
             "mask_marks='good' is not valid; choose 'unmeasured' or 'measured'",
         ),
-        ({"detector": 3}, "detector=3 is not valid; give a name, 'Pilatus 1M' for instance"),
+        ({"detector": 3}, "detector=3 is not valid; give a name such as 'Pilatus 1M'"),
     ],
 )
 def test_planes_that_do_not_fit_are_refused(options, message):

@@ -78,11 +78,11 @@ def test_the_dark_frame_is_subtracted_before_the_monitor_is_divided_out():
         (np.ones((4, 2)), r"monitor has shape \(4, 2\)"),
         (
             [1, 0, 1, 1],
-            "monitor=0.0 in frame 1 is not valid; give intensities > 0, and leave frames without "
-            "beam out",
+            "monitor=0.0 in frame 1 is not valid; give intensities > 0, and leave out frames "
+            "without beam",
         ),
         ([1, 1, np.nan, 1], "monitor=nan in frame 2 is not valid"),
-        ("gone", "monitor='gone' is no name in the array; give one number for each frame"),
+        ("gone", "monitor='gone' is not a name in the array; give a name in the file, or one"),
     ],
 )
 def test_a_monitor_that_is_none_is_refused(monitor, message):
@@ -128,7 +128,7 @@ def test_magnitudes_are_not_rooted_again():
         ).data
         np.testing.assert_allclose(found, counts)
     with pytest.raises(
-        ValueError, match="content='magnitudes' leaves nothing for dark and flat to correct"
+        ValueError, match="content='magnitudes' excludes dark= and flat=, which correct counts"
     ):
         read_diffraction(STACK, content="magnitudes", dark=np.ones((8, 9)))
 
@@ -149,7 +149,7 @@ def test_bytes_at_the_end_of_their_range_are_doubted():
     stack = STACK.astype("u1")
     stack[0, :2, 0] = 255
     with pytest.warns(
-        UserWarning, match="2 readings of the array are 255, the largest number of a byte"
+        UserWarning, match="2 readings of the array are 255, the largest value of a byte"
     ):
         read_diffraction(stack)
     assert np.isnan(read_diffraction(stack, saturation=255).data).sum() == 2

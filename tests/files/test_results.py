@@ -90,7 +90,7 @@ def test_a_reconstruction_is_no_diffraction_and_the_reverse(tmp_path):
         write_reconstruction(path, random_objects((6, 8), dtype, 2))
         with pytest.raises(
             ValueError,
-            match="holds reconstructions, which are no counts; read_reconstruction reads",
+            match="holds reconstructions, not counts; read_reconstruction reads",
         ):
             read_diffraction(path)
     with h5py.File(tmp_path / "data.cxi", "w") as file:
@@ -199,7 +199,7 @@ def test_swapped_arguments_are_told_in_one_sentence(tmp_path):
         match=r"give write_reconstruction\(path, objects\), in this order: the two are swapped",
     ):
         write_reconstruction(np.ones((1, 4, 4)), tmp_path / "a.cxi")
-    with pytest.raises(TypeError, match="path=int is no name of a file"):
+    with pytest.raises(TypeError, match="path=int is not the name of a file"):
         write_reconstruction(3, np.ones((1, 4, 4)))
 
 
@@ -252,7 +252,8 @@ def test_a_folder_that_is_missing_is_named(tmp_path):
 def test_files_of_another_kind_are_not_called_damaged(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((2, 4, 4)))
     with pytest.raises(
-        OSError, match=r"a\.npy cannot be read as HDF5, which CXI is: it begins with b'\\x93NUMPY"
+        OSError,
+        match=r"a\.npy cannot be read as HDF5, the format of CXI: it begins with b'\\x93NUMPY",
     ) as caught:
         read_reconstruction(tmp_path / "a.npy")
     assert str(caught.value).count("cannot be read") == 1
@@ -286,7 +287,7 @@ def test_magnitudes_that_are_not_those_of_the_objects_are_pointed_out(
 ):
     magnitudes = mistake(MAGNITUDES[:n_samples])
     with pytest.warns(
-        UserWarning, match=f"^magnitudes are plainly not those of the objects.*{way}"
+        UserWarning, match=f"^magnitudes are clearly not those of the objects.*{way}"
     ):
         write_reconstruction(tmp_path / "a.cxi", CRYSTALS[:n_samples], magnitudes=magnitudes)
     np.testing.assert_array_equal(read_reconstruction(tmp_path / "a.cxi").magnitudes, magnitudes)

@@ -37,7 +37,7 @@ def test_a_source_is_looked_for_where_hdf5_does(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = STACK
     virtual(tmp_path / "v.h5", ["raw/a.h5"], 4)
-    with pytest.raises(OSError, match=r"from data in raw/a\.h5, which is not there"):
+    with pytest.raises(OSError, match=r"from data in raw/a\.h5, which does not exist"):
         read_diffraction(tmp_path / "v.h5")
     virtual(tmp_path / "moved.h5", ["/nowhere/raw/a.h5"], 4)
     np.testing.assert_allclose(read_diffraction(tmp_path / "moved.h5").data ** 2, STACK, rtol=1e-6)

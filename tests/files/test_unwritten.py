@@ -68,7 +68,8 @@ def test_frames_that_no_source_fills_are_unmeasured_and_said(tmp_path):
         layout[:2] = source[:2]
 
     with pytest.warns(
-        UserWarning, match=r"2 of 4 frames of .*v\.h5 were never written \(2, 3\).*; select= leaves"
+        UserWarning,
+        match=r"2 of 4 frames of .*v\.h5 were never written \(2, 3\).*; leave them out by select=",
     ):
         written_where(tmp_path, half)
     assert not np.isnan(read_diffraction(tmp_path / "v.h5", select=[0, 1]).data).any()
