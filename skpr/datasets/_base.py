@@ -7,10 +7,10 @@ from sklearn.utils import Bunch
 
 
 def as_bunch(objects, return_X_y, description, **more):
-    """Return a Bunch with the objects as both `data` and `target`, or a pair.
+    """Return the objects as a Bunch or as a pair.
 
-    A phase retrieval model is fitted on `(objects, objects)`: its first step turns its input, the
-    first of the two, into magnitudes.
+    In the Bunch they are both `data` and `target`. A phase retrieval model is fitted on `(objects,
+    objects)`: its first step turns its input, the first of the two, into magnitudes.
     """
     if return_X_y:
         return objects, objects

@@ -131,9 +131,10 @@ def _is_inside(box, image_shape):
 
 
 def _background(image, instances, box):
-    """Return the median of the unlabelled pixels around a bounding box.
+    """Return the median background around a bounding box.
 
-    If there are none, the median is taken over the unlabelled pixels of the whole image.
+    The background consists of the pixels without a label; if there are none around the box, those
+    of the whole image.
     """
     around = tuple(slice(max(part.start - _MARGIN, 0), part.stop + _MARGIN) for part in box)
     unlabelled = image[around][instances[around] == 0]
@@ -141,7 +142,7 @@ def _background(image, instances, box):
 
 
 def _contrast(image, mask, background):
-    """Return the contrast of a nucleus to its background, scaled to peak 1.
+    """Return the contrast of a nucleus, scaled to peak 1.
 
     The contrast is positive for dark nuclei as well as for bright ones. The result is None for a
     nucleus without contrast.

@@ -13,9 +13,9 @@ from ._base import as_bunch
 
 
 def load_digit_objects(*, image_size: int = 16, return_X_y: bool = False) -> Any:
-    """Load the 1,797 handwritten digits of scikit-learn, smoothly enlarged.
+    """Load the handwritten digits of scikit-learn, smoothly enlarged.
 
-    The objects are real and need no download.
+    The 1,797 objects are real and need no download.
 
     Parameters
     ----------

@@ -100,12 +100,12 @@ def fetch_fashion_mnist(
 
 
 def read_idx_images(path: FilePath, content_hash: str | None = None) -> np.ndarray:
-    """Read the images of a gzipped idx3-ubyte file, the format of MNIST.
+    """Read the images of a gzipped file in the format of MNIST.
 
     Parameters
     ----------
     path : path-like
-        Gzipped file.
+        Gzipped idx3-ubyte file.
     content_hash : str, optional
         MD5 hash that the uncompressed content must have.
 

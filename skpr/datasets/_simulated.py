@@ -1,4 +1,4 @@
-"""Simulated faceted crystals and cells at random places and orientations."""
+"""Simulated objects: faceted crystals and cells."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def make_crystals(
     """Simulate faceted crystals, optionally with a displacement phase.
 
     A crystal is the intersection of random half-spaces. It is uniform inside, its edges are one
-    pixel wide, and its size, orientation and position are random, with the whole crystal inside
-    the frame. The phase, as Bragg diffraction measures it, is a random smooth field; outside the
+    pixel wide, and its size, orientation and position are random, with the whole crystal inside the
+    frame. The phase, as Bragg diffraction measures it, is a random smooth field; outside the
     crystal the object is zero.
 
     Parameters
@@ -153,7 +153,7 @@ def _blob(offsets, radius, softness):
 
 
 def _radius_and_centre(shape, smallest, largest, rng):
-    """Draw the radius and centre of an object that stays inside its frame."""
+    """Draw the radius and centre of an object inside its frame."""
     size = np.array(shape)
     radius = rng.uniform(smallest, largest) * size.min()
     margin = np.minimum(1.25 * radius, (size - 1) / 2)
@@ -161,7 +161,7 @@ def _radius_and_centre(shape, smallest, largest, rng):
 
 
 def _smooth_field(offsets, rng, n_waves=4):
-    """Draw a random smooth field between -1 and 1, a sum of a few long waves."""
+    """Draw a smooth field between -1 and 1, a sum of a few waves."""
     waves = rng.normal(scale=1.5, size=(n_waves, offsets.shape[-1]))
     field = np.sin(offsets @ waves.T + rng.uniform(0, 2 * np.pi, size=n_waves))
     return field @ rng.dirichlet(np.ones(n_waves))

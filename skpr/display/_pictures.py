@@ -16,7 +16,7 @@ def new_axes(n_rows=1, n_columns=1, **figure):
 
 
 def as_array(values):
-    """Convert a tensor, without its gradient, or other values to an array."""
+    """Convert a tensor, without its gradient, or values to an array."""
     return (
         values.detach().cpu().resolve_conj().numpy()
         if isinstance(values, torch.Tensor)
@@ -25,7 +25,7 @@ def as_array(values):
 
 
 def as_picture(sample):
-    """Return a sample with any number of axes as a two-dimensional real image.
+    """Return a sample as a two-dimensional real image.
 
     Complex values are replaced by their modulus, one axis is repeated along the height, and of
     three axes the middle slice is taken.
@@ -37,7 +37,7 @@ def as_picture(sample):
 
 
 def with_grey_gaps(name):
-    """Return a colour map that shows pixels without a value in grey."""
+    """Return a colour map that shows missing pixels in grey."""
     import matplotlib
 
     colours = matplotlib.colormaps[name] if isinstance(name, str) else name
@@ -45,7 +45,7 @@ def with_grey_gaps(name):
 
 
 def scales(geometry, fourier_shape):
-    """Return the steps of pictures in physical units along height and width.
+    """Return the pixel sizes of pictures along height and width.
 
     Returns
     -------

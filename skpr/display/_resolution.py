@@ -15,7 +15,7 @@ SQUARE = 0.01  # largest relative difference of the sides of a pixel that counts
 
 
 class ResolutionDisplay:
-    """Resolution curve, PRTF or FRC, with the threshold that it must exceed.
+    """Resolution curve, PRTF or FRC, with its threshold.
 
     Parameters
     ----------
@@ -113,9 +113,10 @@ class ResolutionDisplay:
     def from_pair(
         cls, first: Any, second: Any, *, boundary: Any = "zero", **plot_params: Any
     ) -> ResolutionDisplay:
-        """Plot the Fourier ring or shell correlation of two reconstructions.
+        """Plot the Fourier ring correlation of two reconstructions.
 
-        The plot includes the half-bit threshold.
+        For three-dimensional objects it is the Fourier shell correlation. The plot includes the
+        half-bit threshold.
 
         Parameters
         ----------

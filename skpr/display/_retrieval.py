@@ -14,7 +14,7 @@ from ._pictures import as_array, as_picture, new_axes, with_grey_gaps
 
 
 class RetrievalDisplay:
-    r"""Page about one retrieval: pattern, object, deviations and errors.
+    r"""Pattern, object, deviations and errors of one retrieval.
 
     Parameters
     ----------
