@@ -1,4 +1,4 @@
-"""Assembly of patterns from frames, in a window around zero frequency."""
+"""Assembly of patterns from frames."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Assembled(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Window about a centre, and the part of the frames that it covers."""
+    """Window about a centre, with the part of the frames in it."""
 
     center: BeamCenter
     sizes: tuple
@@ -112,7 +112,7 @@ def _sum(readings, recipe, shape, window):
 
 
 def _warn_of_saturated(over, total, region, recipe):
-    """Warn about pixels whose brightest exposures are missing from a sum."""
+    """Warn about pixels that are saturated in some exposures of a sum."""
     if over is None:
         return
     over = over if over.shape == total.shape else over[region]
@@ -194,7 +194,7 @@ def _stack(readings, positions, window, recipe, hot=None):
 
 
 def _moved(patterns, recipe, window, region):
-    """Move patterns until zero frequency is on a pixel, then cut the window."""
+    """Move zero frequency of patterns onto a pixel, and cut the window."""
     inside = tuple(c - part.start for c, part in zip(window.center.pixel, region, strict=True))
     wide = cut_around(patterns, inside, window.reach)
     wide = onto_pixel(wide, window.center.subpixel, window.target, keep=recipe.keep)
@@ -245,7 +245,7 @@ def _hot(total, recipe, place, region):
 
 
 def _without_beam(hot, place, region):
-    """Exempt the beam from the hot pixels if symmetry found its centre."""
+    """Remove the beam from hot pixels if symmetry found its centre."""
     if place.confidence is None or place.confidence < SURE:
         return hot
     return without_beam(
@@ -254,9 +254,9 @@ def _without_beam(hot, place, region):
 
 
 def _hot_and_window(total, recipe, shape, window, region=None):
-    """Find the hot pixels of a pattern, and the window about its centre.
+    """Find the hot pixels and the window of a pattern.
 
-    Hot pixels are ignored when the centre is searched.
+    The centre of the window is found without the hot pixels.
     """
     region = region or (_whole(shape) if window is None else window.region)
     hot = _hot(total, recipe, window and window.center, region)

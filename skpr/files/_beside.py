@@ -81,7 +81,7 @@ def beside(file, path, parts, found, shape):
 
 
 def _homes(file, parts, found):
-    """Find the groups that may hold what belongs to the frames.
+    """Find the groups that may hold masks and limits of the frames.
 
     Returns
     -------
@@ -164,9 +164,10 @@ def _may_have_seen(group, shape):
 
 
 def _holds_others(group, part):
-    """Return whether a detector holds frames other than those of a data set.
+    """Return whether a detector holds frames of its own.
 
-    A copy of the frames, recognized by its first one, does not count.
+    The frames of the data set `part` do not count, nor does a copy of them, recognized by its first
+    frame.
     """
     own = [
         item
@@ -178,7 +179,7 @@ def _holds_others(group, part):
 
 
 def is_point_detector(group):
-    """Return whether a detector is a point detector, by its name or data."""
+    """Return whether the name or data are those of a point detector."""
     own = _own_data(group)
     return bool(NO_CAMERA.search(group.name.rpartition("/")[2].lower())) or (
         bool(own) and all(sum(n > 1 for n in item.shape) < 2 for item in own)
@@ -193,7 +194,7 @@ def _own_data(group):
 
 
 def _unused(others, path, shape, parts):
-    """Return a note about planes and limits of unrelated detectors, in a list."""
+    """Return notes about planes and limits of unrelated detectors."""
     limits = [
         f"{group.name}/{name}".strip("/") for group in others for name in LIMITS if name in group
     ]
@@ -220,7 +221,7 @@ def _is_detector(group):
 
 
 def _with_specific(groups):
-    """Yield groups, each followed by its `detectorSpecific` group if any.
+    """Yield groups and their `detectorSpecific` groups.
 
     Eiger detectors keep their masks there.
     """
@@ -277,7 +278,9 @@ def _words(item, path):
 
 
 def _flat(near, far, path, shape, notes):
-    """Return the flat field, if the file says that it is not yet applied.
+    """Return the flat field if it has not been applied yet.
+
+    The file must say so; otherwise a note is added.
 
     Returns
     -------
@@ -334,7 +337,10 @@ def plane_is_bad(values, bad_bits=EVERY_BIT):
 
 
 def announced_frames(file, parts):
-    """Return the number of frames that an Eiger master announces, or None."""
+    """Return the number of frames that an Eiger master file announces.
+
+    None if it does not announce any.
+    """
     import h5py
 
     instrument = file.get(f"{parts[0].name.split('/')[0]}/instrument")
@@ -350,6 +356,6 @@ def announced_frames(file, parts):
 
 
 def say(notes):
-    """Warn once with each note."""
+    """Issue each of the notes as a warning, once."""
     for note in dict.fromkeys(notes):
         warn_user(note)

@@ -1,4 +1,4 @@
-"""Position of zero frequency in measured patterns, and windows about it."""
+"""Position of zero frequency, and windows about it."""
 
 from __future__ import annotations
 
@@ -215,10 +215,10 @@ def _to_pixel(place, confidence=None):
 
 
 def _mean(patterns):
-    """Return the mean of patterns where measured, at the counts of their sum.
+    """Sum patterns, scaling pixels that only some of them measured.
 
-    The mean over the patterns that measured a pixel is multiplied by the number of patterns, so
-    that the noise is that of all counts. NaN where no pattern measured.
+    The mean over the patterns that measured a pixel is multiplied by the number of all patterns.
+    The noise is then that of the counts. NaN where no pattern measured.
     """
     if len(patterns) == 1:
         return patterns[0]
@@ -239,7 +239,7 @@ def _by_maximum(patterns):
 
 
 def _brightest(total, unmeasured):
-    """Return the brightest pixel of a pattern, and the reason to doubt it.
+    """Return the brightest pixel, and a reason to doubt it.
 
     The reason is "unmeasured" or "saturated", for pixels that touch it, or None.
     """

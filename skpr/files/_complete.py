@@ -28,7 +28,9 @@ PLUGIN_FILTERS = {
 
 
 def check_complete(dataset, path, name=None):
-    """Refuse a data set that HDF5 would fill with zeros or cannot decompress.
+    """Refuse a data set whose values are incomplete.
+
+    HDF5 would fill missing values with zeros.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def _check_filters(dataset, path, name):
 
 
 def _check_sources(dataset, path, name):
-    """Check every source of a virtual data set, and the sources of these."""
+    """Check all sources of a virtual data set, recursively."""
     checked = set()
     with contextlib.closing(SourceFiles()) as sources:
         for source in dataset.virtual_sources():

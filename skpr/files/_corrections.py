@@ -1,4 +1,4 @@
-"""Corrections that turn readings into intensities, as pure functions."""
+"""Corrections that turn readings into intensities."""
 
 from __future__ import annotations
 
@@ -176,7 +176,10 @@ def _ends_in_flag(dtype, saturation):
 
 
 def relative_sensitivity(flat, dtype, name="flat"):
-    """Return a flat field divided by its median, so that counts stay counts."""
+    """Return a flat field divided by its median.
+
+    Counts divided by it stay counts.
+    """
     flat = np.asarray(flat, dtype=dtype)
     sensitive = np.isfinite(flat) & (flat > 0)
     if not sensitive.any():
@@ -204,11 +207,11 @@ def judged(intensities, threshold=None, keep=False):
 
 
 def summed(frames, window=(), *, equal=False, name="the frames"):
-    """Sum exposures; a pixel is unmeasured only where no frame measured it.
+    """Sum exposures of one pattern.
 
-    A pixel that only some of the frames measured is divided by the share of the counts that these
-    frames hold. The share is computed over the pixels that every frame measured, inside or outside
-    the window.
+    A pixel is unmeasured only if no frame measured it. A pixel that only some of the frames
+    measured is divided by the share of the counts that these frames hold. The share is computed
+    over the pixels that every frame measured, inside or outside the window.
 
     Parameters
     ----------
@@ -250,7 +253,7 @@ def summed(frames, window=(), *, equal=False, name="the frames"):
 
 
 def _seen(frames, window, equal, name):
-    """Return the share of the counts in the frames that measured each pixel."""
+    """Return the share of the counts in frames that measured each pixel."""
     known, n_lit = 0, 0
     for frame in frames():
         measured = ~np.isnan(frame)

@@ -59,6 +59,6 @@ class DatasetFrames(ArrayFrames):
             return self.block[1][number - first]
 
     def rest(self):
-        """Release the data set, and with it the file that it is linked from."""
+        """Release the data set and the file that it is linked from."""
         if self.found is not None:
             self.array = self.block = None

@@ -85,7 +85,10 @@ def of_signal(group, name, found):
 
 
 def attribute(item, name):
-    """Return an attribute, the first of several, with bytes as text; or None."""
+    """Return an attribute, with bytes as text; None if missing.
+
+    Of an attribute with several values, the first is returned.
+    """
     try:
         value = item.attrs.get(name)
     except (OSError, TypeError, ValueError):  # damaged, or of a type that NumPy lacks
@@ -125,7 +128,7 @@ class Images:
         return not one.missing and one.identity in self.places
 
     def values_of(self, parts, found):
-        """Return the `content` and `centered` that the image of data sets states."""
+        """Return the `content` and `centered` that an image states."""
         places = {
             one.identity: one.parent
             for one in found

@@ -110,7 +110,7 @@ def _check_header(fabio, path):
 
 @contextlib.contextmanager
 def fabio_trouble(path):
-    """Turn errors that fabio raises, or only logs, into one `OSError`."""
+    """Turn errors that fabio raises or logs into an `OSError`."""
     try:
         with (
             errors_logged("fabio") as errors,

@@ -82,7 +82,7 @@ def unknown_format(path, head):
 
 
 def _fabio_knows(path, head, ending):
-    """Return "fabio", "perhaps fabio" or "" for a file that fabio may read."""
+    """Return "fabio", "perhaps fabio" or "", by the signature of a file."""
     likely = ending in DETECTOR_ENDINGS or head.startswith(
         (b"\n{", b"\r\n{", b"{\n", b"{\r\n", b"###CBF")
     )

@@ -1,4 +1,4 @@
-"""Detection and opening of HDF5 files, with errors in one sentence."""
+"""Detection and opening of HDF5 files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def import_h5py():
-    """Import the optional dependency h5py, and the filters of hdf5plugin."""
+    """Import h5py, and the filters of hdf5plugin if installed."""
     try:
         import h5py
     except ImportError as error:
@@ -75,7 +75,7 @@ def open_hdf5(path):
 
 @contextlib.contextmanager
 def hdf5_trouble(path):
-    """Turn errors of the HDF5 library into an `OSError` that names the file."""
+    """Turn errors of HDF5 into an `OSError` that names the file."""
     try:
         yield
     except (OSError, RuntimeError, KeyError, AttributeError, TypeError, UnicodeError) as error:
@@ -104,7 +104,7 @@ def _unreadable(path, error):
 
 
 def is_ours(error):
-    """Return whether an `OSError` was raised by this package, not by HDF5."""
+    """Return whether this package, not HDF5, raised an `OSError`."""
     return error.errno is None and not str(error).startswith(("Unable", "Can't", "[Errno"))
 
 

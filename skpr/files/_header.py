@@ -67,9 +67,10 @@ def geometry_of_header(header):
 
 
 def _entries(header):
-    """Return the entries of a header by key in lower case, as (key, value).
+    """Return the entries of a header by lower-case key.
 
-    The lines of the header of a CBF file are included.
+    Each entry holds the key as it is spelled, and the value. The lines of the header of a CBF file
+    are included.
     """
     entries = {
         str(key).strip().lower(): (str(key).strip(), value) for key, value in dict(header).items()

@@ -122,7 +122,7 @@ def hot_pixels(counts, center=None):
 
 
 def without_beam(hot, center):
-    """Remove the pixels around zero frequency, the beam, from hot pixels."""
+    """Remove the pixels of the beam, around zero frequency, from hot pixels."""
     hot[tuple(slice(max(int(np.ceil(c)) - 1, 0), int(c) + 2) for c in center)] = False
     return hot
 
@@ -148,9 +148,9 @@ def check_counts(counts, name="counts"):
 
 
 def _asymmetry(counts, known, center, unit):
-    """Estimate the factor by which a pixel may exceed those around its mate.
+    """Estimate how much a pixel may exceed its Friedel mate.
 
-    It follows from the median asymmetry of bright pixels.
+    The factor follows from the median asymmetry of bright pixels.
     """
     index = np.argwhere(known & (counts >= BRIGHT * unit))
     mates = np.floor(2 * np.asarray(center) - index + 0.5).astype(int)
@@ -164,9 +164,9 @@ def _asymmetry(counts, known, center, unit):
 
 
 def _bound(factor, counts):
-    """Return the largest reading that `factor` times some counts explain.
+    """Return the largest plausible reading for a multiple of counts.
 
-    The counting noise of both is allowed for.
+    The counting noise of the reading and of the counts is allowed for.
     """
     mean = factor * (counts + 1)
     # variance of the reading, `mean`, plus that of `factor` times Poisson counts, `factor * mean`
@@ -230,7 +230,7 @@ def _among_neighbours(filled, known, places, offsets):
 
 
 def _brightest_about(counts, places, unit):
-    """Return the counts of the brightest pixel at or next to each place.
+    """Return the brightest counts at and around each place.
 
     NaN where most of these pixels were not measured.
     """

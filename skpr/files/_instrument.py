@@ -88,7 +88,7 @@ def _groups(file, name):
 
 
 def _within(file, start):
-    """Return a group and those in it by name, breadth first, each once."""
+    """Return a group and all groups in it by name, breadth first."""
     found, seen, n_items = {}, set(), 0
     waiting = [(start, file[start] if start else file, 0)]
     while waiting and n_items < MOST:
@@ -110,7 +110,7 @@ def _within(file, start):
 
 
 def _item(group, name):
-    """Return an item of a group through links of any kind; None if broken."""
+    """Return an item of a group, or None for a broken link."""
     try:
         item = group.get(name) if name else None
         # types that NumPy lacks have no dtype
@@ -124,7 +124,7 @@ def _is_group(item):
 
 
 def _is(path, group, kind):
-    """Return whether a group is of a kind, given by its name and NeXus class."""
+    """Return whether a group is of a kind, by name or NeXus class."""
     word, nexus = kind
     return path.rpartition("/")[2].lower().startswith(word) or bool(
         nexus and _text(group.attrs.get("NX_class")) == nexus
@@ -172,12 +172,12 @@ def _detectors(groups, file, name):
 
 
 def _holds(group, frames):
-    """Return whether the frames are a member of a group, under any name."""
+    """Return whether a group holds the frames, under any name."""
     return any(_item(group, one) == frames for one in list(group)[:MOST])
 
 
 def _first(groups, names, quantity, sources):
-    """Return the first value of a quantity in groups, in SI units, or None."""
+    """Return the first value of a quantity in groups, in SI units."""
     for path, group in groups.items():
         for name in names:
             item = _item(group, name)
@@ -207,7 +207,7 @@ def _number(item):
 
 
 def _numbers(item):
-    """Return the numbers in a data set; None unless few and all finite."""
+    """Return the numbers in a small data set; None if not all finite."""
     if (
         not hasattr(item, "dtype")
         or _is_group(item)
@@ -260,7 +260,10 @@ def _pixel_size(detectors, sources):
 
 
 def _wavelength(groups, detectors, sources):
-    """Return the wavelength from the first group that states it or the energy."""
+    """Return the wavelength, possibly computed from the photon energy.
+
+    It is that of the first group that states one of them.
+    """
     for kind in BEAMS:
         chosen = {path: group for path, group in groups.items() if _is(path, group, kind)}
         for path, group in chosen.items():
@@ -326,7 +329,7 @@ def _is_ring(group):
 
 
 def _along_beam(detectors, groups, sources):
-    """Return the distance, the translation of a detector along the beam."""
+    """Return the translation of a detector along the beam."""
     for path, group in groups.items():
         of_detector = any(path.startswith(detector) for detector in detectors)
         if not of_detector and (not path.endswith("transformations") or "sample" in path):

@@ -57,7 +57,7 @@ def center_of_symmetry(counts, measured):
 
 
 def unit_of(lit):
-    """Return the unit of nonzero intensities, and whether they are counts.
+    """Return the unit of intensities, and whether they are counts.
 
     Counts are integer multiples of the smallest intensity, or numbers of about 1 and more, such as
     counts divided by a flat field. The unit of other intensities is their median.
@@ -71,7 +71,7 @@ def unit_of(lit):
 
 
 def _binning(shape):
-    """Return the sizes of blocks for which the doubled grid is not too large."""
+    """Return sizes of blocks for which transforms are small enough."""
     factors = [1] * len(shape)
     while (
         math.prod(2 * -(-size // b) for size, b in zip(shape, factors, strict=True))
@@ -171,9 +171,10 @@ def _most_symmetric(counts, measured, near=None, reach=None):
 
 
 def _logarithm(counts, measured):
-    """Return logarithms of counts, their noise, and whether it is known.
+    """Return logarithms of counts, and their noise.
 
-    The logarithms have their mean subtracted. The noise is their variance due to counting.
+    The logarithms have their mean subtracted. The noise is their variance due to counting. The
+    third result is whether the noise is known.
     """
     lit = counts[measured & (counts > 0)]
     unit, known = unit_of(lit)
@@ -186,7 +187,7 @@ def _logarithm(counts, measured):
 
 
 def _pair_sums(values, noise, measured, near, reach):
-    """Sum over the pairs of pixels that are opposite about every centre.
+    """Sum over the pairs of opposite pixels about every centre.
 
     A pixel does not form a pair with itself.
 
@@ -226,7 +227,7 @@ def _pair_sums(values, noise, measured, near, reach):
 
 
 def _take_selves_off(total, own, first):
-    """Subtract the contributions of pixels that are their own mates.
+    """Subtract contributions of pixels that are their own mates.
 
     They occur at even places, where the centre is on a pixel.
     """

@@ -1,4 +1,4 @@
-"""Names of the data sets in an HDF5 file, along links of every kind."""
+"""Names of the data sets in an HDF5 file, including links."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class Found(NamedTuple):
 
 
 def identity(item):
-    """Return the address of an object, equal for all links that lead to it."""
+    """Return the address of an object, the same for all its names."""
     import h5py
 
     return item.file.filename, h5py.h5o.get_info(item.id).addr
 
 
 def walk(group, name="", root=None, above=(), found=None):
-    """Return the names of all data sets in a group, along links of every kind.
+    """Return the names of all data sets in a group, including links.
 
     Parameters
     ----------

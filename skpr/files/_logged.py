@@ -7,7 +7,7 @@ import re
 
 @contextlib.contextmanager
 def errors_logged(library, warnings=None):
-    """Collect the errors that a library logs instead of printing them.
+    """Collect the errors that a library logs.
 
     Parameters
     ----------

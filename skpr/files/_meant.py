@@ -18,7 +18,7 @@ NUMBERED = r"data(_?\d+)?"
 
 
 class Meant(NamedTuple):
-    """Data sets that hold the frames, in order, and the kind of their values."""
+    """Data sets that hold the frames, and the kind of their values."""
 
     parts: list[Found]
     content: str = "counts"
@@ -143,9 +143,9 @@ def _lacking(path, part):
 
 
 def _of_plane(file, path, found, plane):
-    """Return the only array that is named after a plane, in a list.
+    """Return the only array that is named after a plane.
 
-    An empty list leaves the choice to the rules for frames.
+    The result is a list; an empty list leaves the choice to the rules for frames.
 
     Raises
     ------
@@ -190,9 +190,10 @@ def _of_plane(file, path, found, plane):
 
 
 def _warn_of_map(path, parts, found):
-    """Warn if the default of a file may be a map of the scan, not a pattern.
+    """Warn if the default of a file may be a map of a scan.
 
-    Such a map holds one number per frame, arranged like the points of the scan.
+    Such a map is not a pattern: it holds one number per frame, arranged like the points of the
+    scan.
     """
     shape = tuple(n for part in parts for n in part.shape if n > 1) if len(parts) == 1 else ()
     if len(shape) != 2:
@@ -234,7 +235,7 @@ def _which(path, found):
 
 
 def _of_names(file, found):
-    """Return the data sets of the only group with frames under usual names.
+    """Return the frames of the only group with the usual names.
 
     The names are `data`, or `data_000001` and all that follow it. The group that the attribute
     `default` of the file names is searched first.
@@ -260,9 +261,9 @@ def _of_names(file, found):
 
 
 def _whole(stack):
-    """Return `data` alone if it holds all frames of the numbered data sets.
+    """Return `data` alone if it holds the frames of numbered data sets.
 
-    It is preferred, too, if one of these is missing. Otherwise all data sets are returned.
+    It is also preferred if one of these is missing. Otherwise all data sets are returned.
     """
     whole = [one for one in stack if one.last == "data" and not one.missing]
     parts = [one for one in stack if one.last != "data"]

@@ -1,4 +1,4 @@
-"""Comparison of the memory that an array needs with the free memory."""
+"""Checks of arrays against the free memory."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ def check_fits(
     itemsize,
     ways="choose frames by select=, a window by center= and crop=, or frames='sum'",
 ):
-    """Refuse an array larger than the free memory, before it is read.
+    """Refuse an array larger than the free memory.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def check_fits(
 
 
 def free_memory():
-    """Return the number of free bytes; None if the system does not tell."""
+    """Return the number of free bytes of memory; None if unknown."""
     try:
         with open("/proc/meminfo") as file:
             sizes = dict(line.split(":", 1) for line in file)
@@ -48,7 +48,7 @@ def free_memory():
 
 
 def _most_of_group(otherwise):
-    """Return the memory limit of the container in bytes, or `otherwise`."""
+    """Return the memory limit of the container, or `otherwise`."""
     for limit in GROUPS:
         try:
             return int(Path(limit).read_text())

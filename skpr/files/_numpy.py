@@ -22,11 +22,11 @@ NUMBERS = "save an array of numbers, all frames of one shape"
 
 
 class NotNamedError(ValueError):
-    """Error: no array of a file is meant, or it is not clear which."""
+    """Error for a file without an array that is clearly meant."""
 
 
 def npy_frames(path):
-    """Return the frames of an npy file, read without loading all of it."""
+    """Return the frames of an npy file, read one at a time."""
     with numpy_trouble(path), open(path, "rb") as file:
         holds_objects = _header(file)[2].hasobject
     if holds_objects:
@@ -42,7 +42,7 @@ def npy_frames(path):
 
 
 class Npz:
-    """Open npz file."""
+    """Npz file that is open for reading."""
 
     def __init__(self, path):
         self.path = path
@@ -63,7 +63,7 @@ class Npz:
             raise
 
     def meant(self, dataset, plane=None):
-        """Return the frames of the arrays that are meant, and their names.
+        """Return the frames of the chosen arrays, and their names.
 
         Without a name, it is the first of these that exists: the only array; the only array named
         after the plane, if a plane is wanted; `data`; the only array of frames that is not named
@@ -115,7 +115,7 @@ class Npz:
         return False
 
     def _header(self, name):
-        """Read the shape, order and type of an array, without its values."""
+        """Read the shape, order and type of an array."""
         stream, _ = _opened(self.archive, name)
         with contextlib.closing(stream):
             return _header(stream)
@@ -129,7 +129,7 @@ class Npz:
         return MemberFrames(self.archive, name, self.path)
 
     def array(self, name):
-        """Return one array as it is, or None if the file lacks that name."""
+        """Return one array as it is, or None if it is missing."""
         with numpy_trouble(self.path):
             return self.archive[name] if name in self.names else None
 
@@ -151,19 +151,19 @@ class Npz:
 
 
 def _opened(archive, name):
-    """Open a member of an archive; return the stream and its name there."""
+    """Open a member of an archive; return its stream and its name."""
     member = name if name in archive.zip.namelist() else f"{name}.npy"
     return archive.zip.open(member), member
 
 
 def _header(stream):
-    """Read the shape, order and type of an array from the head of a stream."""
+    """Read the shape, order and type of an array from a stream."""
     version = np.lib.format.read_magic(stream)
     return HEADERS.get(version, HEADERS[2, 0])(stream)
 
 
 class MemberFrames(Frames):
-    """Frames of one array in an npz file, decompressed when they are read."""
+    """Frames of one array in an npz file."""
 
     def __init__(self, archive, name, path):
         self.path, self.name, self.stream, self.whole = path, path, None, None
@@ -223,7 +223,7 @@ class _Shaped:
 
 @contextlib.contextmanager
 def numpy_trouble(path):
-    """Turn errors of NumPy and zipfile into an `OSError` that names the file."""
+    """Turn errors of NumPy into an `OSError` that names the file."""
     try:
         yield
     except (EOFError, zipfile.BadZipFile, zlib.error, struct.error, RuntimeError) as error:

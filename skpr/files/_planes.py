@@ -161,7 +161,9 @@ def mean_plane(frames, detector, roi, name):
 
 
 class Masks:
-    """Bad pixels of every frame: one plane for all frames, or one for each.
+    """Bad pixels of every frame.
+
+    There is one plane for all frames, or one for each.
 
     Parameters
     ----------

@@ -197,7 +197,10 @@ class Readings:
         )
 
     def frame(self, position, rows=slice(None), columns=slice(None)):
-        """Return the intensities of a window of one frame, NaN where unmeasured."""
+        """Return the intensities in a window of one frame.
+
+        Unmeasured pixels are NaN.
+        """
         selected = int(self.order[position])
         source, number = self.series.locate(int(self.selected[selected]))
         corrections = self.corrections(source, number, selected)
@@ -261,7 +264,7 @@ class _Counted:
 
 
 def _counted_plane(frames, detector, roi, name):
-    """Return the mean of dark frames or flat fields, ignoring flags."""
+    """Return the mean of dark frames or flat fields without flags."""
     return mean_plane(None if frames is None else _Counted(frames), detector, roi, name)
 
 
@@ -299,7 +302,7 @@ def chosen_frames(select, n_frames):
 
 
 def monitor_factors(monitor, selected, n_frames, series):
-    """Return the beam intensity in each selected frame, relative to the mean."""
+    """Return the relative beam intensity in each selected frame."""
     if monitor is None:
         return None
     values = monitor

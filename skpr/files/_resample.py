@@ -100,7 +100,10 @@ def middle_of_blocks(shape, factors):
 
 
 def binned(intensities, factors):
-    """Sum blocks of intensities, which may be negative, and return magnitudes."""
+    """Return the magnitudes of blocks of pixels.
+
+    Intensities are summed, including negative ones.
+    """
     if set(factors) == {1}:
         return np.sqrt(np.maximum(intensities, 0, out=intensities), out=intensities)
     if not (intensities < 0).any():
@@ -112,7 +115,7 @@ def binned(intensities, factors):
 
 
 def _filled(pattern, unmeasured, subpixel):
-    """Fill unmeasured pixels with the values of their mates or neighbours."""
+    """Fill unmeasured pixels with values of mates or neighbours."""
     if not unmeasured.any():
         return pattern
     known = np.where(unmeasured, 0, pattern)

@@ -1,4 +1,4 @@
-"""Reconstructions in CXI files, written completely or not at all."""
+"""Reconstructions in CXI files."""
 
 from __future__ import annotations
 
@@ -136,9 +136,9 @@ def write_reconstruction(
 
 
 def _warn_of_magnitudes(magnitudes, objects):
-    """Warn if magnitudes match the objects much better when read otherwise.
+    """Warn if magnitudes seem to be squared or in FFT order.
 
-    The other readings are squared magnitudes, FFT order, or both.
+    They then match those of the objects much better if they are read this way.
     """
     object_shape, fourier_shape = objects.shape[1:], magnitudes.shape[1:]
     n_rows = min(N_COMPARED, LARGEST // max(1, math.prod(fourier_shape)))
@@ -180,9 +180,9 @@ def _in_units(batch):
 
 
 def _correlation(measured, computed):
-    """Return the mean correlation of patterns over their measured pixels.
+    """Return the mean correlation of patterns.
 
-    The correlation of a constant pattern is 0.
+    It is computed over the measured pixels. The correlation of a constant pattern is 0.
     """
     found = []
     for one, other in zip(measured, computed, strict=True):
@@ -287,7 +287,7 @@ def _images(file, path):
 
 
 def _with_origins(file, geometry):
-    """Restore the names and sources that were written beside the values."""
+    """Restore the names and sources that were written with values."""
     angles, origins = dict(geometry.angles), {}
     for name, source in geometry.sources.items():
         item = file.get(source)
@@ -319,7 +319,7 @@ def _write(file, objects, supports, magnitudes, geometry):
 
 
 def _write_geometry(file, geometry):
-    """Write the geometry: lengths as in CXI, angles as rotations of NeXus.
+    """Write lengths as in CXI, and angles as rotations of NeXus.
 
     CXI itself has no angles.
     """
@@ -346,7 +346,10 @@ def _write_geometry(file, geometry):
 
 
 def _safe(name):
-    """Escape slashes, which separate groups of HDF5, and names of dots only."""
+    """Escape a name for HDF5.
+
+    Slashes separate groups there, and names of dots only are not allowed.
+    """
     name = name.replace("%", "%25").replace("/", "%2F")
     return name if name.strip(".") else "%2E" * len(name) or "%"
 

@@ -12,7 +12,7 @@ from ._sources import open_source
 
 
 class Series:
-    """Frames of several files, of which only one is open at a time.
+    """Frames of several files, opened one at a time.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class Series:
         return self.current
 
     def locate(self, frame):
-        """Return the open file that holds a frame, and the frame's number in it."""
+        """Return the file of a frame, open, and its number there."""
         number = int(np.searchsorted(self.ends, frame, side="right"))
         source = self.source(number)
         return source, frame - int(self.ends[number]) + source.frames.shape[0]
@@ -138,7 +138,7 @@ class Series:
 
 
 def _ends_before(select, n_frames):
-    """Return whether all selected frames are certainly among the first."""
+    """Return whether all selected frames are among the first ones."""
     if isinstance(select, slice):
         ends = select.start or 0, select.stop
         return (

@@ -1,4 +1,4 @@
-"""Frames of one file of any format, with everything that belongs to them."""
+"""Frames of one file of any format."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def _tiff(path, dataset):
 
 
 def _header(path, description):
-    """Return the header of a detector's TIFF as fabio reads it; {} if none."""
+    """Return the header of a TIFF file of a detector, read by fabio."""
     if not description.lstrip().startswith("#"):
         return {}
     try:

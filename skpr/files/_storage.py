@@ -1,4 +1,4 @@
-"""Files in which HDF5 data sets keep their values, found as HDF5 does."""
+"""Files in which HDF5 data sets keep their values."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class SourceFiles:
 
 
 def source_place(dataset, file):
-    """Return the path of a source, searched as HDF5 does; None if missing.
+    """Return the path of a source; None if it is missing.
 
-    Relative paths are relative to the folder of the data set's file. If an absolute path does not
-    exist, its last part is searched in the same places.
+    It is searched as HDF5 does. Relative paths are relative to the folder of the data set's file.
+    If an absolute path does not exist, its last part is searched in the same places.
     """
     folder = Path(dataset.file.filename).parent
     prefixes = (
@@ -60,9 +60,9 @@ def external_place(folder, file, offset, size):
 
 
 def is_whole(place, offset, size):
-    """Return whether a file exists and holds `size` bytes from `offset` on.
+    """Return whether a file exists and is complete.
 
-    For a size without limit, it only has to exist.
+    It must hold `size` bytes from `offset` on; for a size without limit, it only has to exist.
     """
     return place.exists() and (size >= 1 << 62 or place.stat().st_size >= offset + size)
 

@@ -1,4 +1,4 @@
-"""Frames of TIFF files: pages, series of pages, and uncompressed stacks."""
+"""Frames of TIFF files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLOURED = "RGB", "PALETTE", "YCBCR", "CMYK", "CIELAB", "ICCLAB", "ITULAB", "SEP
 
 
 def tiff_frames(path):
-    """Return the frames of all series of a TIFF file, and its description."""
+    """Return the frames and the description of a TIFF file."""
     try:
         import tifffile
     except ImportError as error:
@@ -61,7 +61,7 @@ class TiffFrames(Frames):
 
 
 class _Pages(Frames):
-    """Frames that are one page each, decompressed when they are read."""
+    """Frames that are one page each of a TIFF file."""
 
     def __init__(self, path, series):
         self.path, self.series, self.name, self.dtype = (

@@ -118,7 +118,7 @@ def factor_of(unit, target):
 
 
 def with_unit(text):
-    """Return the number at the beginning of a text and the unit after it.
+    """Return the first number of a text and the unit after it.
 
     The result is None without a number, and the unit is None if it is missing.
 
@@ -134,7 +134,7 @@ def with_unit(text):
 
 
 def _rounded(value):
-    """Round a value to 15 digits, to remove the errors of conversions."""
+    """Round a value to 15 digits, to remove errors of conversion."""
     return float(f"{value:.15g}")
 
 

@@ -82,7 +82,7 @@ def uncovered(parts, shape):
 
 
 def unwritten(dataset):
-    """Find the unwritten pixels of a stack of frames; None if there are none.
+    """Find the unwritten pixels of a stack of frames; None for none.
 
     HDF5 returns the fill value there, usually zero, which is not a measurement. Unwritten are the
     parts of a virtual data set that no source fills, and chunks that were never stored, for
@@ -100,7 +100,7 @@ def unwritten(dataset):
 
 
 def _written(dataset):
-    """Return the written regions of a data set by key; None if all is written.
+    """Return the written regions of a data set; None for all of it.
 
     Each region is a product of index sets, one boolean vector per axis.
     """
@@ -150,7 +150,7 @@ def _frame_axis(shape):
 
 
 def _add(groups, shape, places):
-    """Add a product of indices along each axis to the written regions."""
+    """Add a product of indices to the written regions."""
     if not all(len(place) for place in places):
         return
     vectors = []
@@ -166,9 +166,10 @@ def _add(groups, shape, places):
 
 
 def _written_by_sources(dataset):
-    """Return the written regions of a virtual data set; None for all of it.
+    """Return the written regions of a virtual data set.
 
-    They are the regions that its sources fill, as far as the sources were written themselves.
+    None stands for all of it. They are the regions that its sources fill, as far as the sources
+    were written themselves.
     """
     groups = {}
     with contextlib.closing(SourceFiles()) as sources:
@@ -179,7 +180,7 @@ def _written_by_sources(dataset):
 
 
 def _add_targets(groups, dataset, source, sources):
-    """Add the regions that a source, or each of a numbered family, fills."""
+    """Add the regions that a source or a family of sources fills."""
     for number, target in _targets(source, dataset.shape):
         names = [source.file_name, source.dset_name]
         if number is not None:
@@ -215,7 +216,7 @@ def _targets(source, shape):
 
 
 def _products(space, shape):
-    """Return a selection in an array as products of indices along each axis."""
+    """Return a selection as products of indices along each axis."""
     import h5py
 
     kind = space.get_select_type()
@@ -238,7 +239,7 @@ def _products(space, shape):
 
 
 def _add_source(groups, shape, target, source, held):
-    """Add the region that a source fills, as far as it was written itself."""
+    """Add the region that a source fills, as far as it was written."""
     import h5py
 
     if not isinstance(held, h5py.Dataset):
