@@ -11,7 +11,6 @@ SMALLER = [
     ("load_digit_objects().data", "load_digit_objects().data[:60]"),
     ("-300", "-10"),
     ("max_epochs=60", "max_epochs=1"),
-    ('device="auto", random_state=0)', 'device="cpu", random_state=0, max_epochs=1)'),
     ("cv=3", "cv=2"),
     (
         "IterativePhaseRetrieval(random_state=0)",
@@ -30,8 +29,12 @@ def test_the_code_blocks_run(tmp_path, monkeypatch):
     namespace = {}
     exec(compile(code, "README.md", "exec"), namespace)
     assert namespace["reconstructions"].shape == (10, 24, 24)
+    assert namespace["found"].objects.shape == (1, 32, 32)
     assert len(namespace["search"].cv_results_["mean_test_score"]) == 3
     assert np.isfinite(namespace["search"].best_score_)
+    crystals = namespace["X"]
+    assert namespace["retriever"].fit(crystals).predict(crystals).shape == (1, 32, 32)
+    assert "refiner" in namespace["refined"][-1].get_params()
 
 
 def test_the_commands_install_from_the_constraints():
@@ -43,3 +46,8 @@ def test_the_pictures_shown_are_there():
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
     assert pictures
     assert all((Path(__file__).parent.parent / picture).is_file() for picture in pictures)
+
+
+def test_it_is_short_and_begins_with_code():
+    assert len(README.encode()) <= 9000
+    assert README.index("```python") < 1200
