@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -19,6 +20,7 @@ TEXTS = [
 ]
 CODE = re.compile(r"```python\n(.*?)```", flags=re.DOTALL)
 WITHOUT_CODE = {"changes.md"}
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 
 
 def targets(text):
@@ -93,3 +95,23 @@ def test_an_index_names_every_page_and_script(index, pattern):
         }
     else:
         assert files <= linked
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
+def test_a_form_can_be_read_and_what_it_asks_to_run_runs(form, capsys):
+    content = pytest.importorskip("yaml").safe_load(form.read_text())
+    assert {"name", "description", "body"} <= set(content)
+    ids = [field["id"] for field in content["body"]]
+    assert len(set(ids)) == len(ids)
+    X = np.ones((2, 8, 8))
+    for field in content["body"]:
+        written = field["attributes"].get("description", "")
+        for command in re.findall(r"`(?:python -c \"(.*?)\"|(print.*?))`", written):
+            exec("".join(command), {"X": X, "np": np})
+            assert capsys.readouterr().out.strip()
+
+
+def test_the_forms_ask_for_versions_and_values():
+    written = "".join(form.read_text() for form in FORMS)
+    assert written.count("python -c") == 2
+    assert written.count("`print(X.shape") == 1
