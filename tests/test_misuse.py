@@ -835,7 +835,7 @@ def test_a_simulation_of_other_objects_than_the_targets_is_pointed_out(forward, 
         sum("X holds the moduli of y" in one for one in messages(lambda: model.fit(np.abs(y), y)))
         == 1
     )
-    assert not any("simulated of X" in one for one in messages(lambda: model.fit(y, y.copy())))
+    assert not any("simulated from X" in one for one in messages(lambda: model.fit(y, y.copy())))
 
 
 def test_deformed_targets_of_measured_magnitudes_are_refused():

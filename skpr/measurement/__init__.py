@@ -1,20 +1,18 @@
-"""The measurement, described once: grid and layout, transform pair, projections, coherence, misfit
-and noise.
+"""Measurement: grid, transform pair, projections, misfit and noise.
+
+The functions `check_*` look at a few samples for mistakes that leave the input valid but make the
+result wrong. Their parameter `whom` is the name of the estimator in the message. Most of them issue
+a UserWarning and return whether they did. They stay silent if the samples prove nothing. A *batch*
+is an ndarray, a torch.Tensor or a LazyBatch.
 """
 
-from ._centring import (
-    are_plainly_magnitudes,
-    check_centring,
-    check_friedel_symmetry,
-    is_no_pattern,
-    kinds_of,
-    resemble_magnitudes,
-)
+from ._centring import check_centring
 from ._coherence import blur, coherence_transfer, covariance_of_widths, lag_fractions
 from ._counting import counting_units
 from ._elsewhere import check_symmetric_elsewhere
 from ._extent import check_extent
 from ._forms import check_not_intensities, form_of
+from ._friedel import check_friedel_symmetry, kinds_of
 from ._grid import Grid, boundary_of, fits
 from ._halves import check_not_halves
 from ._likelihood import CountingNoise, Likelihood
@@ -33,6 +31,7 @@ from ._projections import (
     project_real,
     project_support,
 )
+from ._resemblance import are_plainly_magnitudes, is_no_pattern, resemble_magnitudes
 from ._simulated import check_simulated
 from ._transform import (
     from_spectrum,

@@ -1,10 +1,10 @@
-r"""Partial coherence: a Gaussian blur of the intensities, written once for simulation, iterations
-and scores.
+r"""Partial coherence: a Gaussian blur of the intensities.
 
-A source of finite size, and as well a detector's point spread and the width of its pixels,
-convolves the intensity with a kernel: `I = |F x|^2 * gamma`. For a Gaussian kernel of covariance
-`C`, in Fourier pixels squared, that is a product of the object's autocorrelation, at lags `t` in
-object pixels, with `exp(-2 pi^2 u^T C u)`, `u = t / m` (Clark, Huang, Harder and Robinson, 2012).
+Simulation, iterations and scores share these functions. A source of finite size convolves the
+intensity with a kernel, `I = |F x|^2 * gamma`; so do the point spread of a detector and the width
+of its pixels. A Gaussian kernel of covariance `C`, in Fourier pixels squared, multiplies the
+object's autocorrelation by `exp(-2 pi^2 u^T C u)` with `u = t / m`, at lags `t` in object pixels
+(Clark, Huang, Harder and Robinson, 2012).
 """
 
 import math
@@ -18,10 +18,20 @@ __all__ = ["blur", "coherence_transfer", "covariance_of_widths", "lag_fractions"
 
 
 def lag_fractions(fourier_shape, like, *, half=True):
-    """Lags of the autocorrelation over the grid, `t / m` from -1/2 to 1/2 in FFT order, one tensor
-    an axis.
+    """Lags of the autocorrelation as fractions of the grid.
 
-    They broadcast against one another; with `half` the last axis holds those that are not negative.
+    Parameters
+    ----------
+    fourier_shape : tuple of int
+    like : torch.Tensor
+        Tensor whose dtype and device the result takes.
+    half : bool, default=True
+        Whether to leave out negative lags of the last axis.
+
+    Returns
+    -------
+    list of torch.Tensor, one for each axis
+        Lags `t / m` from -1/2 to 1/2 in FFT order; the tensors broadcast against one another.
 
     Examples
     --------
@@ -40,8 +50,16 @@ def lag_fractions(fourier_shape, like, *, half=True):
 
 
 def covariance_of_widths(widths):
-    """Covariance of a kernel without correlations between axes, from its standard deviations, one
-    an axis.
+    """Covariance of a kernel without correlations between axes.
+
+    Parameters
+    ----------
+    widths : sequence of float
+        Standard deviation along each axis, in Fourier pixels.
+
+    Returns
+    -------
+    torch.Tensor of shape (1, n_axes, n_axes)
 
     Examples
     --------
@@ -58,10 +76,10 @@ def coherence_transfer(covariances, fourier_shape, like, *, half=True):
     Parameters
     ----------
     covariances : torch.Tensor of shape (n_samples, n_axes, n_axes)
-        In Fourier pixels squared.
+        Covariances of the kernels, in Fourier pixels squared.
     fourier_shape : tuple of int
     like : torch.Tensor
-        Whose type and device the result has.
+        Tensor whose dtype and device the result takes.
     half : bool, default=True
         Whether to leave out negative lags of the last axis.
 
@@ -86,13 +104,14 @@ def coherence_transfer(covariances, fourier_shape, like, *, half=True):
 
 @takes_arrays
 def blur(intensities, transfer):
-    """Convolve intensities with the kernel of a transfer function without its negative lags.
+    """Convolve intensities with the kernel of a transfer function.
 
     Parameters
     ----------
     intensities : torch.Tensor of shape (n_samples, *fourier_shape)
-        In any order of frequencies: the convolution wraps around.
+        Intensities in any order of frequencies, because the convolution wraps around.
     transfer : torch.Tensor of shape (n_samples or 1, ..., fourier_shape[-1] // 2 + 1)
+        Transfer function of :func:`coherence_transfer` with `half=True`.
 
     Returns
     -------
@@ -109,6 +128,7 @@ def blur(intensities, transfer):
     """
     axes = space_axes(intensities)
     shape = intensities.shape[1:]
+    # rounding may take dark pixels below 0, which no kernel does
     return torch.fft.irfftn(
         torch.fft.rfftn(intensities, dim=axes) * transfer, s=shape, dim=axes
     ).clamp_min(0)

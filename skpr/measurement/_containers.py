@@ -1,4 +1,4 @@
-"""Functions of tensors that take arrays, too."""
+"""Decorators that let functions of tensors take arrays."""
 
 from functools import wraps
 
@@ -10,10 +10,11 @@ from .._tensors import to_tensor
 
 
 def takes_arrays(function):
-    """Let a function of tensors take whatever a batch may be: arrays in, arrays out.
+    """Let a function of tensors take any batch: arrays in, arrays out.
 
     Tensors of floating or complex type pass straight through, so that hot loops pay nothing. The
-    first argument decides what comes back."""
+    result is a tensor if the first argument is one.
+    """
 
     @wraps(function)
     def wrapped(first, *others, **named):
@@ -32,7 +33,7 @@ def takes_arrays(function):
 
 
 def moves_arrays(function):
-    """Let a function that only reorders the values of a tensor take arrays of any type."""
+    """Let a function that only reorders values take arrays of any type."""
 
     @wraps(function)
     def wrapped(values, *others, **named):

@@ -1,21 +1,31 @@
-"""Which intensities are counts of photons, and in which unit."""
+"""Detection of photon counts among intensities, and of their unit."""
 
 import numpy as np
 
-FEW_LOOKED_AT = 64  # pixels that show at once that most patterns are no counts
-FEW, MANY = (
-    1e4,
-    0.2,
-)  # photons, below which rounding shows whole numbers; share of the lit pixels that have so few
+FEW_LOOKED_AT = 64  # pixels; enough to rule out counts quickly in most patterns
+# Photons up to which rounding still shows whole numbers, and least share of lit pixels below them.
+FEW, MANY = 1e4, 0.2
 
 
 def counting_units(intensities):
-    """Intensity of one photon in each row of intensities, 0 where they are no counts."""
+    """Intensity of one photon in each row; 0 where a row holds no counts.
+
+    Parameters
+    ----------
+    intensities : ndarray of shape (n_rows, n_pixels)
+        Squares of magnitudes; NaN where unmeasured.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
     units = np.zeros(len(intensities))
     least = np.fmin.reduce(intensities, axis=1, initial=np.inf)
     for row in np.flatnonzero(least <= 0):
         least[row] = np.fmin.reduce(intensities[row], where=intensities[row] > 0, initial=np.inf)
     some = intensities[:, :: max(1, intensities.shape[1] // FEW_LOOKED_AT)]
+    # counts are whole numbers, or whole multiples of the smallest: a pattern with dark regions has
+    # a single photon somewhere
     for unit in (np.ones(len(least)), least):
         unit = np.where((unit > 0) & (unit < np.inf), unit, 1.0)
         for row in np.flatnonzero(_are_whole(some / unit[:, None]).all(axis=1) & (units == 0)):
@@ -25,9 +35,7 @@ def counting_units(intensities):
 
 
 def _are_counts(values):
-    """Whether intensities are whole numbers, but for rounding of their square roots, and many of
-    them small ones.
-    """
+    """Whether intensities are whole numbers up to rounding, many being small."""
     lit = values[values > 0]
     if not len(lit) or lit.max() < 1 or abs(lit[0] - np.round(lit[0])) > 1e-5 * max(lit[0], 1):
         return False

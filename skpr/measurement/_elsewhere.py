@@ -1,4 +1,4 @@
-"""Patterns that are symmetric about another pixel than the one in the middle."""
+"""Check for patterns that are symmetric about a pixel off the centre."""
 
 import math
 
@@ -8,33 +8,26 @@ from .._lazy import some_of
 from .._tensors import to_tensor
 from .._validation import warn_user
 
-SYMMETRIC = 0.995  # correlation of intensities with those on the other side
+SYMMETRIC = 0.995  # correlation of intensities with those on the opposite side
 LOOKED_AT = 4  # patterns
-LEAST_PIXELS = 64
-LARGEST = 1 << 24  # pixels of a pattern
+LEAST_PIXELS = 64  # pixels of a pattern; fewer prove nothing
+LARGEST = 1 << 24  # pixels of a pattern; larger ones cost too much
 
 
 def check_symmetric_elsewhere(X, centered, whom):
-    """Warn of patterns that are symmetric about a pixel other than zero frequency.
+    """Warn where patterns are symmetric about a pixel off zero frequency.
 
-    Taken for what they are, they have complex objects: the real ones times a phase ramp.
+    The objects of such patterns are complex: real objects times a phase ramp.
 
     Parameters
     ----------
-    X : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    centered : bool
-    whom : str
-        Name of the estimator, for the message.
+    X : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    centered : bool, whether zero frequency is in the middle
+    whom : str, name of the estimator for the message
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -60,29 +53,28 @@ def check_symmetric_elsewhere(X, centered, whom):
         return False
     warn_user(
         f"patterns passed to {whom} are symmetric about pixel {odd[0]}, not about {middle}, where "
-        f"zero frequency is to "
-        "be, so their objects are real ones times a phase ramp: centre the patterns, or pass "
-        "constraints='complex' if "
-        "that is meant"
+        "zero frequency must be, so their objects are real ones times a phase ramp: centre the "
+        "patterns, or pass constraints='complex' if that is intended"
     )
     return True
 
 
 def _centre_of_symmetry(pattern, middle):
-    """Pixel about which the intensities of a pattern are plainly symmetric; None if there is none."""
+    """Pixel about which a pattern is plainly symmetric; None if there is none."""
     peak = np.nanmax(pattern)
     if not peak > 0:
         return None
     values = np.nan_to_num(pattern / peak) ** 2
+    # the self-convolution sum_k I(k) I(c - k) peaks at twice the centre of symmetry
     spectrum = np.fft.fftn(values)
-    products = np.fft.ifftn(spectrum**2).real  # sum over k of I(k) I(c - k)
+    products = np.fft.ifftn(spectrum**2).real
     place = np.unravel_index(products.argmax(), products.shape)
     if products[place] < SYMMETRIC * np.square(values).sum():
         return None
     if all((2 * at) % n == c for at, c, n in zip(middle, place, pattern.shape, strict=True)):
         return middle
-    # both c / 2 and (c + n) / 2 are such pixels, and fractions where c is odd: the one with more
-    # light around it
+    # along an even axis both c / 2 and (c + n) / 2 are centres of symmetry, and no pixel where c is
+    # odd; zero frequency is the brighter one
     candidates = []
     for c, n in zip(place, pattern.shape, strict=True):
         halves = [at for at in range(n) if (2 * at) % n == c]

@@ -1,6 +1,4 @@
-"""The check of the frame: the autocorrelation of a pattern shows how far its object extends at
-least.
-"""
+"""Check of the frame against the extent of the autocorrelation."""
 
 import numpy as np
 
@@ -8,39 +6,34 @@ from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
 from ._counting import counting_units
 
-LOOKED_AT = 8  # patterns, at even distances
-LEAST_PIXELS = 32  # of a pattern
-FEWEST = 50  # photons of a pattern
-BEYOND = 0.08  # of the power of an autocorrelation along an axis, in lags that no object of the frame has
-NONE = 0.01  # of it, which noise and cut spectra leave beyond the object
+LOOKED_AT = 8  # patterns, evenly spaced
+LEAST_PIXELS = 32  # pixels of a pattern; fewer prove nothing
+FEWEST = 50  # photons of a pattern; fewer prove nothing
+# Share of an autocorrelation's power along an axis, in lags that no object of the frame has; more
+# is a larger object.
+BEYOND = 0.08
+NONE = 0.01  # share of the power that noise and cut spectra leave beyond the object
 CHANCE = 4.0  # standard deviations of noise
-ROUNDING = 1e-10  # of the power at lag 0
-OUTER = 8  # part of the grid, at its farthest lags, that tells the level of noise
+ROUNDING = 1e-10  # power relative to that at lag 0
+OUTER = 8  # the farthest eighth of the lags shows the level of noise
 
 
 def check_extent(magnitudes, object_shape, whom):
-    """Warn where patterns are plainly those of objects larger than their frame.
+    """Warn where objects are plainly larger than their frame.
 
     The inverse transform of the intensities is the autocorrelation of the object, which reaches as
-    far along each axis as the object is long. Noise spreads over all lags alike and is taken off.
-    Patterns with unmeasured pixels are not judged, as these spread the autocorrelation.
+    far along each axis as the object is long. Noise spreads evenly over all lags and is subtracted.
+    Patterns with missing pixels are not judged, because these spread the autocorrelation.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-    object_shape : tuple of int
-        Shape of the frame.
-    whom : str
-        Name of the estimator, for the message.
+    magnitudes : batch of shape (n_samples, *fourier_shape)
+    object_shape : tuple of int, shape of the frame
+    whom : str, name of the estimator for the message
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -48,14 +41,15 @@ def check_extent(magnitudes, object_shape, whom):
     >>> magnitudes = np.abs(np.fft.fft(np.random.default_rng(0).random((4, 40)), n=80))
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     check_extent(magnitudes, (40,), "iterations"), check_extent(magnitudes, (20,), "iterations")
-    (False, True)
+    ...     [check_extent(magnitudes, (size,), "iterations") for size in (40, 20)]
+    [False, True]
     """
     shape = tuple(magnitudes.shape[1:])
     if np.prod(shape) < LEAST_PIXELS or all(
         2 * n >= m - 1 for n, m in zip(object_shape, shape, strict=True)
     ):
-        return False  # the whole grid, or half of it, beyond which lags are those of the other side
+        # lags reach half the grid at most: beyond, they are negative lags of the opposite side
+        return False
     with usual_device():
         values = picked(magnitudes, even_rows(len(magnitudes), LOOKED_AT)).double().cpu().numpy()
     space = tuple(range(1, values.ndim))
@@ -63,12 +57,14 @@ def check_extent(magnitudes, object_shape, whom):
     if not np.isfinite(values).all() or not (peaks > 0).all():
         return False
     intensities = np.square(values / peaks)
-    powers = np.abs(np.fft.ifftn(intensities, axes=space)) ** 2  # the same for both layouts
+    # the layout changes only the sign of some lags, and not their power
+    powers = np.abs(np.fft.ifftn(intensities, axes=space)) ** 2
     flat = intensities.reshape(len(values), -1)
     units, totals = counting_units(flat), flat.sum(axis=1)
-    if np.median(totals / np.where(units > 0, units, totals / FEWEST)) < FEWEST:  # photons
+    n_photons = totals / np.where(units > 0, units, totals / FEWEST)
+    if np.median(n_photons) < FEWEST:
         return False
-    noise = units * totals / flat.shape[1] ** 2  # power of Poisson's noise at each lag
+    noise = units * totals / flat.shape[1] ** 2  # power of Poisson noise at each lag
     tails = [
         _tails(powers.sum(axis=tuple({*space} - {axis})), noise, flat.shape[1] // shape[axis - 1])
         for axis in space
@@ -83,17 +79,17 @@ def check_extent(magnitudes, object_shape, whom):
     )
     warn_user(
         f"the objects of the patterns passed to {whom} are larger than "
-        f"object_shape={tuple(object_shape)}: the "
-        f"autocorrelation, the inverse transform of X**2, reaches further, as that of objects of "
-        f"at least {least} "
-        "pixels; give object_shape at least that large"
+        f"object_shape={tuple(object_shape)}: their autocorrelation, the inverse transform of "
+        f"X**2, extends as far as that of objects of at least {least} pixels; give object_shape "
+        "at least that large"
     )
     return True
 
 
 def _tails(profiles, noise, n_summed):
-    """Share of the power of autocorrelations at each lag and beyond, without lag 0; the median of
-    all.
+    """Share of an autocorrelation's power at each lag and beyond.
+
+    Lag 0 is left out, and the median over the patterns is taken.
 
     Parameters
     ----------
@@ -107,8 +103,8 @@ def _tails(profiles, noise, n_summed):
     length = profiles.shape[1] // 2 + 1
     profiles = profiles[:, :length]
     level = np.median(profiles[:, -max(2, 2 * length // OUTER) :], axis=1, keepdims=True)
-    # powers of noise are as large as their standard deviation: of few, the sum is far from the
-    # level by chance
+    # the power of noise is as large as its standard deviation (it is exponentially distributed), so
+    # a sum of few powers is far from the level by chance
     n_free = max(1.0, n_summed / 2)
     chance = noise[:, None] * n_summed * (CHANCE / np.sqrt(n_free) + CHANCE**2 / (2 * n_free))
     above = profiles - level - chance

@@ -1,6 +1,4 @@
-"""The form of patterns: magnitudes, or their squares, counts or logarithms, which are mistaken for
-them.
-"""
+"""Form of patterns: magnitudes, intensities, counts or logarithms."""
 
 import math
 from functools import lru_cache
@@ -13,52 +11,45 @@ from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
 from ._pairs import Pairs
 
-N_LOOKED_AT = 16  # patterns, at even distances
+N_LOOKED_AT = 16  # patterns, evenly spaced
 LARGEST = 1 << 22  # Fourier pixels that a check may cost
-TRANSFORMED = 1 << 15  # of them, or one pattern, that are transformed back
+TRANSFORMED = 1 << 15  # Fourier pixels, or one pattern, that are transformed back
 FEW = 64  # pixels that are looked at first
-LEAST_PAIRS = 6  # fewer prove nothing
-LEAST_PIXELS = 32  # of a pattern
-EXACT = 1e-9  # what the correlation with |F y| lacks to 1 where nothing is nearer
-LEFT_BY_ROOT = 0.6  # of what the correlation with |F y| lacks to 1, where square roots correlate so much better
-LEAST_CORRELATION = 0.7  # of the roots
-LEAST_COUNT = 100  # the largest whole number of what are counts
-SQUARED, TELLING = (
-    8.0,
-    0.01,
-)  # precisions by which a squared root of a count may differ from it, where that tells
-ALWAYS_WHOLE = 1 << 22  # every larger number of single precision is a whole one
-ROUNDING = 1e-12  # mean square of a transform relative to all, of patterns in single precision
-ENDED = 1e-6  # mean square of what has ended, relative to that of what has not
-ENDED_OF_LOGARITHM = 1e-2  # of logarithms undone: rounding grows, and noise is left
+LEAST_PAIRS = 6  # pairs; fewer prove nothing
+LEAST_PIXELS = 32  # pixels of a pattern; fewer prove nothing
+EXACT = 1e-9  # distance from 1 of a correlation with |F y| that nothing can improve
+# Fraction of the correlation's distance from 1 that square roots leave if patterns are intensities.
+LEFT_BY_ROOT = 0.6
+LEAST_CORRELATION = 0.7  # correlation of the square roots
+LEAST_COUNT = 100  # largest value of a pattern; smaller whole numbers need not be counts
+# Rounding of the square of a count's root, in units of the precision, and largest rounding at which
+# whole numbers can be told from others.
+SQUARED, TELLING = 8.0, 0.01
+ALWAYS_WHOLE = 1 << 22  # larger numbers in single precision are always whole
+ROUNDING = 1e-12  # relative mean square that rounding to single precision leaves in a transform
+ENDED = 1e-6  # mean square at the end of the grid relative to that before, for autocorrelations
+ENDED_OF_LOGARITHM = 1e-2  # the same for undone logarithms, which magnify rounding and noise
 UNDONE = np.expm1, np.exp, lambda values: 10.0**values - 1, lambda values: 10.0**values
-LARGEST_LOGARITHM = 80.0  # larger ones are no logarithms of magnitudes
-ENDED_LESS = 1e-3  # the same, where both may be rounding
+LARGEST_LOGARITHM = 80.0  # larger values are no logarithms of magnitudes
+ENDED_LESS = 1e-3  # mean square at the end relative to that of the alternative form
 
 
 def check_not_intensities(magnitudes, whom, objects=None, *, usual=None):
-    """Warn where magnitudes are plainly intensities or logarithms, see :func:`form_of`.
+    """Warn where magnitudes are plainly intensities or logarithms.
 
-    Where their objects are known, these decide.
+    The form is judged by comparison with the objects where these are known, else by
+    :func:`form_of`.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    whom : str
-        Name of the estimator, for the message.
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), optional
-    usual : str, optional
-        Form of the patterns that an estimator was trained on, which is no mistake.
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    whom : str, name of the estimator for the message
+    objects : batch of shape (n_samples, *object_shape), optional
+    usual : str, optional, form of the patterns the estimator was trained on, which is accepted
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -76,7 +67,7 @@ def check_not_intensities(magnitudes, whom, objects=None, *, usual=None):
 
 
 def warned_of_form(magnitudes, whom, objects=None, usual=None):
-    """:func:`check_not_intensities`, whoever calls it."""
+    """Warn as :func:`check_not_intensities`, also inside another estimator."""
     pairs = None if objects is None else Pairs.of(magnitudes, objects)
     if pairs is not None and can_be_compared(pairs):
         return warned_of_roots(pairs, whom)
@@ -86,10 +77,8 @@ def warned_of_form(magnitudes, whom, objects=None, usual=None):
     if form == "logarithms":
         warn_user(
             f"magnitudes passed to {whom} look like logarithms of magnitudes: undone, the inverse "
-            f"transform of "
-            "their squares ends within the grid, as an autocorrelation does; pass the magnitudes "
-            "themselves, such "
-            "as np.expm1(X) of what np.log1p made"
+            "transform of their squares ends within the grid, as an autocorrelation does; pass the "
+            "magnitudes themselves, such as np.expm1(X) if np.log1p was applied"
         )
         return True
     why = "their inverse transform ends within the grid, as an autocorrelation does"
@@ -101,17 +90,19 @@ def warned_of_form(magnitudes, whom, objects=None, usual=None):
 
 
 def form_of(patterns):
-    """Form of patterns as far as they tell: whole numbers, transforms of autocorrelations,
-    logarithms, or magnitudes.
+    """Form of patterns as far as their values show it.
+
+    Counts are whole numbers; intensities, and the squares of undone logarithms, are transforms of
+    autocorrelations, which end within the grid.
 
     Parameters
     ----------
-    patterns : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+    patterns : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
 
     Returns
     -------
     {"counts", "intensities", "logarithms", "magnitudes"}
-        "magnitudes", where nothing tells that they are none.
+        Form; "magnitudes" where nothing speaks against it.
 
     Examples
     --------
@@ -127,6 +118,7 @@ def form_of(patterns):
         return "counts"
     sizes = values.shape[1:]
     values = values[: max(1, TRANSFORMED // math.prod(sizes))].astype(np.float64)
+    # the farthest lag, half the grid, exists only along even axes
     if min(sizes) < 8 or any(m % 2 for m in sizes) or not np.isfinite(values).all():
         return "magnitudes"
     values = values / _heights(values) if values.max() > LARGEST_LOGARITHM else values
@@ -148,9 +140,7 @@ def form_of(patterns):
 
 
 def can_be_compared(pairs):
-    """Whether pairs are enough, and their patterns magnitudes of some kind, to be compared with `|F
-    y|`.
-    """
+    """Whether pairs allow a comparison of patterns with `|F y|`."""
     return (
         pairs.fit
         and len(pairs) >= LEAST_PAIRS
@@ -160,9 +150,7 @@ def can_be_compared(pairs):
 
 
 def warned_of_roots(pairs, whom):
-    """Whether the square roots of patterns correlate so much better with `|F y|` that these are
-    intensities.
-    """
+    """Warn if square roots of the patterns correlate much better with `|F y|`."""
     left = 1 - float(pairs.own.mean())
     if left < EXACT:
         return False
@@ -172,15 +160,14 @@ def warned_of_roots(pairs, whom):
         or not 1 - root < (1.0 if _are_counts(pairs.values) else LEFT_BY_ROOT) * left
     ):
         return False
-    _warn_of_intensities(whom, "their square roots are nearer to |F y| than they are themselves")
+    _warn_of_intensities(whom, "their square roots are closer to |F y| than they are")
     return True
 
 
 def _warn_of_intensities(whom, why):
     warn_user(
         f"magnitudes passed to {whom} look like intensities, the squares of magnitudes: {why}; "
-        f"pass np.sqrt(X) if they "
-        "are"
+        "pass np.sqrt(X) if they are"
     )
 
 
@@ -192,7 +179,7 @@ def _looked_at(patterns):
 
 
 def _are_counts(values):
-    """Whether all values are whole numbers, and the largest one is large enough for counts."""
+    """Whether all values are whole numbers, the largest a plausible count."""
     flat = values.reshape(-1)
     if np.isnan(flat).all():
         return False
@@ -203,8 +190,9 @@ def _are_counts(values):
 
 
 def _are_whole(values):
-    """Whether values are whole numbers but for the rounding of squared roots; large ones need only
-    not contradict.
+    """Whether values are whole numbers, up to the rounding of squared roots.
+
+    Large values, whose rounding is coarse, need only not contradict.
     """
     rounding = SQUARED * np.finfo(values.real.dtype).eps * np.abs(values)
     if not ((np.abs(values - np.round(values)) <= rounding) | np.isnan(values)).all():
@@ -215,24 +203,22 @@ def _are_whole(values):
 
 
 def _transform_autocorrelations(intensities, end_of_squares):
-    """Whether patterns are transforms of functions that reach beyond an eighth of the grid, and end
-    before its half.
+    """Whether most patterns are transforms of autocorrelations.
 
-    Most of them must be. That is where the autocorrelations of oversampled objects end. The inverse
-    transform of magnitudes does not end, unless it is a symmetric object itself; then that of their
-    squares ends, too."""
+    The autocorrelation of an oversampled object reaches beyond an eighth of the grid and ends
+    before its half. The inverse transform of magnitudes does not end, unless it is a symmetric
+    object itself; then that of their squares ends, too.
+    """
     end, beyond = _ends(intensities)
     if not (end < ENDED * beyond).any():
         return False
     ends = (end < ENDED * beyond) & (end < ENDED_LESS * end_of_squares)
-    speaking = ends | (end > ROUNDING)  # what ends before the eighth tells nothing
+    speaking = ends | (end > ROUNDING)  # one that ends before the eighth tells nothing
     return bool(ends.sum() > speaking.sum() / 2)
 
 
 def _ends(patterns):
-    """Mean square of the transform of each pattern at the end of the grid and beyond its eighth,
-    relative to all.
-    """
+    """Relative mean squares of transforms at half the grid, and before it."""
     powers = np.abs(fft.rfftn(patterns / _heights(patterns), axes=tuple(range(1, patterns.ndim))))
     powers = np.square(powers).reshape(len(patterns), -1)
     totals = np.maximum(powers.sum(axis=1), 1e-300)
@@ -246,7 +232,7 @@ def _heights(patterns):
 
 @lru_cache(maxsize=64)
 def _far_lags(sizes):
-    """Flat indices of the lags at half the grid, and of those between its eighth and half."""
+    """Flat indices of lags at half the grid, and from an eighth to half."""
     lags = [np.abs(np.fft.fftfreq(m)) for m in sizes[:-1]] + [np.fft.rfftfreq(sizes[-1])]
     farthest = np.max(np.meshgrid(*lags, indexing="ij"), axis=0).ravel()
     return np.flatnonzero(farthest == 0.5), np.flatnonzero((farthest > 0.125) & (farthest < 0.5))

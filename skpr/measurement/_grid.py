@@ -1,4 +1,4 @@
-"""The grid of a measurement: which objects, which frequencies, and in which layout."""
+"""Grid of a measurement: object shape, Fourier shape and layout."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from ._transform import (
 
 @dataclass(frozen=True)
 class Grid:
-    """Shapes and layout from which the transform pair, the boundary and the mirrored index follow.
+    """Shapes of object and magnitude, and the layout of frequencies.
+
+    The transform pair, the boundary of shifts and the mirrored index follow from these alone.
 
     Parameters
     ----------
     object_shape : tuple of int
-        Frame of one object, in the corner of the dark grid.
+        Shape of the frame of one object, which lies in the corner of the zero-padded grid.
     fourier_shape : tuple of int
-        Shape of one magnitude, at least the object's along each axis.
+        Shape of one pattern; no axis is shorter than the object's.
     centered : bool, default=True
-        Whether zero frequency is in the middle (index `m // 2`) of magnitudes, else at index 0.
+        Whether zero frequency is in the middle of magnitudes (index `m // 2`), else at index 0.
 
     Raises
     ------
     TypeError
-        For what is no shape, such as one size.
+        If a shape is not a sequence, such as a single size.
     ValueError
-        For shapes that do not fit each other.
+        If the shapes do not fit each other.
 
     Examples
     --------
@@ -62,8 +64,8 @@ class Grid:
         if not fits(self.object_shape, self.fourier_shape):
             raise ValueError(
                 f"objects of shape {self.object_shape} do not fit magnitudes of shape "
-                f"{self.fourier_shape}: each axis "
-                "of a magnitude is at least as long as the object's"
+                f"{self.fourier_shape}: each axis of a magnitude must be at least as long as the "
+                "object's"
             )
 
     @property
@@ -73,7 +75,7 @@ class Grid:
 
     @property
     def inside(self):
-        """Index of the objects' frame within a batch of whole grids."""
+        """Index of the object frame within a batch of whole grids."""
         return (slice(None), *(slice(n) for n in self.object_shape))
 
     @property
@@ -82,35 +84,49 @@ class Grid:
         return math.prod(self.fourier_shape)
 
     def spectrum(self, objects):
-        """Spectrum of a tensor of objects in FFT order; the half spectrum for real objects."""
+        """Compute spectra in FFT order; half spectra for real objects."""
         return to_spectrum(objects, self.fourier_shape)
 
     def objects(self, spectrum, *, real):
-        """Objects of a spectrum in FFT order, cut to their frame."""
+        """Compute objects from spectra in FFT order, cut to their frame."""
         return from_spectrum(spectrum, self.fourier_shape, real=real)[self.inside]
 
     def magnitudes(self, objects):
-        """Magnitudes of a tensor of objects, full and in the grid's layout."""
+        """Compute the full magnitudes of objects in the grid's layout."""
         magnitudes = self.spectrum(objects).abs()
         if not objects.is_complex():
             return full_magnitudes(magnitudes, self.fourier_shape[-1], self.centered)
         return to_centred(magnitudes) if self.centered else magnitudes
 
     def to_fft_order(self, values):
-        """Values at every frequency with zero frequency at index 0."""
+        """Move zero frequency from the grid's layout to index 0."""
         return to_fft_order(values) if self.centered else values
 
     def from_fft_order(self, values):
-        """Values in FFT order in the grid's layout."""
+        """Move values in FFT order to the grid's layout."""
         return to_centred(values) if self.centered else values
 
     def mirrored(self, values):
-        """Values at `-k`, in the grid's layout."""
+        """Return the values at `-k` for each frequency `k`."""
         return mirrored(values, self.centered)
 
 
 def fits(object_shape, fourier_shape):
-    """Whether objects of one shape have magnitudes of the other: no axis of the grid is shorter."""
+    """Whether no axis of the Fourier grid is shorter than the object's.
+
+    Parameters
+    ----------
+    object_shape, fourier_shape : tuple of int
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> fits((8, 8), (16, 8)), fits((8, 8), (16, 7))
+    (True, False)
+    """
     return len(object_shape) == len(fourier_shape) and all(
         isinstance(n, Integral) and isinstance(m, Integral) and 1 <= n <= m
         for n, m in zip(object_shape, fourier_shape, strict=True)
@@ -118,16 +134,17 @@ def fits(object_shape, fourier_shape):
 
 
 def boundary_of(object_shape, fourier_shape):
-    """Boundary of shifts that follows from two shapes, axis by axis: the one rule of the package.
+    """Boundary of shifts along each axis, from two shapes.
 
-    Along an axis without oversampling, where both shapes agree, shifts wrap around ("circular");
-    along an oversampled one the object lies in the dark ("zero").
+    This is the package's only rule for it. Along an axis without oversampling, where both shapes
+    agree, shifts wrap around ("circular"). Along an oversampled axis the object is surrounded by
+    zeros ("zero").
 
     Parameters
     ----------
     object_shape, fourier_shape : tuple of int
-        Shapes of one object and one magnitude. Where their numbers of axes differ the measurement
-        is no Fourier transform of the object, and every axis is "zero".
+        Shapes of one object and one magnitude. If their numbers of axes differ, the measurement is
+        not a Fourier transform of the object, and every axis is "zero".
 
     Returns
     -------

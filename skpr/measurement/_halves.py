@@ -1,34 +1,33 @@
-"""The check of half spectra, which transforms of real arrays return."""
+"""Check for half spectra, which FFTs of real arrays return."""
 
 import numpy as np
 
 from .._lazy import LazyBatch
 from .._tensors import to_tensor
 
-LOOKED_AT, LEAST_PIXELS = 8, 128  # patterns; pixels of all of them, as fewer prove nothing
-LEAST_LIT = 12  # pixels of all second columns
-BESIDE, BEHIND = (
-    0.02,
-    0.02,
-)  # intensity of the second column over the first; of the last one over the second
+LOOKED_AT, LEAST_PIXELS = 8, 128  # patterns; pixels of all of them (fewer prove nothing)
+LEAST_LIT = 12  # lit pixels in all second columns
+# Intensity of the second column over the first, and of the last column over the second.
+BESIDE, BEHIND = 0.02, 0.02
 
 
 def check_not_halves(magnitudes):
-    """Refuse half spectra of real objects, such as those of `numpy.fft.rfft2`, in the place of
-    patterns.
+    """Refuse half spectra of real objects in place of full patterns.
 
-    The last axis of a half spectrum begins with zero frequency and ends with the highest one. Whole
-    patterns of real objects are as bright on both sides of zero frequency, wherever it lies. Only
-    shapes that a half spectrum of equal sides has are judged.
+    Functions such as `numpy.fft.rfft2` return half spectra, whose last axis begins with zero
+    frequency and ends with the highest one. Full patterns of real objects are equally bright on
+    both sides of zero frequency, wherever it lies. Only shapes that the half spectrum of a square
+    or cubic grid has are judged.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured. Magnitudes of real objects.
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+        Magnitudes of real objects.
 
     Raises
     ------
     ValueError
+        If the patterns are plainly half spectra.
 
     Examples
     --------
@@ -52,9 +51,9 @@ def check_not_halves(magnitudes):
     values = values[peaks > 0] / peaks[peaks > 0].view([-1] + [1] * len(shape))
     if values.numel() < LEAST_PIXELS:
         return
-    if bool(unknown[..., [0, 1, -1]].any()):  # darkness must have been measured
+    if bool(unknown[..., [0, 1, -1]].any()):  # a missing pixel is not a dark one
         return
-    if int((values[..., 1] > 0).sum()) < LEAST_LIT:  # the other side may be dark by chance
+    if int((values[..., 1] > 0).sum()) < LEAST_LIT:  # the opposite side may be dark by chance
         return
     profile = values.square().sum(dim=tuple(range(1, len(shape))))
     first, second, last = (profile[:, column] for column in (0, 1, -1))
@@ -63,8 +62,6 @@ def check_not_halves(magnitudes):
         whole = (*shape[:-1], shape[0])
         raise ValueError(
             f"magnitudes of shape {shape} are half spectra, as numpy.fft.rfftn makes: their last "
-            f"axis begins with zero "
-            f"frequency and ends with the highest; give whole ones, such as FourierMagnitude "
-            f"makes, or np.abs of "
-            f"numpy.fft.fftn, of shape {whole}"
+            "axis begins with zero frequency and ends with the highest; give full patterns of "
+            f"shape {whole}, from FourierMagnitude or np.abs of numpy.fft.fftn"
         )

@@ -1,4 +1,4 @@
-"""The coherence of the illumination, estimated along the way."""
+"""Coherence of the illumination, estimated during the iterations."""
 
 import math
 
@@ -7,21 +7,21 @@ import torch
 from .._tensors import space_axes
 from ._coherence import coherence_transfer, lag_fractions
 
-MAX_WIDTH = (
-    3.0  # Fourier pixels; a wider kernel would leave nothing of an oversampled pattern's fringes
-)
-SMALLEST = 1e-4  # of the root mean square magnitude, 1: darker pixels have no slope to go by
+# Fourier pixels; a wider kernel would leave nothing of an oversampled pattern's fringes.
+MAX_WIDTH = 3.0
+SMALLEST = 1e-4  # magnitude in units of the root mean square; the slope of darker pixels is noise
 WARM_UP = 3  # updates before the first estimate, which needs the outline of an object
 
 
 class Coherence:
-    """A Gaussian kernel a sample, which blurs the intensities of the estimate before they meet the
-    measured ones.
+    """Gaussian coherence kernel of each sample.
+
+    It blurs the intensities of the estimate before they are compared with the measured ones.
 
     Parameters
     ----------
     magnitudes : torch.Tensor of shape (n_samples, *columns)
-        FFT order; half spectra for real objects.
+        Normalised magnitudes in FFT order; half spectra for real objects.
     fourier_shape : tuple of int
     """
 
@@ -37,40 +37,62 @@ class Coherence:
         self._prepare()
 
     def keep(self, index):
-        """Leave only the samples of an index."""
+        """Keep only the samples of an index."""
         self.covariances = self.covariances[index]
         self.learns = None if self.learns is None else self.learns[index]
         self._prepare()
 
     def assume(self, covariances):
-        """Go on from kernels of given covariances, of shape (n_samples, n_axes, n_axes); zeros stay
-        as they are.
+        """Start from given kernels; those of zero width stay as they are.
+
+        Parameters
+        ----------
+        covariances : torch.Tensor of shape (n_samples, n_axes, n_axes)
+            Covariances in Fourier pixels squared.
         """
         self.covariances, self.warm_up = covariances, 0
         self.learns = covariances.flatten(1).any(dim=1)
         self._prepare()
 
     def blurred(self, squares):
-        """Intensities a detector sees of coherent ones.
+        """Convolve coherent intensities with the kernels.
 
-        A kernel is nowhere negative, so a pixel keeps at least the kernel's middle of what it has;
-        saying so keeps rounding, which is relative to the brightest pixel, out of the dark ones.
+        Parameters
+        ----------
+        squares : torch.Tensor of shape (n_samples, *columns)
+            Coherent intensities.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, *columns)
         """
+        # A kernel is nowhere negative, so each pixel keeps at least the kernel's central value of
+        # its own light. This bound keeps rounding, which is relative to the brightest pixel, out of
+        # the dark ones.
         blurred = self._to_intensities(self._to_autocorrelations(squares) * self.transfer)
         return torch.maximum(blurred, self.middle * squares)
 
     def blurred_slopes(self, slopes):
-        """Slopes with respect to coherent intensities, of those with respect to blurred ones: a
-        kernel is symmetric.
+        """Gradient for coherent intensities, from that for blurred ones.
+
+        The adjoint of a convolution with a symmetric kernel is the convolution itself.
         """
         return self._to_intensities(self._to_autocorrelations(slopes) * self.transfer)
 
     def update(self, problem, objects, n_updates):
-        """Improve the kernels by one Gauss-Newton step on the misfit `sum (sqrt(I * gamma) - b)^2`
-        to the magnitudes.
+        """Improve the kernels by one Gauss-Newton step.
 
-        Square roots of counts have equal noise, so this is maximum likelihood; intensities would
-        leave the whole say to the brightest pixels."""
+        The step reduces the misfit `sum (sqrt(I * gamma) - b)^2` to the magnitudes `b`. Square
+        roots of counts have equal noise, so this is maximum likelihood; a misfit of intensities
+        would be dominated by the brightest pixels.
+
+        Parameters
+        ----------
+        problem : Measurement
+        objects : torch.Tensor of shape (n_samples, *object_shape)
+        n_updates : int
+            Number of the update; none of the first few changes the kernels.
+        """
         if n_updates <= self.warm_up:
             return
         autocorrelations = self._to_autocorrelations(problem.intensities(objects)) * self.transfer
@@ -95,11 +117,14 @@ class Coherence:
             if self.is_half
             else coherence_transfer(self.covariances, self.grid, self.like, half=False)
         )
+        # the value of a kernel at its centre is the mean of its transfer function over all lags
         self.middle = every.mean(dim=space_axes(every), keepdim=True)
 
     def _to_autocorrelations(self, squares):
-        """Autocorrelations of real objects from half spectra, of complex ones from whole spectra
-        and half the lags.
+        """Compute autocorrelations of half spectra, or half those of full spectra.
+
+        Intensities and autocorrelations are both real and symmetric for real objects; for complex
+        ones only the autocorrelations can be halved.
         """
         axes = space_axes(squares)
         if self.is_half:
@@ -114,8 +139,9 @@ class Coherence:
 
 
 def _slope_factors(grid, like, half):
-    """Derivatives of the transfer's logarithm with respect to each entry of the covariance, upper
-    triangle.
+    """Logarithmic derivatives of the transfer function by covariance entry.
+
+    The entries are those of the upper triangle; an entry off the diagonal stands for two.
     """
     fractions = lag_fractions(grid, like, half=half)
     return [
@@ -127,7 +153,7 @@ def _slope_factors(grid, like, half):
 
 
 def _least_squares(slopes, residual, weights):
-    """Changes of parameters, one column a slope, that explain most of a residual."""
+    """Parameter changes, one column per slope, that fit a residual best."""
     axes = space_axes(residual)
     normal = [
         [(weights * a * b).sum(dim=axes, dtype=torch.float64) for b in slopes] for a in slopes
@@ -136,7 +162,7 @@ def _least_squares(slopes, residual, weights):
     right = torch.stack(
         [(weights * a * residual).sum(dim=axes, dtype=torch.float64) for a in slopes], dim=1
     )
-    # a pattern without contrast determines nothing: the damping then leaves the kernel as it is
+    # a pattern without contrast determines nothing; the damping then leaves the kernel as it is
     damping = 1e-6 * normal.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-30)
     normal = normal + damping[:, None, None] * torch.eye(
         len(slopes), dtype=normal.dtype, device=normal.device
@@ -153,6 +179,6 @@ def _symmetric(entries, n_axes):
 
 
 def _admissible(covariances):
-    """The nearest covariances of kernels no wider than `MAX_WIDTH`."""
+    """Nearest covariances of kernels no wider than `MAX_WIDTH`."""
     values, vectors = torch.linalg.eigh(covariances)
     return (vectors * values.clamp(0, MAX_WIDTH**2)[:, None]) @ vectors.mT

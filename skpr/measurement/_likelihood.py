@@ -1,9 +1,10 @@
-r"""Likelihoods of objects: misfits that weigh each pixel by its noise, and their gradients.
+r"""Likelihoods of objects: misfits that weight each pixel by its noise.
 
-For photon counts `N` and a model of `m` photons the deviance of the Poisson distribution is `2 sum
-(m - N + N log(N / m))`, twice the logarithm of the likelihood that is lost. Where magnitudes are no
-roots of counts it is the amplitude loss `4 sum (|z| - b)^2`, which is what the deviance tends to
-for many photons."""
+For photon counts `N` and a model of `m` photons, the deviance of the Poisson distribution is
+`2 sum (m - N + N log(N / m))`, twice the log-likelihood that is lost. For magnitudes `b` that are
+not roots of counts, the amplitude loss `4 sum (|z| - b)^2` takes its place, which is the limit of
+the deviance for many photons.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ import torch
 from .._tensors import along_samples
 from .._validation import check_number
 
-LEAST_PHOTONS = (
-    1e-3  # in a pixel of the model: with fewer, a single count would have a gradient without bound
-)
+# Photons added to each pixel of the model; without them, the gradient of a single count in a dark
+# pixel is unbounded.
+LEAST_PHOTONS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,24 @@ class CountingNoise:
     Parameters
     ----------
     background : float, default=0.0
-        Mean photons a pixel that do not come from the object.
+        Mean number of photons per pixel that do not come from the object.
     readout_noise : float, default=0.0
-        Standard deviation of Gaussian noise in a pixel, in photons. Counts with it are taken for
-        Poisson counts with its variance added to both sides, which have the same mean and variance
-        (Snyder et al., 1995).
+        Standard deviation of Gaussian noise per pixel, in photons. Its variance is added to counts
+        and model, which are then treated as Poisson: mean and variance stay the same (Snyder et
+        al., 1995).
     photon : float, optional
-        Square of a magnitude that one photon makes. Found from the magnitudes if not given, where
-        these are roots of multiples of whole numbers, else 1.
+        Squared magnitude of one photon. By default it is found from the magnitudes if their squares
+        are multiples of whole numbers; otherwise it is 1.
 
     Raises
     ------
     ValueError
-        For a negative background or read-out noise, or a photon that is not positive.
+        If the background or read-out noise is negative, or the photon is not positive.
+
+    Examples
+    --------
+    >>> CountingNoise(background=0.1)
+    CountingNoise(background=0.1, readout_noise=0.0, photon=None)
     """
 
     background: float = 0.0
@@ -53,25 +59,25 @@ class CountingNoise:
 
 
 class Likelihood:
-    """Deviance of objects of one batch of measurements, and its gradient.
+    """Deviance of objects for one batch of measurements, and its gradient.
 
     Parameters
     ----------
     noise : CountingNoise, optional
-        Amplitude loss if not given.
+        Noise of the counts; the amplitude loss is used if not given.
     photons : torch.Tensor of shape (n_samples,), optional
-        Square of a magnitude that one photon makes, in units of the measurement.
+        Squared magnitude of one photon, in units of the measurement.
     """
 
     def __init__(self, noise=None, photons=None):
         self.noise, self.photons = noise, photons
 
     def keep(self, index):
-        """Leave only the samples of an index."""
+        """Keep only the samples of an index."""
         self.photons = None if self.photons is None else self.photons[index]
 
     def deviance(self, measurement, objects):
-        """Deviance of normalised objects and its gradient.
+        """Compute the deviance of normalised objects and its gradient.
 
         Parameters
         ----------
@@ -81,11 +87,11 @@ class Likelihood:
         Returns
         -------
         values : torch.Tensor of float64, shape (n_samples,)
-            An eighth of the deviance in normalised intensities: half the amplitude loss, or what
-            tends to it.
+            One eighth of the deviance in normalised intensities, which is half the amplitude loss
+            or tends to it for many photons.
         gradients : torch.Tensor of shape (n_samples, *object_shape)
-            Gradients of the values over the number of Fourier pixels. That of the amplitude loss is
-            `x - P_M x`.
+            Gradients of the values, divided by the number of Fourier pixels. The gradient of the
+            amplitude loss is `x - P_M x`.
         """
         spectrum = measurement.grid.spectrum(objects)
         losses, factors = self._losses(measurement, spectrum)
@@ -97,19 +103,15 @@ class Likelihood:
         return values, measurement.grid.objects(spectrum * factors, real=not objects.is_complex())
 
     def losses(self, measurement, objects):
-        """Share of each pixel in the value of :meth:`deviance`, of the shape of the measurement's
-        magnitudes.
-        """
+        """Compute the contribution of each pixel to :meth:`deviance`."""
         return self._losses(measurement, measurement.grid.spectrum(objects))[0]
 
     def pixel_losses(self, measurement, intensities):
-        """Losses of intensities that a detector sees, without weights, of the shape of the
-        magnitudes.
-        """
+        """Compute the unweighted loss of each pixel for detected intensities."""
         return self._compared(measurement, intensities, measurement.magnitudes)[0]
 
     def drawn(self, measurement, intensities):
-        """Losses of intensities against counts drawn from them: what noise alone makes."""
+        """Compute losses against simulated counts: the effect of noise alone."""
         photon = along_samples(
             self._normalized_photons(measurement).to(intensities.dtype), intensities
         )
@@ -125,7 +127,7 @@ class Likelihood:
         return self._compared(measurement, intensities, (counts * photon).sqrt())[0]
 
     def _compared(self, measurement, intensities, magnitudes):
-        """Losses and the factors that make their gradient of the spectrum."""
+        """Compute losses, and the spectrum's factors in their gradient."""
         if self.noise is None:
             return _amplitudes(intensities, magnitudes)
         photon = along_samples(
@@ -134,7 +136,7 @@ class Likelihood:
         return _counts(intensities, magnitudes, photon, self.noise)
 
     def _losses(self, measurement, spectrum):
-        """Weighted losses, and the factors that make their gradient of the spectrum."""
+        """Compute weighted losses, and the spectrum's factors in their gradient."""
         intensities = torch.view_as_real(spectrum).square().sum(-1)
         if measurement.coherence is not None:
             intensities = measurement.coherence.blurred(intensities)
@@ -143,8 +145,9 @@ class Likelihood:
         return weights * losses, factors
 
     def in_photons(self, values, measurement):
-        """Logarithm of the likelihood that values of :meth:`deviance` cost; relative to all energy
-        without counts.
+        """Convert values of :meth:`deviance` to log-likelihood lost.
+
+        Without counts, the values relative to all energy are returned instead.
         """
         if self.noise is None:
             return values / along_samples(
@@ -159,7 +162,8 @@ class Likelihood:
 def _counts(intensities, magnitudes, photon, noise):
     model = intensities + (noise.background + noise.readout_noise**2 + LEAST_PHOTONS) * photon
     counts = magnitudes.square() + noise.readout_noise**2 * photon
-    # the difference of what is nearly equal is taken once, so that many photons lose no digit
+    # the difference of two nearly equal numbers is taken once, so that no digit is lost where
+    # photons are many
     excess = (model - counts) / torch.where(counts > 0, counts, 1.0)
     losses = torch.where(counts > 0, counts * (excess - torch.log1p(excess)), model)
     return losses / 4, (model - counts) / (2 * model)

@@ -1,4 +1,4 @@
-"""The check for logarithms of patterns: undone, they are counts or transforms of autocorrelations."""
+"""Check for patterns that are logarithms of magnitudes or intensities."""
 
 import numpy as np
 
@@ -6,21 +6,20 @@ from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
 from ._counting import counting_units
 
-LOOKED_AT = 2  # patterns, at even distances
-LEAST_LIT = 32  # pixels of the pattern that is looked at
-LEAST_NUMBERS, LARGEST = 4, 200.0  # different counts that are judged, and the largest of them
-TOLERANCE = 0.01  # of a count
-ROUNDING = 1e-12  # power at the farthest lags of patterns of single precision
-ENDED, ENDED_LESS = (
-    1e-2,
-    1e-3,
-)  # power at the farthest lags relative to that between, and to that of the pattern as given
-LARGEST_NATURAL, LARGEST_LOGARITHM = (
-    80.0,
-    400.0,
-)  # larger ones are no logarithms, to any base but that of decibels
-PEAKED = 12.0  # peak over mean of magnitudes, often; that of logarithms is a few
-WAYS = {  # how magnitudes are made of logarithms; of intensities first, as squares of counts are whole numbers, too
+LOOKED_AT = 2  # patterns, evenly spaced
+LEAST_LIT = 32  # lit pixels of a pattern; fewer prove nothing
+LEAST_NUMBERS, LARGEST = 4, 200.0  # least number of different counts, and the largest one judged
+TOLERANCE = 0.01  # deviation of a count from a whole number
+ROUNDING = 1e-12  # power at the farthest lags of patterns in single precision
+# Power at the farthest lags, relative to that of intermediate lags and to that of the pattern as
+# given.
+ENDED, ENDED_LESS = 1e-2, 1e-3
+# Largest plausible logarithm: natural, binary or decimal, and in decibels.
+LARGEST_NATURAL, LARGEST_LOGARITHM = 80.0, 400.0
+PEAKED = 12.0  # ratio of peak to mean, which magnitudes often exceed and logarithms do not
+# Expressions that turn logarithms into magnitudes. Logarithms of intensities come first, because
+# squares of counts are whole numbers, too.
+WAYS = {
     "np.sqrt(np.expm1(X))": lambda values: np.sqrt(np.expm1(values)),
     "np.exp(X / 2)": lambda values: np.exp(values / 2),
     "np.expm1(X)": np.expm1,
@@ -40,23 +39,19 @@ WAYS = {  # how magnitudes are made of logarithms; of intensities first, as squa
 
 
 def check_logarithms(magnitudes, whom):
-    """Warn where patterns are plainly logarithms, and name the expression that undoes them.
+    """Warn where patterns are plainly logarithms.
+
+    The message names the expression that undoes them. Undone, the squares are counts or transforms
+    of autocorrelations.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    whom : str
-        Name of the estimator, for the message.
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    whom : str, name of the estimator for the message
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -64,8 +59,8 @@ def check_logarithms(magnitudes, whom):
     >>> magnitudes = np.sqrt(np.random.default_rng(0).poisson(3.0, (1, 16, 16)))
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     check_logarithms(magnitudes, "iterations"), check_logarithms(np.log1p(magnitudes), "iterations")
-    (False, True)
+    ...     [check_logarithms(X, "iterations") for X in (magnitudes, np.log1p(magnitudes))]
+    [False, True]
     >>> "np.expm1(X)" in str(caught[0].message)
     True
     """
@@ -89,26 +84,33 @@ def check_logarithms(magnitudes, whom):
 
 
 def way_of_counts(pattern):
-    """Expression that makes square roots of counts of a pattern, if it plainly holds their
-    logarithms; else None.
+    """Expression that turns logarithms of counts into square roots of counts.
 
     Parameters
     ----------
     pattern : ndarray of shape fourier_shape
-        Real; NaN where unmeasured.
+        Real values; NaN where unmeasured.
+
+    Returns
+    -------
+    str or None
+        None if the pattern does not plainly hold logarithms of counts.
 
     Examples
     --------
     >>> counts = np.random.default_rng(0).poisson(3.0, (16, 16))
-    >>> way_of_counts(np.log1p(np.sqrt(counts))), way_of_counts(10 * np.log10(1 + counts)), way_of_counts(counts**0.5)
-    ('np.expm1(X)', 'np.sqrt(10**(X / 10) - 1)', None)
+    >>> way_of_counts(np.log1p(np.sqrt(counts)))
+    'np.expm1(X)'
+    >>> way_of_counts(10 * np.log10(1 + counts))
+    'np.sqrt(10**(X / 10) - 1)'
+    >>> way_of_counts(counts**0.5)
     """
     lit = pattern[pattern > 0]
     if len(lit) < LEAST_LIT or lit.max() > LARGEST_LOGARITHM:
         return None
     lit.sort()
-    # a count comes many times: its logarithm is one number, as values that were not counted are
-    # hardly ever
+    # a count occurs many times, and so does its logarithm; values that were not counted hardly ever
+    # recur
     numbers = lit[np.flatnonzero(np.diff(lit, prepend=-np.inf) > 1e-6 * lit)]
     if len(numbers) < LEAST_NUMBERS or 2 * len(numbers) > len(lit) + LEAST_LIT:
         return None
@@ -121,8 +123,9 @@ def way_of_counts(pattern):
 
 
 def _are_counts(intensities):
-    """Whether small intensities are different whole numbers, a few at least; next to 0 may be what
-    was never dark.
+    """Whether small intensities are several different whole numbers.
+
+    Values next to 0 are left out: the rounding of undone zeros.
     """
     counts = intensities[(intensities > TOLERANCE) & (intensities < LARGEST)]
     whole = np.rint(counts)
@@ -131,14 +134,20 @@ def _are_counts(intensities):
 
 
 def way_of_transforms(patterns):
-    """Expression whose squares are transforms of autocorrelations, which end within the grid; None
-    for no such.
+    """Expression that turns logarithms without noise into magnitudes.
 
-    Most patterns must agree. Logarithms of patterns without noise are told in this way.
+    Squares of the right magnitudes are transforms of autocorrelations, which end within the grid.
+    Most patterns must agree.
 
     Parameters
     ----------
     patterns : ndarray of shape (n_samples, *fourier_shape)
+        Real values.
+
+    Returns
+    -------
+    str or None
+        None if no expression leads to such magnitudes.
 
     Examples
     --------
@@ -147,6 +156,7 @@ def way_of_transforms(patterns):
     ('10**(X / 20) - 1', None)
     """
     sizes, largest = patterns.shape[1:], patterns.max(initial=0.0)
+    # the farthest lag, half the grid, exists only along even axes
     if min(sizes) < 8 or any(m % 2 for m in sizes) or not np.isfinite(patterns).all():
         return None
     if not 1 < largest < LARGEST_LOGARITHM or largest > PEAKED * patterns.mean():
@@ -173,7 +183,7 @@ def way_of_transforms(patterns):
 
 
 def _powers(patterns):
-    """Power of the autocorrelations at each lag, relative to all."""
+    """Power of the autocorrelations at each lag, relative to the total."""
     axes = tuple(range(1, patterns.ndim))
     peaks = patterns.max(axis=axes, keepdims=True)
     powers = np.abs(np.fft.fftn(np.square(patterns / np.maximum(peaks, 1e-300)), axes=axes)) ** 2

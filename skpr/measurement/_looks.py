@@ -1,4 +1,4 @@
-"""The look at patterns before work begins: mistakes that leave them valid, and the result wrong."""
+"""First look at patterns, for mistakes that make the result wrong."""
 
 import math
 from functools import lru_cache
@@ -8,62 +8,52 @@ import numpy as np
 from .._lazy import LazyBatch
 from .._tensors import even_rows, picked, to_tensor, usual_device
 from .._validation import warn_user
-from ._centring import (
-    check_centring,
-    check_friedel_symmetry,
-    is_no_pattern,
-    looked_at,
-)
+from ._centring import check_centring
 from ._counting import counting_units
 from ._forms import warned_of_form
+from ._friedel import check_friedel_symmetry
+from ._resemblance import is_no_pattern
+from ._sampling import looked_at
 
-LEAST_PIXELS = 64  # of a pattern; fewer prove nothing
-HOT = 10.0  # times as bright as every other pixel of the pattern
+LEAST_PIXELS = 64  # pixels of a pattern; fewer prove nothing
+HOT = 10.0  # brightness of a hot pixel relative to every other pixel
 LARGEST = 1 << 24  # values of a batch in memory that are all looked at
-LEAST_LIT = 16  # other pixels of a pattern with a hot one
-STRUCTURE = (
-    10.0,
-    1e-6,
-)  # brightest other pixel over the median, and the median over it, where objects may be waves
-STOPPED = (
-    40.0,
-    10.0,
-)  # intensity over the least one: expected photons at zero frequency; the same, of whole blocks
-LIT_RING = 0.5  # of the pixels around a stop
-BRIGHTER = 1.5  # than the mean of the pattern, around a stop
-LEAST_DARK = 0.2  # of an object's pixels, which noise-free patterns do not have
-MOST = 0.5  # of the patterns
+LEAST_LIT = 16  # other lit pixels of a pattern with a hot one
+# Where objects may be waves: least ratio of the brightest other pixel to the median, and of the
+# median to that pixel.
+STRUCTURE = 10.0, 1e-6
+# Ratio of the largest to the least intensity, an estimate of the photons expected at zero
+# frequency; the same for a stop of several pixels.
+STOPPED = 40.0, 10.0
+LIT_RING = 0.5  # fraction of lit pixels around a stop
+BRIGHTER = 1.5  # brightness around a stop relative to the mean of the pattern
+LEAST_DARK = 0.2  # fraction of an object's pixels that are 0; noise-free patterns have no zeros
+MOST = 0.5  # fraction of the patterns
 
 
 def look_at(X, centered, whom, kind=None, *, objects=None, usual=None):
     """Warn of the likeliest mistake that patterns show, if any.
 
-    In this order: a hot pixel, a beam stop of zeros, zero frequency elsewhere, objects, intensities
-    or logarithms, and patterns of objects of another kind.
+    Mistakes are searched for in this order: a hot pixel, a beam stop filled with zeros, zero
+    frequency elsewhere, objects in place of magnitudes, intensities or logarithms, and objects of
+    another kind.
 
     Parameters
     ----------
-    X : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        Checked magnitudes; NaN where unmeasured.
-    centered : bool
-    whom : str
-        Name of the estimator, for the message.
-    kind : {"non_negative", "real", "complex"}, optional
-        Kind of the objects, where it is known.
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), or Pairs, optional
-        The objects of the patterns, which decide whether these are intensities.
+    X : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+        Checked magnitudes.
+    centered : bool, whether zero frequency is in the middle
+    whom : str, name of the estimator for the message
+    kind : {"non_negative", "real", "complex"}, optional, kind of the objects if known
+    objects : batch of shape (n_samples, *object_shape) or Pairs, optional
+        Objects of the patterns, which decide whether these are intensities.
     usual : {"magnitudes", "counts", "intensities", "logarithms"}, optional
-        Form of the patterns that the estimator was fitted on (:func:`skpr.measurement.form_of`): no
-        mistake in others.
+        Form of the patterns that the estimator was fitted on (:func:`skpr.measurement.form_of`),
+        which is accepted.
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -103,13 +93,13 @@ def _warned_of_hot_pixels(X, whom, kind):
     rows = np.arange(len(X)) if whole else even_rows(len(X), 8)
     values = to_tensor(X).detach() if whole else picked(X, rows)
     values = values.cpu().numpy().reshape(len(rows), -1)
-    measured = ~np.isnan(values).all(axis=1)  # whoever needs some pixel refuses the others
+    measured = ~np.isnan(values).all(axis=1)  # patterns without a pixel are refused elsewhere
     rows, values = rows[measured], values[measured]
     if not len(rows):
         return False
     peaks = np.nanargmax(values, axis=1) if np.isnan(values).any() else values.argmax(axis=1)
     n_pixels = values.shape[1]
-    # a cheap look first: the next pixel in the row, and the one before
+    # a cheap test first, against the next pixel in the row and the one before
     every = np.arange(len(values))
     beside = np.fmax(values[every, (peaks + 1) % n_pixels], values[every, peaks - 1])
     suspects = np.flatnonzero(~(HOT * beside >= values[every, peaks]))
@@ -121,21 +111,17 @@ def _warned_of_hot_pixels(X, whom, kind):
     others = f", and {len(found) - 1} other patterns have such a pixel" if len(found) > 1 else ""
     warn_user(
         f"pixel {place if len(place) > 1 else place[0]} of pattern {rows[first]} passed to {whom} "
-        f"is "
-        f"{HOT:.0f} times brighter than all others, as hot pixels of a detector are{others}: set "
-        f"such pixels to NaN "
-        "(unmeasured)"
+        f"is {HOT:.0f} times brighter than all others, as hot pixels of a detector are{others}: "
+        "set such pixels to NaN (unmeasured)"
     )
     return True
 
 
 def _is_hot(pattern, peak, shape, kind):
-    """Whether the brightest pixel of a pattern is hot, and not zero frequency or the frequency of a
-    wave.
-    """
+    """Whether the brightest pixel is hot, not zero frequency or a wave's peak."""
     place = np.unravel_index(peak, shape)
     if all(index in (0, size // 2) for index, size in zip(place, shape, strict=True)):
-        return False  # where zero frequency is, in either layout
+        return False  # zero frequency in one of the layouts
     height, others = pattern[peak], np.delete(pattern, peak)
     others = others[~np.isnan(others)]
     if np.count_nonzero(others > 0) < LEAST_LIT or height < HOT * others.max():
@@ -169,14 +155,14 @@ def _warned_of_stops(values, centered, whom, kind):
         return False
     warn_user(
         f"patterns passed to {whom} are exactly 0 at zero frequency beside bright pixels, as if a "
-        f"beam stop had been "
-        "filled with zeros, which are taken for measured values: set unmeasured pixels to NaN"
+        "beam stop had been filled with zeros, which count as measured values: set unmeasured "
+        "pixels to NaN"
     )
     return True
 
 
 def _is_stopped(pattern, shape, centered, kind):
-    """Whether a pattern that is 0 at zero frequency must be so by a stop."""
+    """Whether only a beam stop explains the 0 at zero frequency of a pattern."""
     pattern = pattern.astype(np.float64)
     lit = pattern > 0
     distances = _distances(shape, centered)
@@ -189,7 +175,9 @@ def _is_stopped(pattern, shape, centered, kind):
     bright = np.count_nonzero(ring) > LIT_RING * len(ring) and ring.mean() > BRIGHTER * np.nanmean(
         pattern
     )
-    if kind == "non_negative" and bright and brightness > photons:  # brightest at zero frequency
+    # patterns of non-negative objects are brightest at zero frequency, where many photons are
+    # expected and a 0 is no chance
+    if kind == "non_negative" and bright and brightness > photons:
         return True
     return bool(is_block and bright and brightness > photons_of_block)
 
@@ -217,15 +205,13 @@ def _warned_of_objects(sample, values, centered, whom):
     if float((flat == 0).mean()) < LEAST_DARK:
         return False  # patterns of complex objects, or noise
     peaks = np.maximum(flat.max(axis=1, keepdims=True), 1e-100)
-    units = np.where(peaks > 1e100, peaks, 1.0)  # whose squares overflow
+    units = np.where(peaks > 1e100, peaks, 1.0)  # larger squares would overflow
     if (counting_units(np.square(flat / units, dtype=np.float64)) == 1).any():
         return False
     warn_user(
         f"X passed to {whom} looks like objects, not like measured magnitudes: it is neither "
-        f"symmetric about zero "
-        "frequency nor brightest there, as the magnitudes of non-negative objects are. Give "
-        "magnitudes, such as "
-        "FourierMagnitude().fit_transform(objects), or constraints='complex' if the objects have "
-        "a phase"
+        "symmetric about zero frequency nor brightest there, as magnitudes of non-negative objects "
+        "are. Give magnitudes, such as FourierMagnitude().fit_transform(objects), or "
+        "constraints='complex' if the objects have a phase"
     )
     return True

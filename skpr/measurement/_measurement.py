@@ -1,6 +1,4 @@
-"""A batch of measurements with all that is known of their objects: what solvers, losses and scores
-are handed.
-"""
+"""Batch of measurements, with all that is known about their objects."""
 
 from __future__ import annotations
 
@@ -21,52 +19,56 @@ from ._projections import (
 from ._transform import mirrored
 
 KINDS = "non_negative", "real", "complex"
-HARMLESS = 16  # of two: exponents that leave squares and their sums far from both ends of a float32
-ROUNDING = 64  # precisions by which the two of a pair may differ and still be the same
+HARMLESS = 16  # exponent of two up to which sums of squares stay well within float32
+ROUNDING = 64  # largest difference within an equal pair, in units of the precision
 
 
 class Measurement:
-    """Magnitudes on their grid, and what is known of the objects.
+    """Magnitudes on their grid, with the constraints on the objects.
 
-    Everything is computed at unit mean square: `scale` is the unit, and objects of unit norm fit
-    it.
+    Solvers, losses and scores are all given a `Measurement`. Everything is computed at unit mean
+    square: `scale` is the unit, and normalised objects have unit norm.
 
     Parameters
     ----------
     magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-        NaN is unmeasured. Real objects keep the half spectrum: the root mean square of each Friedel
-        pair, the best estimate of one intensity from two counts, or the one that was measured.
+        Magnitudes; NaN where unmeasured. For real objects only the half spectrum is kept: the root
+        mean square of each Friedel pair, which is the best estimate of one intensity from two
+        counts, or the only value that was measured.
     object_shape : tuple of int
     kind : {"non_negative", "real", "complex"}
+        Kind of the objects.
     bounds : (float, float), optional
         Bounds of the amplitude, in the units of the object.
     support : torch.Tensor of bool, shape (n_samples, *object_shape), optional
         Pixels where the object may be; the whole frame if not given.
     partially_coherent : bool, default=False
-        Whether intensities are blurred by a kernel, which starts as none.
+        Whether intensities are blurred by a kernel, whose initial width is zero.
     centered : bool, default=False
         Whether zero frequency is in the middle of the magnitudes, else at index 0.
     likelihood : Likelihood, optional
-        That of photon counts; the amplitude loss if not given.
+        Likelihood of photon counts; the amplitude loss if not given.
 
     Raises
     ------
     TypeError
-        For magnitudes that are no tensor.
+        If the magnitudes are not a tensor.
     ValueError
-        For a kind that is none of these, or shapes that do not fit each other.
+        If the kind is not one of these, or the shapes do not fit each other.
 
     Attributes
     ----------
     grid : Grid
-        In FFT order, as all computations are.
+        Grid in FFT order, which all computations use.
     object_shape : tuple of int
     inside : tuple of slice
-        Index of the objects' frame within a batch of whole grids.
+        Index of the object frame within a batch of whole grids.
     magnitudes, weights : torch.Tensor of shape (n_samples, *columns)
-        Normalised magnitudes in FFT order, 0 where unmeasured, and how often each counts.
-    unmeasured : torch.Tensor of bool, or None where everything was measured
+        Normalised magnitudes in FFT order, 0 where unmeasured, and the number of pixels that each
+        stands for.
+    unmeasured : torch.Tensor of bool, or None if everything was measured
     scale : torch.Tensor of shape (n_samples,)
+        Unit of the magnitudes.
 
     Examples
     --------
@@ -89,8 +91,7 @@ class Measurement:
         if not isinstance(magnitudes, torch.Tensor):
             raise TypeError(
                 f"magnitudes={short(magnitudes)} are no tensor; give torch.as_tensor(magnitudes), "
-                f"of shape (n_samples, "
-                "*fourier_shape)"
+                "of shape (n_samples, *fourier_shape)"
             )
         check_choice("kind", kind, KINDS)
         layout = Grid(object_shape, magnitudes.shape[1:], centered)
@@ -99,7 +100,7 @@ class Measurement:
         self.kind = kind
         self.bounds = bounds
         self.support = support
-        # a power of two loses no digit, and squares of what is left neither overflow nor vanish
+        # division by a power of two is exact; squares of the quotients neither overflow nor vanish
         magnitudes, exponents = _near_one(layout.to_fft_order(magnitudes))
         self.n_measured = None
         self.spread = None
@@ -113,8 +114,8 @@ class Measurement:
             weights[1 : (self.grid.fourier_shape[-1] + 1) // 2] = 2  # each stands for a pair
         self.weights = torch.where(unmeasured, 0.0, weights)
         norms = _sums(self.weights * magnitudes.square())
-        # a zero pattern, however it is scaled, has the zero object; everything else is computed at
-        # unit mean square
+        # any scale fits a zero pattern, whose object is zero; others are brought to unit mean
+        # square, so that tolerances and steps do not depend on the unit of the detector
         scale = torch.where(norms > 0, norms.div(self.grid.n_pixels).sqrt(), 1.0)
         unit = scale.to(magnitudes.dtype)
         self.magnitudes = (magnitudes / along_samples(unit, magnitudes)).contiguous()
@@ -132,15 +133,13 @@ class Measurement:
         )
 
     def _paired(self, magnitudes):
-        """Friedel means of full patterns, noting which pairs disagree and which are only half
-        known.
-        """
+        """Average Friedel pairs; record unequal and half-measured pairs."""
         means, self.spread, self.n_measured = _friedel_mean(magnitudes)
         return means
 
     @property
     def dtype(self):
-        """Type of the objects."""
+        """Data type of the objects."""
         return (
             self.magnitudes.dtype.to_complex() if self.kind == "complex" else self.magnitudes.dtype
         )
@@ -149,7 +148,7 @@ class Measurement:
         return len(self.magnitudes)
 
     def keep(self, index):
-        """Leave only the samples of an index."""
+        """Keep only the samples of an index."""
         names = (
             "magnitudes",
             "weights",
@@ -170,8 +169,9 @@ class Measurement:
             self.coherence.keep(index)
 
     def to_magnitudes(self, x, least_modulus=None):
-        """Project whole grids onto the measurement; moduli are raised no more than from
-        `least_modulus`.
+        """Project whole grids onto the measured magnitudes.
+
+        Moduli below `least_modulus` are scaled as if they were equal to it.
         """
         return with_magnitudes(x, self.magnitudes, self.unmeasured, self.coherence, least_modulus)
 
@@ -186,7 +186,7 @@ class Measurement:
         return values if self.support is None else project_support(values, self.support)
 
     def admits(self, values):
-        """Which values within the frame satisfy support, sign and bounds as they are."""
+        """Whether each value within the frame satisfies support, sign and bounds."""
         admitted = (
             torch.ones((), dtype=torch.bool, device=values.device)
             if self.support is None
@@ -201,44 +201,46 @@ class Measurement:
         return admitted
 
     def on_grid(self, values):
-        """Values within the frame, in the corner of dark grids."""
+        """Pad values within the frame with zeros to the whole grid."""
         x = values.new_zeros((len(values), *self.grid.fourier_shape))
         x[self.inside] = values
         return x
 
     def intensities(self, objects):
-        """Coherent intensities of objects."""
+        """Compute the coherent intensities of objects."""
         return self.grid.spectrum(objects).abs().square()
 
     def modelled(self, objects):
-        """Magnitudes that objects would have, blurred where the illumination is partially coherent."""
+        """Compute the magnitudes of objects, blurred under partial coherence."""
         if self.coherence is None:
             return self.grid.spectrum(objects).abs()
         return self.coherence.blurred(self.intensities(objects)).sqrt()
 
     def misfit(self, objects):
-        """`| |F x| - b |^2 / |b|^2` over measured pixels; what is to be 0 where all of `b` is.
+        """Compute the misfit `| |F x| - b |^2 / |b|^2` over measured pixels.
 
-        Of real objects `b` is the mean of each Friedel pair, whose disagreement no object can mend.
+        For real objects `b` is the mean of each Friedel pair, because no object can fit the
+        difference within a pair. Where all of `b` is 0, the numerator is returned.
         """
         return self._relative(self.weights * (self.modelled(objects) - self.magnitudes).square())
 
     def residual(self, objects):
-        """Square root of :meth:`misfit`: what iterations reduce, and what their tolerance is
-        compared with.
+        """Compute the square root of :meth:`misfit`.
+
+        Iterations reduce it and compare it with their tolerance.
         """
         return self.misfit(objects).sqrt()
 
     def error(self, objects):
-        """Fourier error `| |F x| - b | / |b|` over all measured pixels, both of a Friedel pair; 0
-        where both vanish.
+        """Compute the Fourier error `| |F x| - b | / |b|` over measured pixels.
 
-        The value of :func:`skpr.metrics.fourier_error`.
+        Both pixels of a Friedel pair count, so the value is that of
+        :func:`skpr.metrics.fourier_error`. It is 0 where both magnitudes vanish.
         """
         return self.errors(objects)[1]
 
     def errors(self, objects):
-        """Residual and Fourier error, from one transform."""
+        """Compute residual and Fourier error from one transform."""
         model = self.modelled(objects)
         squares = (model - self.magnitudes).square()
         residual = self._relative(self.weights * squares).sqrt()
@@ -246,8 +248,8 @@ class Measurement:
             return residual, residual
         weights = self.weights if self.n_measured is None else self.n_measured
         if self.spread is not None:
-            # (m - b1)^2 + (m - b2)^2 = 2 (m - b)^2 + 4 m (b - (b1 + b2) / 2), b the root mean
-            # square of the two
+            # with b the root mean square of b1 and b2,
+            # (m - b1)^2 + (m - b2)^2 = 2 (m - b)^2 + 4 m (b - (b1 + b2) / 2)
             squares = torch.addcmul(squares, model, self.spread, value=2)
         sums = _sums(weights * squares)
         norms = self.pair_norms
@@ -255,7 +257,10 @@ class Measurement:
         return residual, error.to(residual.dtype)
 
     def relative_energy(self, objects):
-        """Energy of objects relative to that of the measured one, by Parseval's theorem."""
+        """Compute the energy of objects relative to the measured energy.
+
+        Parseval's theorem gives it without a transform.
+        """
         return self._relative(objects.square() * float(self.grid.n_pixels))
 
     def _relative(self, squares):
@@ -265,8 +270,18 @@ class Measurement:
         )
 
     def counting_noise(self, magnitudes, centered=False):
-        """Residual that counting photons leaves to the true object; squares of the magnitudes given
-        are counts.
+        """Compute the residual that photon counting causes for the true object.
+
+        Parameters
+        ----------
+        magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+            Square roots of counts; NaN where unmeasured.
+        centered : bool, default=False
+            Whether zero frequency is in the middle.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples,)
         """
         layout = Grid(self.object_shape, self.grid.fourier_shape, centered)
         variances = _counting_variances(layout.to_fft_order(magnitudes), self.kind)
@@ -276,9 +291,7 @@ class Measurement:
 
     @property
     def measured_shares(self):
-        """Share of the pixels that each magnitude stands for that were measured, or None where all
-        were.
-        """
+        """Measured fraction of each magnitude's pixels; None if all are."""
         if self.unmeasured is None and self.n_measured is None:
             return None
         weights = self.weights if self.n_measured is None else self.n_measured
@@ -288,26 +301,23 @@ class Measurement:
         return shares
 
     def to_units(self, objects):
-        """Objects in the units of the measurement."""
+        """Convert normalised objects to the units of the measurement."""
         return objects * along_samples(self.scale, objects)
 
     def to_normalized(self, objects):
-        """Objects in the units of the iteration."""
+        """Convert objects in units of the measurement to normalised ones."""
         return objects / along_samples(self.scale, objects)
 
 
 def _sums(values):
-    """Sums over space in double precision: the same whatever the batch, and differentiable."""
-    rows = values.sum(
-        -1, keepdim=True
-    )  # in their own precision: a conversion of all values would cost as much again
+    """Sum over space in double precision, independently of the batch."""
+    # rows are summed in their own precision: converting all values would double the cost
+    rows = values.sum(-1, keepdim=True)
     return rows.flatten(1).sum(1, dtype=torch.float64)
 
 
 def _near_one(magnitudes):
-    """Magnitudes divided by a power of two, where squares need it, that brings their largest near
-    1; its exponents.
-    """
+    """Scale magnitudes by powers of two if squares need it; return exponents."""
     peaks = magnitudes.nan_to_num(0.0).flatten(1).amax(dim=1)
     exponents = exponents_of(peaks)
     if bool((exponents.abs() <= HARMLESS).all()):
@@ -316,26 +326,25 @@ def _near_one(magnitudes):
 
 
 def _friedel_mean(magnitudes):
-    """Friedel pairs `b(k)`, `b(-k)` on the half spectrum.
+    """Means of Friedel pairs `b(k)`, `b(-k)` on the half spectrum.
 
     Returns
     -------
     means : torch.Tensor
-        Root mean square of each pair; the measured one where the other is missing.
+        Root mean square of each pair; the measured value where the other is missing.
     spread : torch.Tensor or None
-        Root mean square less mean of each pair, 0 where one is missing; None where they agree but
-        for rounding.
+        Root mean square minus mean of each pair, 0 where one is missing; None if all pairs agree up
+        to rounding.
     n_measured : torch.Tensor or None
-        Measured pixels that each value stands for; None where all are measured.
+        Number of measured pixels that each value stands for; None if all are measured.
     """
     last = magnitudes.shape[-1]
     columns = last // 2 + 1
     opposite = mirrored(magnitudes, centered=False)[..., :columns]
     direct = magnitudes[..., :columns]
     both = ((direct.square() + opposite.square()) / 2).sqrt()
-    means = torch.where(
-        direct == opposite, direct, both
-    )  # squares would cost a noise-free pattern its last digits
+    # equal values are kept: squaring would cost a noise-free pattern its last digits
+    means = torch.where(direct == opposite, direct, both)
     n_measured = None
     known = ~(direct.isnan() | opposite.isnan())
     if not known.all():
@@ -344,11 +353,12 @@ def _friedel_mean(magnitudes):
         n_measured[..., 1 : (last + 1) // 2] += (~opposite[..., 1 : (last + 1) // 2].isnan()).to(
             magnitudes.dtype
         )
-    # computed magnitudes agree but for rounding, and need no second sum
+    # computed magnitudes agree up to rounding, and their errors need no second sum
     difference = direct - opposite
     if not (difference.abs() > ROUNDING * torch.finfo(both.dtype).eps * both).any():
         return means, None, n_measured
-    # a difference of squares, which rounding does not spoil
+    # rms - mean = (rms^2 - mean^2) / (rms + mean) = (b1 - b2)^2 / 4 / (rms + mean), free of
+    # cancellation
     total = both + (direct + opposite) / 2
     return (
         means,
@@ -358,13 +368,14 @@ def _friedel_mean(magnitudes):
 
 
 def _counting_variances(magnitudes, kind):
-    """Expected `(sqrt(N) - sqrt(lambda))^2` of Poisson counts `N = b^2`, estimated from the counts;
-    0 where unmeasured.
+    """Estimate the variance of square roots of Poisson counts `N = b^2`.
 
-    A quarter for many counts. Of few, `min(N, 1/4 + 1/N^2)` has a mean between .75 and 1.3 of it
-    where `lambda` is above 0.1, and down to half of it, which is a little strict, where hardly any
-    pixel has a count. Of a Friedel pair that was measured twice the counts add up, and the variance
-    of their root mean square is half."""
+    The variance `<(sqrt(N) - sqrt(lambda))^2>` is a quarter for many counts; it is set to 0 where
+    unmeasured. For few counts, the estimate `min(N, 1/4 + 1/N^2)` has a mean between 0.75 and 1.3
+    of the true value where `lambda` is above 0.1; where hardly any pixel has a count, the mean
+    falls to half of it, which is a little strict. The counts of a Friedel pair add up if both were
+    measured, and the variance of their root mean square is half.
+    """
     counts, n_readings = magnitudes.square(), 1
     if kind != "complex":
         opposite = mirrored(counts, centered=False)

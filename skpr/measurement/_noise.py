@@ -1,4 +1,4 @@
-"""The noise of a batch of magnitudes: which patterns are roots of photon counts, and in which unit."""
+"""Noise of a batch of magnitudes: photon counts and their unit."""
 
 import numpy as np
 
@@ -11,29 +11,49 @@ CHUNK = 1 << 22  # values looked at together
 
 
 def check_noise(noise):
-    """Refuse what names no noise."""
+    """Refuse a value that does not describe noise.
+
+    Parameters
+    ----------
+    noise : {"auto", "poisson", "gaussian"} or CountingNoise
+
+    Raises
+    ------
+    ValueError
+        For any other value.
+
+    Examples
+    --------
+    >>> check_noise("poisson")
+    """
     if isinstance(noise, CountingNoise) or (isinstance(noise, str) and noise in NOISES):
         return
     raise ValueError(
         f"noise={short(noise)} is not valid; choose {', '.join(map(repr, NOISES))}, or give a "
-        f"CountingNoise(background="
-        "..., readout_noise=...) in photons"
+        "CountingNoise(background=..., readout_noise=...) in photons"
     )
 
 
 def photons_of(magnitudes, noise):
-    """Square of a magnitude that one photon makes, for each pattern; 0 where the noise is not that
-    of counts.
+    """Squared magnitude of one photon in each pattern.
 
     Parameters
     ----------
     magnitudes : ndarray or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
+        Magnitudes; NaN where unmeasured.
     noise : {"auto", "poisson", "gaussian"} or CountingNoise
+        Noise; only "auto" is judged from the magnitudes.
 
     Returns
     -------
     ndarray of float64, shape (n_samples,)
+        0 for patterns that are not treated as counts.
+
+    Examples
+    --------
+    >>> magnitudes = np.sqrt(np.random.default_rng(0).poisson(3.0, (1, 64)))
+    >>> photons_of(magnitudes, "auto"), photons_of(magnitudes, "gaussian")
+    (array([1.]), array([0.]))
     """
     if isinstance(noise, str) and noise == "gaussian":
         return np.zeros(len(magnitudes))
@@ -42,8 +62,7 @@ def photons_of(magnitudes, noise):
     rows = max(1, CHUNK // int(np.prod(magnitudes.shape[1:])))
     found = [_units(magnitudes[start : start + rows]) for start in range(0, len(magnitudes), rows)]
     units = np.concatenate(found) if found else np.zeros(0)
-    # whoever says that these are counts, and shows it in no other way, means square roots of
-    # photons
+    # magnitudes that are declared to be counts, but show no unit, are square roots of photons
     return units if isinstance(noise, str) and noise == "auto" else np.where(units > 0, units, 1.0)
 
 

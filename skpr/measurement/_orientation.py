@@ -1,6 +1,4 @@
-"""The check of the axes of training pairs: objects must lie as they did when their magnitudes were
-measured.
-"""
+"""Check of the axes of training pairs: transposed or mirrored objects."""
 
 import itertools
 import math
@@ -12,44 +10,32 @@ from .._layout import is_nested
 from .._validation import warn_user
 from ._pairs import Pairs
 
-LEAST_PAIRS = 4  # fewer prove nothing
-LEAST_PIXELS = 32  # of a pattern
-LEAST_VALUES = 256  # of all of them
-LIKENESS = (
-    0.7  # correlation of patterns with those of turned objects; less, and nothing can be said
-)
-LEFT = (
-    0.7  # of what the correlation of objects as they lie lacks to 1, where they are plainly turned
-)
-LEAST_GAIN = 0.01
-MOST = 0.8  # of the pairs
+LEAST_PAIRS = 4  # pairs; fewer prove nothing
+LEAST_PIXELS = 32  # pixels of a pattern; fewer prove nothing
+LEAST_VALUES = 256  # pixels of all patterns
+LIKENESS = 0.7  # correlation of patterns with those of turned objects; less proves nothing
+LEFT = 0.7  # fraction of the correlation's distance from 1 that turning the objects may leave
+LEAST_GAIN = 0.01  # gain in correlation
+MOST = 0.8  # fraction of the pairs that must gain
 CERTAIN = 3.0  # standard errors of the gain
 
 
 def check_orientation(magnitudes, objects, whom):
-    """Warn where objects plainly lie otherwise than when their magnitudes were measured:
-    transposed, or mirrored.
+    """Warn where objects plainly are transposed or mirrored.
 
-    The magnitudes of some pairs are compared with `|F y|` of the objects as they lie, and of those
-    with axes swapped and mirrored. Axes of one length only can be swapped.
+    The magnitudes of some pairs are compared with `|F y|` of the objects as given, and of objects
+    with axes swapped and mirrored. Only axes of the same length can be swapped. Objects with a
+    single axis are not judged.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), or Pairs
-        With two or three axes; for others nothing can be wrong.
-    whom : str
-        Name of the estimator, for the message.
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    objects : batch of shape (n_samples, *object_shape) or Pairs
+    whom : str, name of the estimator for the message
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -63,7 +49,7 @@ def check_orientation(magnitudes, objects, whom):
     >>> right, wrong, "np.transpose(y, (0, 2, 1))" in str(caught[0].message)
     (False, True, True)
     """
-    if is_nested(2):  # the estimator around this one has looked
+    if is_nested(2):  # the enclosing estimator has already looked
         return False
     pairs = Pairs.of(magnitudes, objects)
     if (
@@ -85,11 +71,9 @@ def check_orientation(magnitudes, objects, whom):
     if turned is None or not _is_plain(best, as_they_lie):
         return False
     warn_user(
-        f"X and y passed to {whom} plainly lie otherwise: |F y| resembles X more (correlation "
-        f"{float(best.mean()):.2f} "
-        f"instead of {float(as_they_lie.mean()):.2f}) once the axes of the objects are turned; "
-        f"give "
-        f"{_expression(*turned)} in place of y"
+        f"X and y passed to {whom} plainly differ in orientation: |F y| resembles X more "
+        f"(correlation {float(best.mean()):.2f} instead of {float(as_they_lie.mean()):.2f}) once "
+        f"the axes of the objects are turned; give {_expression(*turned)} in place of y"
     )
     return True
 
@@ -106,7 +90,7 @@ def _is_plain(best, as_they_lie):
 
 
 def _correlations(pairs):
-    """Correlation of each pattern with that of its object, by what is done to the axes."""
+    """Correlation of patterns with those of their objects, for each turn."""
     turns = _turns(pairs.object_shape, pairs.fourier_shape, pairs.objects_are_complex)
     centred = pairs.is_centred
     return {
@@ -118,12 +102,10 @@ def _correlations(pairs):
 
 
 def _turns(object_shape, fourier_shape, are_complex):
-    """Orders of the axes, and axes that are mirrored, which give other patterns than the axes as
-    they are.
-    """
+    """Orders of the axes and mirrored axes that change the pattern."""
     n_axes = len(object_shape)
     sizes = list(zip(object_shape, fourier_shape, strict=True))
-    # a real object and its mirror image along all axes have one pattern
+    # a real object has the same pattern as its mirror image along all axes
     mirrors = itertools.product(*[(False, True)] * (n_axes if are_complex else n_axes - 1))
     mirrors = [
         tuple(a + n_axes - len(mirror) for a, is_turned in enumerate(mirror) if is_turned)
@@ -141,9 +123,7 @@ def _turns(object_shape, fourier_shape, are_complex):
 
 @lru_cache(maxsize=64)
 def _turned_index(shape, order, axes, centred):
-    """Flat indices of the pixels of a pattern whose axes are swapped, and mirrored about zero
-    frequency.
-    """
+    """Flat pixel indices of a pattern with axes swapped and mirrored."""
     index = np.arange(math.prod(shape)).reshape(shape).transpose(order)
     for axis in axes:
         size = index.shape[axis]

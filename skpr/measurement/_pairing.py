@@ -1,4 +1,4 @@
-"""The check of training pairs: magnitudes must be magnitudes, and those of the objects beside them."""
+"""Check of training pairs: magnitudes must belong to their objects."""
 
 import math
 
@@ -9,44 +9,38 @@ from .._validation import warn_user
 from ._forms import can_be_compared, warned_of_roots
 from ._pairs import Pairs
 
-NEAREST = 0.995  # correlation of pairs with |F y| beyond which nothing is nearer
-LEAST_GAIN = 0.25  # of pairs over non-pairs, relative to what the objects' own likeness promises
-CHANCE = 3.0  # standard deviations of it that chance explains
-LEAST_POWER = (
-    0.15  # standard deviation of that gain among random pairings: with more, nothing can be said
-)
-SAME_FAMILY = 0.96  # correlation of the mean patterns: less, and X is no magnitude on this grid (cropped, standardised)
-UNALIKE = (
-    0.1,
-    0.995,
-)  # correlation of the patterns of different objects, outside of which nothing can be said
+NEAREST = 0.995  # correlation of pairs with |F y|; above it, pairs are certainly right
+# Gain in correlation of pairs over non-pairs, relative to that expected from the likeness of the
+# objects.
+LEAST_GAIN = 0.25
+CHANCE = 3.0  # standard deviations of the gain that chance explains
+# Standard deviation of the gain among random pairings, relative to the expected gain; with more,
+# the check has too little power.
+LEAST_POWER = 0.15
+# Correlation of the mean patterns; with less, X holds no magnitudes on this grid (it is cropped or
+# standardised).
+SAME_FAMILY = 0.96
+UNALIKE = 0.1, 0.995  # range of the correlation of different objects' patterns that can be judged
 
 
 def check_pairing(magnitudes, objects, whom):
-    """Warn where training pairs are plainly no pairs, or where intensities are given for
-    magnitudes.
+    """Warn where samples of X and y plainly do not belong together.
 
-    Some magnitudes are correlated with `|F y|` of their own object and of others, on measured
-    pixels. Those of pairs correlate better than others by as much as the objects differ from one
-    another; noise, a beam stop or partial coherence leave most of this gain, a permutation nothing.
-    Nothing is said of a measurement whose mean pattern is not that of the objects.
+    Some magnitudes are correlated, on measured pixels, with `|F y|` of their own object and of
+    others. Pairs correlate better than non-pairs, and the gain grows with the differences between
+    the objects. Noise, a beam stop or partial coherence leave most of this gain; a permutation
+    leaves nothing. Intensities in place of magnitudes are warned of first. Measurements whose mean
+    pattern differs from that of the objects are not judged.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), or Pairs
-    whom : str
-        Name of the estimator, for the message.
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    objects : batch of shape (n_samples, *object_shape) or Pairs
+    whom : str, name of the estimator for the message
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -60,7 +54,7 @@ def check_pairing(magnitudes, objects, whom):
     >>> right, wrong, "not the magnitudes of the objects" in str(caught[0].message)
     (False, True, True)
     """
-    if is_nested(2):  # the estimator around this one has looked
+    if is_nested(2):  # the enclosing estimator has already looked
         return False
     pairs = Pairs.of(magnitudes, objects)
     if not can_be_compared(pairs) or float(pairs.own.mean()) > NEAREST:
@@ -70,10 +64,8 @@ def check_pairing(magnitudes, objects, whom):
     if are_mispaired := _are_mispaired(pairs):
         warn_user(
             f"X and y passed to {whom} are plainly no pairs: the patterns in X are not the "
-            f"magnitudes of the objects in"
-            " y, but of others like them (|F y| resembles X in another sample as much as in its "
-            "own); check the order "
-            "of the samples"
+            "magnitudes of the objects in y, but of similar ones (|F y| resembles X of another "
+            "sample as much as X of its own); check the order of the samples"
         )
     return are_mispaired
 
@@ -89,7 +81,9 @@ def _are_mispaired(pairs):
     if not UNALIKE[0] < alike < UNALIKE[1] or not np.corrcoef(families)[0, 1] > SAME_FAMILY:
         return False
     by_chance = float(found[others].mean())
+    # noise lowers all correlations by one factor, which non-pairs reveal: by_chance / alike
     promised = by_chance / alike * (1 - alike)
+    # without the means of rows and columns, which no permutation of the pairs changes
     apart = found - found.mean(axis=0) - found.mean(axis=1, keepdims=True) + found.mean()
     deviation = float(apart.std(ddof=1)) / math.sqrt(len(own))  # of the mean of a random pairing
     gain = float(own.mean()) - by_chance
@@ -99,9 +93,7 @@ def _are_mispaired(pairs):
 
 
 def _correlations(first, second, known):
-    """Correlation of each row of one matrix with each of another, over the pixels that the first
-    ones know.
-    """
+    """Correlations between rows of two matrices, over known pixels."""
     n_known = np.maximum(known.sum(axis=1, keepdims=True), 1)
     centred = (first - (first * known).sum(axis=1, keepdims=True) / n_known) * known
     variances = known @ np.square(second).T - np.square(known @ second.T) / n_known

@@ -1,4 +1,4 @@
-"""Pairs of magnitudes and objects: some of them, compared once for all checks."""
+"""Sample of training pairs, compared once for all checks."""
 
 import math
 from functools import cached_property
@@ -12,28 +12,27 @@ from ._counting import counting_units
 from ._grid import Grid, fits
 from ._transform import to_centred
 
-FEWEST, MOST = 16, 64  # pairs looked at, at even distances
-VALUES = 1 << 14  # Fourier pixels of all of them, if these are more than the fewest
+FEWEST, MOST = 16, 64  # pairs looked at, evenly spaced
+VALUES = 1 << 14  # Fourier pixels of all pairs, if these make more than the fewest pairs
 LARGEST = 1 << 22  # Fourier pixels that a check may cost, or one pair
-LEAST_VALUES = 256  # Fourier pixels of all pairs looked at; fewer prove nothing
-LEAST_CORRELATION = (
-    0.1  # of magnitudes with |F y|, beside three standard deviations of that of chance
-)
+LEAST_VALUES = 256  # Fourier pixels of all pairs; fewer prove nothing
+# Correlation of magnitudes with |F y|, on top of three standard deviations of chance.
+LEAST_CORRELATION = 0.1
 PLAIN = 0.9  # correlation in one layout that needs no comparison with the other
-CONSTANT = 1e-12  # mean square of what is constant but for rounding, relative to the largest value
-SPARSE = 1.0  # photons a pixel, below which noise may be all there is
-LIKENESS = 0.7  # correlation above which a batch holds magnitudes, of a hundred photons even
+CONSTANT = 1e-12  # mean square that rounding leaves in constants, relative to the largest value
+SPARSE = 1.0  # photons per pixel; a pattern with fewer may be all noise
+LIKENESS = 0.7  # correlation of a batch of magnitudes, even of a hundred photons per pattern
 
 
 class Pairs:
-    """Some pairs of a training set: their magnitudes beside `|F y|` of their objects, in the same
-    layout.
+    """Some pairs of a training set, with `|F y|` of their objects.
+
+    `|F y|` is computed in the layout that fits the magnitudes better.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape)
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    objects : batch of shape (n_samples, *object_shape)
 
     Attributes
     ----------
@@ -41,9 +40,9 @@ class Pairs:
     fit : bool
         Whether the two batches fit each other.
     measured, computed : ndarray of shape (n_pairs, n_fourier_pixels)
-        Magnitudes, 0 where unmeasured, and `|F y|`; each pair in the unit of its largest value.
+        Magnitudes, 0 where unmeasured, and `|F y|`; each in units of its largest value.
     known : ndarray of bool of shape (n_pairs, n_fourier_pixels), or None
-        Measured pixels; None for all.
+        Measured pixels; None if all are.
     own : ndarray of shape (n_pairs,)
         Correlation of each pattern with `|F y|` of its own object over the measured pixels.
     are_magnitudes : bool
@@ -66,7 +65,7 @@ class Pairs:
 
     @classmethod
     def of(cls, magnitudes, objects):
-        """Return `objects` if they are pairs already, else pairs of both."""
+        """Return `objects` if it already is a `Pairs`, else pair both batches."""
         return objects if isinstance(objects, cls) else cls(magnitudes, objects)
 
     @property
@@ -84,7 +83,7 @@ class Pairs:
 
     @cached_property
     def values(self):
-        """Magnitudes of the pairs as they were given, ndarray of float64."""
+        """Magnitudes of the pairs as given, ndarray of float64."""
         with usual_device():
             values = picked(self._batches[0], self._rows).cpu().numpy()
         return values.real.astype(np.float64)
@@ -96,13 +95,12 @@ class Pairs:
 
     @cached_property
     def are_magnitudes(self):
+        """Whether no value is negative or infinite."""
         return not (np.isinf(self.values).any() or (self.values < 0).any())
 
     @cached_property
     def are_sparse(self):
-        """Whether most patterns are dark, or counts of so few photons that they need not correlate
-        with anything.
-        """
+        """Whether most patterns are dark or hold too few photons to correlate."""
         intensities = np.square(self.values.reshape(len(self), -1))
         units = counting_units(intensities)
         mean = np.nansum(intensities, axis=1) / np.maximum((~np.isnan(intensities)).sum(axis=1), 1)
@@ -110,20 +108,20 @@ class Pairs:
 
     @cached_property
     def measured(self):
+        """Magnitudes at unit peak, 0 where unmeasured."""
         values = self.values.reshape(len(self), -1)
         values = values if self.known is None else np.where(self.known, values, 0.0)
         return values / _peaks(values)
 
     @cached_property
     def known(self):
+        """Measured pixels, or None if all are."""
         missing = np.isnan(self.values).reshape(len(self), -1)
         return ~missing if missing.any() else None
 
     @cached_property
     def _compared(self):
-        """`|F y|` and the correlations in the better layout, and whether zero frequency is in its
-        middle.
-        """
+        """`|F y|` and correlations in the better layout; whether it is centred."""
         with usual_device():
             made = picked(self._batches[1], self._rows).cpu()
             made = made.to(torch.complex128 if made.is_complex() else torch.float64)
@@ -144,38 +142,42 @@ class Pairs:
 
     @property
     def computed(self):
+        """`|F y|` of each object, in the layout of the magnitudes."""
         return self._compared[0]
 
     @property
     def own(self):
+        """Correlation of each pattern with `|F y|` of its own object."""
         return self._compared[1]
 
     @cached_property
     def tell(self):
-        """Whether the `|F y|` of each pair is no constant, as that of a single point is: noise
-        correlates with none.
+        """Whether `|F y|` of each pair varies, unlike that of a single point.
+
+        Nothing correlates with a constant, so such pairs prove nothing.
         """
         deviations = _deviations(self.computed / _peaks(self.computed), self.known)
         return np.square(deviations).sum(axis=1) > CONSTANT * self.n_pixels
 
     @property
     def is_centred(self):
-        """Whether the patterns have zero frequency in the middle rather than at index 0."""
+        """Whether the patterns have zero frequency in the middle."""
         return self._compared[2]
 
     def correlation(self, computed, measured=None):
-        """Correlation of patterns with others, row by row, over the measured pixels; 0 where either
-        is constant.
+        """Correlation of patterns with others, row by row.
 
         Parameters
         ----------
         computed : ndarray of shape (n_pairs, n_fourier_pixels)
+            Patterns to compare with.
         measured : ndarray of shape (n_pairs, n_fourier_pixels), optional
-            Instead of the measured patterns.
+            Patterns in place of the measured ones.
 
         Returns
         -------
         ndarray of shape (n_pairs,)
+            Correlations over the measured pixels; 0 where either pattern is constant.
         """
         first, second = (
             _deviations(values, self.known)
@@ -188,33 +190,33 @@ class Pairs:
 
 
 def symmetries_of(magnitudes, objects):
-    """Which symmetries a measurement of objects has, judged from pairs of both: the rule behind
-    every `score`.
+    """Symmetries of a measurement, judged from magnitudes and objects.
 
-    Fourier magnitudes do not change under shift and flip; other measurements, such as those of a
-    Gaussian matrix, do. The magnitudes of some pairs are compared with `|F y|`, in both layouts:
-    those of a detector correlate with it however noisy they are, those of a random matrix do not.
+    Every `score` follows this rule. Fourier magnitudes do not change under shift and flip; other
+    measurements, such as those of a Gaussian matrix, do. The magnitudes of some pairs are compared
+    with `|F y|` in both layouts: those of a detector correlate with it even if they are noisy,
+    those of a random matrix do not.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape), or Pairs
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    objects : batch of shape (n_samples, *object_shape) or Pairs
 
     Returns
     -------
     {"fourier", "phase"}
-        "phase", where only the global phase is a symmetry. "fourier" where nothing can be said:
+        "phase" if only the global phase is a symmetry. "fourier" also if the pairs prove nothing:
         shapes that do not fit each other, too few values, objects of constant magnitudes, or less
-        than one photon a pixel.
+        than one photon per pixel.
 
     Examples
     --------
     >>> import numpy as np
-    >>> objects = np.random.default_rng(0).random((8, 16))
+    >>> rng = np.random.default_rng(0)
+    >>> objects = rng.random((8, 16))
     >>> symmetries_of(np.abs(np.fft.fft(objects, n=32)), objects)
     'fourier'
-    >>> symmetries_of(np.abs(objects @ np.random.default_rng(1).standard_normal((16, 32))), objects)
+    >>> symmetries_of(np.abs(objects @ rng.standard_normal((16, 32))), objects)
     'phase'
     """
     pairs = Pairs.of(magnitudes, objects)
@@ -227,13 +229,19 @@ def symmetries_of(magnitudes, objects):
 
 
 def are_magnitudes_of(X, y):
-    """Whether a batch holds the Fourier magnitudes of another, in whatever unit, layout or noise.
+    """Whether a batch holds the Fourier magnitudes of another.
+
+    Unit, layout and noise of the magnitudes do not matter.
 
     Parameters
     ----------
-    X : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *sample_shape)
-    y : array-like
-        Anything; what is no batch of objects of as many axes has no magnitudes.
+    X : batch of shape (n_samples, *sample_shape)
+    y : object
+        Candidate for the objects; anything but a batch with as many axes is not.
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
@@ -261,7 +269,11 @@ def are_magnitudes_of(X, y):
 
 
 def check_not_swapped(magnitudes, objects):
-    """Refuse objects in the place of magnitudes, where shapes do not tell them apart.
+    """Refuse objects in place of magnitudes where both have the same shape.
+
+    Parameters
+    ----------
+    magnitudes, objects : batch of shape (n_samples, *sample_shape)
 
     Raises
     ------
@@ -274,7 +286,7 @@ def check_not_swapped(magnitudes, objects):
     >>> objects = np.random.default_rng(0).random((20, 16))
     >>> check_not_swapped(objects, objects)
     Traceback (most recent call last):
-    ValueError: X and y are the same objects, but X must hold their magnitudes: give fit(magnitudes, objects)
+    ValueError: X and y are the same objects, but X must hold their magnitudes: give ...
     """
     if (
         tuple(magnitudes.shape) != tuple(objects.shape)
@@ -305,7 +317,7 @@ def _peaks(rows):
 
 
 def _deviations(rows, known):
-    """Values less their mean over the measured pixels, and 0 elsewhere."""
+    """Deviations from the mean over the measured pixels; 0 elsewhere."""
     if known is None:
         return rows - rows.mean(axis=1, keepdims=True)
     means = (rows * known).sum(axis=1, keepdims=True) / np.maximum(

@@ -1,6 +1,4 @@
-"""The checks of the brightest pixels: plateaus of saturated ones, and zero frequency that is too
-dark.
-"""
+"""Checks of the brightest pixels: saturation, and a dark zero frequency."""
 
 import math
 
@@ -8,45 +6,35 @@ import numpy as np
 
 from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
-from ._centring import (
-    ASYMMETRY,
-    CORRELATION,
-    friedel_asymmetries,
-    looked_at,
-    neighbour_correlations,
-)
+from ._centring import neighbour_correlations
 from ._counting import counting_units
+from ._friedel import ASYMMETRY, CORRELATION, friedel_asymmetries
+from ._sampling import looked_at
 
-LOOKED_AT = 16  # patterns, at even distances
-LEAST_SIDE, LEAST_PIXELS = 8, 64  # of a pattern
-LEAST_COUNTS = 100.0  # of the brightest pixel: smaller counts are equal by chance
-WITHIN = 0.25  # of the grid on either side of zero frequency
-DARKER, OTHERS = 0.5, 3  # than so many other pixels
-MOST = 0.75  # of the patterns
+LOOKED_AT = 16  # patterns, evenly spaced
+LEAST_SIDE, LEAST_PIXELS = 8, 64  # shortest axis and pixels of a pattern; fewer prove nothing
+LEAST_COUNTS = 100.0  # counts of the brightest pixel; smaller counts are equal by chance
+WITHIN = 0.25  # fraction of the grid on either side of zero frequency
+DARKER, OTHERS = 0.5, 3  # brightness at zero frequency relative to the third-brightest other pixel
+MOST = 0.75  # fraction of the patterns
 
 
 def check_plateaus(magnitudes, centered, whom):
-    """Warn where the brightest pixels of patterns all have one value, as saturated ones have.
+    """Warn where the brightest pixels are equal, as saturated ones are.
 
-    A whole neighbourhood must have it, near zero frequency and nowhere else. Patterns of narrow
-    objects are constant along a whole axis, and small counts are equal by chance.
+    A whole neighbourhood near zero frequency must have one value, and no other pixel may have it:
+    patterns of narrow objects are constant along a whole axis, and small counts are equal by
+    chance.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
-    centered : bool
-    whom : str
-        Name of the estimator, for the message.
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+    centered : bool, whether zero frequency is in the middle
+    whom : str, name of the estimator for the message
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
@@ -56,8 +44,8 @@ def check_plateaus(magnitudes, centered, whom):
     >>> cut = np.minimum(magnitudes, 0.5 * magnitudes.min(axis=0).max())
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     check_plateaus(magnitudes, False, "iterations"), check_plateaus(cut, False, "iterations")
-    (False, True)
+    ...     [check_plateaus(X, False, "iterations") for X in (magnitudes, cut)]
+    [False, True]
     """
     shape = tuple(magnitudes.shape[1:])
     if min(shape) < LEAST_SIDE or len(shape) < 2:
@@ -78,44 +66,38 @@ def check_plateaus(magnitudes, centered, whom):
         return False
     warn_user(
         f"the {numbers[found[0]]} brightest pixels of a pattern passed to {whom} all have the "
-        f"value "
-        f"{peaks[found[0]]:.6g}, as saturated pixels have: set these to NaN (unmeasured)"
+        f"value {peaks[found[0]]:.6g}, as saturated pixels have: set these to NaN (unmeasured)"
     )
     return True
 
 
 def check_centre(magnitudes, centered, whom):
-    """Warn where patterns are darker at zero frequency than those of non-negative objects can be.
+    """Warn where zero frequency is too dark for non-negative objects.
 
-    There the light of all pixels of such an object is in phase. Patterns of objects less their mean
-    are dark there. Only patterns that are symmetric, as those of real objects, and no noise are
-    judged.
+    At zero frequency the light of all pixels of a non-negative object is in phase. Patterns of
+    objects whose mean was subtracted are dark there. Only patterns that are symmetric, as those of
+    real objects are, and not noise are judged.
 
     Parameters
     ----------
-    magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        Magnitudes of what are taken to be non-negative objects; NaN where unmeasured.
-    centered : bool
-    whom : str
-        Name of the estimator, for the message.
+    magnitudes : batch of shape (n_samples, *fourier_shape), NaN where unmeasured
+        Magnitudes of objects that are supposed to be non-negative.
+    centered : bool, whether zero frequency is in the middle
+    whom : str, name of the estimator for the message
 
     Returns
     -------
-    bool
-        Whether it warned.
-
-    Warns
-    -----
-    UserWarning
+    bool, whether a warning was issued
 
     Examples
     --------
     >>> import warnings
     >>> objects = np.add.outer(np.arange(4), np.hanning(12) * np.hanning(12)[:, None])
     >>> less = objects - objects.mean(axis=(1, 2), keepdims=True) + 0.01
+    >>> patterns = [np.abs(np.fft.fft2(batch, (24, 24))) for batch in (objects, less)]
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     [check_centre(np.abs(np.fft.fft2(batch, (24, 24))), False, "iterations") for batch in (objects, less)]
+    ...     [check_centre(X, False, "iterations") for X in patterns]
     [False, True]
     """
     shape = tuple(magnitudes.shape[1:])
@@ -139,10 +121,8 @@ def check_centre(magnitudes, centered, whom):
     warn_user(
         f"patterns passed to {whom} are darker at zero frequency than elsewhere (by a factor of "
         f"{float(np.median(at_zero / others)):.2g}), as those of non-negative objects are not: "
-        f"pass "
-        "constraints='real' if the objects have negative values, such as those less their mean, "
-        "or set pixels that "
-        "are too dark to NaN (unmeasured)"
+        "pass constraints='real' if the objects have negative values, for instance because their "
+        "mean was subtracted, or set pixels that are too dark to NaN (unmeasured)"
     )
     return True
 
@@ -154,7 +134,7 @@ def _some(magnitudes):
 
 
 def _are_few(pattern):
-    """Whether a pattern holds so few photons that its brightest pixels differ by chance."""
+    """Whether the brightest pixels hold too few photons to be compared."""
     peak = float(np.nanmax(pattern))
     if not 1e-100 < peak < 1e100:
         return False
@@ -172,7 +152,7 @@ def _is_near(shape, centered):
 
 
 def _is_thick(tied):
-    """Whether some pixel is tied with all its neighbours."""
+    """Whether some pixel equals all its neighbours."""
     inner = tied
     for axis in range(tied.ndim):
         inner = inner & np.roll(tied, 1, axis) & np.roll(tied, -1, axis)

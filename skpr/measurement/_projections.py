@@ -1,7 +1,8 @@
-"""Projections onto what is known of an object: pure, batched, differentiable functions of tensors.
+"""Projections onto constraints: pure, batched, differentiable functions.
 
 Each returns the nearest array, in the Euclidean sense, that satisfies one constraint. Batches have
-shape (n_samples, *shape), one to three axes of space."""
+shape (n_samples, *shape), with one to three axes of space.
+"""
 
 import torch
 
@@ -9,29 +10,27 @@ from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
 from ._transform import from_spectrum, to_spectrum
 
-EXPONENTS = {
-    torch.float32: 120,
-    torch.float64: 1000,
-}  # of two: scaled by no more, the scale itself is a number
+# Largest exponent of two for scaling; the scale and its inverse are then finite and not zero.
+EXPONENTS = {torch.float32: 120, torch.float64: 1000}
 
 
 @takes_arrays
 def project_magnitudes(estimate, magnitudes, unmeasured=None):
-    """The nearest array with the given Fourier magnitudes: keep the phases of the spectrum, replace
-    its moduli.
+    """Project onto given Fourier magnitudes.
 
-    Fienup (1982), without ever computing a phase: `F <- F b / |F|`. Where the spectrum vanishes it
-    has no phase, and 0 stays 0; so does, nearly, what is below the square of the precision (1e-14
-    in float32) of the estimate.
+    The spectrum keeps its phases and takes the given moduli, `F <- F b / |F|` (Fienup, 1982); no
+    phase is computed. A spectrum that vanishes has no phase and stays 0, and so, nearly, does one
+    whose modulus is below the square of the precision (1e-14 in float32) of the estimate.
 
     Parameters
     ----------
     estimate : torch.Tensor of shape (n_samples, *fourier_shape)
-        Real or complex, on the whole dark grid.
-    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape) or (n_samples, ..., fourier_shape[-1] // 2 + 1)
-        In FFT order; of a real estimate only the half spectrum is read.
+        Real or complex arrays on the whole grid.
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        Magnitudes in FFT order. For a real estimate only the half spectrum is read, so the shape
+        may also be (n_samples, ..., fourier_shape[-1] // 2 + 1).
     unmeasured : torch.Tensor of bool, shape of `magnitudes`, optional
-        Pixels that keep the modulus they have; those where `magnitudes` is NaN if not given.
+        Pixels that keep their modulus; by default those where `magnitudes` is NaN.
 
     Returns
     -------
@@ -40,7 +39,7 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     Raises
     ------
     ValueError
-        For magnitudes of another shape, and for complex or negative ones.
+        If the magnitudes have another shape, are complex or are negative.
 
     Examples
     --------
@@ -63,7 +62,7 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
     if unmeasured is None and magnitudes.isnan().any():
         unmeasured = magnitudes.isnan()
         magnitudes = magnitudes.nan_to_num(0.0)
-    # a power of two loses no digit, and squares of what is left neither overflow nor vanish
+    # division by a power of two is exact; squares of the quotients neither overflow nor vanish
     exponents = exponents_of(estimate.detach().abs().flatten(1).amax(dim=1))
     unit = along_samples(
         times_power_of_two(torch.ones_like(exponents, dtype=magnitudes.dtype), exponents), estimate
@@ -72,26 +71,26 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
 
 
 def exponents_of(peaks):
-    """Exponents of powers of two near some numbers, no larger than their inverse can be."""
+    """Exponents of the powers of two near given numbers, within a safe range."""
     most = EXPONENTS[peaks.dtype]
     return torch.frexp(peaks).exponent.clamp(-most, most)
 
 
 def with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):
-    """:func:`project_magnitudes` for magnitudes without NaN, all measured where `unmeasured` is
-    None.
+    """Project onto magnitudes without NaN, with no checks of the input.
 
-    Where the illumination is only partially coherent, it is the blurred intensity that is to be the
-    measured one (Clark et al., 2012)."""
+    All pixels are measured if `unmeasured` is None. Under partial coherence the blurred intensity
+    must equal the measured one (Clark et al., 2012). See :func:`project_magnitudes`.
+    """
     grid = tuple(estimate.shape[1:])
     spectrum = to_spectrum(estimate, grid)
     columns = spectrum.shape[-1]
-    # sums of squares are several times faster than complex moduli; the floor keeps the quotient
-    # finite
+    # sums of squares are several times faster than complex moduli
     parts = torch.view_as_real(spectrum)
     squares = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
     if coherence is not None:
         squares = coherence.blurred(squares)
+    # the floor keeps b / |F| finite where the spectrum vanishes
     least = torch.finfo(magnitudes.dtype).eps ** 4 if least_modulus is None else least_modulus**2
     scale = magnitudes[..., :columns] * squares.clamp_min(least).rsqrt()
     if unmeasured is not None:
@@ -101,17 +100,22 @@ def with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modu
 
 @takes_arrays
 def project_support(estimate, support):
-    """Zero outside the support.
+    """Set values outside the support to zero.
 
     Parameters
     ----------
     estimate : torch.Tensor of shape (n_samples, *shape)
     support : torch.Tensor of bool, broadcastable to the estimate
+        True where the object may be.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *shape)
 
     Raises
     ------
     ValueError
-        For a support of another shape, and for one that is no mask.
+        If the support has another shape, or is not a mask.
 
     Examples
     --------
@@ -122,9 +126,8 @@ def project_support(estimate, support):
     support = torch.as_tensor(support, device=estimate.device)
     if support.dtype != torch.bool and not bool(((support == 0) | (support == 1)).all()):
         raise ValueError(
-            "support has other values than 0 and 1; give one bool a pixel, True where the object "
-            "may be, such as "
-            "objects > threshold"
+            "support has other values than 0 and 1; give one bool per pixel, True where the object "
+            "may be, such as objects > threshold"
         )
     try:
         kept = estimate * support
@@ -133,15 +136,24 @@ def project_support(estimate, support):
     if kept is None or kept.shape != estimate.shape:
         raise ValueError(
             f"support has shape {tuple(support.shape)}; give one of shape "
-            f"{tuple(estimate.shape[1:])} for all samples, "
-            "or one per sample"
+            f"{tuple(estimate.shape[1:])} for all samples, or one per sample"
         )
     return kept
 
 
 @takes_arrays
 def project_real(estimate):
-    """The real part, as complex numbers where the estimate is complex.
+    """Set the imaginary part to zero.
+
+    The result of a complex estimate is complex, too.
+
+    Parameters
+    ----------
+    estimate : torch.Tensor of shape (n_samples, *shape)
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *shape)
 
     Examples
     --------
@@ -158,7 +170,15 @@ def project_real(estimate):
 
 @takes_arrays
 def project_non_negative(estimate):
-    """Real and not below zero.
+    """Set negative values and the imaginary part to zero.
+
+    Parameters
+    ----------
+    estimate : torch.Tensor of shape (n_samples, *shape)
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *shape)
 
     Examples
     --------
@@ -173,17 +193,22 @@ def project_non_negative(estimate):
 
 @takes_arrays
 def project_amplitude(estimate, lower, upper):
-    """Values of real objects, moduli of complex ones, within bounds.
+    """Clip values of real objects, or moduli of complex ones, to bounds.
 
     Parameters
     ----------
     estimate : torch.Tensor of shape (n_samples, *shape)
     lower, upper : float
+        Bounds.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *shape)
 
     Raises
     ------
     ValueError
-        For a lower bound above the upper one.
+        If the lower bound is above the upper one.
 
     Examples
     --------
@@ -198,6 +223,7 @@ def project_amplitude(estimate, lower, upper):
     if not estimate.is_complex():
         return estimate.clamp(lower, upper)
     moduli = estimate.abs()
+    # 0 has no phase: if the lower bound raises it, any phase is equally near
     direction = torch.where(
         moduli > 0, estimate / torch.where(moduli > 0, moduli, 1), torch.ones_like(estimate)
     )

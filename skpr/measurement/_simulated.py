@@ -1,4 +1,4 @@
-"""The check of objects and targets of a simulation, which must be the same objects."""
+"""Check that objects and targets of a simulation are the same."""
 
 import math
 
@@ -9,34 +9,29 @@ from .._arrays import as_batch
 from .._tensors import space_axes, to_tensor, usual_device
 from .._validation import warn_user
 
-N_LOOKED_AT, LEAST_SAMPLES = 16, 4  # samples, at even distances; fewer prove nothing
+N_LOOKED_AT, LEAST_SAMPLES = 16, 4  # samples, evenly spaced; fewer prove nothing
 LARGEST = 1 << 20  # pixels that a check may cost, or one sample
-ROUNDING = 1e-5  # relative difference of what is meant to be equal
-OTHER_PART = (
-    0.03  # relative difference of the magnitudes of objects and of their moduli or real parts
-)
-OTHER = 0.7  # that of other objects; those with as much noise as signal, blurred, cut at a threshold or scaled differ less
+ROUNDING = 1e-5  # largest relative difference of equal values
+OTHER_PART = 0.03  # relative difference of magnitudes of objects and of their moduli or real parts
+# Relative difference of magnitudes of different objects. It is smaller for the same object with as
+# much noise as signal, blurred, cut at a threshold or rescaled.
+OTHER = 0.7
 
 
 def check_simulated(X, y, symmetries="fourier"):
-    """Warn where objects whose magnitudes are simulated are plainly others than their targets,
-    beyond the symmetries.
+    """Warn where simulated objects plainly differ from their targets.
 
-    Magnitudes `|F X|` and `|F y|` are compared in shape, not in scale or level. Objects that are
-    the moduli, the phases or the real parts of their targets are told by their values, and from
-    smaller differences.
+    Magnitudes `|F X|` and `|F y|` are compared, which do not change under the symmetries; scale and
+    background level are ignored. Objects that are the moduli, the phases or the real parts of their
+    targets are recognised by their values, and even if they differ less.
 
     Parameters
     ----------
-    X : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape)
-    y : array-like
-        Anything; targets of another shape are not looked at.
+    X : batch of shape (n_samples, *object_shape), objects whose magnitudes are simulated
+    y : object
+        Targets; anything but a batch of the same shape is ignored.
     symmetries : {"fourier", "phase"}, default="fourier"
         Symmetries of the simulated measurement: shift, flip and phase, or the phase alone.
-
-    Warns
-    -----
-    UserWarning
 
     Examples
     --------
@@ -67,7 +62,7 @@ def check_simulated(X, y, symmetries="fourier"):
         ):
             return
         change = float(_changes(objects, targets, symmetries).median())
-        if change > OTHER_PART:  # a level of the background is no other object
+        if change > OTHER_PART:  # a constant background does not make another object
             level = [
                 batch - batch.mean(dim=space_axes(batch), keepdim=True)
                 for batch in (objects, targets)
@@ -81,15 +76,14 @@ def check_simulated(X, y, symmetries="fourier"):
     else:
         return
     warn_user(
-        f"{what}: beyond the symmetries, they differ by {change:.0%}. Magnitudes are simulated of "
-        f"X, and y is learned "
-        "as what they belong to: call fit(objects, objects), or give a transformer of targets to "
-        "SymmetryBreakingRegressor"
+        f"{what}: beyond the symmetries, they differ by {change:.0%}. Magnitudes are simulated "
+        "from X, and y is learned as the objects they belong to: call fit(objects, objects), or "
+        "give a transformer of targets to SymmetryBreakingRegressor"
     )
 
 
 def _parts(objects, targets):
-    """Names of what one batch is of the other, if any."""
+    """Yield the part of one batch that the other one holds, by name."""
     for part, whole, name in ((objects, targets, "y"), (targets, objects, "X")):
         if whole.is_complex():
             for meaning, made in (
@@ -102,9 +96,7 @@ def _parts(objects, targets):
 
 
 def _changes(objects, targets, symmetries):
-    """Norm of what differs in each sample beyond the symmetries, relative to the object, at the
-    best scale.
-    """
+    """Relative difference of each sample, modulo symmetries and scale."""
     first, second = (batch / _peaks(batch) for batch in (objects, targets))
     if symmetries == "fourier":
         first, second = (
@@ -115,6 +107,7 @@ def _changes(objects, targets, symmetries):
     wide = torch.promote_types(first.dtype, second.dtype)
     likeness = (first.to(wide) * second.to(wide).conj()).sum(dim=1).abs()
     norms = powers[0] * powers[1]
+    # min over scales s of |b - s a| / |b| is the sine of the angle between a and b
     cosines = likeness / torch.where(norms > 0, norms, 1.0)
     return (
         (1 - cosines.square()).clamp_min(0).sqrt()[norms > 0].cpu()

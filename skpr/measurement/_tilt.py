@@ -1,60 +1,60 @@
-"""The check for patterns of tilted objects, which are bright where objects without a phase have
-none of their light.
-"""
+"""Check for tilted objects, whose light lies off zero frequency."""
 
 import numpy as np
 
 from .._validation import warn_user
 from ._counting import counting_units
 
-LIGHT = 0.3  # first harmonic of the intensities along an axis, below which zero frequency is not in the middle of them
-ASIDE = (
-    0.2  # of it, to one side: gaps of a detector leave it where it is, or more light in the middle
-)
-CHANCE = 4.0  # standard deviations of what counting few photons moves it
+# First harmonic (cosine) of the intensities along an axis; with less, the light is not centred at
+# zero frequency.
+LIGHT = 0.3
+# First harmonic (sine) of light that lies to one side. Gaps of a detector keep it smaller, or the
+# cosine larger.
+ASIDE = 0.2
+CHANCE = 4.0  # standard deviations of the scatter that counting few photons leaves
 
 
 def scatter_of_counting(magnitudes):
-    """Standard deviation that counting leaves in the mean first harmonic of patterns; 0 where they
-    are no counts.
+    """Scatter of the mean first harmonic that photon counting causes.
 
     Parameters
     ----------
     magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
+        Patterns; NaN where unmeasured.
+
+    Returns
+    -------
+    float
+        Standard deviation; 0 if the patterns are not counts.
     """
     values = magnitudes.cpu().numpy().reshape(len(magnitudes), -1).astype(np.float64)
     peaks = np.fmax.reduce(values, axis=1, initial=0.0)
-    values = values[(peaks > 1e-100) & (peaks < 1e100)]  # squares of others overflow or vanish
+    values = values[(peaks > 1e-100) & (peaks < 1e100)]  # other squares would overflow or vanish
     intensities = np.square(np.nan_to_num(values, nan=0.0))
     totals, units = intensities.sum(axis=1), counting_units(intensities)
-    units[(units != 1) & ((intensities > 0).sum(axis=1) < 2)] = (
-        0.0  # a single number is a multiple of itself
-    )
+    # a single lit pixel shows no unit: every number is a multiple of itself
+    units[(units != 1) & ((intensities > 0).sum(axis=1) < 2)] = 0.0
     return float(np.sqrt((units / totals).sum()) / max(1, len(values)))
 
 
 def warned_of_tilt(magnitudes, harmonics, centered, whom):
-    """Whether the light of patterns is plainly off zero frequency, and not where the other layout
-    has that.
+    """Warn if light lies off zero frequency in both layouts.
 
-    Objects without a phase have symmetric patterns, whose light has its middle at zero frequency,
-    in one layout or the other. A phase that rises along an axis, as off a Bragg peak, moves it
-    anywhere.
+    Objects without a phase have symmetric patterns, whose light is centred at zero frequency in one
+    of the layouts. A phase ramp along an axis, as off a Bragg peak, moves the light anywhere.
 
     Parameters
     ----------
-    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-        Patterns of what are taken to be non-negative objects; NaN where unmeasured.
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape), NaN where unmeasured
+        Patterns of objects that are supposed to be non-negative.
     harmonics : list of float
-        :func:`neighbour_correlations` of them: the first harmonic along each axis about zero frequency.
-    centered : bool
-    whom : str
-        Name of the estimator, for the message.
+        First harmonic along each axis about zero frequency, from :func:`neighbour_correlations`.
+    centered : bool, whether zero frequency is in the middle
+    whom : str, name of the estimator for the message
 
-    Warns
-    -----
-    UserWarning
+    Returns
+    -------
+    bool, whether a warning was issued
     """
     suspects = [axis for axis, value in enumerate(harmonics, 1) if value < LIGHT]
     if not suspects:
@@ -77,9 +77,8 @@ def warned_of_tilt(magnitudes, harmonics, centered, whom):
         return False
     warn_user(
         f"the light of the patterns passed to {whom} lies off their centre along axis "
-        f"{', '.join(map(str, aside))}, as "
-        "that of objects without a phase does not: pass constraints='complex' if the objects are "
-        "tilted (networks and "
-        "refiners: fit on complex objects), or check where zero frequency lies"
+        f"{', '.join(map(str, aside))}, as that of objects without a phase does not: pass "
+        "constraints='complex' if the objects are tilted (networks and refiners: fit on complex "
+        "objects), or check where zero frequency lies"
     )
     return True

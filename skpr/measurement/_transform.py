@@ -1,10 +1,11 @@
-"""The transform pair and the layouts of a spectrum, written once.
+"""Transform pair and layouts of a spectrum.
 
-An object of shape `n` lies in the corner of a dark grid of shape `m >= n`; its transform is the
-unnormalised DFT `F(k) = sum_r x(r) exp(-2 pi i k r / m)` (NumPy's default). A *centred* spectrum
-has its zero frequency at index `m // 2` of each axis, as a detector shows it; one in *FFT order*
-has it at index 0. A real object's spectrum is determined by its half `k_last >= 0`, which is what
-the functions here compute with."""
+An object of shape `n` lies in the corner of a zero-padded grid of shape `m >= n`. Its transform is
+the unnormalised DFT `F(k) = sum_r x(r) exp(-2 pi i k r / m)` (NumPy's default). A *centred*
+spectrum has zero frequency at index `m // 2` of each axis, as a detector shows it; a spectrum in
+*FFT order* has it at index 0. The half `k_last >= 0` determines the spectrum of a real object, and
+the functions here compute with that half.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +30,30 @@ __all__ = [
 
 
 def oversampled_shape(object_shape: tuple[int, ...], oversampling: float) -> tuple[int, ...]:
-    """Fourier grid of an object: `ceil(oversampling * n)` along each axis.
+    """Shape of an object's Fourier grid, `ceil(oversampling * n)` per axis.
+
+    Parameters
+    ----------
+    object_shape : tuple of int
+    oversampling : float
+        Fourier pixels per object pixel along each axis.
+
+    Returns
+    -------
+    tuple of int
 
     Examples
     --------
     >>> oversampled_shape((28, 31), 2.0)
     (56, 62)
     """
+    # without rounding, 1.1 * 10 = 11.000000000000002 would give 12
     return tuple(math.ceil(round(oversampling * n, 9)) for n in object_shape)
 
 
 @takes_arrays
 def to_spectrum(objects, fourier_shape):
-    """Oversampled spectrum of a tensor of objects, in FFT order; the half spectrum for real
-    objects.
+    """Compute the oversampled spectra of objects, in FFT order.
 
     Parameters
     ----------
@@ -52,7 +63,7 @@ def to_spectrum(objects, fourier_shape):
     Returns
     -------
     torch.Tensor of shape (n_samples, *fourier_shape), complex
-        For real objects the last axis holds `fourier_shape[-1] // 2 + 1` frequencies.
+        Half spectra for real objects: the last axis holds `fourier_shape[-1] // 2 + 1` frequencies.
 
     Examples
     --------
@@ -66,8 +77,20 @@ def to_spectrum(objects, fourier_shape):
 
 @takes_arrays
 def from_spectrum(spectrum, fourier_shape, *, real):
-    """Inverse of :func:`to_spectrum`: dark grids (n_samples, *fourier_shape) with the objects in
-    their corner.
+    """Invert :func:`to_spectrum`, without cutting out the objects.
+
+    Parameters
+    ----------
+    spectrum : torch.Tensor of shape (n_samples, *columns), complex
+        Spectra in FFT order; half spectra if `real`.
+    fourier_shape : tuple of int
+    real : bool
+        Whether the objects are real.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *fourier_shape)
+        Zero-padded grids with the objects in their corner.
 
     Examples
     --------
@@ -82,7 +105,9 @@ def from_spectrum(spectrum, fourier_shape, *, real):
 
 @takes_arrays
 def full_magnitudes(half, last_size, centered):
-    """Full magnitudes from a half spectrum's: `|F(-k)| = |F(k)|` for real objects.
+    """Complete the magnitudes of half spectra of real objects.
+
+    For real objects, `|F(-k)| = |F(k)|`.
 
     Parameters
     ----------
@@ -90,7 +115,7 @@ def full_magnitudes(half, last_size, centered):
     last_size : int
         Length of the full last axis.
     centered : bool
-        Whether zero frequency goes to index `m // 2` (else 0).
+        Whether to put zero frequency at index `m // 2` (else 0).
 
     Returns
     -------
@@ -105,8 +130,7 @@ def full_magnitudes(half, last_size, centered):
     last = half.ndim - 1
     leading = space_axes(half)[:-1]
     others = half[..., 1 : (last_size + 1) // 2].flip((*leading, last))
-    # index 0 is its own mirror image and stays; the shift to the centre rides on the same move of
-    # memory
+    # index 0 is its own mirror image and stays; one roll does both this and the shift to the centre
     centres = [half.shape[axis] // 2 if centered else 0 for axis in leading]
     if leading:
         others = others.roll([centre + 1 for centre in centres], leading)
@@ -121,7 +145,18 @@ def full_magnitudes(half, last_size, centered):
 
 @moves_arrays
 def mirrored(values, centered):
-    """Values at `-k`, of a tensor with values at every frequency `k`.
+    """Return the values at `-k` for each frequency `k`.
+
+    Parameters
+    ----------
+    values : torch.Tensor of shape (n_samples, *fourier_shape)
+        Values at every frequency.
+    centered : bool
+        Whether zero frequency is in the middle.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *fourier_shape)
 
     Examples
     --------
@@ -131,14 +166,22 @@ def mirrored(values, centered):
     """
     axes = space_axes(values)
     turned = values.flip(axes)
-    # index 0 of FFT order, and of an even centred axis, is its own mirror image
+    # index 0 is its own mirror image in FFT order and, as frequency -m/2, on an even centred axis
     fixed = [axis for axis in axes if not centered or values.shape[axis] % 2 == 0]
     return turned.roll([1] * len(fixed), fixed) if fixed else turned
 
 
 @moves_arrays
 def to_fft_order(values):
-    """Values of a centred tensor with zero frequency at index 0.
+    """Move zero frequency from index `m // 2` to index 0.
+
+    Parameters
+    ----------
+    values : torch.Tensor of shape (n_samples, *fourier_shape)
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *fourier_shape)
 
     Examples
     --------
@@ -151,7 +194,15 @@ def to_fft_order(values):
 
 @moves_arrays
 def to_centred(values):
-    """Values of a tensor in FFT order with zero frequency at index `m // 2`.
+    """Move zero frequency from index 0 to index `m // 2`.
+
+    Parameters
+    ----------
+    values : torch.Tensor of shape (n_samples, *fourier_shape)
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *fourier_shape)
 
     Examples
     --------
@@ -164,17 +215,17 @@ def to_centred(values):
 
 @lru_cache(maxsize=64)
 def rounds_alone(fourier_shape, dtype, real, device):
-    """Whether the transform pair rounds a single sample otherwise than one of a batch.
+    """Whether a single sample is rounded differently from a sample of a batch.
 
     FFT libraries take another path for some small grids. Iterations amplify the last digit, so a
-    reconstruction would depend on whether others stand beside it; a second sample then keeps it
-    company.
+    reconstruction would depend on the size of its batch. A caller avoids that by adding a second
+    sample.
 
     Parameters
     ----------
     fourier_shape : tuple of int
     dtype : torch.dtype
-        Real type of the magnitudes.
+        Real data type of the magnitudes.
     real : bool
         Whether objects are real.
     device : str
@@ -182,13 +233,14 @@ def rounds_alone(fourier_shape, dtype, real, device):
     Returns
     -------
     bool
-        Found by trying: which grids are concerned depends on the processor.
+        Result of a trial, because the grids concerned depend on the processor.
 
     Examples
     --------
     >>> rounds_alone((6,), torch.float64, True, "cpu") in (True, False)
     True
     """
+    # reproducible pseudo-random values, without touching any generator's state
     numbers = torch.arange(2 * math.prod(fourier_shape), dtype=torch.float64, device=device)
     both = (12.9898 * numbers.square()).sin().to(dtype).view(2, *fourier_shape)
     if not real:

@@ -1,4 +1,4 @@
-"""What a pattern tells of its centre, and of the objects it is of."""
+"""The position of zero frequency that patterns show."""
 
 import warnings
 
@@ -9,8 +9,7 @@ import torch
 from skpr import FourierMagnitude
 from skpr.datasets import load_digit_objects, make_crystals
 from skpr.detector import BeamStop, PhotonNoise
-from skpr.measurement import check_centring, check_friedel_symmetry, resemble_magnitudes
-from skpr.measurement._centring import friedel_asymmetry
+from skpr.measurement import check_centring
 
 OBJECTS = {
     "digits": lambda: load_digit_objects().data[:40],
@@ -63,59 +62,3 @@ def test_noise_is_not_judged(shape):
         np.zeros((30, *shape)),
     ):
         check_centring(values, True, "a network")
-        check_friedel_symmetry(values, True, "real")
-
-
-def test_patterns_of_complex_objects_are_told_from_those_of_real_ones():
-    magnitudes = FourierMagnitude().fit_transform(OBJECTS["crystals"]())
-    with pytest.warns(UserWarning, match="pass constraints='complex'"):
-        check_friedel_symmetry(magnitudes, True, "non_negative")
-    displaced = np.roll(FourierMagnitude().fit_transform(OBJECTS["digits"]()), 1, axis=1)
-    with pytest.warns(UserWarning, match="where zero frequency lies"):
-        check_friedel_symmetry(displaced, True, "non_negative")
-
-
-@pytest.mark.parametrize("n_photons", [30, 1e2, 1e3, 1e5, None])
-@pytest.mark.parametrize("name", ["digits", "volumes", "lines"])
-def test_noise_does_not_make_real_objects_complex(name, n_photons):
-    magnitudes = FourierMagnitude().fit_transform(OBJECTS[name]())
-    if n_photons is not None:
-        magnitudes = PhotonNoise(n_photons, random_state=0).fit_transform(magnitudes)
-    check_friedel_symmetry(magnitudes, True, "non_negative")
-
-
-@pytest.mark.parametrize("name", ["digits", "crystals", "volumes"])
-def test_objects_do_not_resemble_magnitudes(name):
-    objects = OBJECTS[name]()
-    assert not resemble_magnitudes(objects)
-    real = np.abs(objects)
-    for centered in (True, False):
-        assert resemble_magnitudes(FourierMagnitude(centered=centered).fit_transform(real))
-
-
-def test_airy_discs_and_centrosymmetric_textures_are_no_magnitudes():
-    distance = np.hypot(*np.mgrid[-16:16, -16:16])
-    discs = np.stack([np.abs(np.sinc(distance / k)) for k in np.linspace(2, 5, 10)])
-    textures = np.random.default_rng(0).random((10, 33, 33))
-    textures += textures[:, ::-1, ::-1]
-    textures[:, 16, 16] += 2
-    for objects in (discs, textures):
-        assert not resemble_magnitudes(objects)
-
-
-def test_single_patterns_of_complex_objects_are_told():
-    mixed = FourierMagnitude(oversampling=1).fit_transform(
-        make_crystals(20, shape=(32, 32), random_state=0).data
-    )
-    strained = FourierMagnitude(oversampling=1).fit_transform(OBJECTS["crystals"]())
-    mixed[7] = max(
-        strained, key=lambda one: friedel_asymmetry(torch.from_numpy(one[None]), True)[0]
-    )
-    with pytest.warns(UserWarning, match="1 of 20 patterns are not symmetric"):
-        check_friedel_symmetry(mixed, True, "real")
-
-
-def test_symmetric_objects_are_no_magnitudes():
-    distance = np.hypot(*np.indices((24, 24)) - 12.0)
-    for one in (np.zeros((24, 24)), np.ones((24, 24)), distance == 0, distance < 6):
-        assert not resemble_magnitudes(one[None].repeat(4, axis=0).astype(float))

@@ -60,6 +60,6 @@ def test_trainings_look_at_the_axes_once(make):
     y = OBJECTS["image"]
     X = FourierMagnitude().fit_transform(y)
     model = make(max_epochs=1, module__hidden_width=8, device="cpu", random_state=0)
-    with pytest.warns(UserWarning, match="plainly lie otherwise") as caught:
+    with pytest.warns(UserWarning, match="plainly differ in orientation") as caught:
         model.fit(X, y.swapaxes(1, 2))
-    assert len([one for one in caught if "plainly lie" in str(one.message)]) == 1
+    assert len([one for one in caught if "plainly differ" in str(one.message)]) == 1
