@@ -490,7 +490,7 @@ def test_detector_steps_warn_of_patterns_that_are_not_centred(step):
 
 def test_steps_without_a_parameter_centered_do_not_name_it():
     with pytest.warns(
-        UserWarning, match="Cropping takes it to be in the middle: pass numpy.fft.fftshift"
+        UserWarning, match="Cropping expects it in the middle: pass numpy.fft.fftshift"
     ):
         Cropping(16).fit_transform(CORNER)
     BeamStop(3, centered=False).fit_transform(CORNER)

@@ -1,17 +1,18 @@
-r"""Errors modulo the symmetries of phase retrieval, errors in Fourier space, resolution, and
-scorers.
+r"""Metrics modulo symmetries, Fourier errors, resolution and scorers.
 
-A reconstruction is right if it is right up to shift, flip and global phase. Each prediction is
-therefore registered to its truth (:func:`skpr.symmetry.register`) before it is scored, over all
-shifts at once. Functions take the truth first, then the prediction, as scikit-learn's metrics do;
+A reconstruction is correct if it is correct up to shift, flip and global phase. Each prediction is
+therefore registered to its truth over all shifts (:func:`skpr.symmetry.register`) before it is
+scored. Functions take the truth first, then the prediction, as scikit-learn's metrics do.
 `multioutput="raw_values"` returns one value per sample.
 
-Scorers for :class:`~sklearn.model_selection.GridSearchCV` are named as scikit-learn names its own:
+Scorers for :class:`~sklearn.model_selection.GridSearchCV` follow scikit-learn's naming:
 `neg_relative_error_scorer`, `neg_orbit_mean_squared_error_scorer`, `orbit_psnr_scorer`,
-`orbit_ssim_scorer`."""
+`orbit_ssim_scorer`.
+"""
 
 from ._counts import split_counts
 from ._errors import orbit_mean_squared_error, relative_error, success_rate
+from ._fitted import fitted_symmetries, seen_by_regressor
 from ._fourier import fourier_error, r_factor
 from ._images import orbit_psnr, orbit_ssim
 from ._limit import NoiseLimit, noise_limit
@@ -22,12 +23,10 @@ from ._resolution import (
 )
 from ._scorers import (
     OrbitScorer,
-    fitted_symmetries,
     neg_orbit_mean_squared_error_scorer,
     neg_relative_error_scorer,
     orbit_psnr_scorer,
     orbit_ssim_scorer,
-    seen_by_regressor,
     squared_correlation,
 )
 

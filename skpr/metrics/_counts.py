@@ -1,4 +1,4 @@
-"""Two independent halves of the counts of a pattern."""
+"""Independent halves of the photon counts of a pattern."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ._input import as_numpy
 if TYPE_CHECKING:
     from .._typing import Batch, Seed
 
-MOST = 2.0**62  # counts
-ROUNDING = 1e-6  # of whole numbers in single precision
+MOST = 2.0**62  # counts that a 64-bit integer holds
+ROUNDING = 1e-6  # relative rounding of whole numbers in single precision
 
 
 def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, Any]:
     r"""Split the photons of each pattern into two independent halves.
 
-    Every photon goes to one half or the other by the toss of a coin; of Poisson counts both halves
-    are again Poisson, and independent. Reconstructions of the same counts agree on their noise.
-    What reconstructions of the two halves agree on is signal: reconstruct each half, combine its
-    starts, and correlate the two results by
+    Each photon is assigned to one of the halves at random. The halves of Poisson counts are Poisson
+    counts again, and independent of each other. Two reconstructions of the same counts share their
+    noise, but reconstructions of the two halves share only signal. To measure resolution,
+    reconstruct each half, combine its starts, and correlate the two results with
     :func:`fourier_ring_correlation`.
 
     Parameters
@@ -33,13 +33,13 @@ def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, 
     magnitudes : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
         Square roots of counts, or of a multiple of counts; NaN where unmeasured.
     random_state : int, RandomState instance or None, default=None
-        Seed of the coin.
+        Seed of the assignment.
 
     Returns
     -------
     first, second : ndarray or torch.Tensor of shape (n_samples, \*fourier_shape)
-        Magnitudes of the halves, in the unit of the whole: the sum of their squares is the square
-        of `magnitudes`.
+        Magnitudes of the halves in the unit of `magnitudes`: their squares add up to the square of
+        `magnitudes`.
 
     Raises
     ------
@@ -58,7 +58,10 @@ def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, 
     >>> measured = PhotonNoise(1e6, random_state=0).fit_transform(magnitudes)
     >>> retriever = IterativePhaseRetrieval(n_iter=200, n_starts=4, random_state=0).fit(measured)
     >>> halves = [retriever.retrieve(half) for half in split_counts(measured, random_state=0)]
-    >>> means = [combine_reconstructions(half.starts[0], errors=half.start_errors[0]).object for half in halves]
+    >>> means = [
+    ...     combine_reconstructions(half.starts[0], errors=half.start_errors[0]).object
+    ...     for half in halves
+    ... ]
     >>> half_period_resolution(*fourier_ring_correlation(*means)) < 2
     True
     """
@@ -77,7 +80,7 @@ def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, 
 
 
 def _are_whole(values):
-    """Whether not all values are one, and all are whole multiples of 1 or of the smallest."""
+    """Whether values are different whole multiples of 1 or of the smallest."""
     for unit in (1.0, values.min()):
         ratios = values.astype(float) / unit
         whole = np.rint(ratios)
@@ -93,16 +96,16 @@ def _halved(pattern, number, rng):
     if len(lit) >= LEAST_JUDGED and _are_whole(lit):
         raise ValueError(
             f"magnitudes[{number}] are whole numbers, or whole multiples of the smallest, as "
-            f"counts are and their "
-            "square roots are not: pass np.sqrt(counts)"
+            "counts are and their square roots are not: pass np.sqrt(counts)"
         )
     if counts is None or np.max(counts, where=known, initial=0.0) > MOST:
         raise ValueError(
             f"squares of magnitudes[{number}] are not counts: they are neither whole numbers nor "
-            f"whole multiples of "
-            "the smallest one; pass square roots of the detector's counts, before any correction"
+            "whole multiples of the smallest one; pass square roots of the detector's counts, "
+            "before any correction"
         )
     counts = np.where(known, counts, 0.0).astype(np.int64)
     first = rng.binomial(counts, 0.5)
+    # multiplying by the root of each share keeps the unit, whatever intensity a photon has
     shares = np.stack([first, counts - first]) / np.maximum(counts, 1)
     return np.where(known, pattern * np.sqrt(shares), np.nan)

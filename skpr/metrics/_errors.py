@@ -1,4 +1,4 @@
-"""Errors of objects modulo symmetries."""
+"""Errors of objects modulo the symmetries of phase retrieval."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def relative_error(
 ) -> Any:
     r"""Relative error modulo shift, flip, phase and scale.
 
-    `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` for truth `A` and prediction `B` (Tayal et al., 2020;
-    the invariant error of Fienup, 1997): the squared sine of the angle between the two, 0 for a
-    perfect and 1 for a worthless prediction. It is evaluated as `min_s |A - s g B|^2 / |A|^2` in
-    float64, exact also where the error is small, and at any scale of the objects.
+    For truth `A` and prediction `B` it is `1 - max_g |<g B, A>|^2 / (|A|^2 |B|^2)` (Tayal et al.,
+    2020; the invariant error of Fienup, 1997). This is the squared sine of the angle between the
+    two: 0 for a perfect prediction and 1 for a worthless one. It is evaluated as
+    `min_s |A - s g B|^2 / |A|^2` in float64, which is accurate also for small errors and for
+    objects of any scale.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def relative_error(
         Symmetries to register over.
     boundary : {"zero", "circular"}, or a sequence of these with one entry per object axis
         Whether shifts lose content at the edge of the frame or wrap around;
-        :func:`skpr.measurement.boundary_of` tells which from the shapes of objects and magnitudes.
+        :func:`skpr.measurement.boundary_of` derives it from the shapes of objects and magnitudes.
     multioutput : {"uniform_average", "raw_values"}
         Whether to return the mean or one value per sample.
     sample_weight : array-like of shape (n_samples,), optional
@@ -62,13 +63,13 @@ def relative_error(
     Returns
     -------
     float or ndarray of shape (n_samples,)
-        An all-zero prediction of a non-zero truth, and the reverse, has error 1; of a zero truth,
-        0.
+        Relative error. It is 1 if only one of truth and prediction is zero everywhere, and 0 if
+        both are.
 
     Raises
     ------
     ValueError
-        For NaN or infinity, shapes that differ, or a parameter that is not valid.
+        If an object contains NaN or infinity, the shapes differ, or a parameter is not valid.
 
     Examples
     --------
@@ -94,6 +95,7 @@ def _invariant_errors(truth, prediction, shift, flip, boundary):
     registered, element = register(
         prediction, truth, shift=shift, flip=flip, phase=True, boundary=boundary
     )
+    # content that a shift moves out of the frame is part of the prediction, and part of its error
     cut_off = lost_energy(prediction, element.shift, element.flip, boundary)
     truth, registered = wide(truth), wide(registered)
     norm = energy(registered) + cut_off
@@ -116,7 +118,9 @@ def orbit_mean_squared_error(
     multioutput: str = "uniform_average",
     sample_weight: Any = None,
 ) -> Any:
-    r"""Mean squared error per pixel after registration, `min_g |g B - A|^2 / n_pixels`.
+    r"""Mean squared error per pixel after registration.
+
+    For truth `A` and prediction `B` it is `min_g |g B - A|^2 / n_pixels`.
 
     Parameters
     ----------
@@ -125,7 +129,7 @@ def orbit_mean_squared_error(
     shift, flip : bool
         Symmetries to register over.
     phase : bool, optional
-        Whether to register the phase; by default for complex objects.
+        Whether to register the phase; by default only for complex objects.
     boundary : {"zero", "circular"}, or a sequence of these with one entry per object axis
         Whether shifts lose content at the edge of the frame or wrap around.
     multioutput : {"uniform_average", "raw_values"}
@@ -140,8 +144,8 @@ def orbit_mean_squared_error(
     Raises
     ------
     ValueError
-        For NaN or infinity, shapes that differ, a parameter that is not valid, or objects whose
-        squares are beyond the range of float64.
+        If an object contains NaN or infinity, the shapes differ, a parameter is not valid, or
+        squares of the objects are beyond the range of float64.
 
     Examples
     --------
@@ -159,16 +163,16 @@ def orbit_mean_squared_error(
     if beyond.any():
         raise ValueError(
             f"the squared error of values of about {2.0 ** int(exponents[beyond.argmax()]):.0e} "
-            f"is beyond the range of "
-            "float64; scale the objects, or use relative_error, which does not depend on their "
-            "scale"
+            "is beyond the range of float64; scale the objects, or use relative_error, which does "
+            "not depend on their scale"
         )
     return averaged(errors, multioutput, weights)
 
 
 def scaled_squared_errors(truth, prediction, *, shift=True, flip=True, phase=None, boundary="zero"):
-    """Mean squared errors per pixel as pairs `(m, e)`: the error is `m 4^e`, and `m` is within the
-    range of float64.
+    """Mean squared errors per pixel as mantissas `m` and exponents `e`.
+
+    The error is `m 4^e`. Mantissas are always within the range of float64, errors need not be.
     """
     boundary = check_boundary(boundary, truth.ndim - 1)
     if phase is None:
@@ -201,9 +205,10 @@ def success_rate(
     boundary: Boundary = "zero",
     sample_weight: Any = None,
 ) -> float:
-    r"""Fraction of reconstructions whose relative error modulo symmetries is below a tolerance.
+    r"""Fraction of reconstructions with a relative error below a tolerance.
 
-    Over the starts of one pattern, repeat the truth; NumPy's `broadcast_to` does it without memory.
+    The error is :func:`relative_error`, modulo symmetries. To score several starts of one pattern,
+    repeat the truth with `numpy.broadcast_to`, which needs no memory.
 
     Parameters
     ----------
@@ -221,6 +226,11 @@ def success_rate(
     Returns
     -------
     float
+
+    Raises
+    ------
+    ValueError
+        If an object contains NaN or infinity, the shapes differ, or a parameter is not valid.
 
     Examples
     --------

@@ -1,10 +1,11 @@
-"""Fisher information about an object in the counts of its Fourier magnitudes: by matrix, or by
-random draws.
+"""Fisher information about an object in photon counts of its pattern.
 
-Everything is in the unit of the object's norm and of `4 n_photons`. With `z = F x` of an object of
-norm 1 on `M` Fourier pixels, `u = z / |z|`, and weights `w` that are 1 for pure counts, the matrix
+The covariance of the best unbiased estimate follows from the matrix or from random draws.
+Everything is in units of the object's norm and of `4 n_photons`. For an object of norm 1 on `M`
+Fourier pixels, with `z = F x`, `u = z / |z|` and weights `w` that are 1 for pure counts, the matrix
 is `G = J^T W J / M` with `J_k = Re(conj(u_k) F_k)`. Unknowns are the values of the support's
-pixels; of complex objects, their real parts and then their imaginary ones."""
+pixels; for complex objects, all real parts followed by all imaginary parts.
+"""
 
 from __future__ import annotations
 
@@ -14,37 +15,34 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-from scipy.interpolate import PchipInterpolator
 from scipy.linalg import blas, eigvalsh, eigvalsh_tridiagonal, lapack
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-DARK = 1e-10  # of the brightest magnitude: below, the phase of a pixel is rounding
-SINGULAR = 1e-10  # smallest eigenvalue relative to the largest that is told from 0
-RESIDUAL = 1e-6  # of a solution by conjugate gradients, relative to the right-hand side
-MOST_STEPS = 5_000  # of conjugate gradients
-SHARP, BROAD = (
-    0.1,
-    4.0,
-)  # read-out noise in counts: below, counts are read exactly; above, all noise is normal
-FEWEST, MANY = 1e-9, 40.0  # expected counts between which their distribution matters
-VALUES = 1 << 22  # of the Fourier grids of vectors that are solved for at once
+from ._efficiency import count_efficiency
+
+DARK = 1e-10  # modulus relative to the brightest; the phase of a darker pixel is rounding
+SINGULAR = 1e-10  # eigenvalue relative to the largest; a smaller one is taken for 0
+RESIDUAL = 1e-6  # residual of conjugate gradients relative to the right-hand side
+MOST_STEPS = 5_000  # maximum number of steps of conjugate gradients
+VALUES = 1 << 22  # values on the Fourier grids of vectors that are solved for together
 SEED = 0
 
 
 class Spread(NamedTuple):
-    """Covariance of the best unbiased estimate, in the unit of the object's norm and of `1 / (4
-    n_photons)`.
+    """Covariance of the best unbiased estimate.
+
+    It is in units of the object's norm squared and of `1 / (4 n_photons)`.
 
     Attributes
     ----------
     variances : ndarray of shape (n_pixels,)
-        Variance of each pixel; of complex objects the sum of those of both parts.
+        Variance of each pixel; for complex objects the sum over real and imaginary part.
     across, along : float
-        Variance orthogonal to the object, and along it: that of its scale.
+        Variance orthogonal to the object, and along it (that is, of its scale).
     condition : float
         Largest over smallest eigenvalue of the Fisher matrix, without the global phase.
     n_null : int
-        Number of null directions that were found, beside the global phase.
+        Number of null directions found, beside the global phase.
     """
 
     variances: np.ndarray
@@ -55,16 +53,17 @@ class Spread(NamedTuple):
 
 
 class Information:
-    """Fisher matrix of one object.
+    """Fisher information about one object.
 
     Parameters
     ----------
     x : ndarray of shape object_shape, float64 or complex128
         Object of norm 1.
     support : ndarray of bool of shape object_shape
+        Pixels whose values are unknown.
     fourier_shape : tuple of int
     n_photons : float
-        Photons that the object scatters, over all pixels.
+        Photons that the object scatters onto all pixels.
     known : ndarray of bool of shape fourier_shape
         Measured pixels, in FFT order.
     background : ndarray of shape fourier_shape, or float
@@ -83,7 +82,8 @@ class Information:
         moduli = np.abs(z)
         signal = n_photons * moduli**2 / z.size
         total = signal + background
-        # of a dark pixel without background a count tells of any light at all, whatever its phase
+        # a dark pixel without background has the full weight: the first count it sees shows that
+        # there is light, whatever its phase
         share = np.where(total > 0, signal / np.where(total > 0, total, 1.0), 1.0)
         self.weights = known * share * count_efficiency(total, readout_noise)
         dark = moduli <= DARK * moduli.max()
@@ -101,24 +101,26 @@ class Information:
 
     @cached_property
     def phase_direction(self):
-        """Change of the object under its global phase, which no magnitude shows; None for real
-        objects.
+        """Change of the object under its global phase; None for real objects.
+
+        No magnitude shows this change.
         """
         return self._unknowns(1j * self.x) if self.is_complex else None
 
     @cached_property
     def _least_curvature(self):
-        """Curvature that is told from 0; that along the object is no larger than the largest."""
+        """Smallest curvature that is not taken for 0."""
+        # the curvature along the object is a lower bound of the largest eigenvalue
         return SINGULAR * float((self.product(self.direction[None]) @ self.direction)[0])
 
     def matrix(self):
-        """The matrix, of shape (n_unknowns, n_unknowns)."""
+        """Compute the Fisher matrix, of shape (n_unknowns, n_unknowns)."""
         shape = self.support.shape
         spans = [np.arange(1 - n, n) for n in shape]
         sizes = [2 * n - 1 for n in shape]
         pixels = np.ravel_multi_index(np.nonzero(self.support), sizes)
-        # of the transforms of weights and squared phases only what lies at differences and sums of
-        # two pixels
+        # Re(a) Re(b) = Re(a conj(b) + a b) / 2: each entry depends on the difference of two pixels
+        # (through the transform of the weights) and on their sum (through that of w conj(u)^2)
         differences = self._transformed(self.weights, spans)
         sums = self._transformed(
             self.weights * self.phases.conj() ** 2,
@@ -142,7 +144,7 @@ class Information:
         return matrix
 
     def _transformed(self, values, spans):
-        """Half the mean of values with the phases of each lag of the spans, raveled."""
+        """Half the normalised transform of values at the spans' lags, raveled."""
         found = scipy.fft.fftn(values) / (2 * values.size)
         return found[
             np.ix_(*(span % m for span, m in zip(spans, self.fourier_shape, strict=True)))
@@ -150,8 +152,9 @@ class Information:
 
     @cached_property
     def _half(self):
-        """Weights and phases of the half spectrum of real objects, whose two halves add up; all, of
-        complex ones.
+        """Weights and phases of the spectrum, of its half for real objects.
+
+        Both halves of the spectrum of a real object change alike, so their weights are averaged.
         """
         if self.is_complex:
             return self.weights, self.phases
@@ -161,8 +164,15 @@ class Information:
         return both[half], self.phases[half]
 
     def product(self, vectors):
-        """Products of the matrix with vectors of shape (n_vectors, n_unknowns): a transform pair
-        each.
+        """Multiply vectors by the matrix, with one transform pair each.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n_vectors, n_unknowns)
+
+        Returns
+        -------
+        ndarray of shape (n_vectors, n_unknowns)
         """
         weights, phases = self._half
         axes = tuple(range(1, 1 + self.x.ndim))
@@ -172,6 +182,8 @@ class Information:
             spectra = scipy.fft.fftn(objects, s=self.fourier_shape, axes=axes)
         else:
             spectra = scipy.fft.rfftn(objects, s=self.fourier_shape, axes=axes)
+        # a change s of the spectrum shows as u Re(conj(u) s); where the spectrum has no phase u,
+        # the average over all phases is s / 2
         dark = phases == 0
         seen = phases * (phases.conj() * spectra).real
         seen[:, dark] = spectra[:, dark] / 2
@@ -183,7 +195,7 @@ class Information:
         return self._seen(back)
 
     def _seen(self, grids):
-        """Unknowns of grids of shape (n_vectors, *fourier_shape)."""
+        """Extract the unknowns from grids of shape (n_vectors, *fourier_shape)."""
         inside = grids[(slice(None), *(slice(n) for n in self.x.shape))][:, self.support]
         return (
             np.concatenate([inside.real, inside.imag], axis=1) if self.is_complex else inside.real
@@ -202,14 +214,19 @@ class Information:
         return variances.reshape(1 + self.is_complex, self.n_pixels).sum(axis=0)
 
     def spread_by_matrix(self):
-        """Covariance by inverting the matrix."""
+        """Compute the covariance by inverting the matrix.
+
+        Returns
+        -------
+        Spread
+        """
         if not self.weights.any():
             return singular(self.n_pixels, self.n_unknowns - self.is_complex)
         matrix = self.matrix().T  # in the order of LAPACK, which would copy it for every product
         largest = _largest_eigenvalue(matrix)
-        if (
-            self.is_complex
-        ):  # a large eigenvalue for the phase, which is taken out of the inverse again
+        if self.is_complex:
+            # the null direction of the phase is given a large eigenvalue, so that the matrix can be
+            # inverted; its share of the inverse is subtracted below
             matrix += largest * np.outer(self.phase_direction, self.phase_direction)
         inverse, failed = lapack.dpotrf(matrix, lower=1)
         if not failed:
@@ -227,13 +244,21 @@ class Information:
         return singular(self.n_pixels, max(n_null, 1))
 
     def spread_by_sampling(self, n_draws):
-        """Covariance by conjugate gradients: exact along the object, pixel by pixel from random
-        draws.
+        """Estimate the covariance from random draws, by conjugate gradients.
 
-        `G^-1 J^T W^(1/2) e`, with normal numbers `e`, has the inverse as covariance (Papandreou and
-        Yuille, 2010)."""
+        For standard normal numbers `e`, the covariance of `G^-1 J^T W^(1/2) e` is the inverse of
+        `G` (Papandreou and Yuille, 2010). The variance along the object is exact.
+
+        Parameters
+        ----------
+        n_draws : int
+
+        Returns
+        -------
+        Spread
+        """
         rng = np.random.default_rng(SEED)
-        # a vector that is no image of the matrix tells whether there is a null space
+        # random signs have components along every direction, so a null space shows in their solve
         found, condition = self._solved(rng.choice([-1.0, 1.0], size=(1, self.n_unknowns)))
         along = None if found is None else self._solved(self.direction[None])[0]
         squares, across = np.zeros(self.n_unknowns), 0.0
@@ -254,7 +279,7 @@ class Information:
         return Spread(self._per_pixel(squares / n_draws), float(across), along, condition, 0)
 
     def _drawn(self, n_draws, rng):
-        """Random vectors whose covariance is the matrix."""
+        """Draw random vectors whose covariance is the matrix."""
         noise = rng.standard_normal((n_draws, *self.fourier_shape)) * self.phases
         dark = self.phases == 0
         size = (2, n_draws, int(dark.sum()))
@@ -266,9 +291,9 @@ class Information:
         return self._seen(back)
 
     def _solved(self, vectors):
-        """Solutions of `G y = v` by conjugate gradients, and the condition that their steps show.
+        """Solve `G y = v` by conjugate gradients; estimate the condition of `G`.
 
-        None in place of solutions where a direction has no curvature, or the steps do not suffice.
+        The solution is None if a direction has no curvature, or the steps do not suffice.
         """
         residuals = self._without_phase(vectors)
         solutions, directions = np.zeros_like(residuals), residuals.copy()
@@ -299,12 +324,22 @@ class Information:
 
 
 def singular(n_pixels, n_null):
-    """Spread of an object of which some direction is not determined."""
+    """Return the infinite spread of an object that is not determined.
+
+    Parameters
+    ----------
+    n_pixels, n_null : int
+        Number of pixels, and number of directions that are not determined.
+
+    Returns
+    -------
+    Spread
+    """
     return Spread(np.full(n_pixels, np.inf), math.inf, math.inf, math.inf, n_null)
 
 
 def _largest_eigenvalue(matrix):
-    """Largest eigenvalue of a symmetric matrix, of which the lower triangle is read."""
+    """Largest eigenvalue of a symmetric matrix, given by its lower triangle."""
     if len(matrix) < 3:
         return float(eigvalsh(matrix)[-1])
     start = np.random.default_rng(SEED).standard_normal(len(matrix))
@@ -313,9 +348,9 @@ def _largest_eigenvalue(matrix):
 
 
 def _condition(lengths, ratios):
-    """Condition of the tridiagonal matrix of conjugate gradients, whose eigenvalues are those of
-    the matrix.
-    """
+    """Condition of a matrix, from the steps of conjugate gradients."""
+    # steps and ratios are the entries of the Lanczos matrix, whose extreme eigenvalues approach
+    # those of the matrix
     done = next((i for i, length in enumerate(lengths) if length == 0), len(lengths))
     lengths, ratios = np.array(lengths[:done]), np.array(ratios[:done])
     if not done:
@@ -324,56 +359,3 @@ def _condition(lengths, ratios):
     diagonal[1:] += ratios[:-1] / lengths[:-1]
     values = eigvalsh_tridiagonal(diagonal, np.sqrt(ratios[:-1]) / lengths[:-1])
     return float(values[-1] / values[0])
-
-
-def count_efficiency(expected, readout_noise):
-    """Information about the expectation of a count that is left after read-out noise, relative to
-    the exact count's.
-
-    With `p` the density of a reading, Poisson numbers plus normal noise, it is `expected E[(d log p
-    / d expected)^2]`: 1 without read-out noise, and `expected / (expected + readout_noise^2)` where
-    counts are many or the noise is broad. Between, it is integrated numerically; it is never
-    smaller.
-
-    Parameters
-    ----------
-    expected : ndarray
-        Expected counts.
-    readout_noise : float
-        Standard deviation in counts.
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> count_efficiency(np.array([0.1, 10.0]), 0.5).round(2)
-    array([0.47, 0.98])
-    """
-    if readout_noise < SHARP:
-        return np.ones_like(expected)
-    with np.errstate(invalid="ignore"):
-        normal = expected / (expected + readout_noise**2)
-    if readout_noise > BROAD:
-        return normal
-    nodes = np.geomspace(FEWEST, MANY, 80)
-    values = np.array([_integrated_efficiency(node, readout_noise) for node in nodes])
-    table = PchipInterpolator(np.log(nodes), np.log(values))
-    few = expected < FEWEST
-    between = np.exp(table(np.log(np.clip(expected, FEWEST, MANY)))) * np.where(
-        few, expected / FEWEST, 1.0
-    )
-    return np.where(expected > MANY, normal, np.clip(between, normal, 1.0))
-
-
-def _integrated_efficiency(expected, sigma):
-    numbers = np.arange(int(expected + 12 * math.sqrt(expected) + 20))
-    logs = numbers * math.log(expected) - expected - np.array([math.lgamma(n + 1) for n in numbers])
-    readings = np.arange(-8 * sigma, numbers[-1] + 8 * sigma, min(sigma, 1.0) / 4)
-    kernel = np.exp(-0.5 * ((readings[:, None] - numbers) / sigma) ** 2) * np.exp(logs)
-    density = kernel.sum(axis=1)
-    slope = (kernel * (numbers / expected - 1)).sum(axis=1)
-    seen = density > 0
-    integral = (slope[seen] ** 2 / density[seen]).sum() * (readings[1] - readings[0])
-    return expected * integral / (sigma * math.sqrt(2 * math.pi))

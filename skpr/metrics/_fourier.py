@@ -1,4 +1,4 @@
-"""Errors in Fourier space, which need no truth."""
+"""Errors in Fourier space, which require no truth."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ def fourier_error(
     multioutput: str = "uniform_average",
     sample_weight: Any = None,
 ) -> Any:
-    r"""Misfit of reconstructions to measured magnitudes, `chi = | |F x| - b | / |b|`, over the
-    measured pixels.
+    r"""Misfit of reconstructions to measured magnitudes.
 
-    It needs no truth, so it may choose between reconstructions. NaN in `magnitudes` marks an
-    unmeasured pixel.
+    It is `chi = | |F x| - b | / |b|` over the measured pixels. Because it requires no truth, it may
+    be used to choose between reconstructions.
 
     Parameters
     ----------
@@ -87,8 +86,9 @@ def r_factor(
     multioutput: str = "uniform_average",
     sample_weight: Any = None,
 ) -> Any:
-    r"""Crystallographic R-factor of reconstructions, `sum | |F x| - b | / sum b`, over the measured
-    pixels.
+    r"""Crystallographic R-factor of reconstructions.
+
+    It is `sum | |F x| - b | / sum b` over the measured pixels.
 
     Parameters
     ----------
@@ -134,7 +134,9 @@ def _r_factor(measured, misfit):
 
 
 def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sample_weight):
-    """A measure of the misfit of each sample; the pattern and the misfit are at unit peak, 0 where
+    """Apply a measure to the misfit of each sample, and average.
+
+    The measure is given patterns at unit peak and misfits in the same unit, both 0 where
     unmeasured.
     """
     magnitudes, objects, grid = measured_and_objects(magnitudes, objects, centered)
@@ -148,7 +150,7 @@ def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sam
         dark = ~known.flatten(1).any(dim=1)
         computed = computed_magnitudes(grid, x, exponents, *kernels)
         found = measure(measured, torch.where(known, computed - measured, 0.0))
-        # of a pattern without light the misfit is no ratio: it is in the objects' unit
+        # without light in the pattern the misfit is not a ratio, but in the unit of the objects
         lit = measured.flatten(1).amax(dim=1) > 0
         return torch.where(
             dark, torch.nan, torch.where(lit, found, found * torch.exp2(exponents.double()))
@@ -160,8 +162,7 @@ def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sam
     if np.isnan(values).any():
         raise ValueError(
             f"magnitudes contain NaN in every pixel of {int(np.isnan(values).sum())} of "
-            f"{len(values)} patterns: "
-            "nothing was measured there; leave such patterns out"
+            f"{len(values)} patterns: nothing was measured there; leave such patterns out"
         )
     return averaged(values, multioutput, weights)
 
@@ -175,7 +176,10 @@ def measured_and_objects(magnitudes, objects, centered):
     check_non_negative(magnitudes, "a Fourier metric")
     magnitudes, objects = as_numpy(magnitudes), as_numpy(check_batch(objects, name="objects"))
     if len(magnitudes) != len(objects) or magnitudes.ndim != objects.ndim:
-        way = "np.broadcast_to(pattern, (n_objects, *pattern.shape)) for one pattern and several objects"
+        way = (
+            "np.broadcast_to(pattern, (n_objects, *pattern.shape)) for one pattern and several "
+            "objects"
+        )
         way = (
             "objects[:, 0] for several starts of each pattern"
             if objects.ndim > magnitudes.ndim
@@ -183,17 +187,17 @@ def measured_and_objects(magnitudes, objects, centered):
         )
         raise ValueError(
             f"{len(magnitudes)} magnitudes do not match {len(objects)} objects: magnitudes have "
-            f"shape "
-            f"{magnitudes.shape} and objects {objects.shape}; give one pattern per object, such "
-            f"as {way}"
+            f"shape {magnitudes.shape} and objects {objects.shape}; give one pattern per object, "
+            f"such as {way}"
         )
     check_centring(magnitudes, centered, "a Fourier metric")
     return magnitudes, objects, Grid(objects.shape[1:], magnitudes.shape[1:], centered)
 
 
 def at_unit_peak_where_known(measured):
-    """Patterns at unit peak in double precision, 0 where unmeasured; which pixels are known; the
-    exponents.
+    """Return patterns at unit peak, the mask of known pixels, and exponents.
+
+    Patterns are in double precision and 0 where unmeasured.
     """
     known = ~measured.isnan()
     measured = torch.where(known, measured, 0.0)
@@ -202,7 +206,7 @@ def at_unit_peak_where_known(measured):
 
 
 def computed_magnitudes(grid, objects, exponents, covariances=None):
-    """Magnitudes of objects in units of `2^e`, double precision, in the grid's layout."""
+    """Compute magnitudes in units of `2^e`, in double precision."""
     own = peak_exponents(objects)
     computed = wide(grid.magnitudes(scaled(objects, own)))
     if covariances is not None:
@@ -215,14 +219,13 @@ def _checked_coherence(coherence, grid, n_samples):
     if isinstance(coherence, str):
         raise ValueError(
             f"coherence={coherence!r} is not valid; give the covariances of the kernels that a "
-            f"retrieval found, its "
-            "attribute coherence"
+            "retrieval estimated, its attribute coherence"
         )
     covariances = np.asarray(as_numpy(coherence), dtype=float)
     n_axes = len(grid.fourier_shape)
     if covariances.shape != (n_samples, n_axes, n_axes):
         raise ValueError(
-            f"coherence has shape {covariances.shape}; give one covariance a pattern, of shape "
+            f"coherence has shape {covariances.shape}; give one covariance per pattern, of shape "
             f"{(n_samples, n_axes, n_axes)}"
         )
     if not np.isfinite(covariances).all():
@@ -231,6 +234,6 @@ def _checked_coherence(coherence, grid, n_samples):
         )
     if (np.linalg.eigvalsh(covariances) < -TOLERANCE * np.abs(covariances).max()).any():
         raise ValueError(
-            "coherence contains matrices that are no covariances: widths squared are >= 0"
+            "coherence contains matrices that are no covariances: widths squared must be >= 0"
         )
     return covariances

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from .._typing import Batch
 
 SSIM_WINDOW = 7  # pixels; scikit-image's default
-HIGHEST_PSNR = (
-    120.0  # dB: an error of a millionth of the range, about the rounding of single precision
-)
-TOO_SMALL = 2.0  # span of the truth in data ranges: more contradicts the range
-TOO_LARGE = 0.02  # less, and both measures say that everything is alike
+# dB; an error of a millionth of the range, about the rounding of single precision.
+HIGHEST_PSNR = 120.0
+TOO_SMALL = 2.0  # span of the truth in data ranges; with more, the range is too small
+TOO_LARGE = 0.02  # span of the truth in data ranges; with less, every prediction scores well
 
 
 def orbit_psnr(
@@ -38,18 +37,19 @@ def orbit_psnr(
     sample_weight: Any = None,
     **symmetries: Any,
 ) -> Any:
-    r"""Peak signal-to-noise ratio after registration, `10 log10(data_range^2 / MSE)` in dB, at most
-    120.
+    r"""Peak signal-to-noise ratio (PSNR) after registration, in dB.
+
+    It is `10 log10(data_range^2 / MSE)`, at most 120 dB.
 
     Parameters
     ----------
     y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
         Real or complex objects.
     data_range : float
-        Difference between the largest and smallest possible value; no default, because the figure
-        depends on it.
+        Difference between the largest and smallest possible value. It has no default, because the
+        result depends on it.
     multioutput : {"uniform_average", "raw_values"}
-        Whether to return one value per sample or their mean, which is one of the values in dB.
+        Whether to return the mean (of values in dB) or one value per sample.
     sample_weight : array-like of shape (n_samples,), optional
         Weights of the mean.
     **symmetries
@@ -58,7 +58,7 @@ def orbit_psnr(
     Returns
     -------
     float or ndarray of shape (n_samples,)
-        `inf` for a perfect prediction.
+        Ratio in dB; 120 for a perfect prediction.
 
     Warns
     -----
@@ -68,7 +68,8 @@ def orbit_psnr(
     Examples
     --------
     >>> import numpy as np
-    >>> orbit_psnr(np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([[2.0, 2.0, 0.0, 0.0]]), data_range=2.0)
+    >>> truth, prediction = np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([[2.0, 2.0, 0.0, 0.0]])
+    >>> orbit_psnr(truth, prediction, data_range=2.0)
     12.04...
     """
     data_range = check_number(
@@ -78,8 +79,9 @@ def orbit_psnr(
     weights = check_averaging(multioutput, sample_weight, len(truth))
     _check_span(truth, data_range)
     squares, exponents = scaled_squared_errors(truth, prediction, **symmetries)
-    with np.errstate(divide="ignore"):  # an infinite one would win every search
+    with np.errstate(divide="ignore"):
         values = 20 * np.log10(data_range) - 10 * np.log10(squares) - 20 * np.log10(2) * exponents
+    # a single infinite value would decide every search
     values = np.minimum(values, HIGHEST_PSNR)
     return averaged(values, multioutput, weights)
 
@@ -93,15 +95,17 @@ def orbit_ssim(
     sample_weight: Any = None,
     **symmetries: Any,
 ) -> Any:
-    r"""Structural similarity (Wang et al., 2004; scikit-image's implementation) after registration.
+    r"""Structural similarity (SSIM) after registration.
+
+    SSIM is defined by Wang et al. (2004) and computed by scikit-image.
 
     Parameters
     ----------
     y_true, y_pred : array-like or torch.Tensor of shape (n_samples, \*object_shape)
         Real objects, at least 7 pixels along each axis.
     data_range : float
-        Difference between the largest and smallest possible value. Twice the range flatters by .02
-        to .05.
+        Difference between the largest and smallest possible value. Twice the true range raises the
+        result by 0.02 to 0.05.
     multioutput : {"uniform_average", "raw_values"}
         Whether to return the mean or one value per sample.
     sample_weight : array-like of shape (n_samples,), optional
@@ -118,7 +122,7 @@ def orbit_ssim(
     ImportError
         If scikit-image is not installed.
     ValueError
-        For complex objects, or objects smaller than the window of 7 pixels.
+        If objects are complex, or smaller than the window of 7 pixels.
 
     Warns
     -----
@@ -149,15 +153,14 @@ def orbit_ssim(
     if min(truth.shape[1:]) < SSIM_WINDOW:
         raise ValueError(
             f"orbit_ssim compares windows of {SSIM_WINDOW} pixels, but the objects have shape "
-            f"{truth.shape[1:]}; give "
-            f"at least {SSIM_WINDOW} pixels along each axis, or use orbit_psnr"
+            f"{truth.shape[1:]}; give at least {SSIM_WINDOW} pixels along each axis, or use "
+            "orbit_psnr"
         )
     _check_span(truth, data_range)
     values = []
     for part in chunks_of(len(truth), values_of_correlations(truth)):
         for x, y in zip(*(_as_doubles(batch[part]) for batch in (truth, prediction)), strict=True):
-            # SSIM does not depend on the unit: in that of the largest value, no square is out of
-            # range
+            # SSIM does not depend on the unit; in units of the largest value, squares stay in range
             unit = 2.0 ** int(np.frexp(max(np.abs(x).max(), np.abs(y).max(), data_range))[1])
             x, y = x / unit, y / unit
             moved = register(y[None], x[None], boundary=boundary, **symmetries)[0][0]
@@ -170,7 +173,7 @@ def _as_doubles(batch):
 
 
 def _check_span(truth, data_range):
-    """Warn where the truth plainly has another range of values."""
+    """Warn where the range of the truth plainly contradicts `data_range`."""
     largest, lowest, highest = 0.0, 0.0, 0.0
     for part in chunks_of(len(truth), int(np.prod(truth.shape[1:]))):
         values = np.asarray(truth[part])
@@ -184,7 +187,6 @@ def _check_span(truth, data_range):
     if ratio > TOO_SMALL * (1 + 1e-6) or 0 < ratio < TOO_LARGE:
         warn_user(
             f"the truth spans {ratio * data_range:.3g}, but data_range={data_range:g}, which "
-            f"makes PSNR and SSIM "
-            "meaningless: give the range of the values, data_range=..., to a scorer as "
-            "OrbitScorer(orbit_psnr, data_range=...)"
+            "makes PSNR and SSIM meaningless: give the range of the values as data_range=..., in "
+            "a scorer OrbitScorer(orbit_psnr, data_range=...)"
         )

@@ -1,4 +1,4 @@
-"""Input and output of metrics: pairs of batches, exact scaling, averages."""
+"""Input and output of metrics: checked pairs, exact scaling, averages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def checked_pair(y_true, y_pred, names=("y_true", "y_pred")):
 
 
 def _way_out(names):
-    """Advice for the usual reasons why two shapes differ; nothing where none applies."""
+    """Advice for the usual reasons why two shapes differ, or an empty string."""
     for name, other in (tuple(names), tuple(names)[::-1]):
         short, long = names[name].shape, names[other].shape
         if short == long[1:]:
@@ -34,13 +34,17 @@ def _way_out(names):
         if short[1:] == long[1:] and short[0] == 1:
             return f": to compare one object with several, pass np.broadcast_to({name}, {long})"
         if len(short) + 1 == len(long) and short[1:] == long[2:]:
-            return f": {other} has one axis more; pass one object per sample, such as {other}[:, 0]"
+            return (
+                f": {other} has one axis too many; pass one object per sample, such as "
+                f"{other}[:, 0]"
+            )
     return ""
 
 
 def check_averaging(multioutput, sample_weight, n_samples):
-    """Check how values are averaged, before they are computed; return the weights as an array, or
-    None.
+    """Check the parameters of averaging; return weights as an array or None.
+
+    Metrics call it before they compute anything.
     """
     check_choice("multioutput", multioutput, ("uniform_average", "raw_values"))
     if sample_weight is None:
@@ -72,13 +76,14 @@ def averaged(values, multioutput, weights=None):
 
 
 def as_numpy(batch):
-    """Return tensors as arrays, without their gradient; everything else as it is."""
+    """Return tensors as arrays without gradient, and anything else unchanged."""
     return batch.detach().cpu().resolve_conj().numpy() if isinstance(batch, torch.Tensor) else batch
 
 
 def peak_exponents(*batches):
-    """Exponent `e` of each sample, with the largest value of all batches in `2^(e - 1)` to `2^e`; 0
-    for a dark one.
+    """Exponent `e` of each sample's largest value in all batches.
+
+    The value is between `2^(e - 1)` and `2^e`; `e` is 0 for a dark sample.
     """
     return torch.frexp(torch.stack([_peaks(batch) for batch in batches]).amax(dim=0))[1].to(
         torch.int64
@@ -91,7 +96,10 @@ def _peaks(x):
 
 
 def scaled(x, exponents):
-    """Each sample times `2^-e`, exactly: squares of what is near 1 neither overflow nor vanish."""
+    """Multiply each sample by `2^-e`, which is exact.
+
+    Squares of values near 1 neither overflow nor vanish.
+    """
     # in two steps, because 2^-e itself may be beyond the range of its type
     first = torch.div(exponents, 2, rounding_mode="floor")
     for part in (first, exponents - first):
@@ -100,15 +108,15 @@ def scaled(x, exponents):
 
 
 def at_unit_peak(x):
-    """Each sample times a power of 2 that brings its largest value near 1."""
+    """Scale each sample by a power of two so that its largest value is near 1."""
     return scaled(x, peak_exponents(x))
 
 
 def wide(x):
-    """A tensor in double precision."""
+    """Convert a tensor to double precision."""
     return x.to(torch.complex128 if x.is_complex() else torch.float64)
 
 
 def values_of_correlations(batch):
-    """Working set of a registration of one sample."""
+    """Size of the working set for registering one sample, in values."""
     return math.prod(batch.shape[1:]) * 2 ** len(space_axes(batch))

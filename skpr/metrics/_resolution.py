@@ -1,6 +1,4 @@
-"""Resolution of reconstructions: transfer function, ring correlation, and where they cross their
-thresholds.
-"""
+"""Resolution: transfer function, ring correlation, and their thresholds."""
 
 from __future__ import annotations
 
@@ -23,55 +21,56 @@ from ._input import as_numpy, at_unit_peak, checked_pair, wide
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary
 
-SMALLEST_IMAGE, FEWEST_SLICES = 8, 4
-MARGIN, LIKENESS = 0.05, 0.99  # cosines: noise and partial coherence stay within
-LOGARITHMS = (  # how they are undone, to which base, and the largest that are any
+SMALLEST_IMAGE, FEWEST_SLICES = 8, 4  # pixels along an axis of an image; slices of a volume
+# Gain in cosine similarity, and similarity, that another form of the pattern must reach; noise and
+# partial coherence change less.
+MARGIN, LIKENESS = 0.05, 0.99
+LOGARITHMS = (  # expression that undoes a logarithm, its base, and the largest plausible value
     ("np.expm1(magnitudes)", math.e, 80.0),
     ("10**magnitudes", 10.0, 40.0),
     ("np.exp2(magnitudes) - 1", 2.0, 80.0),
     ("np.exp(magnitudes / 2)", math.exp(0.5), 80.0),
     ("10**(magnitudes / 20)", 10**0.05, 400.0),
 )
-NOISE = 0.2  # largest mean square of noise other than of counting, relative to the bright pixels
-OTHER, BRIGHT = (
-    0.3,
-    0.1,
-)  # Fourier error of plainly other patterns, in pixels so bright relative to the brightest
+NOISE = 0.2  # largest mean square of noise in other than counts, relative to the bright pixels
+# Fourier error of a plainly different pattern, and brightness, relative to the brightest pixel, of
+# the pixels that are compared.
+OTHER, BRIGHT = 0.3, 0.1
 OF_COUNTING = 0.42  # largest variance of the square root of a Poisson number
-UNRELATED, RELATED = (
-    0.7,
-    0.5,
-)  # mean squared step between neighbours, relative to that between any two slices
+# Mean squared difference of neighbouring slices relative to that of any two slices: above for a
+# batch of images, below along an axis of an image.
+UNRELATED, RELATED = 0.7, 0.5
 
 
 def phase_retrieval_transfer_function(
     magnitudes: Batch, objects: Batch, *, centered: bool = True, min_count: float = 1.0
 ) -> Any:
-    r"""PRTF of several reconstructions of one pattern: how reproducibly each frequency was phased.
+    r"""Phase-retrieval transfer function (PRTF): reproducibility of the phases.
 
-    Ring by ring (shells in 3-D), the sum of `|mean_s F x_s|` over the sum of `b` on measured pixels
-    (Chapman et al., 2006). Where photons are few, reconstructions exceed `b` in dark pixels; the
-    sum of `mean_s |F x_s|` takes the place of that of `b` where it is larger, so that no value
-    exceeds 1. The unit of the objects does not matter.
+    For each ring of frequencies (shell in 3-D), it is the sum of `|mean_s F x_s|` over
+    reconstructions `x_s`, divided by the sum of the magnitudes `b` on measured pixels (Chapman et
+    al., 2006). Where photons are few, reconstructions exceed `b` in dark pixels; the sum of
+    `mean_s |F x_s|` replaces that of `b` where it is larger, so that no value exceeds 1. The unit
+    of the objects does not matter.
 
     The value is 1 where all reconstructions agree, and about `sqrt(pi / 4 / n_reconstructions)`
-    where the phases are random: a value says nothing unless it is well above that. Reconstructions
-    must be registered, as
-    :func:`skpr.iterative.combine_reconstructions` does, which also judges the curve.
+    where the phases are random; only values well above that are significant. Reconstructions must
+    be registered to one another, as :func:`skpr.iterative.combine_reconstructions` does; that
+    function also judges the curve.
 
     Parameters
     ----------
     magnitudes : array-like of shape fourier_shape
-        The pattern; NaN where unmeasured.
+        Measured pattern; NaN where unmeasured.
     objects : array-like of shape (n_reconstructions, \*object_shape)
         Reconstructions, registered to one another.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
     min_count : float, default=1.0
-        Least mean count of a ring, in photons per speckle (`n_fourier_pixels / n_object_pixels`
-        pixels), where squares of the magnitudes are counts, or a multiple of counts.
-        Reconstructions agree on the noise of darker rings as they do on a signal. 0 keeps every
-        ring.
+        Least mean count of a ring, in photons per speckle of
+        `n_fourier_pixels / n_object_pixels` pixels. It applies if squares of the magnitudes are
+        counts, or a multiple of counts. Reconstructions agree on the noise of darker rings as they
+        do on a signal. 0 keeps every ring.
 
     Returns
     -------
@@ -84,19 +83,21 @@ def phase_retrieval_transfer_function(
     Raises
     ------
     ValueError
-        For shapes that do not fit, or more than one pattern.
+        If the shapes do not fit each other, or several patterns are given.
 
     Warns
     -----
     UserWarning
-        For what is plainly intensities, logarithms or the pattern of something else.
+        If the magnitudes plainly are intensities, logarithms or the pattern of another object.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skpr import FourierMagnitude
     >>> x = np.array([[1.0, 2.0, 0.5]])
-    >>> phase_retrieval_transfer_function(FourierMagnitude().fit_transform(x)[0], np.repeat(x, 2, axis=0))[1].round(6)
+    >>> pattern = FourierMagnitude().fit_transform(x)[0]
+    >>> frequencies, values = phase_retrieval_transfer_function(pattern, np.repeat(x, 2, axis=0))
+    >>> values.round(6)
     array([1., 1., 1., 1.])
     """
     pattern, objects, grid = checked_pattern(magnitudes, objects, centered)
@@ -108,6 +109,7 @@ def phase_retrieval_transfer_function(
     counts = counts_of(pattern)
     if not _warned_of_unit(np.where(known, pattern, 0.0), measured, moduli) and not is_nested():
         _warn_of_another_pattern(measured, moduli, known, counts, grid)
+    # best scale of the objects: reconstructions need not be in the unit of the pattern
     overlap = (measured * moduli).sum()
     unit = (measured**2).sum() / overlap if overlap > 0 else 1.0
     below = np.maximum(light, unit * ring_sums(moduli, centered)[1])
@@ -121,7 +123,7 @@ def phase_retrieval_transfer_function(
 
 
 def _warned_of_unit(pattern, measured, moduli):
-    """Warn where a pattern plainly is the square or the logarithm of what the reconstructions have."""
+    """Warn where a pattern plainly holds intensities or logarithms."""
     given = _cosine(moduli, measured)
     if given > LIKENESS or not measured.any():
         return False
@@ -136,17 +138,17 @@ def _warned_of_unit(pattern, measured, moduli):
         ):
             kind = "intensities" if "sqrt" in way else "logarithms"
             warn_user(
-                f"{way} are nearer to the moduli of the reconstructions' spectra than the "
-                f"magnitudes themselves: if "
-                f"they are {kind}, pass {way}"
+                f"{way} are closer to the moduli of the reconstructions' spectra than the "
+                f"magnitudes themselves: if they are {kind}, pass {way}"
             )
             return True
     return False
 
 
 def _warn_of_another_pattern(measured, moduli, known, counts, grid):
-    """Warn where the reconstructions do not have the bright pixels of a pattern, by more than noise
-    explains.
+    """Warn where noise cannot explain the misfit of reconstructions.
+
+    Only bright pixels are compared.
     """
     peaks = measured.max(), moduli.max()
     if not min(peaks) > 0:
@@ -163,16 +165,16 @@ def _warn_of_another_pattern(measured, moduli, known, counts, grid):
     if error - noise > OTHER**2:
         warn_user(
             f"the reconstructions do not have these magnitudes (Fourier error of bright pixels "
-            f"{math.sqrt(error):.2g}), so a transfer function says nothing of them: pass the "
-            f"pattern that they were "
-            "retrieved from, such as X[0] with retrieval.starts[0], and check centered"
+            f"{math.sqrt(error):.2g}), so a transfer function says nothing about them: pass the "
+            "pattern that they were retrieved from, such as X[0] with retrieval.starts[0], and "
+            "check centered"
         )
 
 
 def _asymmetry(values, bright, known, grid):
-    """Mean square of half the difference of opposite pixels, among bright ones, relative to all of
-    these.
-    """
+    """Relative noise of bright pixels, from differences of opposite pixels."""
+    # patterns of real objects are symmetric, so the squared difference of opposite pixels is twice
+    # the noise power
     both = torch.from_numpy(np.stack([values, bright, known]).astype(float))
     opposite, also_bright, also_known = mirrored(both, grid.centered).numpy()
     pairs = known * also_known * np.maximum(bright, also_bright)
@@ -186,7 +188,7 @@ def _cosine(first, second):
 
 
 def checked_pattern(magnitudes, objects, centered):
-    """Return one pattern in double precision, its reconstructions and their grid."""
+    """Return one pattern in double precision, its reconstructions and grid."""
     centered = check_flag("centered", centered)
     objects = as_numpy(check_batch(objects, name="objects"))
     single = (
@@ -195,10 +197,9 @@ def checked_pattern(magnitudes, objects, centered):
     if single.ndim != objects.ndim - 1:
         raise ValueError(
             f"magnitudes of shape {single.shape} and objects of shape {tuple(objects.shape)} are "
-            f"not one pattern and "
-            "its reconstructions; pass one pattern of shape fourier_shape, such as magnitudes[0], "
-            "and objects of shape "
-            "(n_reconstructions, *object_shape), such as retrieval.starts[0]"
+            "not one pattern and its reconstructions; pass one pattern of shape fourier_shape, "
+            "such as magnitudes[0], and objects of shape (n_reconstructions, *object_shape), such "
+            "as retrieval.starts[0]"
         )
     pattern = check_batch(
         single[None], name="magnitudes", allow_complex=False, ensure_all_finite="allow-nan"
@@ -211,14 +212,16 @@ def checked_pattern(magnitudes, objects, centered):
 
 
 def _moduli(objects, grid):
-    """Mean modulus and modulus of the mean of the spectra, both in the unit of the largest value of
-    all objects.
+    """Mean modulus, and modulus of the mean, of the objects' spectra.
+
+    Both are in units of the largest value of all objects.
     """
     peak = max(float(np.abs(np.asarray(one)).max()) for one in objects)
     exponent = int(np.frexp(peak)[1])
     total, moduli = 0.0, 0.0
     for part in chunks_of(len(objects), 4 * grid.n_pixels):
         chunk = wide(to_tensor(np.asarray(objects[part])))
+        # in two steps, because 2^-e itself may be out of range
         chunk = chunk * 2.0 ** -(exponent // 2) * 2.0 ** -(exponent - exponent // 2)
         total = total + chunk.sum(dim=0, keepdim=True)
         moduli = moduli + grid.magnitudes(chunk).sum(dim=0)
@@ -226,19 +229,18 @@ def _moduli(objects, grid):
 
 
 def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "zero") -> Any:
-    r"""Correlation of two reconstructions ring by ring in Fourier space (shells in 3-D), after
-    registration.
+    r"""Fourier ring correlation (FRC) of two reconstructions.
 
-    `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring (Saxton and Baumeister,
-    1982), with the half-bit threshold of van Heel and Schatz (2005). The two must be independent:
-    reconstructions of the two halves of the counts (:func:`split_counts`), not two runs on the same
-    noise.
+    After registration it is `Re sum F_1 conj(F_2) / sqrt(sum |F_1|^2 sum |F_2|^2)` over each ring
+    of frequencies, or shell in 3-D (Saxton and Baumeister, 1982). The half-bit threshold is that of
+    van Heel and Schatz (2005). The two reconstructions must be independent: reconstruct the two
+    halves of the counts (:func:`split_counts`), not the same counts twice.
 
     Parameters
     ----------
     first, second : array-like of shape object_shape
-        Two independent reconstructions, or one and its truth; `second` is registered to `first`
-        modulo symmetries.
+        Two independent reconstructions, or a reconstruction and its truth. `second` is registered
+        to `first` modulo symmetries.
     boundary : {"zero", "circular"} or sequence of these with one entry per axis, default="zero"
         Boundary of the shifts of the registration.
 
@@ -249,12 +251,17 @@ def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "z
     values : ndarray of shape (n_rings,)
         Correlation, from -1 to 1.
     threshold : ndarray of shape (n_rings,)
-        Half-bit threshold: above it a ring holds enough information to interpret.
+        Half-bit threshold; a ring above it holds enough information to interpret.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or an object contains NaN or infinity.
 
     Warns
     -----
     UserWarning
-        For three axes that are plainly a batch of images: an array with three axes is one volume.
+        If arrays with three axes, which are volumes, plainly look like batches of images.
 
     Examples
     --------
@@ -268,8 +275,8 @@ def fourier_ring_correlation(first: Any, second: Any, *, boundary: Boundary = "z
     if is_stack(first[0]) and is_stack(second[0]):
         warn_user(
             f"first and second of shape {first.shape[1:]} are taken for one volume each, but look "
-            f"like batches of "
-            "images; compare one pair at a time, fourier_ring_correlation(first[i], second[i])"
+            "like batches of images; compare one pair at a time, "
+            "fourier_ring_correlation(first[i], second[i])"
         )
     first, second = (at_unit_peak(to_tensor(one)).numpy() for one in (first, second))
     second, _ = register(second, first, phase=True, boundary=boundary)
@@ -288,10 +295,19 @@ def _one_sample(values):
 
 
 def is_stack(values):
-    """Whether an array with three axes is plainly a batch of images, and no volume.
+    """Whether an array with three axes is plainly a batch of images.
 
-    Neighbours along the first axis differ as any two slices do, while those along both others are
-    alike; or there are so few slices that nobody would call it a volume."""
+    In a batch, neighbours along the first axis differ as much as any two slices, while neighbours
+    along both other axes are alike. An array with very few slices is a batch, too.
+
+    Parameters
+    ----------
+    values : ndarray
+
+    Returns
+    -------
+    bool
+    """
     if values.ndim != 3 or min(values.shape[1:]) < SMALLEST_IMAGE:
         return False
     n_slices = len(values)
@@ -302,7 +318,7 @@ def is_stack(values):
 
 
 def _relative_step(values, axis):
-    """Mean squared difference of neighbours along an axis, relative to that of any two slices."""
+    """Mean squared step along an axis, relative to that of any two slices."""
     rows = np.moveaxis(values, axis, 0)
     with np.errstate(over="ignore", under="ignore"):
         rows = rows / max(np.abs(rows).max(), np.finfo(rows.real.dtype).tiny)
@@ -312,22 +328,25 @@ def _relative_step(values, axis):
 
 
 def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> float:
-    r"""Half-period resolution at which a curve first falls below its threshold.
+    r"""Half-period resolution where a curve first falls below its threshold.
 
     Parameters
     ----------
     frequencies, values : array-like of shape (n_rings,)
-        Curve as :func:`fourier_ring_correlation` or :func:`phase_retrieval_transfer_function`
-        returns it. Zero frequency, the first ring, is left out; so are rings whose value is NaN,
-        which say nothing.
+        Curve of :func:`fourier_ring_correlation` or :func:`phase_retrieval_transfer_function`.
+        Zero frequency, the first ring, is ignored, and so are rings whose value is NaN.
     threshold : float or array-like of shape (n_rings,)
-        Value that a resolved ring reaches.
+        Least value of a resolved ring.
 
     Returns
     -------
     float
-        Half period in pixels, 1 where every ring is resolved; NaN where the first ring that says
-        something is not.
+        Half period in pixels; 1 if every ring is resolved, NaN if already the first ring is not.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, frequencies do not rise, or the threshold is not a number <= 1.
 
     Examples
     --------
@@ -337,8 +356,7 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
     if isinstance(threshold, str):
         raise ValueError(
             f"threshold={threshold!r} is not valid; give a number or one for each ring, such as "
-            f"the half-bit threshold "
-            "that fourier_ring_correlation returns"
+            "the half-bit threshold that fourier_ring_correlation returns"
         )
     frequencies, values = np.asarray(frequencies, dtype=float), np.asarray(values, dtype=float)
     threshold = np.asarray(threshold, dtype=float)
@@ -349,8 +367,7 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
     ):
         raise ValueError(
             f"frequencies, values and threshold have shapes {frequencies.shape}, {values.shape} "
-            f"and {threshold.shape}; "
-            "give one of each per ring, or one threshold for all"
+            f"and {threshold.shape}; give one of each per ring, or one threshold for all"
         )
     if not (np.diff(frequencies) > 0).all():
         raise ValueError(
@@ -359,8 +376,8 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
         )
     if not (threshold[~np.isnan(threshold)] <= 1).any():
         raise ValueError(
-            f"threshold={short(threshold.tolist())} is not valid; curves end at 1, half of that "
-            f"is 0.5"
+            f"threshold={short(threshold.tolist())} is not valid; curves do not exceed 1, so give "
+            "a number <= 1, such as 0.5"
         )
     says = ~np.isnan(values)
     says[:1] = False

@@ -1,6 +1,4 @@
-"""Scores of estimators: every route to one goes by the boundary and the symmetries of the
-measurement.
-"""
+"""Scores of estimators, modulo the symmetries of their measurement."""
 
 from __future__ import annotations
 
@@ -16,18 +14,14 @@ from .._lazy import LazyBatch, is_on_disk
 from .._validation import check_boundary, check_choice, short
 from ..measurement import boundary_of
 from ._errors import orbit_mean_squared_error, relative_error
+from ._fitted import fitted_symmetries
 from ._images import orbit_psnr, orbit_ssim
 from ._input import averaged, check_averaging
 
 if TYPE_CHECKING:
     from .._typing import Batch
 
-SCORED = 4096  # samples from disk that are predicted and scored at once
-INNER = (
-    "best_estimator_",
-    "regressor_",
-    "estimator_",
-)  # fitted estimators inside searches and meta-estimators
+SCORED = 4096  # samples from disk that are predicted and scored together
 
 
 def squared_correlation(
@@ -39,10 +33,10 @@ def squared_correlation(
     symmetries: str = "fourier",
     sample_weight: Any = None,
 ) -> float:
-    r"""Mean squared correlation of predictions with the truth, `1 - relative_error`: the score of
-    every regressor.
+    r"""Mean squared correlation of predictions with the truth.
 
-    Batches on disk are predicted and scored a few thousand samples at a time.
+    It is `1 - relative_error`, and the score of every regressor of this package. Batches on disk
+    are predicted and scored a few thousand samples at a time.
 
     Parameters
     ----------
@@ -53,8 +47,8 @@ def squared_correlation(
     y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
         True objects.
     boundary : {"zero", "circular"} or a sequence of these with one entry per object axis, optional
-        Boundary of shifts; by default :func:`skpr.measurement.boundary_of` the shapes of `y` and
-        `X`.
+        Boundary of shifts; by default it follows from the shapes of `y` and `X`
+        (:func:`skpr.measurement.boundary_of`).
     symmetries : {"fourier", "phase"}, default="fourier"
         Symmetries to register over: shift, flip and phase, or the phase alone.
     sample_weight : array-like of shape (n_samples,), optional
@@ -63,7 +57,12 @@ def squared_correlation(
     Returns
     -------
     float
-        1 for perfect predictions, 0 for worthless ones.
+        Score: 1 for perfect predictions, 0 for worthless ones.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not valid, or predictions contain NaN or infinity.
 
     Examples
     --------
@@ -91,36 +90,44 @@ def squared_correlation(
 
 
 class OrbitScorer:
-    """Scorer that compares predictions with the truth modulo the symmetries of the measurement.
+    """Scorer that compares predictions with the truth modulo symmetries.
 
-    Called as `scorer(estimator, X, y)`, it takes the boundary and the symmetries that `estimator`,
-    or what is fitted inside it, learned in `fit` (`boundary_` and `symmetries_`). They are looked
-    for in the last step of a pipeline, in the best estimator of a search and in the regressor of a
-    meta-estimator. An estimator that has none is scored by the shapes of its input and its targets,
-    over all symmetries.
+    A call `scorer(estimator, X, y)` uses the boundary and the symmetries that the estimator learned
+    in `fit` (`boundary_` and `symmetries_`). They are searched for in the estimator itself, in the
+    last step of a pipeline, in the best estimator of a search and in the regressor of a
+    meta-estimator. If there are none, the boundary follows from the shapes of input and targets,
+    and all symmetries are registered over.
 
     Parameters
     ----------
     metric : callable
-        `relative_error`, `orbit_mean_squared_error`, `orbit_psnr`, `orbit_ssim`, or a function with
-        their parameters.
+        Metric: `relative_error`, `orbit_mean_squared_error`, `orbit_psnr`, `orbit_ssim`, or a
+        function with the same parameters.
     greater_is_better : bool, default=True
         Whether a greater value is better; otherwise the score is the negative value.
-    boundary : {"auto", "zero", "circular"} or a sequence with one entry per object axis, default="auto"
-        Boundary of shifts; "auto" takes that of the estimator.
+    boundary : {"auto", "zero", "circular"} or sequence, default="auto"
+        Boundary of shifts, or a sequence with one entry per object axis; "auto" takes that of the
+        estimator.
     symmetries : {"auto", "fourier", "phase"}, default="auto"
         Symmetries to register over: shift, flip and phase, or the phase alone; "auto" takes those
         of the estimator.
     **parameters
-        Further parameters of the metric, `data_range` for instance.
+        Further parameters of the metric, such as `data_range`.
+
+    Raises
+    ------
+    TypeError
+        If the metric is not callable, or has no parameter `boundary`.
+    ValueError
+        If `boundary` or `symmetries` is not valid.
 
     Notes
     -----
-    A score is always finite. That of `orbit_psnr`, at most 120 dB, leaves out objects that are zero
-    everywhere, unless all are. Predictions with NaN or infinity, those of a network that diverged,
-    raise a `ValueError`, and a search ranks such a candidate last. Each scorer of a dict predicts
-    by itself. Scikit-learn's own scorers, such as "r2", know nothing of the symmetries, and refuse
-    images ("Found array with dim 3").
+    A score is always finite. A score of `orbit_psnr` is at most 120 dB, and leaves out objects that
+    are zero everywhere, unless all are. Predictions with NaN or infinity, such as those of a
+    diverged network, raise a `ValueError`, and a search ranks such a candidate last. If several
+    scorers are given in a dict, each of them computes its own predictions. Scikit-learn's own
+    scorers, such as "r2", ignore the symmetries and refuse images ("Found array with dim 3").
 
     Examples
     --------
@@ -142,15 +149,14 @@ class OrbitScorer:
         if not callable(metric):
             raise TypeError(
                 f"metric={short(metric)} is not callable; give relative_error or another metric "
-                f"of skpr.metrics"
+                "of skpr.metrics"
             )
         accepted = inspect.signature(metric).parameters
         if "boundary" not in accepted and not any(
             p.kind is p.VAR_KEYWORD for p in accepted.values()
         ):
             raise TypeError(
-                f"metric={short(metric)} knows nothing of symmetries: it has no parameter "
-                f"boundary; give "
+                f"metric={short(metric)} ignores symmetries: it has no parameter boundary; give "
                 "relative_error or another metric of skpr.metrics"
             )
         if not (isinstance(boundary, str) and boundary == "auto"):
@@ -182,7 +188,7 @@ class OrbitScorer:
         Returns
         -------
         float
-            Greater is better.
+            Score; greater is better.
         """
         if y is None:
             raise ValueError(f"{self!r} requires y to be passed, but the target y is None")
@@ -216,12 +222,12 @@ class OrbitScorer:
         Parameters
         ----------
         sample_weight : bool, None or str, default=True
-            As of :meth:`sklearn.base.BaseEstimator.set_score_request`.
+            Request, as in `set_score_request` of scikit-learn's estimators.
 
         Returns
         -------
         OrbitScorer
-            A new scorer; this one is not changed.
+            New scorer; this one is not changed.
         """
         scorer = OrbitScorer(
             self.metric,
@@ -240,116 +246,15 @@ class OrbitScorer:
         return request
 
 
-def fitted_symmetries(
-    estimator: Any, X: Batch, y: Batch, *, boundary: Any = "auto", symmetries: str = "auto"
-) -> Any:
-    r"""Return the boundary and the symmetries under which an estimator is to be scored.
-
-    Parameters
-    ----------
-    estimator : fitted estimator
-        Regressor of objects on magnitudes, or a pipeline, a search or a meta-estimator around one.
-    X : array-like of shape (n_samples, ...)
-        Input of the estimator.
-    y : array-like of shape (n_samples, \*object_shape)
-        True objects.
-    boundary : {"auto", "zero", "circular"} or sequence of the latter with one entry per object axis, default="auto"
-        Boundary to use; "auto" takes that of the estimator.
-    symmetries : {"auto", "fourier", "phase"}, default="auto"
-        Symmetries to use; "auto" takes those of the estimator.
-
-    Returns
-    -------
-    boundary : tuple of {"zero", "circular"}, one per object axis
-    symmetries : {"fourier", "phase"}
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skpr import FourierMagnitude, IterativePhaseRetrieval
-    >>> objects = np.random.default_rng(0).random((2, 8, 8))
-    >>> magnitudes = FourierMagnitude(oversampling=1).fit_transform(objects)
-    >>> fitted_symmetries(IterativePhaseRetrieval().fit(magnitudes, objects), magnitudes, objects)
-    (('circular', 'circular'), 'fourier')
-    """
-    shape = sample_shape_of(y)
-    chain = list(_layers(estimator))
-    if symmetries == "auto":
-        symmetries = next(
-            (layer.symmetries_ for layer in chain if hasattr(layer, "symmetries_")), "fourier"
-        )
-    if isinstance(boundary, str) and boundary == "auto":
-        known = [
-            layer.boundary_ for layer in chain if _fits(getattr(layer, "boundary_", None), shape)
-        ]
-        boundary = known[0] if known else boundary_of(shape, _seen_shape(estimator, X, shape))
-    return check_boundary(boundary, len(shape)), symmetries
-
-
-def _layers(estimator):
-    """Yield an estimator and what is fitted inside it, from the outside in."""
-    while estimator is not None:
-        yield estimator
-        steps = getattr(estimator, "steps", None)
-        inner = [getattr(estimator, name) for name in INNER if hasattr(estimator, name)]
-        estimator = steps[-1][1] if steps else inner[0] if inner else None
-
-
-def _fits(boundary, shape):
-    """Whether a fitted attribute is a boundary of objects of this shape: a regressor of flat
-    targets has another.
-    """
-    return isinstance(boundary, tuple | list) and len(boundary) == len(shape)
-
-
-def seen_by_regressor(estimator: Any, X: Batch) -> Any:
-    """Return what the regressor inside an estimator receives of `X`: the magnitudes, where
-    pipelines simulate them.
-
-    Parameters
-    ----------
-    estimator : fitted estimator
-        Regressor, or a pipeline, a search or a meta-estimator around one.
-    X : array-like of shape (n_samples, ...)
-        Input of the estimator.
-
-    Returns
-    -------
-    array-like of shape (n_samples, ...)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.dummy import DummyRegressor
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from skpr import FourierMagnitude
-    >>> model = make_pipeline(FourierMagnitude(), DummyRegressor()).fit(np.eye(2, 4), np.eye(2, 4))
-    >>> seen_by_regressor(model, np.eye(2, 4)).shape
-    (2, 8)
-    """
-    for layer in _layers(estimator):
-        if len(getattr(layer, "steps", ())) > 1:
-            X = layer[:-1].transform(X)
-    return X
-
-
-def _seen_shape(estimator, X, object_shape):
-    """Shape of the magnitudes that the innermost estimator sees of `X`."""
-    steps = [step for layer in _layers(estimator) for _, step in getattr(layer, "steps", ())]
-    for step in steps:
-        if getattr(step, "object_shape_", None) == object_shape and hasattr(step, "fourier_shape_"):
-            return step.fourier_shape_
-    return sample_shape_of(seen_by_regressor(estimator, X[:1]))
-
-
 def _batches(*batches):
-    """Batches on disk as such."""
+    """Wrap batches on disk; leave others unchanged."""
     return (LazyBatch(batch) if is_on_disk(batch) else batch for batch in batches)
 
 
 def _choices(metric, symmetries):
-    """Parameters of a metric that restrict it to some symmetries; the sign of real objects is one
-    in any case.
+    """Parameters that restrict a metric to some symmetries.
+
+    The global phase is always one of them; for real objects it is the sign.
     """
     if symmetries == "fourier":
         return {}
@@ -378,7 +283,7 @@ def _values(metric, estimator, X, y, parameters):
 
 
 def _bounded(values, weights, y):
-    """PSNR that may decide a search: none is that of an object that is zero everywhere."""
+    """Give PSNR values of all-zero objects the weight 0, unless all are zero."""
     lit = np.array([bool(np.any(_as_array(one))) for one in y])
     weights = np.ones(len(values)) if weights is None else weights
     if (weights * lit).any():

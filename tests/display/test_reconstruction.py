@@ -131,7 +131,7 @@ def test_axes_can_be_given():
         (lambda x, m: ReconstructionDisplay.from_predictions(x, x[:1], m), "pass np.broadcast_to"),
         (
             lambda x, m: ReconstructionDisplay.from_predictions(x, x[:, None].repeat(5, axis=1), m),
-            "y_pred has one axis more",
+            "y_pred has one axis too many",
         ),
         (
             lambda x, m: ReconstructionDisplay.from_predictions(x, x, m[:1]),

@@ -100,7 +100,7 @@ def test_errors_of_blurred_patterns_are_zero_with_their_kernel():
         assert score(measured, crystals) > 0.02
         assert score(measured, crystals, coherence=kernels) < 1e-3
     with pytest.raises(
-        ValueError, match=r"coherence has shape \(3, 2\); give one covariance a pattern, of shape"
+        ValueError, match=r"coherence has shape \(3, 2\); give one covariance per pattern, of shape"
     ):
         fourier_error(measured, crystals, coherence=kernels[..., 0])
 

@@ -221,7 +221,7 @@ def test_whatever_holds_numbers_is_compared(metric, kind):
         (
             (5, 8, 8),
             (5, 3, 8, 8),
-            r"y_pred has one axis more; pass one object per sample, such as y_pred\[:, 0\]",
+            r"y_pred has one axis too many; pass one object per sample, such as y_pred\[:, 0\]",
         ),
     ],
 )

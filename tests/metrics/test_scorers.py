@@ -6,12 +6,11 @@ import sklearn
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import Pipeline
 
 from skpr import FourierMagnitude, GaussianMagnitude, LazyBatch
 from skpr.metrics import (
     OrbitScorer,
-    fitted_symmetries,
     neg_orbit_mean_squared_error_scorer,
     neg_relative_error_scorer,
     orbit_mean_squared_error,
@@ -19,7 +18,6 @@ from skpr.metrics import (
     orbit_psnr_scorer,
     orbit_ssim_scorer,
     relative_error,
-    seen_by_regressor,
     squared_correlation,
 )
 from tests.conftest import random_objects
@@ -55,20 +53,6 @@ class Rolled(RegressorMixin, BaseEstimator):
         return np.roll(found, 3, axis=self.axes)
 
 
-class Around(RegressorMixin, BaseEstimator):
-    """A meta-estimator that knows nothing of boundaries."""
-
-    def __init__(self, regressor):
-        self.regressor = regressor
-
-    def fit(self, X, y):
-        self.regressor_ = clone(self.regressor).fit(X, y)
-        return self
-
-    def predict(self, X):
-        return self.regressor_.predict(X)
-
-
 @pytest.fixture
 def objects():
     return random_objects((8, 9), "float64", 6, boundary="circular")
@@ -100,43 +84,6 @@ def test_a_boundary_that_was_not_fitted_follows_from_the_shapes(objects, fourier
     assert neg_relative_error_scorer(model, X, objects) == -expected
     assert squared_correlation(model, X, objects) == 1 - expected
     assert (expected < 1e-10) == (boundary[0] == "circular")
-
-
-def test_the_boundary_is_found_inside_pipelines_searches_and_meta_estimators(objects):
-    inner = Rolled(boundary=("circular", "zero"))
-    pipeline = make_pipeline(FourierMagnitude(), inner)
-    search = GridSearchCV(
-        pipeline, {"rolled__factor": [1.0]}, cv=2, scoring=neg_relative_error_scorer
-    )
-    target = Around(inner)
-    for model in (
-        pipeline,
-        search,
-        make_pipeline("passthrough", search),
-        make_pipeline(FourierMagnitude(), target),
-    ):
-        assert fitted_symmetries(model.fit(objects, objects), objects, objects) == (
-            ("circular", "zero"),
-            "fourier",
-        )
-        assert neg_relative_error_scorer(model, objects, objects) == pytest.approx(0, abs=1e-12)
-
-
-def test_the_boundary_of_a_simulating_pipeline_is_that_of_its_magnitudes(objects):
-    for shape, boundary in (
-        ((8, 9), "circular"),
-        ((16, 18), "zero"),
-        ((8, 18), ("circular", "zero")),
-    ):
-        model = make_pipeline(FourierMagnitude(fourier_shape=shape), Rolled()).fit(objects, objects)
-        expected = (boundary,) * 2 if isinstance(boundary, str) else boundary
-        assert fitted_symmetries(model, objects, objects)[0] == expected
-        assert seen_by_regressor(model, objects).shape == (6, *shape)
-
-
-def test_a_boundary_of_flattened_targets_is_not_that_of_the_objects(objects):
-    model = Rolled(boundary=("zero",)).fit(objects, objects)
-    assert fitted_symmetries(model, objects, objects)[0] == ("circular", "circular")
 
 
 def test_symmetries_are_those_that_were_fitted(objects):
@@ -216,7 +163,7 @@ def test_weights_are_routed_to_scorers(objects):
 
 
 class Guess(RegressorMixin, BaseEstimator):
-    """Predicts a value everywhere where the truth is dark, and the truth plus an error elsewhere."""
+    """Predicts a constant where the truth is dark, and the truth plus an error elsewhere."""
 
     def __init__(self, dark=0.0, error=0.0):
         self.dark = dark
