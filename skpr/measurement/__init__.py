@@ -1,4 +1,4 @@
-"""Measurement: grid, transform pair, projections, misfit and noise.
+"""Measurement: grid, transforms, projections, misfit, noise.
 
 The functions `check_*` look at a few samples for mistakes that leave the input valid but make the
 result wrong. Their parameter `whom` is the name of the estimator in the message. Most of them issue

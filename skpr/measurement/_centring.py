@@ -1,4 +1,4 @@
-"""Check of centring: the position of zero frequency in patterns."""
+"""Check of the position of zero frequency in patterns."""
 
 from functools import lru_cache
 
@@ -55,7 +55,7 @@ def neighbour_correlations(magnitudes, centered):
 
 
 def _with_light_behind_stops(magnitudes, centered):
-    """Return patterns with peak values in place of missing central pixels.
+    """Fill missing pixels near zero frequency with the peak.
 
     A beam stop hides the brightest pixels, and without their light the first harmonic of a
     correctly centred pattern may be negative.
@@ -78,7 +78,7 @@ def _first_harmonic(size, centered):
 
 
 def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
-    """Warn where zero frequency is plainly not where it is said to be.
+    """Warn where zero frequency is plainly misplaced.
 
     Parameters
     ----------

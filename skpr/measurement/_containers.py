@@ -10,7 +10,7 @@ from .._tensors import to_tensor
 
 
 def takes_arrays(function):
-    """Let a function of tensors take any batch: arrays in, arrays out.
+    """Let a function of tensors take arrays and return arrays.
 
     Tensors of floating or complex type pass straight through, so that hot loops pay nothing. The
     result is a tensor if the first argument is one.
@@ -33,7 +33,7 @@ def takes_arrays(function):
 
 
 def moves_arrays(function):
-    """Let a function that only reorders values take arrays of any type."""
+    """Let a function that reorders values take any array."""
 
     @wraps(function)
     def wrapped(values, *others, **named):

@@ -1,4 +1,4 @@
-"""Detection of photon counts among intensities, and of their unit."""
+"""Detection of photon counts, and of their unit."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ FEW, MANY = 1e4, 0.2
 
 
 def counting_units(intensities):
-    """Intensity of one photon in each row; 0 where a row holds no counts.
+    """Intensity of one photon in each row, 0 without counts.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def counting_units(intensities):
 
 
 def _are_counts(values):
-    """Whether intensities are whole numbers up to rounding, many being small."""
+    """Whether intensities are whole numbers, many being small."""
     lit = values[values > 0]
     if not len(lit) or lit.max() < 1 or abs(lit[0] - np.round(lit[0])) > 1e-5 * max(lit[0], 1):
         return False

@@ -1,4 +1,4 @@
-"""Check for patterns that are symmetric about a pixel off the centre."""
+"""Check for patterns symmetric about an off-centre pixel."""
 
 import math
 
@@ -15,7 +15,7 @@ LARGEST = 1 << 24  # pixels of a pattern; larger ones cost too much
 
 
 def check_symmetric_elsewhere(X, centered, whom):
-    """Warn where patterns are symmetric about a pixel off zero frequency.
+    """Warn where patterns are symmetric off zero frequency.
 
     The objects of such patterns are complex: real objects times a phase ramp.
 
@@ -60,7 +60,7 @@ def check_symmetric_elsewhere(X, centered, whom):
 
 
 def _centre_of_symmetry(pattern, middle):
-    """Pixel about which a pattern is plainly symmetric; None if there is none."""
+    """Pixel about which a pattern is plainly symmetric, or None."""
     peak = np.nanmax(pattern)
     if not peak > 0:
         return None

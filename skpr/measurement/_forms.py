@@ -67,7 +67,7 @@ def check_not_intensities(magnitudes, whom, objects=None, *, usual=None):
 
 
 def warned_of_form(magnitudes, whom, objects=None, usual=None):
-    """Warn as :func:`check_not_intensities`, also inside another estimator."""
+    """Warn of intensities, also inside another estimator."""
     pairs = None if objects is None else Pairs.of(magnitudes, objects)
     if pairs is not None and can_be_compared(pairs):
         return warned_of_roots(pairs, whom)
@@ -150,7 +150,7 @@ def can_be_compared(pairs):
 
 
 def warned_of_roots(pairs, whom):
-    """Warn if square roots of the patterns correlate much better with `|F y|`."""
+    """Warn if square roots are much closer to `|F y|`."""
     left = 1 - float(pairs.own.mean())
     if left < EXACT:
         return False
@@ -179,7 +179,7 @@ def _looked_at(patterns):
 
 
 def _are_counts(values):
-    """Whether all values are whole numbers, the largest a plausible count."""
+    """Whether all values are whole numbers of plausible size."""
     flat = values.reshape(-1)
     if np.isnan(flat).all():
         return False
@@ -190,7 +190,7 @@ def _are_counts(values):
 
 
 def _are_whole(values):
-    """Whether values are whole numbers, up to the rounding of squared roots.
+    """Whether values are whole numbers, up to rounding of roots.
 
     Large values, whose rounding is coarse, need only not contradict.
     """
@@ -218,7 +218,7 @@ def _transform_autocorrelations(intensities, end_of_squares):
 
 
 def _ends(patterns):
-    """Relative mean squares of transforms at half the grid, and before it."""
+    """Relative power of transforms at the farthest lags, and before."""
     powers = np.abs(fft.rfftn(patterns / _heights(patterns), axes=tuple(range(1, patterns.ndim))))
     powers = np.square(powers).reshape(len(patterns), -1)
     totals = np.maximum(powers.sum(axis=1), 1e-300)
@@ -232,7 +232,7 @@ def _heights(patterns):
 
 @lru_cache(maxsize=64)
 def _far_lags(sizes):
-    """Flat indices of lags at half the grid, and from an eighth to half."""
+    """Flat indices of the farthest lags, and of lags before."""
     lags = [np.abs(np.fft.fftfreq(m)) for m in sizes[:-1]] + [np.fft.rfftfreq(sizes[-1])]
     farthest = np.max(np.meshgrid(*lags, indexing="ij"), axis=0).ravel()
     return np.flatnonzero(farthest == 0.5), np.flatnonzero((farthest > 0.125) & (farthest < 0.5))

@@ -1,4 +1,4 @@
-"""Friedel symmetry of patterns, which shows the kind of their objects."""
+"""Friedel symmetry, which shows the kind of objects."""
 
 import math
 from functools import lru_cache
@@ -103,7 +103,7 @@ def friedel_asymmetries(magnitudes, centered):
 
 @lru_cache(maxsize=64)
 def _mirror_index(shape, centered):
-    """Flat index of the pixel at `-k` for each `k`, and of self-mirrored pixels."""
+    """Flat indices of opposite pixels, and of self-mirrored pixels."""
     index = torch.arange(math.prod(shape)).view(1, *shape)
     opposite = mirrored(index, centered).flatten().numpy().copy()
     return opposite, np.flatnonzero(opposite == np.arange(len(opposite)))
@@ -196,7 +196,7 @@ def kinds_of(magnitudes, centered):
 
 
 def _asymmetry(magnitudes, centered):
-    """Describe plainly asymmetric patterns, with their largest asymmetry.
+    """Describe plainly asymmetric patterns, or return None.
 
     None is returned if there are no such patterns.
     """

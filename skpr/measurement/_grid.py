@@ -1,4 +1,4 @@
-"""Grid of a measurement: object shape, Fourier shape and layout."""
+"""Grid of a measurement: two shapes and a layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ._transform import (
 
 @dataclass(frozen=True)
 class Grid:
-    """Shapes of object and magnitude, and the layout of frequencies.
+    """Shapes of object and magnitudes, and their layout.
 
     The transform pair, the boundary of shifts and the mirrored index follow from these alone.
 
@@ -70,7 +70,7 @@ class Grid:
 
     @property
     def boundary(self):
-        """Boundary of shifts along each axis, see :func:`boundary_of`."""
+        """Boundary of shifts along each axis."""
         return boundary_of(self.object_shape, self.fourier_shape)
 
     @property
@@ -84,7 +84,7 @@ class Grid:
         return math.prod(self.fourier_shape)
 
     def spectrum(self, objects):
-        """Compute spectra in FFT order; half spectra for real objects."""
+        """Compute spectra in FFT order, half ones for real objects."""
         return to_spectrum(objects, self.fourier_shape)
 
     def objects(self, spectrum, *, real):
@@ -112,7 +112,7 @@ class Grid:
 
 
 def fits(object_shape, fourier_shape):
-    """Whether no axis of the Fourier grid is shorter than the object's.
+    """Whether objects fit into a Fourier grid along every axis.
 
     Parameters
     ----------

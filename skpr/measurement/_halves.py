@@ -12,7 +12,7 @@ BESIDE, BEHIND = 0.02, 0.02
 
 
 def check_not_halves(magnitudes):
-    """Refuse half spectra of real objects in place of full patterns.
+    """Refuse half spectra in place of full patterns.
 
     Functions such as `numpy.fft.rfft2` return half spectra, whose last axis begins with zero
     frequency and ends with the highest one. Full patterns of real objects are equally bright on

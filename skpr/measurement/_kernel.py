@@ -1,4 +1,4 @@
-"""Coherence of the illumination, estimated during the iterations."""
+"""Coherence of the illumination, estimated while iterating."""
 
 import math
 
@@ -43,7 +43,9 @@ class Coherence:
         self._prepare()
 
     def assume(self, covariances):
-        """Start from given kernels; those of zero width stay as they are.
+        """Start from given kernels.
+
+        Kernels of zero width stay as they are.
 
         Parameters
         ----------
@@ -73,7 +75,7 @@ class Coherence:
         return torch.maximum(blurred, self.middle * squares)
 
     def blurred_slopes(self, slopes):
-        """Gradient for coherent intensities, from that for blurred ones.
+        """Convert a gradient for blurred intensities to coherent ones.
 
         The adjoint of a convolution with a symmetric kernel is the convolution itself.
         """
@@ -121,7 +123,7 @@ class Coherence:
         self.middle = every.mean(dim=space_axes(every), keepdim=True)
 
     def _to_autocorrelations(self, squares):
-        """Compute autocorrelations of half spectra, or half those of full spectra.
+        """Compute autocorrelations, with half the lags of full spectra.
 
         Intensities and autocorrelations are both real and symmetric for real objects; for complex
         ones only the autocorrelations can be halved.
@@ -139,7 +141,7 @@ class Coherence:
 
 
 def _slope_factors(grid, like, half):
-    """Logarithmic derivatives of the transfer function by covariance entry.
+    """Logarithmic derivatives of the transfer function.
 
     The entries are those of the upper triangle; an entry off the diagonal stands for two.
     """
@@ -153,7 +155,7 @@ def _slope_factors(grid, like, half):
 
 
 def _least_squares(slopes, residual, weights):
-    """Parameter changes, one column per slope, that fit a residual best."""
+    """Parameter changes that fit a residual best."""
     axes = space_axes(residual)
     normal = [
         [(weights * a * b).sum(dim=axes, dtype=torch.float64) for b in slopes] for a in slopes

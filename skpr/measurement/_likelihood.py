@@ -1,4 +1,4 @@
-r"""Likelihoods of objects: misfits that weight each pixel by its noise.
+r"""Likelihoods: misfits weighted by the noise of each pixel.
 
 For photon counts `N` and a model of `m` photons, the deviance of the Poisson distribution is
 `2 sum (m - N + N log(N / m))`, twice the log-likelihood that is lost. For magnitudes `b` that are
@@ -59,7 +59,7 @@ class CountingNoise:
 
 
 class Likelihood:
-    """Deviance of objects for one batch of measurements, and its gradient.
+    """Deviance of objects from measurements, and its gradient.
 
     Parameters
     ----------
@@ -107,11 +107,11 @@ class Likelihood:
         return self._losses(measurement, measurement.grid.spectrum(objects))[0]
 
     def pixel_losses(self, measurement, intensities):
-        """Compute the unweighted loss of each pixel for detected intensities."""
+        """Compute the unweighted loss of each pixel."""
         return self._compared(measurement, intensities, measurement.magnitudes)[0]
 
     def drawn(self, measurement, intensities):
-        """Compute losses against simulated counts: the effect of noise alone."""
+        """Compute losses against simulated counts (noise alone)."""
         photon = along_samples(
             self._normalized_photons(measurement).to(intensities.dtype), intensities
         )
@@ -127,7 +127,7 @@ class Likelihood:
         return self._compared(measurement, intensities, (counts * photon).sqrt())[0]
 
     def _compared(self, measurement, intensities, magnitudes):
-        """Compute losses, and the spectrum's factors in their gradient."""
+        """Compute losses and the factors of their gradient."""
         if self.noise is None:
             return _amplitudes(intensities, magnitudes)
         photon = along_samples(
@@ -136,7 +136,7 @@ class Likelihood:
         return _counts(intensities, magnitudes, photon, self.noise)
 
     def _losses(self, measurement, spectrum):
-        """Compute weighted losses, and the spectrum's factors in their gradient."""
+        """Compute weighted losses and the factors of their gradient."""
         intensities = torch.view_as_real(spectrum).square().sum(-1)
         if measurement.coherence is not None:
             intensities = measurement.coherence.blurred(intensities)

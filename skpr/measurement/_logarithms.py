@@ -1,4 +1,4 @@
-"""Check for patterns that are logarithms of magnitudes or intensities."""
+"""Check for logarithms of magnitudes or intensities."""
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def check_logarithms(magnitudes, whom):
 
 
 def way_of_counts(pattern):
-    """Expression that turns logarithms of counts into square roots of counts.
+    """Expression that turns logarithms of counts into magnitudes.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def way_of_counts(pattern):
 
 
 def _are_counts(intensities):
-    """Whether small intensities are several different whole numbers.
+    """Whether small intensities are different whole numbers.
 
     Values next to 0 are left out: the rounding of undone zeros.
     """
@@ -134,7 +134,7 @@ def _are_counts(intensities):
 
 
 def way_of_transforms(patterns):
-    """Expression that turns logarithms without noise into magnitudes.
+    """Expression that turns noise-free logarithms into magnitudes.
 
     Squares of the right magnitudes are transforms of autocorrelations, which end within the grid.
     Most patterns must agree.
@@ -183,7 +183,7 @@ def way_of_transforms(patterns):
 
 
 def _powers(patterns):
-    """Power of the autocorrelations at each lag, relative to the total."""
+    """Relative power of the autocorrelations at each lag."""
     axes = tuple(range(1, patterns.ndim))
     peaks = patterns.max(axis=axes, keepdims=True)
     powers = np.abs(np.fft.fftn(np.square(patterns / np.maximum(peaks, 1e-300)), axes=axes)) ** 2

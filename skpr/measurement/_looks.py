@@ -1,4 +1,4 @@
-"""First look at patterns, for mistakes that make the result wrong."""
+"""First look at patterns, for mistakes that spoil the result."""
 
 import math
 from functools import lru_cache
@@ -118,7 +118,10 @@ def _warned_of_hot_pixels(X, whom, kind):
 
 
 def _is_hot(pattern, peak, shape, kind):
-    """Whether the brightest pixel is hot, not zero frequency or a wave's peak."""
+    """Whether the brightest pixel of a pattern is a hot pixel.
+
+    Zero frequency and the diffraction peaks of waves are bright, too, but not hot.
+    """
     place = np.unravel_index(peak, shape)
     if all(index in (0, size // 2) for index, size in zip(place, shape, strict=True)):
         return False  # zero frequency in one of the layouts
@@ -162,7 +165,7 @@ def _warned_of_stops(values, centered, whom, kind):
 
 
 def _is_stopped(pattern, shape, centered, kind):
-    """Whether only a beam stop explains the 0 at zero frequency of a pattern."""
+    """Whether only a beam stop explains a dark zero frequency."""
     pattern = pattern.astype(np.float64)
     lit = pattern > 0
     distances = _distances(shape, centered)

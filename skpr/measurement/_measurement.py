@@ -1,4 +1,4 @@
-"""Batch of measurements, with all that is known about their objects."""
+"""Batch of measurements, with constraints on their objects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROUNDING = 64  # largest difference within an equal pair, in units of the precis
 
 
 class Measurement:
-    """Magnitudes on their grid, with the constraints on the objects.
+    """Magnitudes on their grid, with constraints on the objects.
 
     Solvers, losses and scores are all given a `Measurement`. Everything is computed at unit mean
     square: `scale` is the unit, and normalised objects have unit norm.
@@ -133,7 +133,7 @@ class Measurement:
         )
 
     def _paired(self, magnitudes):
-        """Average Friedel pairs; record unequal and half-measured pairs."""
+        """Average Friedel pairs, and record how far they agree."""
         means, self.spread, self.n_measured = _friedel_mean(magnitudes)
         return means
 
@@ -176,7 +176,7 @@ class Measurement:
         return with_magnitudes(x, self.magnitudes, self.unmeasured, self.coherence, least_modulus)
 
     def to_admissible(self, values):
-        """Project values within the frame onto support, sign and bounds."""
+        """Project values onto support, sign and bounds."""
         if self.kind == "non_negative":
             values = project_non_negative(values)
         if self.bounds is not None:
@@ -186,7 +186,7 @@ class Measurement:
         return values if self.support is None else project_support(values, self.support)
 
     def admits(self, values):
-        """Whether each value within the frame satisfies support, sign and bounds."""
+        """Whether each value satisfies support, sign and bounds."""
         admitted = (
             torch.ones((), dtype=torch.bool, device=values.device)
             if self.support is None
@@ -211,16 +211,17 @@ class Measurement:
         return self.grid.spectrum(objects).abs().square()
 
     def modelled(self, objects):
-        """Compute the magnitudes of objects, blurred under partial coherence."""
+        """Compute magnitudes, blurred under partial coherence."""
         if self.coherence is None:
             return self.grid.spectrum(objects).abs()
         return self.coherence.blurred(self.intensities(objects)).sqrt()
 
     def misfit(self, objects):
-        """Compute the misfit `| |F x| - b |^2 / |b|^2` over measured pixels.
+        """Compute the squared misfit `| |F x| - b |^2 / |b|^2`.
 
-        For real objects `b` is the mean of each Friedel pair, because no object can fit the
-        difference within a pair. Where all of `b` is 0, the numerator is returned.
+        The sums are over measured pixels. For real objects `b` is the mean of each Friedel pair,
+        because no object can fit the difference within a pair. Where all of `b` is 0, the numerator
+        is returned.
         """
         return self._relative(self.weights * (self.modelled(objects) - self.magnitudes).square())
 
@@ -232,10 +233,10 @@ class Measurement:
         return self.misfit(objects).sqrt()
 
     def error(self, objects):
-        """Compute the Fourier error `| |F x| - b | / |b|` over measured pixels.
+        """Compute the Fourier error `| |F x| - b | / |b|`.
 
-        Both pixels of a Friedel pair count, so the value is that of
-        :func:`skpr.metrics.fourier_error`. It is 0 where both magnitudes vanish.
+        The sums are over measured pixels, including both pixels of a Friedel pair, so the value is
+        that of :func:`skpr.metrics.fourier_error`. It is 0 where both magnitudes vanish.
         """
         return self.errors(objects)[1]
 
@@ -257,7 +258,7 @@ class Measurement:
         return residual, error.to(residual.dtype)
 
     def relative_energy(self, objects):
-        """Compute the energy of objects relative to the measured energy.
+        """Compute the energy of objects over the measured energy.
 
         Parseval's theorem gives it without a transform.
         """
@@ -270,7 +271,9 @@ class Measurement:
         )
 
     def counting_noise(self, magnitudes, centered=False):
-        """Compute the residual that photon counting causes for the true object.
+        """Compute the residual that photon counting causes.
+
+        It is the expected residual of the true object.
 
         Parameters
         ----------
@@ -291,7 +294,10 @@ class Measurement:
 
     @property
     def measured_shares(self):
-        """Measured fraction of each magnitude's pixels; None if all are."""
+        """Measured fraction of each magnitude's pixels, or None.
+
+        It is None if all pixels are measured.
+        """
         if self.unmeasured is None and self.n_measured is None:
             return None
         weights = self.weights if self.n_measured is None else self.n_measured
@@ -301,23 +307,26 @@ class Measurement:
         return shares
 
     def to_units(self, objects):
-        """Convert normalised objects to the units of the measurement."""
+        """Convert normalised objects to measured units."""
         return objects * along_samples(self.scale, objects)
 
     def to_normalized(self, objects):
-        """Convert objects in units of the measurement to normalised ones."""
+        """Convert objects in measured units to normalised ones."""
         return objects / along_samples(self.scale, objects)
 
 
 def _sums(values):
-    """Sum over space in double precision, independently of the batch."""
+    """Sum over space in double precision."""
     # rows are summed in their own precision: converting all values would double the cost
     rows = values.sum(-1, keepdim=True)
     return rows.flatten(1).sum(1, dtype=torch.float64)
 
 
 def _near_one(magnitudes):
-    """Scale magnitudes by powers of two if squares need it; return exponents."""
+    """Scale magnitudes by powers of two if squares need it.
+
+    The exponents are returned, too; the largest magnitudes are then near 1.
+    """
     peaks = magnitudes.nan_to_num(0.0).flatten(1).amax(dim=1)
     exponents = exponents_of(peaks)
     if bool((exponents.abs() <= HARMLESS).all()):
@@ -368,7 +377,7 @@ def _friedel_mean(magnitudes):
 
 
 def _counting_variances(magnitudes, kind):
-    """Estimate the variance of square roots of Poisson counts `N = b^2`.
+    """Estimate the variance of square roots of Poisson counts.
 
     The variance `<(sqrt(N) - sqrt(lambda))^2>` is a quarter for many counts; it is set to 0 where
     unmeasured. For few counts, the estimate `min(N, 1/4 + 1/N^2)` has a mean between 0.75 and 1.3

@@ -1,4 +1,4 @@
-"""Noise of a batch of magnitudes: photon counts and their unit."""
+"""Noise of magnitudes: photon counts and their unit."""
 
 import numpy as np
 

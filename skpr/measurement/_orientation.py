@@ -1,4 +1,4 @@
-"""Check of the axes of training pairs: transposed or mirrored objects."""
+"""Check for transposed or mirrored objects in training pairs."""
 
 import itertools
 import math
@@ -90,7 +90,7 @@ def _is_plain(best, as_they_lie):
 
 
 def _correlations(pairs):
-    """Correlation of patterns with those of their objects, for each turn."""
+    """Correlation of patterns with those of turned objects."""
     turns = _turns(pairs.object_shape, pairs.fourier_shape, pairs.objects_are_complex)
     centred = pairs.is_centred
     return {
@@ -102,7 +102,7 @@ def _correlations(pairs):
 
 
 def _turns(object_shape, fourier_shape, are_complex):
-    """Orders of the axes and mirrored axes that change the pattern."""
+    """Orders and mirrorings of the axes that change the pattern."""
     n_axes = len(object_shape)
     sizes = list(zip(object_shape, fourier_shape, strict=True))
     # a real object has the same pattern as its mirror image along all axes
@@ -123,7 +123,7 @@ def _turns(object_shape, fourier_shape, are_complex):
 
 @lru_cache(maxsize=64)
 def _turned_index(shape, order, axes, centred):
-    """Flat pixel indices of a pattern with axes swapped and mirrored."""
+    """Flat pixel indices of a turned pattern."""
     index = np.arange(math.prod(shape)).reshape(shape).transpose(order)
     for axis in axes:
         size = index.shape[axis]

@@ -1,4 +1,4 @@
-"""Check of training pairs: magnitudes must belong to their objects."""
+"""Check that magnitudes belong to the objects beside them."""
 
 import math
 
@@ -24,7 +24,7 @@ UNALIKE = 0.1, 0.995  # range of the correlation of different objects' patterns 
 
 
 def check_pairing(magnitudes, objects, whom):
-    """Warn where samples of X and y plainly do not belong together.
+    """Warn where X and y plainly do not belong together.
 
     Some magnitudes are correlated, on measured pixels, with `|F y|` of their own object and of
     others. Pairs correlate better than non-pairs, and the gain grows with the differences between
@@ -93,7 +93,7 @@ def _are_mispaired(pairs):
 
 
 def _correlations(first, second, known):
-    """Correlations between rows of two matrices, over known pixels."""
+    """Correlations between all rows, over known pixels."""
     n_known = np.maximum(known.sum(axis=1, keepdims=True), 1)
     centred = (first - (first * known).sum(axis=1, keepdims=True) / n_known) * known
     variances = known @ np.square(second).T - np.square(known @ second.T) / n_known

@@ -25,7 +25,7 @@ LIKENESS = 0.7  # correlation of a batch of magnitudes, even of a hundred photon
 
 
 class Pairs:
-    """Some pairs of a training set, with `|F y|` of their objects.
+    """Sample of training pairs, with `|F y|` of the objects.
 
     `|F y|` is computed in the layout that fits the magnitudes better.
 
@@ -65,7 +65,7 @@ class Pairs:
 
     @classmethod
     def of(cls, magnitudes, objects):
-        """Return `objects` if it already is a `Pairs`, else pair both batches."""
+        """Return `objects` if it is a `Pairs`, else pair both."""
         return objects if isinstance(objects, cls) else cls(magnitudes, objects)
 
     @property
@@ -100,7 +100,7 @@ class Pairs:
 
     @cached_property
     def are_sparse(self):
-        """Whether most patterns are dark or hold too few photons to correlate."""
+        """Whether most patterns hold too few photons to correlate."""
         intensities = np.square(self.values.reshape(len(self), -1))
         units = counting_units(intensities)
         mean = np.nansum(intensities, axis=1) / np.maximum((~np.isnan(intensities)).sum(axis=1), 1)
@@ -121,7 +121,7 @@ class Pairs:
 
     @cached_property
     def _compared(self):
-        """`|F y|` and correlations in the better layout; whether it is centred."""
+        """`|F y|`, correlations and centring in the better layout."""
         with usual_device():
             made = picked(self._batches[1], self._rows).cpu()
             made = made.to(torch.complex128 if made.is_complex() else torch.float64)
@@ -152,7 +152,7 @@ class Pairs:
 
     @cached_property
     def tell(self):
-        """Whether `|F y|` of each pair varies, unlike that of a single point.
+        """Whether `|F y|` of each pair is not constant.
 
         Nothing correlates with a constant, so such pairs prove nothing.
         """
@@ -190,7 +190,7 @@ class Pairs:
 
 
 def symmetries_of(magnitudes, objects):
-    """Symmetries of a measurement, judged from magnitudes and objects.
+    """Symmetries of a measurement, judged from training pairs.
 
     Every `score` follows this rule. Fourier magnitudes do not change under shift and flip; other
     measurements, such as those of a Gaussian matrix, do. The magnitudes of some pairs are compared
@@ -269,7 +269,7 @@ def are_magnitudes_of(X, y):
 
 
 def check_not_swapped(magnitudes, objects):
-    """Refuse objects in place of magnitudes where both have the same shape.
+    """Refuse objects in place of magnitudes of the same shape.
 
     Parameters
     ----------
@@ -317,7 +317,10 @@ def _peaks(rows):
 
 
 def _deviations(rows, known):
-    """Deviations from the mean over the measured pixels; 0 elsewhere."""
+    """Deviations from the mean over the measured pixels.
+
+    They are 0 at missing pixels.
+    """
     if known is None:
         return rows - rows.mean(axis=1, keepdims=True)
     means = (rows * known).sum(axis=1, keepdims=True) / np.maximum(

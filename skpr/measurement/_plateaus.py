@@ -1,4 +1,4 @@
-"""Checks of the brightest pixels: saturation, and a dark zero frequency."""
+"""Checks of the brightest pixels of patterns."""
 
 import math
 
@@ -20,7 +20,7 @@ MOST = 0.75  # fraction of the patterns
 
 
 def check_plateaus(magnitudes, centered, whom):
-    """Warn where the brightest pixels are equal, as saturated ones are.
+    """Warn where the brightest pixels look saturated.
 
     A whole neighbourhood near zero frequency must have one value, and no other pixel may have it:
     patterns of narrow objects are constant along a whole axis, and small counts are equal by
@@ -72,7 +72,7 @@ def check_plateaus(magnitudes, centered, whom):
 
 
 def check_centre(magnitudes, centered, whom):
-    """Warn where zero frequency is too dark for non-negative objects.
+    """Warn where zero frequency is implausibly dark.
 
     At zero frequency the light of all pixels of a non-negative object is in phase. Patterns of
     objects whose mean was subtracted are dark there. Only patterns that are symmetric, as those of
@@ -134,7 +134,7 @@ def _some(magnitudes):
 
 
 def _are_few(pattern):
-    """Whether the brightest pixels hold too few photons to be compared."""
+    """Whether the brightest pixels hold too few photons."""
     peak = float(np.nanmax(pattern))
     if not 1e-100 < peak < 1e100:
         return False

@@ -1,7 +1,8 @@
-"""Projections onto constraints: pure, batched, differentiable functions.
+"""Projections onto constraints.
 
-Each returns the nearest array, in the Euclidean sense, that satisfies one constraint. Batches have
-shape (n_samples, *shape), with one to three axes of space.
+They are pure, batched and differentiable functions. Each returns the nearest array, in the
+Euclidean sense, that satisfies one constraint. Batches have shape (n_samples, *shape), with one to
+three axes of space.
 """
 
 import torch
@@ -71,13 +72,13 @@ def project_magnitudes(estimate, magnitudes, unmeasured=None):
 
 
 def exponents_of(peaks):
-    """Exponents of the powers of two near given numbers, within a safe range."""
+    """Exponents of the powers of two near given numbers."""
     most = EXPONENTS[peaks.dtype]
     return torch.frexp(peaks).exponent.clamp(-most, most)
 
 
 def with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):
-    """Project onto magnitudes without NaN, with no checks of the input.
+    """Project onto magnitudes without checking the input.
 
     All pixels are measured if `unmeasured` is None. Under partial coherence the blurred intensity
     must equal the measured one (Clark et al., 2012). See :func:`project_magnitudes`.
@@ -193,7 +194,7 @@ def project_non_negative(estimate):
 
 @takes_arrays
 def project_amplitude(estimate, lower, upper):
-    """Clip values of real objects, or moduli of complex ones, to bounds.
+    """Clip real values, or moduli of complex ones, to bounds.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def resemble_magnitudes(batch):
 
 
 def _have_autocorrelations(sample, centered):
-    """Whether squares are transforms of functions without negative values.
+    """Whether squares are transforms of non-negative functions.
 
     The squares of magnitudes of non-negative objects are, except for noise. Squares of objects that
     are symmetric themselves, such as Airy discs, are not.
@@ -91,7 +91,7 @@ def _have_autocorrelations(sample, centered):
 
 
 def is_no_pattern(batch, centered):
-    """Whether a batch plainly holds no magnitudes of non-negative objects.
+    """Whether a batch plainly holds no magnitudes.
 
     Magnitudes of such objects are brightest at zero frequency and symmetric about it. A batch is no
     pattern if most samples are as bright elsewhere, and the samples are not symmetric.
@@ -128,7 +128,7 @@ def is_no_pattern(batch, centered):
 
 
 def are_plainly_magnitudes(batch):
-    """Whether a batch holds magnitudes of real objects beyond doubt.
+    """Whether a batch holds magnitudes beyond doubt.
 
     Magnitudes without noise are exactly symmetric. So are smooth objects in the middle of their
     frame, but these have no speckles.

@@ -1,4 +1,4 @@
-"""Small sample of a batch of patterns, on which checks are run."""
+"""Small sample of a batch of patterns, for checks."""
 
 import math
 
@@ -14,7 +14,7 @@ VALUES_LOOKED_AT = 2**15  # values in the sample, if these make more than the fe
 
 
 def looked_at(magnitudes, n_values=VALUES_LOOKED_AT, most=MAX_LOOKED_AT):
-    """Return some patterns of a batch, evenly spaced, as a tensor.
+    """Return some patterns of a batch as a tensor.
 
     Parameters
     ----------

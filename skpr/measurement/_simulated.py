@@ -1,4 +1,4 @@
-"""Check that objects and targets of a simulation are the same."""
+"""Check that objects and targets of simulations agree."""
 
 import math
 
@@ -19,7 +19,7 @@ OTHER = 0.7
 
 
 def check_simulated(X, y, symmetries="fourier"):
-    """Warn where simulated objects plainly differ from their targets.
+    """Warn where objects plainly differ from their targets.
 
     Magnitudes `|F X|` and `|F y|` are compared, which do not change under the symmetries; scale and
     background level are ignored. Objects that are the moduli, the phases or the real parts of their
@@ -83,7 +83,7 @@ def check_simulated(X, y, symmetries="fourier"):
 
 
 def _parts(objects, targets):
-    """Yield the part of one batch that the other one holds, by name."""
+    """Yield names of the part of one batch that the other holds."""
     for part, whole, name in ((objects, targets, "y"), (targets, objects, "X")):
         if whole.is_complex():
             for meaning, made in (
@@ -96,7 +96,7 @@ def _parts(objects, targets):
 
 
 def _changes(objects, targets, symmetries):
-    """Relative difference of each sample, modulo symmetries and scale."""
+    """Relative differences, modulo symmetries and scale."""
     first, second = (batch / _peaks(batch) for batch in (objects, targets))
     if symmetries == "fourier":
         first, second = (

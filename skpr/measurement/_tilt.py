@@ -1,4 +1,4 @@
-"""Check for tilted objects, whose light lies off zero frequency."""
+"""Check for light off zero frequency, as of tilted objects."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ CHANCE = 4.0  # standard deviations of the scatter that counting few photons lea
 
 
 def scatter_of_counting(magnitudes):
-    """Scatter of the mean first harmonic that photon counting causes.
+    """Scatter of the first harmonic due to photon counting.
 
     Parameters
     ----------

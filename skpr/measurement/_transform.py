@@ -30,7 +30,7 @@ __all__ = [
 
 
 def oversampled_shape(object_shape: tuple[int, ...], oversampling: float) -> tuple[int, ...]:
-    """Shape of an object's Fourier grid, `ceil(oversampling * n)` per axis.
+    """Shape of the Fourier grid of an object.
 
     Parameters
     ----------
@@ -41,6 +41,7 @@ def oversampled_shape(object_shape: tuple[int, ...], oversampling: float) -> tup
     Returns
     -------
     tuple of int
+        Number of frequencies `ceil(oversampling * n)` along each axis.
 
     Examples
     --------
@@ -53,7 +54,7 @@ def oversampled_shape(object_shape: tuple[int, ...], oversampling: float) -> tup
 
 @takes_arrays
 def to_spectrum(objects, fourier_shape):
-    """Compute the oversampled spectra of objects, in FFT order.
+    """Compute oversampled spectra of objects, in FFT order.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def to_spectrum(objects, fourier_shape):
 
 @takes_arrays
 def from_spectrum(spectrum, fourier_shape, *, real):
-    """Invert :func:`to_spectrum`, without cutting out the objects.
+    """Compute zero-padded objects from their spectra.
 
     Parameters
     ----------
@@ -215,7 +216,7 @@ def to_centred(values):
 
 @lru_cache(maxsize=64)
 def rounds_alone(fourier_shape, dtype, real, device):
-    """Whether a single sample is rounded differently from a sample of a batch.
+    """Whether a single sample is rounded unlike one of a batch.
 
     FFT libraries take another path for some small grids. Iterations amplify the last digit, so a
     reconstruction would depend on the size of its batch. A caller avoids that by adding a second

@@ -1,4 +1,4 @@
-r"""Metrics modulo symmetries, Fourier errors, resolution and scorers.
+r"""Metrics modulo symmetries, resolution and scorers.
 
 A reconstruction is correct if it is correct up to shift, flip and global phase. Each prediction is
 therefore registered to its truth over all shifts (:func:`skpr.symmetry.register`) before it is

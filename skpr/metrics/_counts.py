@@ -20,7 +20,7 @@ ROUNDING = 1e-6  # relative rounding of whole numbers in single precision
 
 
 def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, Any]:
-    r"""Split the photons of each pattern into two independent halves.
+    r"""Split the photons of each pattern into independent halves.
 
     Each photon is assigned to one of the halves at random. The halves of Poisson counts are Poisson
     counts again, and independent of each other. Two reconstructions of the same counts share their
@@ -80,7 +80,10 @@ def split_counts(magnitudes: Batch, *, random_state: Seed = None) -> tuple[Any, 
 
 
 def _are_whole(values):
-    """Whether values are different whole multiples of 1 or of the smallest."""
+    """Whether values are whole multiples of 1 or of the smallest.
+
+    Values that are all equal prove nothing, and are not.
+    """
     for unit in (1.0, values.min()):
         ratios = values.astype(float) / unit
         whole = np.rint(ratios)

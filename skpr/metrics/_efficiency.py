@@ -1,4 +1,4 @@
-"""Efficiency of counting: the information that read-out noise leaves."""
+"""Information in photon counts that read-out noise leaves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEWEST, MANY = 1e-9, 40.0  # range of expected counts in which their exact distr
 
 
 def count_efficiency(expected, readout_noise):
-    """Fraction of a count's Fisher information that read-out noise leaves.
+    """Fraction of Fisher information that read-out noise leaves.
 
     With `p` the density of a reading, which is a Poisson number plus normal noise, it is
     `expected E[(d log p / d expected)^2]`. It is 1 without read-out noise, and

@@ -1,4 +1,4 @@
-"""Errors of objects modulo the symmetries of phase retrieval."""
+"""Errors of objects modulo symmetries."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def orbit_mean_squared_error(
 
 
 def scaled_squared_errors(truth, prediction, *, shift=True, flip=True, phase=None, boundary="zero"):
-    """Mean squared errors per pixel as mantissas `m` and exponents `e`.
+    """Mean squared errors per pixel, as mantissas and exponents.
 
     The error is `m 4^e`. Mantissas are always within the range of float64, errors need not be.
     """
@@ -205,7 +205,7 @@ def success_rate(
     boundary: Boundary = "zero",
     sample_weight: Any = None,
 ) -> float:
-    r"""Fraction of reconstructions with a relative error below a tolerance.
+    r"""Fraction of reconstructions below an error tolerance.
 
     The error is :func:`relative_error`, modulo symmetries. To score several starts of one pattern,
     repeat the truth with `numpy.broadcast_to`, which needs no memory.

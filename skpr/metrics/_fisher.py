@@ -1,4 +1,4 @@
-"""Fisher information about an object in photon counts of its pattern.
+"""Fisher information about an object in photon counts.
 
 The covariance of the best unbiased estimate follows from the matrix or from random draws.
 Everything is in units of the object's norm and of `4 n_photons`. For an object of norm 1 on `M`
@@ -101,7 +101,9 @@ class Information:
 
     @cached_property
     def phase_direction(self):
-        """Change of the object under its global phase; None for real objects.
+        """Change of a complex object under its global phase.
+
+        It is None for real objects.
 
         No magnitude shows this change.
         """
@@ -114,7 +116,12 @@ class Information:
         return SINGULAR * float((self.product(self.direction[None]) @ self.direction)[0])
 
     def matrix(self):
-        """Compute the Fisher matrix, of shape (n_unknowns, n_unknowns)."""
+        """Compute the Fisher matrix.
+
+        Returns
+        -------
+        ndarray of shape (n_unknowns, n_unknowns)
+        """
         shape = self.support.shape
         spans = [np.arange(1 - n, n) for n in shape]
         sizes = [2 * n - 1 for n in shape]
@@ -144,7 +151,7 @@ class Information:
         return matrix
 
     def _transformed(self, values, spans):
-        """Half the normalised transform of values at the spans' lags, raveled."""
+        """Half the normalised transform at given lags, raveled."""
         found = scipy.fft.fftn(values) / (2 * values.size)
         return found[
             np.ix_(*(span % m for span, m in zip(spans, self.fourier_shape, strict=True)))
@@ -152,7 +159,7 @@ class Information:
 
     @cached_property
     def _half(self):
-        """Weights and phases of the spectrum, of its half for real objects.
+        """Weights and phases of the full or half spectrum.
 
         Both halves of the spectrum of a real object change alike, so their weights are averaged.
         """
@@ -164,7 +171,7 @@ class Information:
         return both[half], self.phases[half]
 
     def product(self, vectors):
-        """Multiply vectors by the matrix, with one transform pair each.
+        """Multiply vectors by the Fisher matrix.
 
         Parameters
         ----------
@@ -195,7 +202,7 @@ class Information:
         return self._seen(back)
 
     def _seen(self, grids):
-        """Extract the unknowns from grids of shape (n_vectors, *fourier_shape)."""
+        """Extract the unknowns from whole grids, one row each."""
         inside = grids[(slice(None), *(slice(n) for n in self.x.shape))][:, self.support]
         return (
             np.concatenate([inside.real, inside.imag], axis=1) if self.is_complex else inside.real
@@ -244,7 +251,7 @@ class Information:
         return singular(self.n_pixels, max(n_null, 1))
 
     def spread_by_sampling(self, n_draws):
-        """Estimate the covariance from random draws, by conjugate gradients.
+        """Estimate the covariance from random draws.
 
         For standard normal numbers `e`, the covariance of `G^-1 J^T W^(1/2) e` is the inverse of
         `G` (Papandreou and Yuille, 2010). The variance along the object is exact.
@@ -291,7 +298,7 @@ class Information:
         return self._seen(back)
 
     def _solved(self, vectors):
-        """Solve `G y = v` by conjugate gradients; estimate the condition of `G`.
+        """Solve `G y = v`, and estimate the condition of `G`.
 
         The solution is None if a direction has no curvature, or the steps do not suffice.
         """
@@ -324,7 +331,7 @@ class Information:
 
 
 def singular(n_pixels, n_null):
-    """Return the infinite spread of an object that is not determined.
+    """Return the infinite spread of an undetermined object.
 
     Parameters
     ----------
@@ -339,7 +346,10 @@ def singular(n_pixels, n_null):
 
 
 def _largest_eigenvalue(matrix):
-    """Largest eigenvalue of a symmetric matrix, given by its lower triangle."""
+    """Largest eigenvalue of a symmetric matrix.
+
+    Only its lower triangle is read.
+    """
     if len(matrix) < 3:
         return float(eigvalsh(matrix)[-1])
     start = np.random.default_rng(SEED).standard_normal(len(matrix))
@@ -348,7 +358,7 @@ def _largest_eigenvalue(matrix):
 
 
 def _condition(lengths, ratios):
-    """Condition of a matrix, from the steps of conjugate gradients."""
+    """Condition of a matrix, from steps of conjugate gradients."""
     # steps and ratios are the entries of the Lanczos matrix, whose extreme eigenvalues approach
     # those of the matrix
     done = next((i for i, length in enumerate(lengths) if length == 0), len(lengths))

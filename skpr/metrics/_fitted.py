@@ -18,7 +18,7 @@ INNER = "best_estimator_", "regressor_", "estimator_"
 def fitted_symmetries(
     estimator: Any, X: Batch, y: Batch, *, boundary: Any = "auto", symmetries: str = "auto"
 ) -> Any:
-    r"""Return the boundary and the symmetries for scoring an estimator.
+    r"""Return boundary and symmetries for scoring an estimator.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def fitted_symmetries(
 
 
 def seen_by_regressor(estimator: Any, X: Batch) -> Any:
-    """Transform `X` into the input of the regressor inside an estimator.
+    """Transform `X` into the input of the inner regressor.
 
     In pipelines that simulate a measurement, that input is the magnitudes.
 
@@ -95,7 +95,7 @@ def seen_by_regressor(estimator: Any, X: Batch) -> Any:
 
 
 def _layers(estimator):
-    """Yield an estimator and the fitted estimators inside it, outermost first."""
+    """Yield an estimator and the fitted estimators inside it."""
     while estimator is not None:
         yield estimator
         steps = getattr(estimator, "steps", None)
@@ -104,7 +104,7 @@ def _layers(estimator):
 
 
 def _fits(boundary, shape):
-    """Whether a fitted attribute is a boundary of objects of this shape.
+    """Whether a fitted boundary belongs to objects of a shape.
 
     A regressor of flattened targets has a boundary with another number of axes.
     """
@@ -112,7 +112,7 @@ def _fits(boundary, shape):
 
 
 def _seen_shape(estimator, X, object_shape):
-    """Shape of the magnitudes that the innermost estimator sees of `X`."""
+    """Shape of the input of the innermost estimator."""
     steps = [step for layer in _layers(estimator) for _, step in getattr(layer, "steps", ())]
     for step in steps:
         if getattr(step, "object_shape_", None) == object_shape and hasattr(step, "fourier_shape_"):

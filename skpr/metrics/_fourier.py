@@ -134,7 +134,7 @@ def _r_factor(measured, misfit):
 
 
 def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sample_weight):
-    """Apply a measure to the misfit of each sample, and average.
+    """Apply a measure to the misfit of each sample.
 
     The measure is given patterns at unit peak and misfits in the same unit, both 0 where
     unmeasured.
@@ -195,7 +195,7 @@ def measured_and_objects(magnitudes, objects, centered):
 
 
 def at_unit_peak_where_known(measured):
-    """Return patterns at unit peak, the mask of known pixels, and exponents.
+    """Return patterns at unit peak, known pixels and exponents.
 
     Patterns are in double precision and 0 where unmeasured.
     """
@@ -206,7 +206,10 @@ def at_unit_peak_where_known(measured):
 
 
 def computed_magnitudes(grid, objects, exponents, covariances=None):
-    """Compute magnitudes in units of `2^e`, in double precision."""
+    """Compute magnitudes in units of `2^e`.
+
+    They are in double precision and in the grid's layout.
+    """
     own = peak_exponents(objects)
     computed = wide(grid.magnitudes(scaled(objects, own)))
     if covariances is not None:

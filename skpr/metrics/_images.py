@@ -37,7 +37,7 @@ def orbit_psnr(
     sample_weight: Any = None,
     **symmetries: Any,
 ) -> Any:
-    r"""Peak signal-to-noise ratio (PSNR) after registration, in dB.
+    r"""Peak signal-to-noise ratio after registration, in dB.
 
     It is `10 log10(data_range^2 / MSE)`, at most 120 dB.
 
@@ -173,7 +173,7 @@ def _as_doubles(batch):
 
 
 def _check_span(truth, data_range):
-    """Warn where the range of the truth plainly contradicts `data_range`."""
+    """Warn where the truth plainly contradicts `data_range`."""
     largest, lowest, highest = 0.0, 0.0, 0.0
     for part in chunks_of(len(truth), int(np.prod(truth.shape[1:]))):
         values = np.asarray(truth[part])

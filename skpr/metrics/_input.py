@@ -1,4 +1,4 @@
-"""Input and output of metrics: checked pairs, exact scaling, averages."""
+"""Input and output of metrics: checks, scaling, averages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._validation import check_choice, short
 
 
 def checked_pair(y_true, y_pred, names=("y_true", "y_pred")):
-    """Return truth and prediction as checked arrays of one shape."""
+    """Return truth and prediction as checked arrays."""
     truth, prediction = (
         as_numpy(check_batch(y, name=name)) for y, name in zip((y_true, y_pred), names, strict=True)
     )
@@ -26,7 +26,10 @@ def checked_pair(y_true, y_pred, names=("y_true", "y_pred")):
 
 
 def _way_out(names):
-    """Advice for the usual reasons why two shapes differ, or an empty string."""
+    """Advice for the usual reasons why two shapes differ.
+
+    It is empty if none of them applies.
+    """
     for name, other in (tuple(names), tuple(names)[::-1]):
         short, long = names[name].shape, names[other].shape
         if short == long[1:]:
@@ -42,9 +45,9 @@ def _way_out(names):
 
 
 def check_averaging(multioutput, sample_weight, n_samples):
-    """Check the parameters of averaging; return weights as an array or None.
+    """Check the parameters of averaging, and return weights.
 
-    Metrics call it before they compute anything.
+    Metrics call it before they compute anything. Weights are an array, or None if not given.
     """
     check_choice("multioutput", multioutput, ("uniform_average", "raw_values"))
     if sample_weight is None:
@@ -76,12 +79,12 @@ def averaged(values, multioutput, weights=None):
 
 
 def as_numpy(batch):
-    """Return tensors as arrays without gradient, and anything else unchanged."""
+    """Return tensors as arrays, and anything else unchanged."""
     return batch.detach().cpu().resolve_conj().numpy() if isinstance(batch, torch.Tensor) else batch
 
 
 def peak_exponents(*batches):
-    """Exponent `e` of each sample's largest value in all batches.
+    """Exponent of each sample's largest value.
 
     The value is between `2^(e - 1)` and `2^e`; `e` is 0 for a dark sample.
     """
@@ -108,7 +111,7 @@ def scaled(x, exponents):
 
 
 def at_unit_peak(x):
-    """Scale each sample by a power of two so that its largest value is near 1."""
+    """Scale each sample by a power of two to a peak near 1."""
     return scaled(x, peak_exponents(x))
 
 
@@ -118,5 +121,5 @@ def wide(x):
 
 
 def values_of_correlations(batch):
-    """Size of the working set for registering one sample, in values."""
+    """Working set of the registration of one sample, in values."""
     return math.prod(batch.shape[1:]) * 2 ** len(space_axes(batch))

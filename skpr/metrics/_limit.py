@@ -1,4 +1,4 @@
-"""Noise limit: the least error of any unbiased estimate of an object."""
+"""Noise limit: the least error of any unbiased estimate."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def noise_limit(
     method: str = "auto",
     n_draws: int = 32,
 ) -> NoiseLimit:
-    r"""Least error of phase retrieval under noise (Cramér-Rao bound).
+    r"""Least error that noise permits (Cramér-Rao bound).
 
     A detector pixel `k` counts `s |z_k|^2 + b_k` photons on average, with `z = F x` and background
     `b`. The Fisher matrix of the object's values is `4 s J^T W J`. With `u = z / |z|`, the
@@ -265,7 +265,7 @@ def _spread(model, method, n_draws):
 
 
 def _n_moves(x, inside, fourier_shape):
-    """Count the invisible changes due to an object's freedom to move.
+    """Count invisible changes due to freedom to move.
 
     If `x` moved by `d` and by `-d` lies within the support both times, the difference of the two
     changes no magnitude to first order. For complex objects, neither does `i` times their sum.
@@ -324,13 +324,16 @@ def _at_unit_norm(x, number):
 
 
 def _share_on(known, x):
-    """Fraction of the photons of a unit-norm object that reach known pixels."""
+    """Fraction of an object's photons that reach known pixels.
+
+    The object has norm 1.
+    """
     intensities = np.abs(scipy.fft.fftn(x, s=known.shape)) ** 2
     return float(intensities[known].sum()) / known.size
 
 
 def _warn_of_undetermined(loose, n_samples):
-    """Warn of undetermined objects, with the reason for the first.
+    """Warn of undetermined objects.
 
     `loose` maps the number of each such object to whether its frame is loose.
     """

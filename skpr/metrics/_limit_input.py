@@ -1,4 +1,4 @@
-"""Input of the noise limit: checks, defaults, and one value per sample."""
+"""Checked input of the noise limit."""
 
 from numbers import Real
 
@@ -14,7 +14,10 @@ SUPPORTS = "frame", "content"
 
 
 def checked_patterns(magnitudes, n_photons, fourier_shape, unmeasured, n_samples):
-    """Return checked magnitudes or None; refuse parameters they determine."""
+    """Return checked magnitudes, or None without any.
+
+    Parameters that magnitudes determine are refused beside them.
+    """
     if magnitudes is None:
         return None
     for name, value in {
@@ -40,14 +43,17 @@ def checked_patterns(magnitudes, n_photons, fourier_shape, unmeasured, n_samples
 
 
 def resolved_shape(fourier_shape, oversampling, object_shape):
-    """Return the shape of a pattern, from the oversampling if it is not given."""
+    """Return the shape of a pattern.
+
+    It follows from the oversampling if it is not given.
+    """
     if fourier_shape is not None:
         return check_shape("fourier_shape", fourier_shape, len(object_shape))
     return oversampled_shape(object_shape, check_number("oversampling", oversampling, 1))
 
 
 def checked_photons(n_photons, n_samples):
-    """Return the photons per pattern as a list with one number per sample."""
+    """Return the photons per pattern, one number per sample."""
     if n_photons is None:
         raise ValueError(
             "n_photons is missing; give photons per pattern, or magnitudes that are roots of counts"
@@ -67,7 +73,7 @@ def checked_photons(n_photons, n_samples):
 
 
 def checked_unmeasured(unmeasured, fourier_shape, n_samples):
-    """Return the missing pixels as booleans with a first axis."""
+    """Return missing pixels as booleans with a first axis."""
     if unmeasured is None:
         return np.zeros((1, *fourier_shape), dtype=bool)
     values = np.asarray(as_numpy(unmeasured))
@@ -83,7 +89,7 @@ def checked_unmeasured(unmeasured, fourier_shape, n_samples):
 
 
 def checked_background(background, fourier_shape, n_samples):
-    """Return the expected counts of the background with a first axis."""
+    """Return the expected background with a first axis."""
     values = np.asarray(as_numpy(background))
     if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(
@@ -99,7 +105,7 @@ def checked_background(background, fourier_shape, n_samples):
 
 
 def checked_supports(support, object_shape, n_samples):
-    """Return supports with a first axis, or None for each object's content."""
+    """Return supports with a first axis, or None for the content."""
     if isinstance(support, str):
         check_choice("support", support, SUPPORTS)
         return np.ones((1, *object_shape), dtype=bool) if support == "frame" else None
@@ -113,7 +119,7 @@ def checked_supports(support, object_shape, n_samples):
 
 
 def signal_counts(patterns, background):
-    """Return the number of photons in each pattern beyond the background."""
+    """Return the photons of each pattern beyond the background."""
     totals = []
     for i, pattern in enumerate(patterns):
         known = ~np.isnan(pattern)
@@ -134,7 +140,7 @@ def signal_counts(patterns, background):
 
 
 def _per_sample(name, values, shape, n_samples):
-    """Values for all samples or one per sample, with a first axis."""
+    """Add a first axis to values common to all samples."""
     if values.shape == shape:
         return values[None]
     if values.shape[1:] == shape and len(values) in (1, n_samples):

@@ -1,4 +1,4 @@
-"""Resolution: transfer function, ring correlation, and their thresholds."""
+"""Resolution: transfer function and ring correlation."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ UNRELATED, RELATED = 0.7, 0.5
 def phase_retrieval_transfer_function(
     magnitudes: Batch, objects: Batch, *, centered: bool = True, min_count: float = 1.0
 ) -> Any:
-    r"""Phase-retrieval transfer function (PRTF): reproducibility of the phases.
+    r"""Phase-retrieval transfer function (PRTF).
 
-    For each ring of frequencies (shell in 3-D), it is the sum of `|mean_s F x_s|` over
-    reconstructions `x_s`, divided by the sum of the magnitudes `b` on measured pixels (Chapman et
-    al., 2006). Where photons are few, reconstructions exceed `b` in dark pixels; the sum of
-    `mean_s |F x_s|` replaces that of `b` where it is larger, so that no value exceeds 1. The unit
-    of the objects does not matter.
+    It tells how reproducibly each frequency was phased. For each ring of frequencies (shell in
+    3-D), it is the sum of `|mean_s F x_s|` with the mean over reconstructions `x_s`, divided by the
+    sum of the magnitudes `b`, both on measured pixels (Chapman et al., 2006). Where photons are
+    few, reconstructions exceed `b` in dark pixels; the sum of `mean_s |F x_s|` replaces that of `b`
+    where it is larger, so that no value exceeds 1. The unit of the objects does not matter.
 
     The value is 1 where all reconstructions agree, and about `sqrt(pi / 4 / n_reconstructions)`
     where the phases are random; only values well above that are significant. Reconstructions must
@@ -123,7 +123,7 @@ def phase_retrieval_transfer_function(
 
 
 def _warned_of_unit(pattern, measured, moduli):
-    """Warn where a pattern plainly holds intensities or logarithms."""
+    """Warn where a pattern holds intensities or logarithms."""
     given = _cosine(moduli, measured)
     if given > LIKENESS or not measured.any():
         return False
@@ -146,7 +146,7 @@ def _warned_of_unit(pattern, measured, moduli):
 
 
 def _warn_of_another_pattern(measured, moduli, known, counts, grid):
-    """Warn where noise cannot explain the misfit of reconstructions.
+    """Warn where noise does not explain the misfit.
 
     Only bright pixels are compared.
     """
@@ -172,7 +172,7 @@ def _warn_of_another_pattern(measured, moduli, known, counts, grid):
 
 
 def _asymmetry(values, bright, known, grid):
-    """Relative noise of bright pixels, from differences of opposite pixels."""
+    """Relative noise of bright pixels, from Friedel pairs."""
     # patterns of real objects are symmetric, so the squared difference of opposite pixels is twice
     # the noise power
     both = torch.from_numpy(np.stack([values, bright, known]).astype(float))
@@ -188,7 +188,7 @@ def _cosine(first, second):
 
 
 def checked_pattern(magnitudes, objects, centered):
-    """Return one pattern in double precision, its reconstructions and grid."""
+    """Return one pattern, its reconstructions and their grid."""
     centered = check_flag("centered", centered)
     objects = as_numpy(check_batch(objects, name="objects"))
     single = (
@@ -212,7 +212,7 @@ def checked_pattern(magnitudes, objects, centered):
 
 
 def _moduli(objects, grid):
-    """Mean modulus, and modulus of the mean, of the objects' spectra.
+    """Mean modulus, and modulus of the mean, of spectra.
 
     Both are in units of the largest value of all objects.
     """
@@ -295,7 +295,7 @@ def _one_sample(values):
 
 
 def is_stack(values):
-    """Whether an array with three axes is plainly a batch of images.
+    """Whether an array is plainly a batch of images.
 
     In a batch, neighbours along the first axis differ as much as any two slices, while neighbours
     along both other axes are alike. An array with very few slices is a batch, too.
@@ -318,7 +318,10 @@ def is_stack(values):
 
 
 def _relative_step(values, axis):
-    """Mean squared step along an axis, relative to that of any two slices."""
+    """Mean squared step along an axis, in relative terms.
+
+    It is relative to that between any two slices.
+    """
     rows = np.moveaxis(values, axis, 0)
     with np.errstate(over="ignore", under="ignore"):
         rows = rows / max(np.abs(rows).max(), np.finfo(rows.real.dtype).tiny)
@@ -328,7 +331,9 @@ def _relative_step(values, axis):
 
 
 def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> float:
-    r"""Half-period resolution where a curve first falls below its threshold.
+    r"""Half-period resolution of a curve under a threshold.
+
+    It is the resolution where the curve first falls below its threshold.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Scores of estimators, modulo the symmetries of their measurement."""
+"""Scores of estimators, modulo symmetries."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def squared_correlation(
 
 
 class OrbitScorer:
-    """Scorer that compares predictions with the truth modulo symmetries.
+    """Scorer of predictions, modulo symmetries.
 
     A call `scorer(estimator, X, y)` uses the boundary and the symmetries that the estimator learned
     in `fit` (`boundary_` and `symmetries_`). They are searched for in the estimator itself, in the
@@ -217,7 +217,9 @@ class OrbitScorer:
         return f"OrbitScorer({getattr(self.metric, '__name__', self.metric)}{shown})"
 
     def set_score_request(self, *, sample_weight: Any = True) -> OrbitScorer:
-        """Request sample weights where scikit-learn's metadata routing is enabled.
+        """Request sample weights by metadata routing.
+
+        This has an effect only where scikit-learn's metadata routing is enabled.
 
         Parameters
         ----------
@@ -283,7 +285,7 @@ def _values(metric, estimator, X, y, parameters):
 
 
 def _bounded(values, weights, y):
-    """Give PSNR values of all-zero objects the weight 0, unless all are zero."""
+    """Give all-zero objects the weight 0, unless all are zero."""
     lit = np.array([bool(np.any(_as_array(one))) for one in y])
     weights = np.ones(len(values)) if weights is None else weights
     if (weights * lit).any():

@@ -1,4 +1,4 @@
-"""The position of zero frequency that patterns show."""
+"""Check of the position of zero frequency in patterns."""
 
 import warnings
 

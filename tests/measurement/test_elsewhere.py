@@ -1,4 +1,4 @@
-"""Patterns that are symmetric about another pixel than the middle."""
+"""Check for patterns symmetric about an off-centre pixel."""
 
 import warnings
 

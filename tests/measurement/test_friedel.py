@@ -1,4 +1,4 @@
-"""The kind of objects that the symmetry of patterns shows."""
+"""Friedel symmetry, which shows the kind of objects."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Half spectra are refused, and no whole pattern is."""
+"""Half spectra are refused, full patterns are not."""
 
 import numpy as np
 import pytest

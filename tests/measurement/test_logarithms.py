@@ -1,6 +1,4 @@
-"""Logarithms of patterns are told, to any usual base, with photon noise and without; magnitudes are
-none.
-"""
+"""Logarithms to any usual base are recognised, with and without photon noise."""
 
 import warnings
 

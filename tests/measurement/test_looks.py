@@ -1,4 +1,4 @@
-"""The look at patterns: what leaves them valid and the result wrong is told, and nothing else."""
+"""First look at patterns: mistakes are warned of, and nothing else is."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of the check of training pairs: what is plainly wrong is warned of, and nothing else."""
+"""Check of training pairs: plain mistakes are warned of, and nothing else is."""
 
 import numpy as np
 import pytest

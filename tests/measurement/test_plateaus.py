@@ -1,4 +1,4 @@
-"""Saturated pixels and a dark zero frequency are told, and nothing that is right."""
+"""Saturated pixels and a dark zero frequency are warned of, and nothing else is."""
 
 import numpy as np
 import pytest

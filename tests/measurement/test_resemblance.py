@@ -1,4 +1,4 @@
-"""Magnitudes and objects are told apart."""
+"""Distinction between magnitudes and objects."""
 
 import numpy as np
 import pytest

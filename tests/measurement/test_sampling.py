@@ -1,4 +1,4 @@
-"""The sample of patterns that checks look at."""
+"""Sample of patterns that checks look at."""
 
 import numpy as np
 import pytest

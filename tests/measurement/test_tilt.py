@@ -1,4 +1,4 @@
-"""Patterns off a Bragg peak are told from those whose halves are swapped."""
+"""Patterns off a Bragg peak differ from patterns in the wrong layout."""
 
 import warnings
 
