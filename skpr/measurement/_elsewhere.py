@@ -73,8 +73,8 @@ def _centre_of_symmetry(pattern, middle):
         return None
     if all((2 * at) % n == c for at, c, n in zip(middle, place, pattern.shape, strict=True)):
         return middle
-    # along an even axis both c / 2 and (c + n) / 2 are centres of symmetry, and no pixel where c is
-    # odd; zero frequency is the brighter one
+    # along an even axis both c / 2 and (c + n) / 2 are centres of symmetry (neither is a pixel if c
+    # is odd); zero frequency is the brighter of the two
     candidates = []
     for c, n in zip(place, pattern.shape, strict=True):
         halves = [at for at in range(n) if (2 * at) % n == c]

@@ -55,7 +55,7 @@ def resemble_magnitudes(batch):
         return False
     highest, typical = sample.flatten(1).amax(dim=1), sample.flatten(1).median(dim=1).values
     if not bool(((typical > DARK * highest) & (typical < BRIGHT * highest)).all()):
-        return False  # flat, or dark but for its middle: a symmetric object or none at all
+        return False  # flat, or dark except in the middle: a symmetric object or none at all
     peaks = torch.stack(
         torch.unravel_index(sample.flatten(1).argmax(dim=1), sample.shape[1:]), dim=1
     )

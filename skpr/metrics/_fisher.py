@@ -103,9 +103,7 @@ class Information:
     def phase_direction(self):
         """Change of a complex object under its global phase.
 
-        It is None for real objects.
-
-        No magnitude shows this change.
+        No magnitude shows this change. It is None for real objects.
         """
         return self._unknowns(1j * self.x) if self.is_complex else None
 

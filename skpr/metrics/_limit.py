@@ -281,7 +281,7 @@ def _n_moves(x, inside, fourier_shape):
     lost = scipy.fft.irfftn(
         content.conj() * scipy.fft.rfftn(outside.astype(float)), s=fourier_shape
     )
-    fits = lost < 0.5  # whole numbers of pixels, but for rounding
+    fits = lost < 0.5  # whole numbers of pixels, up to rounding
     axes = tuple(range(x.ndim))
     both = fits & np.roll(np.flip(fits), 1, axes)
     n_both = int(both.sum()) - 1  # without the move by 0, which always fits
