@@ -18,20 +18,18 @@ best phase at `t` is the angle of `c(t)`, the phase of the sum.
 All functions take arrays of any numbers, lists or torch tensors of shape (n_samples,
 \*object_shape) with one to three object axes. They compute in floating point, return arrays for
 arrays and tensors for tensors, and keep gradients where the mathematics has them. Objects with NaN
-or infinity are refused; those of a :class:`~skpr.LazyBatch` are moved when it is read."""
+or infinity are refused; those of a :class:`~skpr.LazyBatch` are moved when it is read.
+"""
 
 from ._action import act, flip, invert, rotate_phase, shift
-from ._content import (
+from ._background import (
     LOOKED_AT,
     ContentMixin,
     background_level,
     background_levels,
-    boxes_of,
-    content_box,
-    content_of,
     level_to_cut,
-    without_background,
 )
+from ._content import boxes_of, content_box, content_of, without_background
 from ._registration import correlate, orbit_distance, register
 from .core import GroupElement
 

@@ -16,9 +16,7 @@ from .core import GroupElement, acted, flipped, flipped_where, shifted, turned
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary
 
-_UNIT = (
-    1e-3  # largest deviation of the modulus of a phase from 1: more than the rounding of any type
-)
+_UNIT = 1e-3  # largest deviation of a phase's modulus from 1; above the rounding of any type
 
 
 def shift(objects: Batch, shifts: Any, boundary: Boundary = "zero") -> Any:
@@ -31,12 +29,13 @@ def shift(objects: Batch, shifts: Any, boundary: Boundary = "zero") -> Any:
     shifts : array-like of shape (n_samples, n_axes) or (n_axes,), integers
         Displacement along each axis in pixels; one row for all objects if 1-D.
     boundary : {"zero", "circular"} or sequence of these, one for each axis
-        Whether content that leaves the frame is lost or comes in on the other side.
+        Whether content that leaves the frame is lost or enters on the other side.
 
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, *object_shape)
-        In the precision of floating objects; integers become the float type that holds them.
+        Shifted objects in the precision of floating input; integers become the float type that
+        holds them.
 
     Examples
     --------
@@ -53,18 +52,21 @@ def shift(objects: Batch, shifts: Any, boundary: Boundary = "zero") -> Any:
 
 
 def flip(objects: Batch, where: Any = None) -> Any:
-    """Reverse every space axis and conjugate: the inversion about the frame's centre.
+    """Reverse every space axis and conjugate.
+
+    This is the conjugate inversion about the centre of the frame.
 
     Parameters
     ----------
     objects : array-like or torch.Tensor of shape (n_samples, *object_shape)
     where : array-like of shape (n_samples,), bool, optional
-        Which objects to flip; all of them if not given.
+        Mask of the objects to flip; all of them if not given.
 
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, *object_shape)
-        In the precision of floating objects; integers become the float type that holds them.
+        Flipped objects in the precision of floating input; integers become the float type that
+        holds them.
 
     Examples
     --------
@@ -90,7 +92,8 @@ def rotate_phase(objects: Batch, phases: Any) -> Any:
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, *object_shape)
-        In the precision of floating objects; integers become the float type that holds them.
+        Rotated objects in the precision of floating input; integers become the float type that
+        holds them.
 
     Examples
     --------
@@ -115,15 +118,16 @@ def act(objects: Batch, element: GroupElement, boundary: Boundary = "zero") -> A
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, *object_shape)
-        In the precision of floating objects; integers become the float type that holds them.
+        Moved objects in the precision of floating input; integers become the float type that
+        holds them.
 
     Raises
     ------
     TypeError
         If `element` is not a GroupElement, or its shifts are not integers.
     ValueError
-        If the fields of `element` do not fit the objects, its flips are not bool or its phases have
-        another modulus than 1.
+        If the fields of `element` do not fit the objects, its flips are not bool, or a phase does
+        not have modulus 1.
 
     Examples
     --------
@@ -140,10 +144,11 @@ def act(objects: Batch, element: GroupElement, boundary: Boundary = "zero") -> A
 
 
 def invert(element: GroupElement) -> Any:
-    """Compute the inverse element, which undoes `act` while no content leaves the frame.
+    """Compute the inverse of each group element.
 
-    Conjugate inversion turns a shift by `t` into one by `-t` and a phase into its conjugate, so a
-    flipped element keeps its shift and phase and an upright one reverses both.
+    It undoes :func:`act` as long as no content leaves the frame. Conjugate inversion turns a shift
+    by `t` into one by `-t` and a phase into its conjugate. A flipped element therefore keeps its
+    shift and phase, and an upright one reverses both.
 
     Parameters
     ----------
@@ -152,7 +157,7 @@ def invert(element: GroupElement) -> Any:
     Returns
     -------
     GroupElement
-        Inverse, with tensors where any field of `element` is one.
+        Inverse; its fields are tensors if any field of `element` is one.
 
     Examples
     --------
@@ -176,12 +181,12 @@ def invert(element: GroupElement) -> Any:
 
 
 def _checked_objects(objects):
-    """Validate a batch of objects; values of a LazyBatch are not read for it."""
+    """Validate a batch of objects without reading the values of a LazyBatch."""
     return (as_batch if isinstance(objects, LazyBatch) else check_batch)(objects, name="objects")
 
 
 def _mapped(function, given, checked, *arguments):
-    """Result of a function of objects: lazy only where what was given is."""
+    """Map a function over objects; the result is lazy only if the input is."""
     result = map_batch(function, checked, *arguments)
     return (
         np.asarray(result)
@@ -193,9 +198,8 @@ def _mapped(function, given, checked, *arguments):
 def _check_is_element(element):
     if not isinstance(element, GroupElement):
         raise TypeError(
-            f"element is of type {type(element).__name__}; give a GroupElement, such as "
-            f"`register` returns beside the "
-            "objects"
+            f"element is of type {type(element).__name__}; give a GroupElement, such as the one "
+            "`register` returns together with the objects"
         )
 
 
@@ -208,8 +212,9 @@ def _checked_element(element, n_samples, n_axes):
 
 
 def _checked_shifts(shifts, name, shape):
-    """Shifts as int64, one row for each sample, given per sample or once for all; the container is
-    kept.
+    """Return shifts as int64, one row per sample, in their container.
+
+    They may be given per sample or once for all samples.
     """
     shifts = _as_array(shifts, name)
     if tuple(shifts.shape) == (shape[1],):
@@ -220,7 +225,7 @@ def _checked_shifts(shifts, name, shape):
         )
     _check_shape(shifts, name, shape)
     if _kind(shifts) not in "iu":
-        raise TypeError(f"{name} are whole pixels; got {shifts.dtype}")
+        raise TypeError(f"{name} must be integer numbers of pixels; got {shifts.dtype}")
     if isinstance(shifts, torch.Tensor):
         return shifts.to(torch.int64)
     if shifts.size and int(shifts.max()) > np.iinfo(np.int64).max:
@@ -229,7 +234,7 @@ def _checked_shifts(shifts, name, shape):
 
 
 def _checked_flips(flips, name, shape):
-    """Flips as bool, one for each sample; the container is kept."""
+    """Return flips as bool, one per sample, in their container."""
     flips = _as_array(flips, name)
     _check_shape(flips, name, shape)
     if _kind(flips) != "b":
@@ -240,7 +245,7 @@ def _checked_flips(flips, name, shape):
 
 
 def _checked_phases(phases, name, shape):
-    """Unit numbers, one for each sample; the container is kept."""
+    """Return phases as unit numbers, one per sample, in their container."""
     phases = _as_array(phases, name)
     _check_shape(phases, name, shape)
     if _kind(phases) not in "iufc":
@@ -274,7 +279,7 @@ def _check_shape(values, name, shape):
 
 
 def _kind(values):
-    """Kind of a type of values, as NumPy names it."""
+    """Return the kind of the values' dtype, as NumPy names it."""
     if not isinstance(values, torch.Tensor):
         return values.dtype.kind
     if values.is_complex():

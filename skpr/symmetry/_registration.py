@@ -1,4 +1,4 @@
-"""Registration: the element of the group that brings one object closest to another."""
+"""Registration of objects to references over the symmetry group."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 
 
 def correlate(objects: Batch, references: Batch, boundary: Boundary = "zero") -> Any:
-    """Inner products of each object, moved by all shifts, with its reference.
+    """Correlate each object with its reference over all shifts.
 
-    `c(t) = <shift_t x, y> = sum_r conj(x(r - t)) y(r)`, by FFT.
+    Computes `c(t) = <shift_t x, y> = sum_r conj(x(r - t)) y(r)` by FFT.
 
     Parameters
     ----------
     objects, references : array-like or torch.Tensor of shape (n_samples, *object_shape)
-        `references` may hold one sample, which then serves for all.
+        Batches to correlate; `references` may hold one sample, which then serves for all objects.
     boundary : {"zero", "circular"} or sequence of these, one for each axis
 
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, *lags)
-        Along an axis with boundary "zero" `2 n - 1` lags from `-(n - 1)` to `n - 1`, as in
-        :func:`scipy.signal.correlate`; along a "circular" one `n` lags from 0.
+        Correlations. An axis with boundary "zero" has `2 n - 1` lags from `-(n - 1)` to `n - 1`, as
+        in :func:`scipy.signal.correlate`; a "circular" one has `n` lags from 0.
 
     Raises
     ------
     ValueError
-        If the shapes do not match, or the products are out of the range of the objects' precision.
+        If the shapes do not match, or the products exceed the range of the objects' precision.
 
     Examples
     --------
@@ -82,28 +82,29 @@ def register(
     phase: bool | None = None,
     boundary: Boundary = "zero",
 ) -> tuple[Any, GroupElement]:
-    """Move each object onto its reference: the member of its orbit closest to the reference.
+    """Move each object to the member of its orbit closest to its reference.
 
     Parameters
     ----------
     objects, references : array-like or torch.Tensor of shape (n_samples, *object_shape)
-        `references` may hold one sample, which then serves for all.
+        Batches to register; `references` may hold one sample, which then serves for all objects.
     shift, flip : bool
         Symmetries to register over.
     phase : bool, optional
-        Whether to register the phase (the sign, for real objects); by default only where either
-        batch is complex.
+        Whether to register the phase (for real objects the sign). By default it is registered only
+        if either batch is complex.
     boundary : {"zero", "circular"} or sequence of these, one for each axis
-        With "zero" all shifts are tried, also those that move content out of the frame.
+        Boundary of the frame. With "zero" all shifts are tried, including those that move content
+        out of the frame.
 
     Returns
     -------
     registered : ndarray or torch.Tensor of shape (n_samples, *object_shape)
-        `act(objects, element)`.
+        Registered objects, `act(objects, element)`.
     element : GroupElement
-        Operation applied to each object. Of candidates that are equal but for rounding the upright
-        one wins, then the smallest non-negative shift along the first axis, or the smallest
-        negative one, then that along the next axis.
+        Operation applied to each object. Among candidates that are equal up to rounding, an upright
+        one wins over a flipped one; then the first shift along the first axis in the order 0, 1,
+        ..., -1, -2, ... wins, then the first along the next axis.
 
     Raises
     ------
@@ -112,16 +113,17 @@ def register(
 
     Notes
     -----
-    Objects and references may be of any scale: each is divided by its largest value before products
-    are taken.
+    Objects and references may have any scale: each is divided by its largest value before products
+    are computed.
 
-    Where the phase is not registered, boundary is "zero" and every correlation is negative, the
-    closest member of the orbit is one wholly out of the frame: the registered object is then 0.
+    If the phase is not registered, the boundary is "zero" and every correlation is negative, then
+    the closest member of the orbit lies wholly outside the frame, and the registered object is 0.
 
     Examples
     --------
     >>> import numpy as np
-    >>> registered, element = register(np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([[2.0, 1.0, 0.0, 0.0]]))
+    >>> objects, references = np.array([[0.0, 1.0, 2.0, 0.0]]), np.array([[2.0, 1.0, 0.0, 0.0]])
+    >>> registered, element = register(objects, references)
     >>> registered, element.flip, element.shift
     (array([[2., 1., 0., 0.]]), array([ True]), array([[-1]]))
     """
@@ -155,25 +157,26 @@ def orbit_distance(
     phase: bool | None = None,
     boundary: Boundary = "zero",
 ) -> Any:
-    """Euclidean distance between orbits, `min_g |g x - y|`, over the whole plane.
+    """Compute the distance between orbits, `min_g |g x - y|`.
 
-    Content that the best shift moves out of the frame counts: nothing is gained by hiding it. The
-    gradient is that of the distance at the best element, which is the gradient of the minimum
-    wherever it has one.
+    The distance is Euclidean and taken over the whole plane: content that the best shift moves out
+    of the frame counts, so hiding it gains nothing. The gradient is that of the distance at the
+    best element, which equals the gradient of the minimum wherever that exists.
 
     Parameters
     ----------
     objects, references : array-like or torch.Tensor of shape (n_samples, *object_shape)
-        `references` may hold one sample, which then serves for all.
+        Batches to compare; `references` may hold one sample, which then serves for all objects.
     squared : bool
-        Whether to return the square, whose gradient also exists at 0; infinite where float64 does
-        not hold it.
+        Whether to return the square, whose gradient exists at 0, too. It is infinite if it exceeds
+        the range of float64.
     shift, flip, phase, boundary
-        As in :func:`register`.
+        Symmetries, as in :func:`register`.
 
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples,), float64
+        Distance of each pair.
 
     Raises
     ------
@@ -206,7 +209,7 @@ def _checked_symmetries(shift, flip, phase):
 
 
 def _checked_pair(objects, references):
-    """Objects, and one reference for each of them."""
+    """Validate objects and references; return one reference per object."""
     objects, references = (
         check_batch(objects, name="objects"),
         check_batch(references, name="references"),
@@ -214,8 +217,7 @@ def _checked_pair(objects, references):
     if references.shape[1:] != objects.shape[1:] or len(references) not in (1, len(objects)):
         raise ValueError(
             f"references of shape {tuple(references.shape)} do not match objects of shape "
-            f"{tuple(objects.shape)}; "
-            "give one reference per object, or one for all"
+            f"{tuple(objects.shape)}; give one reference per object, or one for all"
         )
     if len(references) == len(objects):
         return objects, references
@@ -226,8 +228,10 @@ def _checked_pair(objects, references):
 
 
 def _check_products(x, y, *scales):
-    """Refuse products of scaled objects that their precision does not hold once the scales are
-    undone.
+    """Refuse correlations that exceed the range of the objects' precision.
+
+    `x` and `y` are the scaled objects; their correlations are computed safely, and would overflow
+    or vanish once the scales are undone.
     """
     norms = (energy(x.detach()) * energy(y.detach())).sqrt()
     sizes = norms.log2() - sum(scale.double().log2().view(-1) for scale in scales)
@@ -240,8 +244,7 @@ def _check_products(x, y, *scales):
         way_out = " or pass float64" if dtype == torch.float32 else ""
         raise ValueError(
             f"correlations of the order of 1e{power:+.0f} are out of the range of {name}; divide "
-            f"objects and "
-            f"references by their largest values first{way_out}"
+            f"objects and references by their largest values first{way_out}"
         )
 
 

@@ -1,13 +1,13 @@
-"""The tensor core of the group: what acts, correlates and searches on batches of tensors, without
-validation.
+"""Tensor core of the symmetry group, without validation.
 
 Metrics, losses and canonicalization call these functions; users call those of :mod:`skpr.symmetry`,
-which validate.
+which validate their arguments.
 
 Throughout, `x` and `y` are floating tensors of shape (n_samples, *object_shape), `shifts` is an
 integer tensor of shape (n_samples, n_axes), `flips` a bool tensor and `phases` a tensor of unit
 numbers, both of shape (n_samples,), and `boundary` is "zero", "circular" or a sequence of these
-with one entry for each axis."""
+with one entry for each axis.
+"""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ __all__ = [
 ]
 
 
-# Correlations in float32 carry errors of some 1e-7 of |x||y|, in float64 of some 1e-16: candidates
-# that come as close as this are looked at again, in float64.
+# Correlations have rounding errors of about 1e-7 |x||y| in float32 and 1e-16 |x||y| in float64.
+# Candidates closer than this are compared again in float64.
 _CLOSE = {torch.finfo(torch.float32).eps: 1e-5, torch.finfo(torch.float64).eps: 1e-12}
 _ROUNDING_OF_LAGS = 2e-14
 
 
 class GroupElement(NamedTuple):
-    """One symmetry operation a sample, `g x = phase * shift(flip^f x)`.
+    """One symmetry operation per sample, `g x = phase * shift(flip^f x)`.
 
     Attributes
     ----------
     shift : ndarray or torch.Tensor of shape (n_samples, n_axes), integers
         Displacement in pixels along each object axis.
     flip : ndarray or torch.Tensor of shape (n_samples,), bool
-        Whether the object is conjugate-inverted, before the shift.
+        Whether the object is conjugate-inverted before the shift.
     phase : ndarray or torch.Tensor of shape (n_samples,)
-        Unit factor, complex for complex objects, +1 or -1 for real ones.
+        Unit factor: complex for complex objects, +1 or -1 for real ones.
 
     Examples
     --------
@@ -71,7 +71,10 @@ class GroupElement(NamedTuple):
 
 
 def lost_energy(x, shifts, flips, boundary):
-    """`|x|^2` of the content that a flip and shift move out of the frame: exactly 0 where none is."""
+    """Compute the energy that a flip and shift move out of the frame.
+
+    It is exactly 0 where no content leaves the frame.
+    """
     boundary = check_boundary(boundary, x.ndim - 1)
     if "zero" not in boundary:
         return torch.zeros(len(x), dtype=torch.float64, device=x.device)
@@ -84,12 +87,13 @@ def lost_energy(x, shifts, flips, boundary):
 
 
 def correlations(x, y, boundary, flips=(False, True)):
-    """Correlations of `x`, and of its flip, with `y`, at all lags in FFT order.
+    """Correlate `x` and its flip with `y` at all lags, in FFT order.
 
-    Returns a pair of tensors of shape (n_samples, *grid), see :func:`lag_grid`, `None` where an
-    orientation is not among `flips`. The lag of the flipped one is that of the shift after
-    :func:`flip`. Both share the two forward transforms: the spectrum of the flip is the conjugate
-    of the spectrum, up to the displacement `n - 1` of the origin."""
+    Returns a pair of tensors of shape (n_samples, *grid), see :func:`lag_grid`; an orientation that
+    is not among `flips` is `None`. The lag of the flipped orientation is the shift after
+    :func:`flip`. Both orientations share the two forward transforms: the spectrum of the flip is
+    the conjugate of the spectrum, up to the displacement `n - 1` of the origin.
+    """
     axes = space_axes(x)
     sizes = x.shape[1:]
     grid = lag_grid(sizes, boundary)
@@ -114,13 +118,14 @@ def correlations(x, y, boundary, flips=(False, True)):
 
 
 def best_element(x, y, use_shift, use_flip, use_phase, boundary):
-    """The group element over the chosen symmetries that brings `x` closest to `y`.
+    """Find the group element that brings `x` closest to `y`.
 
-    Candidates come in a fixed order, and of those that are equal but for rounding the first one
-    wins: upright before flipped; then by the shift along the first axis, along the next and so on,
-    each in the order 0, 1, ..., n - 1, -1,
-    ..., -(n - 1); last, where the phase is not registered and all correlations are negative, the object moved wholly
-    out of its frame, upright and along the last axis that does not wrap around.
+    Candidates have a fixed order, and the first of those that are equal up to rounding wins.
+    Upright candidates precede flipped ones. Next they are ordered by the shift along the first
+    axis, then along the second and so on, each in the order 0, 1, ..., n - 1, -1, ..., -(n - 1).
+    The last candidate is the object moved wholly out of its frame, upright and along the last axis
+    that does not wrap around. It wins where the phase is not registered and all correlations are
+    negative.
     """
     x, y = x * unit_scale(x), y * unit_scale(y)
     boundary = check_boundary(boundary, x.ndim - 1)
@@ -158,8 +163,10 @@ def _norms(x):
 
 
 def _scores(x, y, use_shift, use_flip, boundary):
-    """Inner products of all candidates with `y` on the grid of lags, those of upright and of
-    flipped ones.
+    """Compute the inner products of all candidates with `y`.
+
+    Returns a list of tensors on the grid of lags: that of the upright candidates and, if requested,
+    that of the flipped ones.
     """
     flips = (False, True) if use_flip else (False,)
     if use_shift:
@@ -168,8 +175,9 @@ def _scores(x, y, use_shift, use_flip, boundary):
 
 
 def _highest(scores, measure):
-    """The highest score of each sample, its lag and its value, and the second highest; overwrites
-    the scores.
+    """Return the highest score, its lag and value, and the second highest.
+
+    All are per sample. May overwrite `scores`.
     """
     measured = measure(scores)
     peaks, lags = measured.max(dim=1, keepdim=True)
@@ -179,8 +187,9 @@ def _highest(scores, measure):
 
 
 def _first_of_equals(x, y, use_shift, use_flip, use_phase, boundary):
-    """The first of the candidates that are best but for rounding, decided in float64; its phase is
-    not a unit yet.
+    """Return the first of the candidates that are best up to rounding.
+
+    The comparison is done in float64. The phase of the result is not normalised yet.
     """
     rounding = 16 * _eps(x, y)
     x, y = (
@@ -201,8 +210,7 @@ def _first_of_equals(x, y, use_shift, use_flip, use_phase, boundary):
     measured = torch.abs(scores) if use_phase else torch.real(scores)
     measured = torch.cat([measured, torch.full_like(measured[:, :1], leaving)], dim=1)
     best = measured.amax(dim=1, keepdim=True)
-    # values that are off by a relative `rounding` change half of |gx - y|^2 of unit objects by this
-    # much
+    # a relative error `rounding` of the values changes |gx - y|^2 / 2 of unit objects by this much
     equal = rounding * (2 - 2 * best).clamp_min(0).sqrt() + rounding**2 + _ROUNDING_OF_LAGS
     first = (measured >= best - equal).to(torch.uint8).argmax(dim=1)
     gone = first == scores.shape[1]
@@ -220,8 +228,9 @@ def _first_of_equals(x, y, use_shift, use_flip, use_phase, boundary):
 
 
 def _ordered_shifts(x, boundary):
-    """All shifts along each axis that leave some of the frame inside, those first that win over
-    equal ones.
+    """List the shifts along each axis in the order in which they win ties.
+
+    These are all the shifts that keep some of the frame inside.
     """
     orders = []
     for size, wraps in zip(x.shape[1:], boundary, strict=True):
@@ -231,28 +240,30 @@ def _ordered_shifts(x, boundary):
 
 
 def lag_grid(sizes, boundary):
-    """Grid on which correlations hold all lags without running into one another."""
+    """Return the grid on which correlations hold all lags without aliasing."""
     axes = zip(sizes, check_boundary(boundary, len(sizes)), strict=True)
     return [n if wraps == "circular" else next_fast_len(2 * n - 1, real=True) for n, wraps in axes]
 
 
 def padded_values(sizes, boundary):
-    """Values of one object on the grid of its lags, about."""
+    """Estimate the number of values of one object on the grid of its lags."""
     return math.prod(sizes) * 2 ** check_boundary(boundary, len(sizes)).count("zero")
 
 
 def signed_lags(flat_lags, sizes, boundary):
-    """Flat FFT-order lag indices as displacements; circular ones stay in 0 .. n - 1."""
+    """Convert flat FFT-order lag indices to displacements.
+
+    Displacements along circular axes stay in 0 .. n - 1.
+    """
     grid = lag_grid(sizes, boundary)
     lags = torch.stack(torch.unravel_index(flat_lags, tuple(grid)), dim=1)
-    limits = torch.tensor(
-        sizes, device=lags.device
-    )  # which a circular axis, its own grid, never reaches
+    # on a circular axis the grid has n lags, so none of them reaches the limit
+    limits = torch.tensor(sizes, device=lags.device)
     return torch.where(lags < limits, lags, lags - torch.tensor(grid, device=lags.device))
 
 
 def shifted(x, shifts, boundary):
-    """Move each object by its whole number of pixels."""
+    """Move each object by an integer number of pixels."""
     inside = None
     for axis, wraps in enumerate(check_boundary(boundary, x.ndim - 1), start=1):
         size = x.shape[axis]
@@ -268,14 +279,17 @@ def shifted(x, shifts, boundary):
 
 
 def _moves(x, shifts, axis, wraps):
-    """Shifts along one axis, brought into range first, so that none overflows however large it is."""
+    """Return the shifts along one axis, reduced to the range of the frame.
+
+    This way not even the largest integers overflow.
+    """
     moves = shifts[:, axis - 1, None].to(x.device, torch.int64)
     size = x.shape[axis]
     return moves.remainder(size) if wraps == "circular" else moves.clamp(-size, size)
 
 
 def _along(axis, values, x):
-    """Values of shape (n_samples, size) in the place of one axis."""
+    """View values of shape (n_samples, size) along one axis of `x`."""
     return values.view([len(x)] + [-1 if a == axis else 1 for a in space_axes(x)])
 
 
@@ -285,26 +299,30 @@ def flipped(x):
 
 
 def flipped_where(x, where):
-    """Flip the samples where a mask of shape (n_samples,) holds."""
+    """Flip the samples selected by a mask of shape (n_samples,)."""
     if not where.any():
         return x
     return torch.where(along_samples(where.bool(), x), flipped(x), x)
 
 
 def turned(x, phases):
-    """Multiply each sample by its number; complex numbers make real objects complex."""
+    """Multiply each sample by its phase.
+
+    Complex phases make real objects complex.
+    """
     dtype = x.dtype.to_complex() if phases.is_complex() else x.dtype
     return x * along_samples(phases.to(x.device, dtype), x)
 
 
 def acted(x, shifts, flips, phases, boundary):
-    """Flip, then shift, then turn each object, as :func:`skpr.symmetry.act`."""
+    """Flip, shift and rotate the phase of each object, in this order."""
     return turned(shifted(flipped_where(x, flips), shifts, boundary), phases)
 
 
 def orbit_distances(x, y, *, shift=True, flip=True, phase=None, boundary="zero", squared=False):
-    """Distance from each `y` to the orbit of `x`, in float64; the gradient takes the element found
-    as given.
+    """Compute the distance from each `y` to the orbit of `x`.
+
+    The gradient treats the best element as a constant.
 
     Parameters
     ----------
@@ -312,14 +330,15 @@ def orbit_distances(x, y, *, shift=True, flip=True, phase=None, boundary="zero",
     shift, flip : bool
         Symmetries to minimise over.
     phase : bool, optional
-        Whether to minimise over the phase; by default only where either batch is complex.
+        Whether to minimise over the phase; by default only if either batch is complex.
     boundary : {"zero", "circular"} or sequence of these, one for each axis
     squared : bool
-        Whether to return the square, which is infinite where float64 does not hold it.
+        Whether to return the square, which is infinite if it exceeds the range of float64.
 
     Returns
     -------
     torch.Tensor of shape (n_samples,), float64
+        Distance of each pair.
     """
     if phase is None:
         phase = x.is_complex() or y.is_complex()
@@ -329,7 +348,7 @@ def orbit_distances(x, y, *, shift=True, flip=True, phase=None, boundary="zero",
 
 
 def _distances(x, y, symmetries, squared):
-    # squares of float32 values are within the range of float64, those of float64 values need not be
+    # squares of float32 values never exceed the range of float64; those of float64 values may
     scale = torch.ones((), dtype=torch.float64)
     if not squared and torch.promote_types(x.dtype, y.dtype) in (torch.float64, torch.complex128):
         scale = torch.minimum(unit_scale(x), unit_scale(y))
@@ -344,9 +363,12 @@ def _distances(x, y, symmetries, squared):
 
 
 def content_boxes(x):
-    """First pixel and extent of what is not 0 along each axis, both of shape (n_samples, n_axes)."""
+    """Find the bounding boxes of the nonzero pixels.
+
+    Returns the first pixel and the extent along each axis, both of shape (n_samples, n_axes).
+    """
     starts, sizes = [], []
-    # sums of moduli vanish exactly where all values do, and are several times faster than any()
+    # a sum of moduli is 0 exactly where all values are, and is several times faster than any()
     content = x.real.abs() + x.imag.abs() if x.is_complex() else x.abs()
     for axis in space_axes(x):
         others = [a for a in space_axes(x) if a != axis]
@@ -361,7 +383,10 @@ def content_boxes(x):
 
 
 def window(values, starts, lengths):
-    """Cut consecutive lags, from `starts` on along each axis, out of an array in FFT order."""
+    """Cut consecutive lags out of an array in FFT order.
+
+    Along each axis, `lengths` lags are taken from `starts` on.
+    """
     for axis, (start, length) in enumerate(zip(starts, lengths, strict=True), start=1):
         index = (torch.arange(length, device=values.device) + start).remainder(values.shape[axis])
         values = values.index_select(axis, index)

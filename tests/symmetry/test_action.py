@@ -113,8 +113,8 @@ def test_objects_on_disk_stay_there_until_they_are_read(tmp_path):
     ("arguments", "error", "message"),
     [
         (([1, 2, 3],), ValueError, r"shifts has shape \(3,\); these objects need shape \(2, 2\)"),
-        (([0.5, 1.0],), TypeError, "shifts are whole pixels; got float64"),
-        (([True, False],), TypeError, "shifts are whole pixels; got bool"),
+        (([0.5, 1.0],), TypeError, "shifts must be integer numbers of pixels; got float64"),
+        (([True, False],), TypeError, "shifts must be integer numbers of pixels; got bool"),
         (([[1, 2], [3]],), ValueError, "shifts is not a rectangular array"),
         (
             (np.uint64([2**63, 1]),),
@@ -142,7 +142,11 @@ def test_bad_arguments_are_named(arguments, error, message):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"shift": [[0.5], [1.0]]}, TypeError, "element.shift are whole pixels; got float64"),
+        (
+            {"shift": [[0.5], [1.0]]},
+            TypeError,
+            "element.shift must be integer numbers of pixels; got float64",
+        ),
         (
             {"shift": [[0]]},
             ValueError,
