@@ -765,7 +765,7 @@ def test_flattened_images_are_pointed_out_where_shape_matters():
 
 def test_deformed_magnitudes_are_pointed_out():
     with pytest.warns(
-        UserWarning, match="X looks like magnitudes, .* deformed magnitudes belong to none"
+        UserWarning, match="X looks like magnitudes, .* deformed magnitudes belong to no object"
     ):
         RandomDeformation().fit_transform(X)
 

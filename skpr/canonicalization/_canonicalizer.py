@@ -1,4 +1,4 @@
-"""The estimator that breaks the symmetries of a training set."""
+"""Transformer that breaks the symmetries of a training set."""
 
 from __future__ import annotations
 
@@ -29,56 +29,60 @@ if TYPE_CHECKING:
 SHIFTS = (*SHIFT_RULES, "template", None)
 FLIPS = (*FLIP_RULES, "template", None)
 PHASES = ("auto", "origin", "template", None)
-_WAYS = "give boundary='circular' if shifts wrap around, shift=None if there are none to break"
+_WAYS = "give boundary='circular' if shifts wrap around, shift=None if there are no shifts to break"
 
 
 class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     r"""Replace each object by the canonical member of its symmetry orbit.
 
-    All members of an orbit `{g x}` (shifts, conjugate inversion, global phase) have one Fourier
+    All members of an orbit `{g x}` (shifts, conjugate inversion, global phase) share one Fourier
     magnitude, so a network trained on raw pairs learns their average. This transformer maps each
-    orbit to one representative `c(x)`, which is *invariant*, `c(g x) = c(x)`, and on the orbit, so
-    that the magnitudes do not change.
+    orbit to one representative `c(x)`. It is *invariant*, `c(g x) = c(x)`, and lies on the orbit,
+    so the magnitudes do not change.
 
-    Each symmetry has its own strategy. Rules look at the object alone; ``"template"`` is fitted by
-    generalized Procrustes analysis (Gower, 1975, over this group): the training objects, scaled to
-    unit norm, are registered to a running mean until it stops changing, and new ones are registered
-    to the result. Of an object's representatives it picks the one closest to all others, which
-    leaves the training set as little variance as possible and moves continuously with the object
-    wherever one candidate is clearly best.
+    Each symmetry has its own strategy. A rule depends on the object alone. The strategy
+    ``"template"`` is fitted by generalized Procrustes analysis over this group (Gower, 1975): the
+    training objects, scaled to unit norm, are registered to a running mean until it stops changing,
+    and new objects are registered to the result. The representative is thus the member of the orbit
+    closest to the template, which minimises the variance of the training set. It moves continuously
+    with the object wherever one candidate is clearly best.
 
     Parameters
     ----------
     shift : {"template", "centroid", "box"} or None, default="template"
-        ``"box"`` centres the bounding box of the content, ``"centroid"`` the centroid of the
-        intensity, both to whole pixels; ``"template"`` maximises the correlation with the template
-        over all shifts. Along axes with boundary "zero" no shift moves content out of the frame.
+        Strategy for the shift. ``"box"`` centres the bounding box of the content and ``"centroid"``
+        the centroid of the intensity, both to whole pixels. ``"template"`` maximises the
+        correlation with the template over all shifts. Along axes with boundary "zero" no shift
+        moves content out of the frame.
     flip : {"template", "moment", "principal", "bispectrum", "fourier"} or None, default="template"
-        ``"moment"``: sign of the mean entry of the skewness tensor of the intensity.
-        ``"principal"``: the same features along the direction in which the training set has most of
-        them. ``"bispectrum"``: sign of `Im[F(k)^2 conj F(2k) conj F(0)]` at the lowest frequencies.
-        ``"fourier"``: sign of the phase next to zero frequency, the rule of Tayal et al. (2020), as
-        a baseline. ``"template"``: the orientation that correlates better with the template.
+        Strategy for the flip. ``"moment"``: sign of the mean entry of the skewness tensor of the
+        intensity. ``"principal"``: sign of the same features along their principal direction over
+        the training set. ``"bispectrum"``: sign of `Im[F(k)^2 conj F(2k) conj F(0)]` at the lowest
+        frequencies. ``"fourier"``: sign of the phase next to zero frequency, the rule of Tayal et
+        al. (2020), as a baseline. ``"template"``: the orientation that correlates better with the
+        template.
     phase : {"auto", "origin", "template"} or None, default="auto"
-        ``"origin"`` makes `sum x` real and positive; ``"template"`` the inner product with the
-        template. For real objects this is the sign, and non-negative objects stay as they are.
-        ``"auto"`` is ``"template"`` where another symmetry uses the template, else ``"origin"``.
-    boundary : {"auto", "zero", "circular"} or sequence of the last two, one for each axis, default="auto"
-        Whether objects lie in a dark frame or shifts wrap around, as they do without oversampling.
-        ``"auto"`` is "zero", unless a :class:`skpr.SymmetryBreakingRegressor`, which knows the
-        magnitudes' shape, sets it.
+        Strategy for the phase. ``"origin"`` makes `sum x` real and positive, and ``"template"`` the
+        inner product with the template. For real objects the phase is the sign, and non-negative
+        objects are left unchanged. ``"auto"`` is ``"template"`` if another symmetry uses the
+        template, else ``"origin"``.
+    boundary : {"auto", "zero", "circular"} or sequence of "zero" and "circular", default="auto"
+        Whether objects lie in a dark frame ("zero") or shifts wrap around ("circular"), as they do
+        without oversampling; a sequence has one entry for each axis. ``"auto"`` is "zero", unless a
+        :class:`skpr.SymmetryBreakingRegressor`, which knows the shape of the magnitudes, sets it.
     background : "auto" or float, default="auto"
-        Level of what surrounds the objects, as a fraction of their maximum: the root mean square
-        there, below .25. Pixels under four times as much are no content. ``"auto"`` measures it on
-        the training set (:func:`skpr.symmetry.background_level`): exactly 0 for objects in exact
-        darkness. With 0, all that is not 0 is content.
+        Level of the background: its root mean square as a fraction of the objects' maximum, below
+        .25. Pixels below four times the level are not content. ``"auto"`` measures the level on the
+        training set (:func:`skpr.symmetry.background_level`): it is exactly 0 for objects in exact
+        darkness. With 0, every nonzero pixel is content.
     max_iter : int, default=50
         Maximum number of passes over the training set when fitting the template.
     tol : float, default=1e-4
-        The template is done when a pass gains less than this, relative to its energy.
+        Gain of a pass over the training set, relative to the template's energy, at or below which
+        fitting stops.
     max_samples : int or None, default=50000
-        Maximum number of objects that template and direction are fitted on: of a larger training
-        set, runs of neighbours at even distances. `None` for all.
+        Maximum number of objects to fit the template and the direction on. From a larger training
+        set, evenly spaced runs of neighbouring samples are used. `None` for all.
 
     Attributes
     ----------
@@ -86,39 +90,51 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     boundary_ : tuple of str
         Boundary along each axis.
     background_ : float
-        Level of the background, as a fraction of the maximum: 0 in exact darkness. Above .1 the
-        objects fill their frame, and all that is not 0 is content.
+        Level of the background as a fraction of the maximum; 0 in exact darkness. Above .1 the
+        objects fill their frame, and every nonzero pixel is content.
     lost_energy_ : float
-        Largest fraction of its energy that a training object loses where its shift moves
+        Largest fraction of its energy that a training object loses because its shift moves
         background, and up to 1 % of the content on each side, out of the frame; exactly 0 without a
         background.
     template_ : ndarray of shape (\*object_shape), float64
-        Mean of the canonical training objects at unit norm. Only where a strategy is
-        ``"template"``.
+        Mean of the canonical training objects at unit norm; only if a strategy is ``"template"``.
     direction_ : ndarray of shape (n_features,), float64
-        Principal direction of the odd features. Only with `flip="principal"` or ``"template"``.
+        Principal direction of the odd features; only with `flip="principal"` or ``"template"``.
     variance_ : float
         Variance of the canonical training set at unit norm, `1 - |mean|^2`, between 0 and 1.
     n_iter_ : int
-        Passes over the training set that the template took; 1 without a template.
+        Number of passes over the training set to fit the template; 1 without a template.
 
     Notes
     -----
-    Ties (symmetric, periodic or empty objects) are broken by a fixed irregular pattern, so that
-    they too have one representative. `inverse_transform` is the identity: a representative is as
-    good an object as any in its orbit.
+    No continuous canonical form exists for such groups (Dym, Lawrence and Siegel, 2024). With every
+    strategy there are therefore objects with two equally good candidates, and a small change of
+    such an object can switch from one to the other.
 
-    Objects with a background are searched as if it were not there, and what is found is done to the
-    objects themselves: their representatives keep their background, but for what leaves the frame.
-    Representatives of an orbit then agree up to the background, and up to the few objects whose
-    content changes with the noise that left the frame. :mod:`skpr.symmetry` says what content is. A
-    background in fewer than a quarter of the training objects counts as none.
+    Fitting the template is the alignment step of iterative re-alignment; the work on bootstrapped
+    re-alignment (2025) explains why such a running template converges.
+
+    Ties (symmetric, periodic or empty objects) are broken by a fixed irregular pattern, so that
+    these objects also have one representative. `inverse_transform` is the identity, because a
+    representative is as valid an object as any other member of its orbit.
+
+    For objects with a background the group element is found on their content alone and then applied
+    to the objects themselves. Representatives therefore keep their background, except where it
+    leaves the frame. The representatives of one orbit agree up to the background, except for the
+    few objects whose content depends on the noise that left the frame. :mod:`skpr.symmetry` defines
+    the content. A background in fewer than a quarter of the training objects is ignored.
 
     References
     ----------
     K. Tayal, C.-H. Lai, R. Manekar, Z. Zhuang, V. Kumar, J. Sun, "Unlocking Inverse Problems Using
-    Deep Learning: Breaking Symmetries in Phase Retrieval", 2020. J. C. Gower, "Generalized
-    Procrustes analysis", 1975.
+    Deep Learning: Breaking Symmetries in Phase Retrieval", 2020.
+
+    J. C. Gower, "Generalized Procrustes analysis", 1975.
+
+    Dym, Lawrence and Siegel, "Equivariant Frames and the Impossibility of Continuous
+    Canonicalization", ICML 2024, arXiv:2402.16077.
+
+    Bootstrapped re-alignment, 2025, arXiv:2510.08178.
 
     Examples
     --------
@@ -153,7 +169,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         self.max_samples = max_samples
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        """Fit the template and the principal direction, where the strategies need them.
+        """Fit the template and the principal direction, if needed.
 
         Parameters
         ----------
@@ -168,28 +184,28 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, and for objects with NaN or infinity.
+            If a parameter is not valid, or objects hold NaN or infinity.
 
         Warns
         -----
         UserWarning
-            If the objects fill their frame, so that no shift keeps their content inside; for
-            objects that are all zero, for what is plainly magnitudes, and where `y` equals `X`,
-            because only `X` is transformed.
+            If the objects fill their frame, so that no shift keeps their content inside; if all
+            objects are zero; if `X` looks like magnitudes; and if `y` equals `X`, because only `X`
+            is transformed.
         """
         X, facts = inspect_fitted_batch(self, X, reset=True, shape_attribute="object_shape_")
         self._check_parameters()
         self._warn_of_targets(X, y)
         if facts.largest == 0:
             warn_user(
-                "every object in X is zero everywhere: there is no symmetry to break, and a "
-                "template of zeros"
+                "every object in X is zero everywhere: there is no symmetry to break, and the "
+                "template is zero"
             )
         if are_plainly_magnitudes(X):
             warn_user(
                 "X looks like magnitudes, not like objects: every sample is exactly symmetric "
-                "about its middle and "
-                "brightest there. Symmetries are broken of objects; magnitudes have none"
+                "about its middle and brightest there. Only objects have symmetries to break; "
+                "magnitudes do not change under them"
             )
         boundary = resolve_boundary(self.boundary, X.ndim - 1)
         background = self._fit_background(X, boundary, _WAYS if self.shift is not None else None)
@@ -198,7 +214,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         self._remember_parameters()
         X = some_of(X, self.max_samples)
         if isinstance(X, LazyBatch) and X.nbytes <= POOL_BYTES:
-            X = np.asarray(X)  # passes are many: what fits is read once
+            X = np.asarray(X)  # there are many passes, so a batch that fits in memory is read once
         for fitted in ("template_", "direction_"):
             if hasattr(self, fitted):
                 delattr(self, fitted)
@@ -214,7 +230,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         return self
 
     def _since_fitted(self):
-        # the first version knew exact darkness only, and one boundary for all axes
+        # the first version assumed exact darkness and one boundary for all axes
         boundary = resolve_boundary(self._strategies.boundary, len(self.object_shape_))
         object.__setattr__(self._strategies, "boundary", boundary)
         return {"boundary_": boundary, "background_": 0.0, "_usual_share": 1.0, "lost_energy_": 0.0}
@@ -229,17 +245,17 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, *object_shape)
-            In the type of `X`; gradients are kept.
+            Representatives in the type of `X`; gradients are kept.
 
         Raises
         ------
         ValueError
-            For a strategy, a boundary or a background that was set after `fit`.
+            If a strategy, the boundary or the background was changed after `fit`.
 
         Warns
         -----
         UserWarning
-            If `background="auto"` and objects have a brighter background than those of `fit`.
+            If `background="auto"` and the objects have a brighter background than those of `fit`.
         """
         check_is_fitted(self)
         self._check_unchanged()
@@ -249,8 +265,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         values = 2 * math.prod(self.object_shape_)
         if not isinstance(X, LazyBatch):
             return map_chunks(self._canonicalize, X, values_per_sample=values)
-        # one pass finds the group elements, which are few numbers; objects are moved when they are
-        # read
+        # one pass finds the group elements, which are small; objects are moved when they are read
         element = map_chunks(self._element, X, values_per_sample=values)
         moved = act(X, element, self.boundary_)
         if X.facts.minimum >= 0 and (element.phase == 1).all():
@@ -258,7 +273,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         return moved
 
     def inverse_transform(self, X: Batch) -> Any:
-        """Return the objects as they are: the canonical member is a valid member of its orbit."""
+        """Return the objects unchanged, as a canonical object is valid."""
         return X
 
     def _canonicalize(self, x, strategies=None):
@@ -289,8 +304,9 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         return explained
 
     def _mean_of(self, X, strategies):
-        """Mean over the training set of the representatives, at unit norm and with their phases
-        aligned.
+        """Average the representatives of a training set.
+
+        They are scaled to unit norm, and their phases are aligned.
         """
         total = 0.0
         template = getattr(self, "template_", None)
@@ -313,8 +329,9 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         return (total / len(X)).cpu().numpy()
 
     def _lost_energy(self, X):
-        """Largest fraction of its energy that a training object loses; nothing is lost without a
-        background.
+        """Compute the largest fraction of its energy that an object loses.
+
+        Without a background nothing is lost.
         """
         if not self._strategies.background or self._strategies.wraps:
             return 0.0
@@ -345,7 +362,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
 
 
 def _starting_strategies(strategies):
-    """Rules that put the training objects near one another before there is a template."""
+    """Replace templates by the rules that compute the first mean."""
     return replace(
         strategies,
         shift="centroid" if strategies.shift == "template" else strategies.shift,
@@ -355,7 +372,7 @@ def _starting_strategies(strategies):
 
 
 def _fit_direction(X, strategies):
-    """Principal direction of the odd features of a training set, float64."""
+    """Compute the principal direction of the odd features, in float64."""
     moment = 0.0
     with torch.no_grad():
         for part in chunks_of(len(X), 4 * math.prod(X.shape[1:])):

@@ -1,10 +1,11 @@
-"""Rules that decide, from the object alone, whether to flip it. One small function each.
+"""Rules that decide from the object alone whether to flip it.
 
-A rule maps a batch in float64 to an odd score: it does not change when the object is shifted or its
-phase rotated, and changes sign when it is flipped. The object is flipped where the score is
-negative. Scores are of order one or less; those within the tie tolerance of zero are left to
-:mod:`._ties`. The boundary is a tuple with one entry for each axis; `dtype` is the precision that
-the values had before."""
+Each rule is one function that maps a batch in float64 to an odd score. The score does not change
+when the object is shifted or its phase rotated, and changes sign when the object is flipped. The
+object is flipped if its score is negative. Scores are of order one or less; those within the tie
+tolerance of zero are decided by :mod:`._ties`. The boundary is a tuple with one entry for each
+axis, and `dtype` is the original precision of the values.
+"""
 
 import math
 
@@ -17,12 +18,13 @@ from ._ties import weakest_harmonic
 
 
 def odd_features(x, boundary):
-    """Odd descriptors of the intensity `|x|^2`, of shape (n_samples, n_features); each negates
-    under flip.
+    """Compute odd descriptors of the intensity `|x|^2`.
 
-    In a dark frame, the third central moments over `sigma^3` (the skewness tensor). Where any axis
-    is a circle, on which moments do not exist, the imaginary bispectrum of the intensity at the
-    lowest harmonics, their circular counterpart."""
+    They have shape (n_samples, n_features), and each changes sign under a flip. In a dark frame
+    they are the third central moments over `sigma^3` (the skewness tensor). Moments do not exist on
+    circular axes; if any axis is circular, their counterpart is used: the imaginary bispectrum of
+    the intensity at the lowest harmonics.
+    """
     intensity = x.abs().square()
     return (
         _intensity_bispectrum(intensity, boundary)
@@ -32,8 +34,9 @@ def odd_features(x, boundary):
 
 
 def skewness(weights):
-    """Skewness tensor `E[(r-c)_i (r-c)_j (r-c)_k] / E[|r-c|^2]^(3/2)` of non-negative weights,
-    flattened.
+    """Compute the skewness tensor of non-negative weights, flattened.
+
+    Its entries are `E[(r-c)_i (r-c)_j (r-c)_k] / E[|r-c|^2]^(3/2)` for i <= j <= k.
     """
     n_axes = weights.ndim - 1
     points = _coordinates(weights)
@@ -52,7 +55,7 @@ def skewness(weights):
     cube = centre[:, :, None, None] * centre[:, None, :, None] * centre[:, None, None]
     third = third - crossed - crossed.transpose(1, 2) - crossed.permute(0, 2, 3, 1) + 2 * cube
     variance = second.diagonal(dim1=1, dim2=2).sum(dim=1) - centre.square().sum(dim=1)
-    # one-pixel objects have no spread: their moments are rounding errors
+    # the moments of one-pixel objects, which have no spread, are rounding errors
     spread = torch.where(variance > 1e-9, variance, math.inf)
     i, j, k = _upper_indices(n_axes)
     return third[:, i, j, k] / spread[:, None] ** 1.5
@@ -67,8 +70,9 @@ def _intensity_bispectrum(intensity, boundary):
 
 
 def lowest_frequencies(shape, boundary):
-    """Lowest frequency along each axis in cycles per pixel, that of a frame twice as long for an
-    axis in the dark.
+    """Return the lowest frequency along each axis, in cycles per pixel.
+
+    Along an axis with boundary "zero" it is that of a frame twice as long.
     """
     oversampling = [1 if wraps == "circular" else 2 for wraps in boundary]
     return torch.tensor(
@@ -78,7 +82,10 @@ def lowest_frequencies(shape, boundary):
 
 
 def bispectrum_terms(x, frequencies):
-    """`Im[F(k)^2 conj F(2k) conj F(0)] / (sum |x|)^4` for each frequency `k`, in cycles per pixel."""
+    """Compute imaginary bispectrum terms at frequencies in cycles per pixel.
+
+    They are `Im[F(k)^2 conj F(2k) conj F(0)] / (sum |x|)^4` for each frequency `k`.
+    """
     amplitude = x.abs().flatten(1).sum(dim=1)
     scale = torch.where(amplitude > 0, amplitude, 1.0)
     zero = x.flatten(1).sum(dim=1) / scale
@@ -90,7 +97,10 @@ def bispectrum_terms(x, frequencies):
 
 
 def fourier_sum(x, frequency):
-    """`F(k) = sum_r x(r) exp(-2 pi i k r)` at one frequency in cycles per pixel."""
+    """Compute `F(k) = sum_r x(r) exp(-2 pi i k r)` at one frequency.
+
+    The frequency is in cycles per pixel.
+    """
     angle = -2 * math.pi * (_coordinates(x) @ frequency.to(x.device))
     wave = torch.complex(angle.cos(), angle.sin())
     if x.is_complex():
@@ -103,32 +113,38 @@ def fourier_sum(x, frequency):
 
 
 def moment_score(x, boundary, direction=None, dtype=None):
-    """Sum of the odd features: in a dark frame the skewness along the diagonal of the axes."""
+    """Average the odd features.
+
+    In a dark frame this is the mean of the distinct entries of the skewness tensor.
+    """
     return odd_features(x, boundary).mean(dim=1)
 
 
 def principal_score(x, boundary, direction, dtype=None):
-    """Odd features along their principal direction over the training set, where fewest objects are
-    undecided.
+    """Project the odd features on their principal direction.
+
+    The direction is that of the training set; it leaves the fewest objects undecided.
     """
     return odd_features(x, boundary) @ direction
 
 
 def bispectrum_score(x, boundary, direction=None, dtype=None):
-    """Imaginary bispectrum of the object itself at the lowest frequency along each axis.
+    """Sum the imaginary bispectrum over the lowest frequencies.
 
-    `Im[F(k)^2 conj F(2k) conj F(0)]` is invariant to shift and phase and negates under conjugate
-    inversion."""
+    There is one frequency along each axis. `Im[F(k)^2 conj F(2k) conj F(0)]` is invariant to shift
+    and phase, and changes sign under conjugate inversion.
+    """
     return bispectrum_terms(x, lowest_frequencies(x.shape[1:], boundary).diag()).sum(dim=1)
 
 
 def fourier_score(x, boundary, direction=None, dtype=torch.float64):
-    """Sign of the Fourier phase at the frequency next to zero, relative to that at zero: a
-    published baseline.
+    """Score objects by the Fourier phase next to zero frequency.
 
-    Tayal et al. (2020) negate all phases if that of `Omega(1, 2)` is negative. The phase depends on
-    the origin; it is taken about the exact centre of the content, without which the rule gives an
-    object and its flip the same sign."""
+    The score has the sign of the phase relative to that at zero frequency. This is a published
+    baseline: Tayal et al. (2020) negate all phases if that of `Omega(1, 2)` is negative. The phase
+    depends on the origin, which here is the exact centre of the content; otherwise the rule could
+    give an object and its flip the same sign.
+    """
     size = x.shape[-1]
     k = lowest_frequencies(x.shape[1:], boundary)
     k[:-1] = 0
@@ -158,14 +174,20 @@ FLIP_RULES = {
 
 
 def principal_direction(feature_moment):
-    """Unit direction along which the odd features have most energy, its largest entry positive."""
+    """Compute the unit direction of most energy of the odd features.
+
+    Its largest entry is positive.
+    """
     _, vectors = torch.linalg.eigh(feature_moment)
     direction = vectors[:, -1]
     return direction * torch.where(direction[direction.abs().argmax()] < 0, -1.0, 1.0)
 
 
 def _coordinates(x):
-    """Pixel coordinates about the middle of the frame, float64, of shape (n_pixels, n_axes)."""
+    """Return pixel coordinates relative to the middle of the frame.
+
+    They have shape (n_pixels, n_axes), in float64.
+    """
     axes = [
         torch.arange(n, dtype=torch.float64, device=x.device) - (n - 1) / 2 for n in x.shape[1:]
     ]

@@ -1,14 +1,15 @@
-"""The choice of one group element for each object: rules first, then the best match to the
-template.
+"""Search for the group element that canonicalizes each object.
 
-All searches follow one pattern. Candidates are (flip, shift) pairs, scores are correlations with a
-template, and what comes out is invariant because the *set* of candidate images is: it does not
-depend on where in its orbit the object was. Scores are computed in the object's precision; objects
-whose best candidates lie close together are decided again in float64, and candidates that are equal
-there by the generic pattern.
+Rules are applied first, then the best match to the template is found. All searches follow one
+pattern: candidates are (flip, shift) pairs, and scores are correlations with a template. The result
+is invariant because the *set* of candidate images is: it does not depend on where in its orbit the
+object was. Scores are computed in the object's precision. Objects whose best candidates have nearly
+equal scores are decided again in float64, and candidates that are equal there by the generic
+pattern.
 
-The search runs on a copy of the object in exact darkness and near unit scale, which mostly is the
-object itself; what is found is done to the object."""
+The search runs on a copy of the object in exact darkness and near unit scale. For most objects the
+copy is the object itself. The group element found is applied to the object.
+"""
 
 import math
 from dataclasses import dataclass
@@ -23,21 +24,22 @@ from ._flip_rules import FLIP_RULES
 from ._shift_rules import CIRCULAR_SHIFT_RULES, SHIFT_RULES, admissible_shifts
 from ._ties import generic_pattern, tie_tolerance, to_double
 
-# Correlations in float32 carry errors of some 1e-6 of |x||y|; closer candidates than this are
-# looked at again.
+# Correlations in float32 have errors of about 1e-6 |x||y|; candidates closer than this are
+# compared again.
 _CLOSE = 2e-5
-# Squares and products of values within this range, and sums of them, stay far within that of
+# Squares and products of values within this range, and their sums, stay far within the range of
 # float32.
 _SMALLEST, _LARGEST = 2.0**-40, 2.0**40
-_ROOT_OF_PIXELS = 2.0**14  # a norm is at most so many times the maximum
+_ROOT_OF_PIXELS = 2.0**14  # largest ratio of a norm to the maximum
 
 
 @dataclass(frozen=True)
 class Strategies:
-    """Strategy for each symmetry: its name, or None for none.
+    """Strategy for each symmetry: its name, or None.
 
-    `boundary` has one entry for each axis; `background` is the level of
-    :func:`skpr.symmetry.content_of`."""
+    `boundary` has one entry for each axis, and `background` is the level for
+    :func:`skpr.symmetry.content_of`.
+    """
 
     shift: object
     flip: object
@@ -51,19 +53,20 @@ class Strategies:
 
     @property
     def wraps(self):
-        """Whether shifts wrap around along every axis, so that it does not matter where the content
-        is.
+        """Whether shifts wrap around along every axis.
+
+        If they do, the place of the content does not restrict them.
         """
         return "zero" not in self.boundary
 
 
 def canonical_elements(x, strategies, template=None, direction=None):
-    """Group elements that take each object to its representative, but for the phase.
+    """Find the shift and flip that take each object to its representative.
 
     Parameters
     ----------
     x : torch.Tensor of shape (n_samples, *object_shape)
-        A search copy.
+        Objects as :func:`search_copy` returns them.
     strategies : Strategies
     template : torch.Tensor of shape (1, *object_shape), optional
     direction : torch.Tensor of shape (n_features,), optional
@@ -94,7 +97,7 @@ def canonical_elements(x, strategies, template=None, direction=None):
 
 
 def canonicalize(x, strategies, template=None, direction=None):
-    """Representatives, and the group elements that take each object to its own."""
+    """Return the representatives and their group elements."""
     seen = search_copy(x, strategies)
     shifts, flips = canonical_elements(seen, strategies, template, direction)
     moved = shifted(flipped_where(x, flips), shifts, strategies.boundary)
@@ -109,47 +112,49 @@ def canonicalize(x, strategies, template=None, direction=None):
 
 
 def search_copy(x, strategies):
-    """Content of each object alone, at a scale at which squares neither overflow nor vanish.
+    """Return the content of each object at a safe scale.
 
-    Objects in exact darkness at such a scale are returned themselves. On a circle nothing leaves
-    the frame, and only the box needs to know where the content is."""
+    At that scale squares neither overflow nor vanish. Objects in exact darkness that already have a
+    safe scale are returned unchanged. If shifts wrap around along every axis, nothing leaves the
+    frame, and only the strategy "box" must know where the content is.
+    """
     if strategies.background and (strategies.shift == "box" or not strategies.wraps):
         x = content_of(x, strategies.background, strategies.boundary)
     return near_unit_scale(x)
 
 
 def near_unit_scale(x):
-    """Objects beyond the safe range, divided by a power of two, which rounds nothing; others as
-    they are.
+    """Bring objects beyond the safe range near unit scale.
+
+    They are divided by a power of two, which causes no rounding. Other objects are left unchanged.
     """
     norms = torch.linalg.vector_norm(_real_parts(x.detach()), dim=1)
-    if (
-        (norms > _SMALLEST * _ROOT_OF_PIXELS) & (norms < _LARGEST)
-    ).all():  # quicker than the maxima, and as safe
+    # norms are faster to compute than maxima, and bound them
+    if ((norms > _SMALLEST * _ROOT_OF_PIXELS) & (norms < _LARGEST)).all():
         return x
     peaks = _largest_parts(x.detach())
     beyond = (peaks > 0) & ((peaks < _SMALLEST) | (peaks > _LARGEST))
     if not beyond.any():
         return x
     exponents = torch.where(beyond, torch.frexp(peaks)[1], 0).to(peaks.dtype)
-    half = (exponents / 2).floor()  # in two steps: the inverse of the smallest number is infinite
+    half = (exponents / 2).floor()  # two steps, as the inverse of the smallest number is infinite
     return x * along_samples(torch.exp2(-half), x) * along_samples(torch.exp2(half - exponents), x)
 
 
 def _largest_parts(x):
-    """Largest real or imaginary part of each object, without sign."""
+    """Return the largest absolute real or imaginary part of each object."""
     lowest, highest = _extremes(_real_parts(x))
     return torch.maximum(-lowest, highest)
 
 
 def _real_parts(x):
-    """Real and imaginary parts of each object in a row."""
+    """Return the real and imaginary parts of each object as one row."""
     return (torch.view_as_real(x) if x.is_complex() else x).flatten(1)
 
 
 def _extremes(x):
-    """Smallest and largest value of each object; `aminmax` is 20 times slower along one axis."""
-    flat = x.flatten(1)
+    """Return the smallest and the largest value of each object."""
+    flat = x.flatten(1)  # `aminmax` is 20 times slower along one axis
     return flat.amin(dim=1), flat.amax(dim=1)
 
 
@@ -157,9 +162,7 @@ def _extremes(x):
 
 
 def search_template(x, template, boundary, flips):
-    """The admissible shift, and flip if both are among `flips`, with the largest correlation with
-    the template.
-    """
+    """Find the admissible shift, and flip, that match the template best."""
     bounds = _bounds(x, boundary)
     if x.dtype in (torch.float32, torch.complex64):
         choice, close = _best_candidate(x, template, bounds, flips)
@@ -172,7 +175,7 @@ def search_template(x, template, boundary, flips):
 
 
 def _best_candidate(x, template, bounds, flips):
-    """The candidate with the largest score, and whether another comes close."""
+    """Return the best candidate of each sample, and a mask of close calls."""
     scores = _candidate_scores(x, template.to(x.dtype), bounds, flips)
     best, choice = scores.max(dim=1)
     threshold = best - _CLOSE * _score_scale(x, template)
@@ -193,12 +196,12 @@ def _decide_in_double(x, template, bounds, flips):
 
 
 def _candidate_scores(x, template, bounds, flips):
-    """`|<shift_t flip^f x, template>|` for all flips and shifts, -inf where content would leave the
-    frame.
+    """Compute `|<shift_t flip^f x, template>|` for all flips and shifts.
 
-    Of shape (n_samples, len(flips) * n_pixels). The shift of a candidate is its index modulo the
-    frame: admissible shifts never reach round the frame, so transforms of the frame's own size hold
-    them all."""
+    Scores have shape (n_samples, len(flips) * n_pixels) and are -inf where content would leave the
+    frame. The shift of a candidate is its index modulo the frame: admissible shifts never wrap
+    around, so transforms of the frame's own size hold them all.
+    """
     grid = tuple(x.shape[1:])
     both = correlations(x, template, "circular", flips)
     scores = []
@@ -214,15 +217,15 @@ def _candidate_scores(x, template, bounds, flips):
 
 
 def _pattern_scores(x, bounds, flips):
-    """Scores with the generic pattern for a template: what tells equal candidates apart."""
+    """Score candidates against the generic pattern, to break ties."""
     return _candidate_scores(x, generic_pattern(x), bounds, flips)
 
 
 def _bounds(x, boundary):
-    """Smallest and largest admissible shifts of upright objects, or None where all shifts wrap
-    around.
+    """Return the smallest and largest admissible shifts of upright objects.
 
-    Along an axis that wraps around, every shift is admissible and 0 .. n - 1 are all there are.
+    Along an axis that wraps around, these are 0 and n - 1. If all axes wrap around, the result is
+    None.
     """
     if "zero" not in boundary:
         return None
@@ -234,7 +237,7 @@ def _bounds(x, boundary):
 
 
 def _oriented(bounds, is_flipped):
-    """A flip mirrors the content in the frame, and with it the admissible shifts."""
+    """Return the bounds of admissible shifts, which a flip mirrors."""
     lowest, highest = bounds
     return (-highest, -lowest) if is_flipped else (lowest, highest)
 
@@ -244,12 +247,12 @@ def _rows(bounds, rows):
 
 
 def _lag_masks(lowest, highest, grid):
-    """Which FFT-order lags lie between bounds, one broadcastable mask an axis."""
+    """Return broadcastable masks of the FFT-order lags between bounds."""
     masks = []
     for axis, size in enumerate(grid):
         lag = torch.arange(size, device=lowest.device)
         low, high = lowest[:, axis, None], highest[:, axis, None]
-        # lag - size is the same lag, negative
+        # lag - size is the negative shift at the same index
         valid = (lag <= high) | (lag - size >= low)
         masks.append(
             valid.view([len(valid)] + [size if a == axis else 1 for a in range(len(grid))])
@@ -277,10 +280,11 @@ def _as_shift_and_flip(choice, grid, bounds, n_flips):
 
 
 def flips_by_rule(x, strategies, direction=None):
-    """Flip where the odd score is negative; where it is zero, by the generic pattern.
+    """Return a mask of the objects to flip: those with a negative odd score.
 
-    Scores do not see where the object lies. Where shifts are left alone, its place does tell it
-    from its flip."""
+    Scores near zero are decided by the generic pattern. Without a strategy for shifts, an object
+    and its flip are compared with the pattern in their places, because these tell them apart.
+    """
     score = FLIP_RULES[strategies.flip](to_double(x), strategies.boundary, direction, x.dtype)
     flips = score < 0
     tied = (score.abs() <= tie_tolerance(x.dtype)).nonzero()[:, 0]
@@ -297,7 +301,7 @@ def flips_by_rule(x, strategies, direction=None):
 
 
 def shifts_by_rule(x, strategies):
-    """Shifts by a rule, or none."""
+    """Compute shifts by a rule; they are 0 without one."""
     if strategies.shift is None:
         return torch.zeros(len(x), x.ndim - 1, dtype=torch.int64, device=x.device)
     in_the_dark = None if strategies.wraps else SHIFT_RULES[strategies.shift](x)
@@ -320,7 +324,7 @@ def shifts_by_rule(x, strategies):
 
 
 def _best_allowed(x, allowed):
-    """Allowed shift along each axis; of several, the best one by the generic pattern."""
+    """Choose one allowed shift along each axis, by the generic pattern."""
     shifts = torch.stack([axis.to(torch.uint8).argmax(dim=1) for axis in allowed], dim=1)
     several = torch.stack([axis.sum(dim=1) > 1 for axis in allowed]).any(dim=0)
     tied = several.nonzero()[:, 0]
@@ -337,8 +341,9 @@ def _best_allowed(x, allowed):
 
 
 def prefer_second(first, second, template):
-    """Whether the second of two images correlates better with the template, ties by the generic
-    pattern.
+    """Return a mask of samples whose second image matches better.
+
+    Images are compared by their correlation with the template, and ties by the generic pattern.
     """
     tolerance = tie_tolerance(first.dtype)
     first, second = to_double(first), to_double(second)
@@ -361,10 +366,12 @@ def _match(x, template):
 
 
 def canonical_phases(x, template=None):
-    """Unit factors that make `<phase x, template>` real and positive; without a template, `sum x`.
+    """Compute the phases that make `<phase x, template>` real and positive.
 
-    Where that product vanishes it says nothing, and the generic pattern stands in. Real objects of
-    one sign, but for rounding, become non-negative, whatever the template."""
+    Without a template the phases make `sum x` real and positive. Where the product vanishes, the
+    generic pattern replaces the template. Real objects that have one sign up to rounding become
+    non-negative, whatever the template.
+    """
     if x.is_complex():
         return _phases_by_product(x, template)
     lowest, highest = _extremes(x)

@@ -1,9 +1,9 @@
-"""Rules that decide, from the object alone, where to put it. One small function each.
+"""Rules that decide from the object alone where to put it.
 
-Along an axis in the dark a rule returns the shift itself, clipped so that nothing leaves the frame.
-On a circle an object may have several equally good places, or no preferred one, so a rule returns
-for each axis which shifts are as good as the best; ties among those are told apart by
-:mod:`._ties`."""
+Each rule is one function. Along an axis with boundary "zero" it returns the shift, clipped so that
+nothing leaves the frame. Along a circular axis an object may have several equally good places, or
+no preferred one. There a rule returns a mask of the best shifts, and :mod:`._ties` breaks the ties.
+"""
 
 import math
 
@@ -12,14 +12,15 @@ import torch
 from ..symmetry.core import content_boxes
 from ._ties import weakest_harmonic
 
-# Pixel fractions are rounded half up with the edge moved off the half: centroids of symmetric
+# Pixel fractions are rounded half up, with the threshold moved off the half: centroids of symmetric
 # objects lie exactly on halves, where rounding errors would decide.
 _OFF_HALF = 1e-4
 
 
 def admissible_shifts(x):
-    """Smallest and largest shift along each axis that keep the content of each object inside its
-    dark frame.
+    """Return the smallest and largest shifts that keep content in the frame.
+
+    Both have one column for each axis.
     """
     starts, sizes = content_boxes(x)
     frame = torch.tensor(x.shape[1:], device=x.device)
@@ -30,15 +31,19 @@ def admissible_shifts(x):
 
 
 def box_shift(x):
-    """Centre the bounding box of the content; a spare odd pixel stays behind it."""
+    """Compute the shifts that centre the bounding box of the content.
+
+    If the margin is odd, the spare pixel lies behind the box.
+    """
     starts, sizes = content_boxes(x)
     frame = torch.tensor(x.shape[1:], device=x.device)
     return torch.where(sizes > 0, (frame - sizes).div(2, rounding_mode="floor") - starts, 0)
 
 
 def centroid_shift(x):
-    """Bring the centroid of the intensity `|x|^2` as close to the middle as whole pixels and the
-    frame allow.
+    """Compute the shifts that centre the centroid of the intensity `|x|^2`.
+
+    It is centred as closely as whole pixels and the frame allow.
     """
     intensity = x.abs().square()
     lowest, highest = admissible_shifts(x)
@@ -57,8 +62,9 @@ def centroid_shift(x):
 
 
 def circular_box_shifts(x, axis):
-    """Centre the shortest arc that holds the content along an axis, the complement of the longest
-    dark gap.
+    """Return a mask of the shifts that centre the content on a circle.
+
+    The shortest arc that holds the content is centred: the complement of the longest dark gap.
     """
     size = x.shape[axis]
     others = [a for a in range(1, x.ndim) if a != axis]
@@ -75,8 +81,9 @@ def circular_box_shifts(x, axis):
 
 
 def circular_centroid_shifts(x, axis):
-    """Bring the circular mean of the intensity along an axis, the phase of its first harmonic, to
-    the middle.
+    """Return a mask of the shifts that centre the circular mean.
+
+    The circular mean of the intensity along an axis is the phase of its first harmonic.
     """
     size = x.shape[axis]
     profile = _profile(x.abs().square(), axis)
