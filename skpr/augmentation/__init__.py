@@ -1,6 +1,4 @@
-"""Training sets made larger: random members of each object's orbit, and random objects like those
-there are.
-"""
+"""Data augmentation by symmetries and by small deformations."""
 
 from ._deformation import RandomDeformation
 from ._frame import frame

@@ -1,4 +1,4 @@
-"""Random objects like those there are: turned, stretched and bent a little."""
+"""Data augmentation by small random deformations."""
 
 from __future__ import annotations
 
@@ -20,29 +20,31 @@ if TYPE_CHECKING:
 
 
 class RandomDeformation(BatchTransformer):
-    """Deform each object a little: turn, stretch, shear and bend it into a new one of the same
-    kind.
+    """Rotate, stretch, shear and bend each object a little.
 
-    A network that reads spectra overfits long before it has learned all it can. New objects, unlike
-    new members of the same orbit, have new magnitudes: as the parameter `augmenter` of
-    :class:`skpr.PhaseRetrievalRegressor` this step gives it others at every epoch. One object in,
-    one object out, about the middle of the frame; what a deformation moves out of it is lost, and
-    values in between pixels are interpolated linearly.
+    A network trained on spectra overfits long before it has learned all it can. Unlike new members
+    of the same orbit, deformed objects have new magnitudes. As the parameter `augmenter` of
+    :class:`skpr.PhaseRetrievalRegressor` this step provides new objects at every epoch.
+
+    Each object is deformed about the middle of its frame, and the number of objects stays the same.
+    Content that a deformation moves out of the frame is lost. Values between pixels are
+    interpolated linearly.
 
     Parameters
     ----------
     rotation : float, default=4.0
-        Largest rotation in each plane, in degrees either way; an object with one axis has none.
+        Largest rotation in each plane, in degrees in either direction; objects with one axis are
+        not rotated.
     scale : float, default=0.04
         Largest stretch or squeeze along each axis, as a natural logarithm.
     shear : float, default=0.04
         Largest shear of each pair of axes, as a tangent.
     bend : float, default=0.015
-        Standard deviation of a smooth displacement, drawn at four points an axis and interpolated
-        in between, as a fraction of half the frame.
+        Standard deviation of a smooth displacement, as a fraction of half the frame. It is drawn at
+        four points along each axis and interpolated between them.
     probability : float, default=0.6
-        Probability of being deformed at all: interpolation blurs, and a network should also see
-        sharp objects.
+        Probability that an object is deformed. Interpolation blurs, and a network should see sharp
+        objects, too.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int gives the same draws at every call of `transform`.
 
@@ -97,12 +99,12 @@ class RandomDeformation(BatchTransformer):
         Raises
         ------
         ValueError
-            For a parameter that is not valid.
+            If a parameter is not valid.
 
         Warns
         -----
         UserWarning
-            For what is plainly magnitudes, and where `y` equals `X`, because only `X` is deformed.
+            If `X` looks like magnitudes, and if `y` equals `X`, because only `X` is deformed.
         """
         X = self._checked(X, reset=True)
         self._check_parameters()
@@ -110,8 +112,8 @@ class RandomDeformation(BatchTransformer):
         if are_plainly_magnitudes(X):
             warn_user(
                 "X looks like magnitudes, not like objects: every sample is exactly symmetric "
-                "about its middle and "
-                "brightest there. Deform objects; deformed magnitudes belong to none"
+                "about its middle and brightest there. Deform objects instead: deformed magnitudes "
+                "belong to no object"
             )
         return self
 
@@ -131,7 +133,7 @@ class RandomDeformation(BatchTransformer):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, *object_shape)
-            In the precision of `X`.
+            Objects in the precision of `X`.
         """
         check_is_fitted(self)
         X = self._checked(X, reset=False)
@@ -144,7 +146,7 @@ class RandomDeformation(BatchTransformer):
         return map_batch(_deformed, X, matrices, bends, chosen)
 
     def _drawn_matrices(self, rng, n_samples, n_axes):
-        """Rotation, stretch and shear about the middle, in pixels."""
+        """Draw the matrices of rotation, stretch and shear, in pixels."""
 
         def drawn(*shape):
             return rng.uniform(-1, 1, (n_samples, *shape))
@@ -162,8 +164,9 @@ class RandomDeformation(BatchTransformer):
 
 
 def _deformed(objects, matrices, bends, chosen):
-    """Objects where they are chosen to be, each sampled at `matrix @ r + bend(r)`, `r` from the
-    middle.
+    """Deform the chosen objects.
+
+    Each is sampled at `matrix @ r + bend(r)`, where `r` is measured from the middle of the frame.
     """
     if not chosen.any():
         return objects
@@ -175,7 +178,7 @@ def _deformed(objects, matrices, bends, chosen):
     sizes = torch.tensor(objects.shape[1:], dtype=real, device=values.device)
     if (
         objects.ndim == 2
-    ):  # PyTorch samples in two and three dimensions: one axis is an image of one row
+    ):  # PyTorch samples in 2-D and 3-D only, so a signal becomes a one-row image
         values, bends = values[:, :, None], bends[:, :, None].expand(-1, -1, 4, -1)
     grids = torch.meshgrid(
         *[
@@ -191,7 +194,7 @@ def _deformed(objects, matrices, bends, chosen):
     sampled = torch.einsum("nab,b...->na...", matrices, points) + smooth
     if objects.ndim == 2:
         sampled = torch.cat([grids[0].expand(len(objects), 1, *grids[0].shape), sampled], dim=1)
-    sampled = sampled.flip(1).movedim(1, -1)  # last axis first, as PyTorch wants it
+    sampled = sampled.flip(1).movedim(1, -1)  # PyTorch expects the last axis first
     moved = nn_functional.grid_sample(
         values, sampled, mode="bilinear", padding_mode="zeros", align_corners=False
     )

@@ -14,22 +14,25 @@ if TYPE_CHECKING:
 
 
 def frame(objects, frame_shape):
-    """Place objects in the middle of a larger dark frame; an odd spare pixel goes behind.
+    """Place objects in the middle of a larger dark frame.
+
+    If the margin is odd, the spare pixel lies behind the object.
 
     Parameters
     ----------
     objects : array-like or torch.Tensor of shape (n_samples, *object_shape)
     frame_shape : int or tuple of int
-        At least the object's shape; one number for all axes.
+        Shape of the frame, at least that of the objects; one number for all axes.
 
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, *frame_shape)
+        Objects in their frames.
 
     Raises
     ------
     ValueError
-        For a frame that is too small or no shape.
+        If `frame_shape` is smaller than the objects, or not a shape.
 
     Examples
     --------
@@ -42,7 +45,7 @@ def frame(objects, frame_shape):
 
 
 def in_frame(objects, frame_shape):
-    """Checked objects in the middle of a frame."""
+    """Place checked objects in the middle of a frame."""
     shape = tuple(objects.shape[1:])
     if shape == frame_shape:
         return objects
@@ -59,21 +62,20 @@ def _placed(objects, frame_shape, inside):
 
 
 def resolved_frame(frame_shape, object_shape):
-    """Shape of the frame that a parameter asks for: that of the objects, where it is None."""
+    """Return the shape of the frame; that of the objects for None."""
     if frame_shape is None:
         return object_shape
     shape = check_shape("frame_shape", frame_shape, len(object_shape))
     if any(m < n for m, n in zip(shape, object_shape, strict=True)):
         raise ValueError(
             f"frame_shape={short(frame_shape)} does not hold objects of shape {object_shape}; "
-            f"give one integer for all "
-            "axes, or one per axis, each at least the object's"
+            "give one integer for all axes, or one per axis, each at least the object's size"
         )
     return shape
 
 
 def checked_objects(objects):
-    """Validate a batch of objects; values of a LazyBatch are not read for it."""
+    """Validate a batch of objects without reading the values of a LazyBatch."""
     return check_batch(
         objects, name="objects", ensure_all_finite=not isinstance(objects, LazyBatch)
     )

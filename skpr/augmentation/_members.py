@@ -1,4 +1,4 @@
-"""Random members of the orbit of each object."""
+"""Data augmentation by random members of each object's orbit."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ from ._frame import checked_objects, in_frame, resolved_frame
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary, Seed, Self
 
-_WAYS = "give boundary='circular' if shifts wrap around, frame_shape= for a larger dark frame, max_shift=0 for none"
+_WAYS = (
+    "give boundary='circular' if shifts wrap around, frame_shape= for a larger dark frame, or "
+    "max_shift=0 for no shifts"
+)
 
 
 class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
-    """Move each object to a random member of its orbit, as unaligned training data would have it.
+    """Move each object to a random member of its orbit.
 
-    One object in, one object out: the Fourier magnitudes do not change, only which of the objects
-    that share them stands for each. What leaves the frame would change the magnitudes, so along
-    axes with boundary "zero" shifts never move content out of it. Of a background, part leaves the
-    frame, and zeros come in on the other side.
+    Unaligned training data have objects in such random places. The number of objects and their
+    Fourier magnitudes do not change; each object is replaced by another that has the same
+    magnitude. Content that leaves the frame would change the magnitudes, so along axes with
+    boundary "zero" shifts never move content out of it. Part of a background does leave the frame,
+    and zeros enter on the other side.
 
     Parameters
     ----------
     max_shift : int, optional
-        Largest displacement along each axis, in pixels either way; `None` for anywhere that keeps
-        the content inside.
+        Largest displacement along each axis, in pixels in either direction; `None` for all shifts
+        that keep the content inside.
     flip_probability : float, default=0.5
         Probability of the conjugate inversion.
     random_phase : bool, default=False
@@ -44,16 +48,16 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
     frame_shape : int or tuple of int, optional
         Shape of a larger dark frame in whose middle the object is placed first; one number for all
         axes.
-    boundary : {"auto", "zero", "circular"} or sequence of the last two, one for each axis, default="auto"
-        Whether shifts keep the content inside the frame or wrap around it. ``"auto"`` is "zero",
-        unless a
-        :class:`skpr.SymmetryBreakingRegressor`, which knows the magnitudes' shape, sets it.
+    boundary : {"auto", "zero", "circular"} or sequence of "zero" and "circular", default="auto"
+        Whether shifts keep the content inside the frame ("zero") or wrap around it ("circular"); a
+        sequence has one entry for each axis. ``"auto"`` is "zero", unless a
+        :class:`skpr.SymmetryBreakingRegressor`, which knows the shape of the magnitudes, sets it.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws. An int gives the same draws at every call of `transform`.
     background : "auto" or float, default="auto"
-        Level of what surrounds the objects in their frame, as a fraction of their maximum, below
-        .25. ``"auto"`` measures it on the training set (:func:`skpr.symmetry.background_level`):
-        exactly 0 for objects in exact darkness. With 0, all that is not 0 is content.
+        Level of the background in the frame, as a fraction of the objects' maximum, below .25.
+        ``"auto"`` measures it on the training set (:func:`skpr.symmetry.background_level`): it is
+        exactly 0 for objects in exact darkness. With 0, every nonzero pixel is content.
 
     Attributes
     ----------
@@ -64,7 +68,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
     boundary_ : tuple of str
         Boundary along each axis.
     background_ : float
-        Level of the background in the frame: 0 in exact darkness. Above .1 the objects fill their
+        Level of the background in the frame; 0 in exact darkness. Above .1 the objects fill their
         frame, and none is shifted.
 
     Examples
@@ -111,13 +115,13 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         Raises
         ------
         ValueError
-            For a parameter that is not valid.
+            If a parameter is not valid.
 
         Warns
         -----
         UserWarning
-            If the objects fill their frame, so that no shift keeps their content inside, for what
-            is plainly magnitudes, and where `y` equals `X`, because only `X` is moved.
+            If the objects fill their frame, so that no shift keeps their content inside; if `X`
+            looks like magnitudes; and if `y` equals `X`, because only `X` is moved.
         """
         X = self._checked(X, reset=True)
         self._check_parameters()
@@ -126,9 +130,8 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         if are_plainly_magnitudes(X):
             warn_user(
                 "X looks like magnitudes, not like objects: every sample is exactly symmetric "
-                "about its middle and "
-                "brightest there. Shifts and flips are those of objects; moved magnitudes belong "
-                "to none"
+                "about its middle and brightest there. Shift and flip objects instead: moved "
+                "magnitudes belong to no object"
             )
         frame_shape = resolved_frame(self.frame_shape, tuple(X.shape[1:]))
         self.boundary_ = resolve_boundary(self.boundary, X.ndim - 1)
@@ -154,6 +157,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, *frame_shape_)
+            Framed and moved objects.
         """
         check_is_fitted(self)
         self._check_unchanged()
@@ -182,17 +186,17 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
 def draw_elements(
     objects, *, max_shift, flip_probability, random_phase, boundary, random_state, background="auto"
 ):
-    """Draw one random group element for each object; :func:`skpr.symmetry.act` applies it.
+    """Draw one random group element for each object.
 
-    Shifts are uniform over those admitted: up to `max_shift` either way and, along axes with
-    boundary "zero", only those that keep the content of the object, flipped if it is to be flipped,
-    inside the frame.
+    :func:`skpr.symmetry.act` applies the elements. Shifts are uniform over the admissible ones:
+    those of at most `max_shift` in either direction that, along axes with boundary "zero", keep the
+    content of the object inside the frame after the flip, if there is one.
 
     Parameters
     ----------
     objects : array-like or torch.Tensor of shape (n_samples, *object_shape)
     max_shift, flip_probability, random_phase, boundary, random_state, background
-        See :class:`skpr.ShiftFlipAugmenter`.
+        Parameters of :class:`skpr.ShiftFlipAugmenter`.
 
     Returns
     -------
