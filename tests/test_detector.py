@@ -320,17 +320,17 @@ def test_masks_are_bool_or_made_of_ones_and_zeros(kind):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.full((4, 4), np.nan), "mask holds nan; give one bool a pixel, True where unmeasured"),
-        (np.full((4, 4), 0.5), "mask holds 0.5; give one bool a pixel"),
-        (np.full((4, 4), 2), "mask holds 2; give one bool a pixel"),
-        (np.full((4, 4), "yes"), "mask is <U3; give one bool a pixel"),
+        (np.full((4, 4), np.nan), "mask holds nan; give one bool per pixel, True where unmeasured"),
+        (np.full((4, 4), 0.5), "mask holds 0.5; give one bool per pixel"),
+        (np.full((4, 4), 2), "mask holds 2; give one bool per pixel"),
+        (np.full((4, 4), "yes"), "mask is <U3; give one bool per pixel"),
         (
             np.ones((4, 4)),
-            "mask is True everywhere: no pixel is measured; True marks what is unmeasured, give "
+            "mask is True everywhere, so no pixel is measured; True marks missing pixels: give "
             "~mask",
         ),
         ([[True] * 4, [False]], "mask is not a rectangular array"),
-        (False, r"mask has shape \(\); give one bool a pixel, of shape \(4, 4\)"),
+        (False, r"mask has shape \(\); give one bool per pixel, of shape \(4, 4\)"),
     ],
     ids=str,
 )
@@ -499,7 +499,7 @@ def test_a_whole_detector_is_a_pipeline():
         (BeamStop(3, offset=-1), "offset=-1 is not valid"),
         (
             MissingPixels(np.zeros((3, 3))),
-            r"mask has shape \(3, 3\); give one bool a pixel, of shape \(32, 34\)",
+            r"mask has shape \(3, 3\); give one bool per pixel, of shape \(32, 34\)",
         ),
         (MissingPixels(fraction=1.0), "fraction=1.0 is not valid"),
         (PartialCoherence(-0.1), "width=-0.1 is not valid"),

@@ -53,7 +53,7 @@ def test_supports_are_masks(fill):
 def test_a_mask_of_measured_pixels_is_told_from_one_of_missing_ones():
     mask = np.zeros(X.shape[1:], bool)
     mask[3:5, 3:5] = True
-    with pytest.warns(UserWarning, match="give ~mask if it marks what is measured"):
+    with pytest.warns(UserWarning, match="give ~mask if it marks the measured ones"):
         MissingPixels(~mask).fit(X)
     MissingPixels(mask).fit(X)
 
@@ -61,7 +61,7 @@ def test_a_mask_of_measured_pixels_is_told_from_one_of_missing_ones():
 def test_a_detector_that_leaves_nothing_says_so():
     with pytest.warns(UserWarning, match="every pixel is unmeasured afterwards"):
         Saturation(1e-9).fit_transform(X)
-    with pytest.warns(UserWarning, match="squares of magnitudes are counts to it"):
+    with pytest.warns(UserWarning, match="reads squared magnitudes as counts"):
         Quantization().fit_transform(X / X.max() / 2)
 
 

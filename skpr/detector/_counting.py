@@ -1,4 +1,4 @@
-"""From intensities to readings: coherence, photons, read-out noise, saturation, quantisation."""
+"""Steps from intensities to detector readings."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from ._step import (
 if TYPE_CHECKING:
     from .._typing import Seed
 
-_MANY = 1e9  # counts beyond which Poisson numbers are drawn as normal ones: no generator of torch's goes far beyond
-_MOST = 1e60  # photons of a pattern whose magnitudes float32 still holds
-_WHOLE = (
-    2.0**26
-)  # square root of the largest counts that float64 tells from their neighbours, and some margin
+# Counts above which Poisson numbers are approximated by normal ones; torch's generators do not
+# reach far beyond.
+_MANY = 1e9
+_MOST = 1e60  # largest number of photons per pattern whose magnitudes float32 can represent
+_WHOLE = 2.0**26  # magnitude up to which float64 represents its square to better than a count
 
 
 class PartialCoherence(DetectorStep):
-    """Blur intensities by a Gaussian, as a source of finite size or the point spread of a detector
-    do.
+    """Blur intensities by a Gaussian.
 
-    The convolution wraps around; see :mod:`skpr.coherence` for the mathematics and its source.
+    This is the effect of a source of finite size or of the detector's point spread. The convolution
+    wraps around; see :mod:`skpr.coherence` for the mathematics and its source.
 
     Parameters
     ----------
     width : float or tuple of float, default=0.5
-        Standard deviation in Fourier pixels, for all axes or one for each.
+        Standard deviation in Fourier pixels, one for all axes or one for each.
 
     Examples
     --------
@@ -68,24 +68,25 @@ class PartialCoherence(DetectorStep):
         widths = one_an_axis(self.width, len(shape))
         if len(widths) != len(shape) or not all(is_number(w, at_least=0) for w in widths):
             raise ValueError(
-                f"width={short(self.width)} is not valid; give Fourier pixels >= 0, or one such "
-                f"number an axis"
+                f"width={short(self.width)} is not valid; give a number of Fourier pixels >= 0, or "
+                "one for each axis"
             )
 
 
 class PhotonNoise(DetectorStep):
     """Count photons: Poisson noise at a given exposure.
 
-    Magnitudes `b` become `sqrt(Poisson(s b^2))`, square roots of counts, with `s` such that the
-    measured pixels of a pattern are expected to count `n_photons` together.
+    Magnitudes `b` become `sqrt(Poisson(s b^2))`, the square roots of counts. The factor `s` scales
+    each pattern so that its measured pixels are expected to count `n_photons` in total.
 
     Parameters
     ----------
     n_photons : float, (float, float) or None, default=1e6
-        Photons to expect per pattern, at most 1e60; with a pair, drawn for each pattern between the
-        two, uniformly in the logarithm; None takes intensities as the photons to expect.
+        Expected number of photons per pattern, at most 1e60. If it is a pair, the number is drawn
+        for each pattern between the two, uniformly in the logarithm. None takes the intensities as
+        the expected numbers of photons.
     random_state : int, RandomState instance or None, default=None
-        With an int every call draws the same noise.
+        Seed of the noise. An int gives the same noise at every call.
 
     Examples
     --------
@@ -120,20 +121,19 @@ class PhotonNoise(DetectorStep):
         if self.n_photons is not None and not is_range(self.n_photons, above=0, at_most=_MOST):
             raise ValueError(
                 f"n_photons={short(self.n_photons)} is not valid; give a number > 0, a pair "
-                f"(lowest, highest) or None; "
-                f"at most {_MOST:g}"
+                f"(lowest, highest) or None; at most {_MOST:g}"
             )
 
 
 class ReadoutNoise(DetectorStep):
-    """Add normal noise to counts; readings below zero are zero.
+    """Add normal noise to counts, and set negative readings to zero.
 
     Parameters
     ----------
     sigma : float, default=1.0
         Standard deviation in counts.
     random_state : int, RandomState instance or None, default=None
-        With an int every call draws the same noise.
+        Seed of the noise. An int gives the same noise at every call.
 
     Examples
     --------
@@ -160,8 +160,7 @@ class ReadoutNoise(DetectorStep):
         noise = _normal(magnitudes, generator).double()
         wide = magnitudes.double()
         read = (wide.square() + sigma * noise).clamp_min(0).sqrt()
-        # where squares overflow, noise of any possible width is far below the rounding of the
-        # magnitude
+        # where squares overflow, any possible noise is far below the rounding of the magnitude
         return torch.where(read.isinf(), wide, read).to(magnitudes.dtype)
 
     def _check_parameters(self, shape):
@@ -169,14 +168,14 @@ class ReadoutNoise(DetectorStep):
 
 
 class Saturation(DetectorStep):
-    """A detector that counts no further than a limit.
+    """Limit the counts of a pixel.
 
     Parameters
     ----------
     limit : float
         Largest count of a pixel.
     unmeasured : bool, default=True
-        Whether pixels beyond the limit are unmeasured (NaN), else they read the limit.
+        Whether pixels above the limit become missing (NaN); otherwise they read the limit.
 
     Examples
     --------
@@ -209,9 +208,10 @@ class Quantization(DetectorStep):
     Parameters
     ----------
     gain : float, default=1.0
-        Counts a step.
+        Counts per step.
     n_bits : int, optional
-        Bits of the converter, which reads at most `2**n_bits - 1` steps; any number if not given.
+        Number of bits of the converter, which reads at most `2**n_bits - 1` steps; unlimited if not
+        given.
 
     Examples
     --------
@@ -230,8 +230,7 @@ class Quantization(DetectorStep):
         wide = magnitudes.double()
         gain = float(self.gain)
         steps = (wide / math.sqrt(gain)).square()
-        # beyond 2**52 steps float64 knows no fractions of one: readings are the magnitudes
-        # themselves
+        # above 2**52 steps float64 has no fractions of a step, so magnitudes are left unchanged
         read = torch.where(steps < 2.0**52, ((wide.square() / gain).round() * gain).sqrt(), wide)
         if self.n_bits is not None:
             last = 2.0 ** min(int(self.n_bits), 1000) - 1
@@ -244,11 +243,12 @@ class Quantization(DetectorStep):
 
 
 def _exposed(magnitudes, photons):
-    """Square roots of the photons to expect of each pixel, of so many a pattern; a dark pattern
-    stays dark.
+    """Scale magnitudes to square roots of expected photons.
+
+    The photons of each pattern add up to its entry of `photons`; a dark pattern stays dark.
     """
     axes = space_axes(magnitudes)
-    # squares of relative magnitudes neither overflow nor vanish, whatever the unit of the objects
+    # relative to the peak, squares that matter neither overflow nor vanish in any unit
     peaks = magnitudes.amax(dim=axes, keepdim=True)
     shares = magnitudes / torch.where(peaks > 0, peaks, 1.0)
     totals = shares.square().sum(dim=axes, keepdim=True)
@@ -257,11 +257,14 @@ def _exposed(magnitudes, photons):
 
 
 def _counted(expected, generator):
-    """Square roots of Poisson numbers, of the square roots of their expectations, in float64."""
+    """Draw square roots of Poisson numbers, in float64.
+
+    `expected` holds the square roots of their expectations.
+    """
     many = expected > math.sqrt(_MANY)
     if not many.any():
         return torch.poisson(expected.square(), generator=generator).sqrt()
-    # pattern by pattern, draws do not depend on how the batch is cut
+    # drawn pattern by pattern, the numbers do not depend on how the batch is split
     return torch.stack([_counted_one(pattern, generator) for pattern in expected])
 
 
@@ -273,15 +276,17 @@ def _counted_one(expected, generator):
     noise = torch.randn(
         expected.shape, generator=generator, dtype=expected.dtype, device=expected.device
     )
-    # sqrt(n + sqrt(n) z), of which no part overflows
+    # sqrt(n + sqrt(n) z), factored so that nothing overflows
     counted = expected * (1 + noise / torch.where(many, expected, 1.0)).clamp_min(0).sqrt()
     counted = torch.where(counted < _WHOLE, counted.square().round().sqrt(), counted)
     return torch.where(many, counted, few)
 
 
 def _normal(magnitudes, generator):
-    """Normal numbers for each pixel; torch draws them in blocks: pattern by pattern, they do not
-    depend on the cut.
+    """Draw a normal number for each pixel.
+
+    Torch draws normal numbers in blocks. Drawn pattern by pattern, they do not depend on how the
+    batch is split.
     """
     like = {"dtype": magnitudes.dtype, "device": magnitudes.device}
     return torch.stack(

@@ -1,4 +1,4 @@
-"""The look at what a step is given: magnitudes, or what only has their shape."""
+"""Checks that a detector step is given magnitudes in its unit."""
 
 import numpy as np
 
@@ -7,15 +7,16 @@ from .._tensors import to_tensor
 from .._validation import warn_user
 from ..measurement import check_not_intensities, is_no_pattern
 
-LOOKED_AT = 16  # patterns
-LEAST_SAMPLES = 4  # fewer do not tell surroundings from gaps
-SURROUNDINGS = 0.1  # of the pixels, exactly dark with all their neighbours
-MOVED = 0.05  # of the pixels: dark in some samples and lit in others, as gaps of a detector are not
-LEAST_PIXELS, LEAST_LEFT = 256, 0.01  # that are lit before; of them, lit afterwards
+LOOKED_AT = 16  # number of patterns that are checked
+LEAST_SAMPLES = 4  # with fewer patterns, dark surroundings cannot be told from detector gaps
+SURROUNDINGS = 0.1  # smallest fraction of pixels that are exactly dark with all their neighbours
+MOVED = 0.05  # smallest fraction of pixels dark in some samples only, which excludes detector gaps
+LEAST_PIXELS = 256  # smallest number of lit pixels before a step that allows a judgement
+LEAST_LEFT = 0.01  # smallest fraction of them that a step should leave lit
 
 
 def warn_of_given(X, whom):
-    """Warn of intensities and of objects in the place of magnitudes.
+    """Warn about intensities or objects in place of magnitudes.
 
     Parameters
     ----------
@@ -26,27 +27,33 @@ def warn_of_given(X, whom):
     Warns
     -----
     UserWarning
-        For what :func:`skpr.measurement.check_not_intensities` takes for intensities, and for
-        samples in darkness that are brightest at zero frequency in neither layout.
+        If :func:`skpr.measurement.check_not_intensities` finds intensities, and if samples have
+        dark surroundings and are not brightest at zero frequency in either layout.
     """
     if are_objects(X):
         warn_user(
-            f"X passed to {whom} looks like objects, not like magnitudes: it is dark around, and "
-            f"neither symmetric nor "
-            "brightest at zero frequency; pass FourierMagnitude().fit_transform(objects)"
+            f"X passed to {whom} looks like objects, not like magnitudes: it has dark "
+            "surroundings, and is neither symmetric nor brightest at zero frequency; pass "
+            "FourierMagnitude().fit_transform(objects)"
         )
         return
     sample = to_tensor(X[:LOOKED_AT]).detach().nan_to_num(0.0)
-    if not bool((sample == sample.round()).all()):  # whole numbers may be a simulation's magnitudes
+    if not bool((sample == sample.round()).all()):  # simulated magnitudes may be integers
         check_not_intensities(X, whom)
 
 
 def are_objects(X):
-    """Whether a batch plainly holds non-negative objects, each in a darkness of its own.
+    """Return whether a batch holds objects rather than magnitudes.
+
+    The objects must be non-negative, with dark surroundings that differ from sample to sample.
 
     Parameters
     ----------
     X : ndarray or torch.Tensor of shape (n_samples, *sample_shape)
+
+    Returns
+    -------
+    bool
 
     Examples
     --------
@@ -71,11 +78,14 @@ def are_objects(X):
 
 
 def warn_of_little_left(given, made, whom):
-    """Warn of patterns of which a step in another unit leaves nothing, or next to nothing.
+    """Warn if a step leaves hardly any lit pixels.
+
+    The magnitudes then most likely have another unit than the step expects.
 
     Parameters
     ----------
     given, made : torch.Tensor of shape (n_samples, *fourier_shape)
+        Magnitudes before and after the step.
     whom : str
         Name of the step, for the message.
 
@@ -88,7 +98,6 @@ def warn_of_little_left(given, made, whom):
     if n_lit >= LEAST_PIXELS and n_left < LEAST_LEFT * n_lit:
         warn_user(
             f"{whom} leaves {n_left} of {n_lit} lit pixels: the largest magnitude was "
-            f"{float(given.nan_to_num(0.0).max()):.3g}, and squares of magnitudes are counts to "
-            f"it; scale them to "
-            "counts first, or give its parameters in the unit of X ** 2"
+            f"{float(given.nan_to_num(0.0).max()):.3g}, and the step reads squared magnitudes as "
+            "counts; scale them to counts first, or give its parameters in the unit of X ** 2"
         )

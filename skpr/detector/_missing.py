@@ -17,24 +17,27 @@ from ._step import DetectorStep, is_range, lowest_and_highest, seeded_generator
 if TYPE_CHECKING:
     from .._typing import Batch, Seed, Self
 
-MOST_HIDDEN = 0.9  # of the pixels: a mask that hides more is likely one of the measured ones
+MOST_HIDDEN = 0.9  # fraction of pixels; a mask that hides more is most likely inverted
 
 
 class BeamStop(DetectorStep):
-    """Hide the pixels about zero frequency: they become NaN.
+    """Hide the pixels around zero frequency: they become NaN.
 
     Parameters
     ----------
     size : int or (int, int), default=5
-        Pixels across; 5 hides the central 5 x 5. A pair is drawn between, ends included, for each
-        pattern, so that one network may learn to serve several stops; 0 hides nothing.
+        Width in pixels; 5 hides the central 5 x 5, and 0 hides nothing. If it is a pair, the size
+        is drawn for each pattern between the two, ends included, so that one network can learn to
+        serve several stops.
     shape : {"square", "disk"}, default="square"
-        A disk hides what is nearer to its middle than half its size.
+        Shape of the stop. A disk hides the pixels closer to its middle than half its size.
     offset : int, default=0
-        Largest distance of its middle from zero frequency along each axis, drawn for each pattern.
+        Largest distance of the stop's middle from zero frequency along each axis; the distance is
+        drawn for each pattern.
     centered : bool, default=True
+        Whether zero frequency is in the middle of a pattern, or at index 0.
     random_state : int, RandomState instance or None, default=None
-        With an int every call draws the same stops.
+        Seed of the draws. An int gives the same stops at every call.
 
     Examples
     --------
@@ -68,7 +71,7 @@ class BeamStop(DetectorStep):
 
     def _act(self, magnitudes, sizes, offsets):
         distances = _distances(magnitudes, offsets.to(magnitudes.device), self.centered)
-        # an even stop reaches further towards negative frequencies, as the grid does
+        # an even stop reaches one pixel further towards negative frequencies, as the grid does
         sizes = sizes.to(magnitudes.device).view([-1] + [1] * (magnitudes.ndim - 1))
         if self.shape == "square":
             hidden = torch.ones((), dtype=torch.bool, device=magnitudes.device)
@@ -81,8 +84,8 @@ class BeamStop(DetectorStep):
     def _check_parameters(self, shape):
         if not is_range(self.size, Integral, at_least=0):
             raise ValueError(
-                f"size={short(self.size)} is not valid; give an integer >= 0 or a pair (smallest, "
-                f"largest) of them"
+                f"size={short(self.size)} is not valid; give an integer >= 0 or a pair of integers "
+                "(smallest, largest)"
             )
         check_count("offset", self.offset, low=0)
         check_choice("shape", self.shape, ("square", "disk"))
@@ -99,17 +102,17 @@ class BeamStop(DetectorStep):
 
 
 class MissingPixels(DetectorStep):
-    """Hide the gaps between detector modules and dead pixels: they become NaN.
+    """Hide detector gaps and dead pixels: they become NaN.
 
     Parameters
     ----------
     mask : array-like of bool, shape fourier_shape, optional
-        True where every pattern is unmeasured; 1 and 0 stand for True and False.
+        Mask that is True at pixels missing in every pattern; 1 and 0 stand for True and False.
     fraction : float, default=0.0
-        Share of pixels that are unmeasured besides, drawn for each pattern; also a way to hold
-        pixels out.
+        Fraction of further missing pixels, drawn for each pattern. It can also serve to hold pixels
+        out.
     random_state : int, RandomState instance or None, default=None
-        With an int every call draws the same pixels.
+        Seed of the draws. An int gives the same pixels at every call.
 
     Examples
     --------
@@ -131,7 +134,7 @@ class MissingPixels(DetectorStep):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-            Magnitudes; NaN where unmeasured.
+            Magnitudes; NaN at missing pixels.
         y : ignored
 
         Returns
@@ -141,20 +144,19 @@ class MissingPixels(DetectorStep):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, or negative or infinite magnitudes.
+            If a parameter is not valid, or magnitudes are negative or infinite.
 
         Warns
         -----
         UserWarning
-            For a mask that hides more than nine tenths of the pixels.
+            If the mask hides more than nine tenths of the pixels.
         """
         super().fit(X)
         hidden = 0.0 if self.mask is None else _checked_mask(self.mask, self.fourier_shape_).mean()
         if hidden > MOST_HIDDEN:
             warn_user(
-                f"mask hides {hidden:.0%} of the pixels: True marks what is unmeasured; give "
-                f"~mask if it marks what is "
-                "measured"
+                f"mask hides {hidden:.0%} of the pixels: True marks missing pixels; give ~mask if "
+                "it marks the measured ones"
             )
         return self
 
@@ -182,24 +184,26 @@ class MissingPixels(DetectorStep):
 
 
 def _checked_mask(mask, shape):
-    """A mask as bool, from True and False or 1 and 0, of the shape of a pattern and not True
+    """Validate a mask and return it as an array of bool.
+
+    It may hold True and False or 1 and 0, must have the shape of a pattern, and must not be True
     everywhere.
     """
     mask = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else _as_array(mask, shape)
     if mask.shape != tuple(shape):
-        raise ValueError(f"mask has shape {mask.shape}; give one bool a pixel, of shape {shape}")
+        raise ValueError(f"mask has shape {mask.shape}; give one bool per pixel, of shape {shape}")
     if mask.dtype.kind not in "biuf":
-        raise ValueError(f"mask is {mask.dtype}; give one bool a pixel, True where unmeasured")
+        raise ValueError(f"mask is {mask.dtype}; give one bool per pixel, True where unmeasured")
     neither = ~np.isin(mask, (0, 1))
     if neither.any():
         raise ValueError(
-            f"mask holds {mask[neither][0]:g}; give one bool a pixel, True where unmeasured"
+            f"mask holds {mask[neither][0]:g}; give one bool per pixel, True where unmeasured"
         )
     mask = mask.astype(bool)
     if mask.all():
         raise ValueError(
-            "mask is True everywhere: no pixel is measured; True marks what is unmeasured, give "
-            "~mask"
+            "mask is True everywhere, so no pixel is measured; True marks missing pixels: give "
+            "~mask if it marks the measured ones"
         )
     return mask
 
@@ -209,13 +213,14 @@ def _as_array(mask, shape):
         return np.asarray(mask)
     except ValueError as error:
         raise ValueError(
-            f"mask is not a rectangular array; give one bool a pixel, of shape {shape}"
+            f"mask is not a rectangular array; give one bool per pixel, of shape {shape}"
         ) from error
 
 
 def _distances(magnitudes, offsets, centered):
-    """Signed distances of pixels from zero frequency, displaced for each sample, one tensor an
-    axis.
+    """Compute the signed distances of pixels from a displaced zero frequency.
+
+    The displacement is per sample. The result has one tensor per axis.
     """
     distances = []
     for axis, size in enumerate(magnitudes.shape[1:]):

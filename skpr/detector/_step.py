@@ -1,4 +1,4 @@
-"""Base of all steps: validation, chunks, tags and the reading of parameters."""
+"""Base class of all detector steps, and parsing of their parameters."""
 
 from __future__ import annotations
 
@@ -25,18 +25,23 @@ if TYPE_CHECKING:
     from .._typing import Batch, Self
 
 
-LOOKED_AT = 64  # patterns
+LOOKED_AT = 64  # number of patterns that are checked
 
 
 class DetectorStep(BatchTransformer):
-    """A transformer of magnitudes; what it does to a chunk of them is its method `_act`."""
+    """Base class of transformers of magnitudes.
+
+    A subclass defines the method `_act`, which transforms a chunk of magnitudes.
+    """
 
     _shape_attribute = _fitted_attribute = "fourier_shape_"
     _accepts_nan = True
-    _draws_pixels = False
-    _exposes = False  # whether the step simulates the exposure, of what must be magnitudes
-    _reads_counts = False  # whether squares of magnitudes are counts to the step
-    _needs_centre = False  # whether the step goes by where zero frequency is
+    _draws_pixels = False  # whether the step draws a random number for every pixel
+    _exposes = (
+        False  # whether the step simulates the exposure, so that its input must be magnitudes
+    )
+    _reads_counts = False  # whether the step reads squared magnitudes as counts
+    _needs_centre = False  # whether the step depends on the position of zero frequency
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
         r"""Check the parameters and learn the shape.
@@ -44,7 +49,7 @@ class DetectorStep(BatchTransformer):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-            Magnitudes; NaN where unmeasured.
+            Magnitudes; NaN at missing pixels.
         y : ignored
 
         Returns
@@ -54,7 +59,7 @@ class DetectorStep(BatchTransformer):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, or negative or infinite magnitudes.
+            If a parameter is not valid, or magnitudes are negative or infinite.
         """
         X = self._checked(X, reset=True)
         with usual_device():
@@ -63,7 +68,7 @@ class DetectorStep(BatchTransformer):
         return self
 
     def transform(self, X: Batch) -> Any:
-        r"""Act on magnitudes.
+        r"""Apply the detector effect to magnitudes.
 
         Parameters
         ----------
@@ -72,20 +77,20 @@ class DetectorStep(BatchTransformer):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*fourier_shape)
-            In the precision of `X`; of another shape after :class:`Binning` and :class:`Cropping`.
+            Magnitudes in the precision of `X`; :class:`Binning` and :class:`Cropping` change the
+            shape.
 
         Raises
         ------
         ValueError
-            For a parameter that is not valid, negative or infinite magnitudes, or another shape
-            than fitted.
+            If a parameter is not valid, magnitudes are negative or infinite, or their shape differs
+            from the fitted one.
 
         Warns
         -----
         UserWarning
-            For magnitudes that plainly have zero frequency elsewhere than the step takes it to be,
-            for intensities or objects in their place, and for patterns of which next to nothing is
-            left.
+            If zero frequency plainly is not where the step expects it, if `X` looks like
+            intensities or objects, and if next to nothing is left of the patterns.
         """
         check_is_fitted(self)
         with usual_device():
@@ -95,16 +100,16 @@ class DetectorStep(BatchTransformer):
         X = self._checked(X, reset=False)
         if self._draws_pixels and isinstance(X, LazyBatch):
             raise TypeError(
-                f"{type(self).__name__} draws every pixel anew: {X!r} would be another one each "
-                f"time it is read; give "
-                "this step to the regressor as detector=..., or transform an array in memory"
+                f"{type(self).__name__} draws random pixels at every call, so {X!r} would change "
+                "each time it is read; give this step to the regressor as detector=..., or "
+                "transform an array in memory"
             )
         if self._needs_centre and not is_nested():
             name, is_parameter = type(self).__name__, hasattr(self, "centered")
             check_centring(X, getattr(self, "centered", True), name, is_parameter=is_parameter)
         if self._exposes and not is_nested():
             warn_of_given(X, type(self).__name__)
-        # of a copy: what a LazyBatch is to be read with must not change with this step's parameters
+        # a LazyBatch is read later, and must not see parameters that are changed until then
         action, draws = copy.copy(self)._drawn(X)
         made = map_batch(action, X, *draws)
         if (
@@ -118,7 +123,7 @@ class DetectorStep(BatchTransformer):
         return made
 
     def _check_something_left(self, given, made):
-        """Warn of patterns of which a step in another unit leaves nothing, and say whether it did."""
+        """Warn if nothing is left of the patterns; return whether it warned."""
         given, made = given.flatten(1), made.flatten(1)
         lit = (given > 0).any(dim=1)
         gone = lit & ~(made > 0).any(dim=1)
@@ -128,14 +133,15 @@ class DetectorStep(BatchTransformer):
             largest = float(given[gone].nan_to_num(0.0).amax())
             warn_user(
                 f"{type(self).__name__} leaves nothing of the patterns: every pixel is {left} "
-                f"afterwards, and the "
-                f"largest magnitude was {largest:.3g}; squares of magnitudes are counts to it"
+                f"afterwards. The largest magnitude was {largest:.3g}, and the step reads squared "
+                "magnitudes as counts"
             )
         return empty
 
     def _drawn(self, X):
-        """The action on a chunk of tensors, and what was drawn for each sample, cut along with the
-        samples.
+        """Return the function to map over chunks, and the draws per sample.
+
+        The draws are passed to the function, split in the same way as the samples.
         """
         return self._act, ()
 
@@ -144,7 +150,7 @@ class DetectorStep(BatchTransformer):
         if not self._accepts_nan and facts.n_nan:
             raise ValueError(
                 f"Input X contains NaN: {type(self).__name__} mixes neighbouring pixels; hide "
-                f"pixels in a later step"
+                "pixels in a later step"
             )
         return X
 
@@ -156,36 +162,39 @@ class DetectorStep(BatchTransformer):
 
 
 def seeded_generator(rng, X):
-    """A torch generator where the magnitudes are, seeded from scikit-learn's."""
+    """Return a torch generator on the device of `X`, seeded by `rng`."""
     device = X.device if isinstance(X, torch.Tensor) else "cpu"
     return torch.Generator(device=device).manual_seed(int(rng.randint(2**31 - 1)))
 
 
 def entries(value):
-    """Entries of a list, tuple or one-dimensional array; None for anything else."""
+    """Return the entries of a list, tuple or 1-D array, else None."""
     if isinstance(value, np.ndarray) and value.ndim == 1:
         return tuple(value.tolist())
     return tuple(value) if isinstance(value, list | tuple) else None
 
 
 def one_an_axis(value, n_axes):
-    """One value for each axis, given for all or for each."""
+    """Return one value for each axis, given for all axes or for each."""
     return entries(value) or (value,) * n_axes
 
 
 def is_number(value, kind=Real, *, above=None, at_least=None, at_most=math.inf):
-    """Whether a value is a finite number within bounds; booleans are none."""
+    """Return whether a value is a finite number within bounds.
+
+    Booleans are not numbers.
+    """
     if not isinstance(value, kind) or isinstance(value, bool) or not abs(value) < math.inf:
         return False
     return (value > above if above is not None else value >= at_least) and value <= at_most
 
 
 def is_range(value, kind=Real, **bounds):
-    """Whether a value is a number, or a pair of them in order, within bounds."""
+    """Return whether a value is a number or an ordered pair within bounds."""
     pair = entries(value) or (value, value)
     return len(pair) == 2 and all(is_number(v, kind, **bounds) for v in pair) and pair[0] <= pair[1]
 
 
 def lowest_and_highest(value):
-    """Ends of a range; both are the value where it is one number."""
+    """Return the ends of a range; both equal a single number."""
     return entries(value) or (value, value)

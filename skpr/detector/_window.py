@@ -1,4 +1,4 @@
-"""Windows on the frame: cropping and binning about zero frequency."""
+"""Cropping and binning of patterns about zero frequency."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ._step import DetectorStep
 
 
 class Cropping(DetectorStep):
-    """Cut the middle out of patterns; zero frequency, in the middle, stays there.
+    """Crop patterns to their middle, where zero frequency stays.
 
     Parameters
     ----------
     shape : int or tuple of int
-        Size of the window, along all axes or along each; an axis shorter than that stays as it is.
+        Size of the window, one for all axes or one for each; a shorter axis is left unchanged.
 
     Examples
     --------
@@ -43,18 +43,19 @@ class Cropping(DetectorStep):
 
 
 class Binning(DetectorStep):
-    """Add up the intensities of blocks of pixels; a block with an unmeasured pixel is unmeasured.
+    """Sum the intensities of blocks of pixels.
 
-    Zero frequency stays in the middle: for an odd factor the middle block is centred on it. With an
-    even factor there is no such block, and zero frequency is half a pixel off the middle of its
-    own, or up to `(factor - 1) / 2` pixels where that loses less of the rim: the object is
-    multiplied by a phase ramp, which does not matter to complex ones. Pixels at the rim that fill
-    no block are left out; an even factor that divides a size leaves none out.
+    A block with a missing pixel is missing. Zero frequency stays in the middle block, which an odd
+    factor centres on it. With an even factor that is impossible: zero frequency then lies half a
+    pixel off the middle of its block, or up to `(factor - 1) / 2` pixels where that loses less of
+    the rim. The object is thereby multiplied by a phase ramp, which does not matter for complex
+    objects. Pixels at the rim that do not fill a block are left out; an even factor that divides a
+    size leaves none out.
 
     Parameters
     ----------
     factor : int or tuple of int, default=2
-        Pixels of a block along all axes, or along each.
+        Number of pixels of a block, one for all axes or one for each.
 
     Examples
     --------
@@ -69,8 +70,8 @@ class Binning(DetectorStep):
         self.factor = factor
 
     def _act(self, magnitudes):
-        # in float64 and relative to the largest magnitude, no square overflows, and none that
-        # matters vanishes
+        # relative to the largest magnitude and in float64, squares that matter neither overflow nor
+        # vanish
         scale = unit_scale(magnitudes.nan_to_num(0.0)).double()
         intensities = (magnitudes.double() * scale).square()
         for axis, factor in enumerate(
@@ -85,17 +86,17 @@ class Binning(DetectorStep):
         factors = check_shape("factor", self.factor, len(shape))
         if any(blocks_of(m, f)[1] < 1 for m, f in zip(shape, factors, strict=True)):
             raise ValueError(
-                f"factor={short(self.factor)} is not valid; it leaves no block of patterns of "
-                f"shape {shape}"
+                f"factor={short(self.factor)} is not valid; no block fits into patterns of shape "
+                f"{shape}"
             )
 
 
 def blocks_of(size, factor):
-    """First pixel of the first block and number of blocks, of which number `n // 2` holds zero
-    frequency.
+    """Return the first pixel of the first block, and the number `n` of blocks.
 
-    Zero frequency is in the middle of an odd block, and just behind the middle or first in an even
-    one, whichever leaves out fewer pixels."""
+    Block `n // 2` holds zero frequency. It is the middle pixel of an odd block; in an even block it
+    is the pixel behind the middle or the first pixel, whichever leaves out fewer pixels.
+    """
     places = [factor // 2] if factor % 2 else [factor // 2, 0]
     return max(
         (_blocks_about(size, factor, size // 2 - place) for place in places), key=itemgetter(1)
@@ -103,7 +104,10 @@ def blocks_of(size, factor):
 
 
 def _blocks_about(size, factor, middle_first):
-    """First pixel and number of blocks, of which number `n // 2` begins at a pixel."""
+    """Return the first pixel and the number `n` of blocks.
+
+    Block `n // 2` begins at the pixel `middle_first`.
+    """
     before, after = middle_first // factor, (size - middle_first) // factor
     before = min(before, after)
     n_blocks = 2 * before + (1 if after > before else 0)
