@@ -1,4 +1,7 @@
-"""Phase retrieval in scikit-learn's language: symmetry-broken networks and classical algorithms."""
+"""Phase retrieval in scikit-learn's language.
+
+The package holds symmetry-broken networks and classical algorithms.
+"""
 
 from ._homes import settle
 from ._lazy import LazyBatch

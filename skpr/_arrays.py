@@ -1,9 +1,10 @@
-"""The door: whatever a user holds becomes a checked batch.
+"""Validation of batches at the boundary of the package.
 
 Every public function and estimator takes batches whose first axis counts samples and whose
-remaining one to three axes are space. Inside, torch computes in the input's own precision; what
-came in goes out. The values are scanned once: what the scan finds (:class:`~skpr._facts.Facts`) is
-handed down, and nobody below asks again."""
+remaining one to three axes are space. Internally, torch computes in the precision of the input;
+results have the type of the input. The values are scanned once, and the findings
+(:class:`~skpr._facts.Facts`) are passed on, so that no inner function scans them again.
+"""
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ._layout import warn_of_layout
 from ._lazy import LazyBatch
 
 MAX_SAMPLE_AXES = 3
-ROUNDING = 1e-3  # of the largest modulus: negative values below it are zeros
+ROUNDING = 1e-3  # fraction of the largest modulus; smaller negative values count as zeros
 
 
 def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
@@ -23,43 +24,45 @@ def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):
 
     Parameters
     ----------
-    batch : array-like, torch.Tensor, data frame or array on disk of shape (n_samples, *sample_shape)
-        One to three sample axes; numbers of any real or complex type. See Notes.
+    batch : array-like, torch.Tensor, data frame or array on disk
+        Numbers of any real or complex type, of shape (n_samples, *sample_shape) with one to three
+        sample axes. See Notes.
     name : str
         Name of the batch in error messages.
     allow_complex : bool
         Whether complex values are valid.
     ensure_all_finite : bool or "allow-nan"
         Whether NaN and infinity are refused, as in :func:`sklearn.utils.check_array`. With False
-        nobody looks at the values, and nothing is read from disk.
+        the values are not scanned, and nothing is read from disk.
 
     Returns
     -------
     ndarray, torch.Tensor or LazyBatch
-        The batch in float32, float64 or their complex pairs; not copied where its type is one of
-        them.
+        Batch in float32, float64 or their complex counterparts; it is not copied if its type is one
+        of them.
 
     Raises
     ------
     ValueError
-        For wrong dimensions, no samples, an empty sample, NaN or infinity, masked values where
-        every value is needed, values beyond the range of float64, or unexpected complex values.
+        If the batch has wrong dimensions, no samples or an empty sample; or if it holds NaN or
+        infinity, masked values where every value is needed, values beyond the range of float64, or
+        unexpected complex values.
     TypeError
-        For values that are not numbers, and for containers that hold several arrays, a unit or a
-        sparse array.
+        If values are not numbers, or the container holds several arrays, a unit or a sparse array.
 
     Warns
     -----
     UserWarning
-        For an axis of channels, and for one image in place of a batch; see
+        If the batch seems to have an axis of channels, or to be one image; see
         :func:`~skpr._layout.warn_of_layout`.
 
     Notes
     -----
-    Besides arrays and tensors the door takes lists of either, data frames, xarray's arrays, and
-    arrays of any package that NumPy can read. Masked values are unmeasured: NaN, where NaN is
-    valid. Quantities without dimension are taken as numbers, those with a unit are refused.
-    Quantized tensors are dequantized; names of axes and labels are ignored."""
+    Besides arrays and tensors, valid batches are lists of either, data frames, xarray's arrays, and
+    arrays of any package that NumPy can read. Masked values count as missing and become NaN where
+    NaN is valid. Dimensionless quantities are read as numbers; quantities with a unit are refused.
+    Quantized tensors are dequantized. Names of axes and labels are ignored.
+    """
     if ensure_all_finite is False:
         from_frame, batch = is_frame(batch), as_batch(batch, name=name)
         _check_complex_allowed(batch, name, allow_complex)
@@ -77,9 +80,9 @@ def inspect_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True
     Parameters
     ----------
     batch, name, allow_complex, ensure_all_finite
-        See :func:`check_batch`.
+        Parameters of :func:`check_batch`.
     warn : bool
-        Whether to warn about its layout.
+        Whether to warn about the layout.
 
     Returns
     -------
@@ -102,29 +105,29 @@ def inspect_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True
 
 
 def as_batch(batch, *, name="X"):
-    """Take a batch through the door without looking at its values.
+    """Validate the type and the shape of a batch, but not its values.
 
     Parameters
     ----------
     batch, name
-        See :func:`check_batch`.
+        Parameters of :func:`check_batch`.
 
     Returns
     -------
     ndarray, torch.Tensor or LazyBatch
-        Like that of :func:`check_batch`; values may be NaN, infinite or complex.
+        Batch as :func:`check_batch` returns it; values may be NaN, infinite or complex.
     """
     batch = _opened(batch, name, allow_nan=True)
     return batch if isinstance(batch, LazyBatch) else in_float(batch, name)
 
 
 def sample_shape_of(batch, *, name="X"):
-    """Shape of one sample of whatever a user holds."""
+    """Return the shape of one sample of any container."""
     return tuple((batch if hasattr(batch, "shape") else as_batch(batch, name=name)).shape[1:])
 
 
 def _opened(batch, name, allow_nan):
-    """A batch out of its container, in its own type and of a valid shape."""
+    """Take a batch out of its container, and validate its shape."""
     batch = unpacked(batch, name, allow_nan=allow_nan)
     if not isinstance(batch, torch.Tensor | LazyBatch):
         batch = _checked_array(batch, name)
@@ -133,14 +136,14 @@ def _opened(batch, name, allow_nan):
 
 
 def is_complex(batch):
-    """Whether an array, a tensor or a batch on disk is complex."""
+    """Return whether an array, a tensor or a batch on disk is complex."""
     return batch.is_complex() if isinstance(batch, torch.Tensor) else batch.dtype.kind == "c"
 
 
 def _checked_array(batch, name):
-    """Array of numbers by scikit-learn's rules, which users know.
+    """Validate an array of numbers by scikit-learn's rules.
 
-    Complex numbers, which scikit-learn refuses, pass.
+    Complex numbers, which scikit-learn refuses, are accepted.
     """
     if getattr(getattr(batch, "dtype", None), "kind", "") == "c" or _is_extended(batch):
         return batch
@@ -180,8 +183,7 @@ def _check_layout(shape, name):
     if len(shape) < 2:
         raise ValueError(
             f"{name} has shape {shape}: a batch is (n_samples, *sample_shape). Reshape your data "
-            f"to batch[None] if it "
-            "is one sample"
+            "to batch[None] if it is one sample"
         )
     if shape[0] == 0:
         raise ValueError(
@@ -191,8 +193,7 @@ def _check_layout(shape, name):
     if 0 in shape[1:]:
         raise ValueError(
             f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required on "
-            f"every sample axis of "
-            f"{name}."
+            f"every sample axis of {name}."
         )
     if len(shape) - 1 > MAX_SAMPLE_AXES:
         raise ValueError(
@@ -212,17 +213,18 @@ def _check_finite(facts, shape, name, ensure_all_finite):
 
 
 def check_fitted_batch(estimator, X, *, reset, shape_attribute, **checks):
-    """Validate `X` for an estimator, and its samples' shape.
+    """Validate `X` and the shape of its samples for an estimator.
 
-    `fit` (`reset=True`) sets `n_features_in_` and the attribute `shape_attribute`; later calls
-    raise a `ValueError` for samples of another shape."""
+    In `fit` (`reset=True`), `n_features_in_` and the attribute `shape_attribute` are set. Later
+    calls raise a `ValueError` for samples of another shape.
+    """
     return inspect_fitted_batch(
         estimator, X, reset=reset, shape_attribute=shape_attribute, **checks
     )[0]
 
 
 def inspect_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False, **checks):
-    """Validate `X` for an estimator and report the facts about its values.
+    """Validate `X` for an estimator and report facts about its values.
 
     See :func:`check_fitted_batch`.
 
@@ -236,12 +238,10 @@ def inspect_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False
     if not reset and tuple(X.shape) == fitted:
         raise ValueError(
             f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
-            f"samples of shape {fitted}; "
-            "if X is one sample, give X[None]"
+            f"samples of shape {fitted}; if X is one sample, give X[None]"
         )
-    if (
-        not reset and len(shape) > 1 and shape != fitted
-    ):  # scikit-learn would count the last axis only
+    # scikit-learn would compare the first sample axis only
+    if not reset and len(shape) > 1 and shape != fitted:
         raise ValueError(
             f"X has samples of shape {shape}, but {type(estimator).__name__} was fitted on "
             f"samples of shape {fitted}"
@@ -260,9 +260,9 @@ def inspect_fitted_batch(estimator, X, *, reset, shape_attribute, positive=False
 
 
 def inspect_fitted_magnitudes(estimator, X, *, reset):
-    """Validate magnitudes for an estimator and report the facts about them.
+    """Validate magnitudes for an estimator and report facts about them.
 
-    Magnitudes are NaN where unmeasured; the fitted shape is `fourier_shape_`.
+    Missing pixels are NaN. The fitted shape is `fourier_shape_`.
 
     Returns
     -------
@@ -288,7 +288,7 @@ def check_fitted_magnitudes(estimator, X, *, reset):
 def check_non_negative(X, whom):
     """Refuse negative magnitudes, given the batch or the facts about it.
 
-    Missing pixels (NaN) are no reason.
+    Missing pixels (NaN) are accepted.
     """
     lowest = _facts_about(X).minimum
     if lowest < 0:
@@ -299,36 +299,34 @@ def check_non_negative(X, whom):
 
 
 def check_some_measured(X, facts=None):
-    """Refuse samples of which no pixel was measured."""
+    """Refuse samples without any measured pixel."""
     facts = facts_of(X) if facts is None else facts
     if facts.n_hidden:
         raise ValueError(
             f"X contains NaN in every pixel of {facts.n_hidden} of {len(X)} samples, the first at "
-            f"index "
-            f"{facts.first_hidden}: nothing was measured there; leave such samples out"
+            f"index {facts.first_hidden}: nothing was measured there; leave such samples out"
         )
 
 
 def check_lit(name, batch, facts):
-    """Refuse a training set that is zero everywhere: nothing can be learned from it."""
+    """Refuse a training set that is zero everywhere."""
     if facts.largest == 0:
         raise ValueError(
             f"{name} is zero everywhere, in all of n_samples={len(batch)}: there is nothing to "
-            f"learn; check how it was "
-            "loaded and cropped"
+            "learn; check how it was loaded and cropped"
         )
 
 
 def is_non_negative(batch):
-    """Whether objects are real and not negative, but for rounding.
+    """Return whether objects are real and non-negative up to rounding.
 
-    Negative values smaller than 1e-3 of the largest modulus count as rounding: what an inverse
-    transform, an interpolation or a retrieval leaves of zeros.
+    Negative values smaller than 1e-3 of the largest modulus count as rounding. An inverse
+    transform, an interpolation or a retrieval leaves such values in place of zeros.
 
     Parameters
     ----------
     batch : Facts, ndarray, torch.Tensor or LazyBatch
-        Objects, or the facts about them where they are known.
+        Objects, or the facts about them if they are known.
     """
     facts = _facts_about(batch)
     return bool(facts.minimum >= -ROUNDING * facts.largest)

@@ -1,4 +1,4 @@
-"""The common bases of estimators, and of transformers of batches."""
+"""Base classes of estimators and of transformers of batches."""
 
 import inspect
 import sys
@@ -13,14 +13,16 @@ from ._validation import short, warn_user
 
 
 class RestoredEstimator(BaseEstimator):
-    """Estimator that comes back from a pickle or a model file of an earlier version of its class.
+    """Base class of estimators that load files of earlier versions.
 
-    Parameters that the class did not have then are at their defaults. A subclass whose fitted
-    attributes have become more names the values of the new ones in `_since_fitted`.
+    The files are pickles and model files. Parameters that the class did not have in the earlier
+    version get their defaults. A subclass with new fitted attributes returns their values from
+    `_since_fitted`.
 
-    Parameters that only `fit` reads are named in `_read_by_fit`. A subclass calls
-    `_remember_parameters` in `fit`, and `_check_unchanged` in the methods that follow, so that none
-    is set afterwards and ignored."""
+    The attribute `_read_by_fit` names the parameters that only `fit` reads. A subclass calls
+    `_remember_parameters` in `fit` and `_check_unchanged` in its other methods, so that changes of
+    these parameters after `fit` are refused rather than ignored.
+    """
 
     _read_by_fit = ()
 
@@ -39,32 +41,33 @@ class RestoredEstimator(BaseEstimator):
                 vars(self).setdefault(name, value)
 
     def _since_fitted(self):
-        """Return fitted attributes that the first versions did not have, as they follow from those
-        they had.
+        """Return fitted attributes that earlier versions did not have.
+
+        The values follow from the attributes that these versions had.
         """
         return {}
 
 
 def check_unchanged(estimator, at_fit):
-    """Refuse parameters that have other values than at `fit`, which alone reads them.
+    """Refuse parameters that were changed after `fit`.
 
     Parameters
     ----------
     estimator : estimator
     at_fit : dict
-        Values of its parameters at `fit`, by name.
+        Values at `fit` of the parameters that only `fit` reads, by name.
     """
     for name, before in at_fit.items():
         now = getattr(estimator, name)
         if not same_value(now, before):
             raise ValueError(
-                f"{name}={short(now)} was set after fit, which saw {short(before)} and alone "
-                f"reads it: call fit again"
+                f"{name}={short(now)} was set after fit, which saw {short(before)} and is the only "
+                "method that reads it: call fit again"
             )
 
 
 def same_value(one, other):
-    """Whether two values of a parameter are the same."""
+    """Return whether two values of a parameter are equal."""
     if one is other:
         return True
     if hasattr(one, "shape") or hasattr(other, "shape"):
@@ -73,21 +76,21 @@ def same_value(one, other):
 
 
 class BatchTransformer(TransformerMixin, RestoredEstimator):
-    """Base of transformers of batches: validation, fitted state and tags.
+    """Base class of transformers of batches.
 
-    A subclass names its two attributes below and writes `fit` and `transform`, which begin with
-    `self._checked`."""
+    It provides validation, fitted state and tags. A subclass names its two attributes below and
+    defines `fit` and `transform`, which begin with `self._checked`.
+    """
 
-    _shape_attribute = "object_shape_"  # fitted shape of one sample at input
-    _fitted_attribute = "object_shape_"  # the last attribute that `fit` sets
-    _way_of_targets = (  # end of the sentence about targets that equal the objects
+    _shape_attribute = "object_shape_"  # fitted shape of one input sample
+    _fitted_attribute = "object_shape_"  # last attribute that `fit` sets
+    _way_of_targets = (  # end of the warning about targets that equal the objects
         ". To transform targets, give it to SymmetryBreakingRegressor(regressor, transformer); to "
-        "transform both, do "
-        "so before fit"
+        "transform both, do so before fit"
     )
 
     def _checked(self, X, reset):
-        """Validate a batch; learn (`reset=True`) or compare its samples' shape."""
+        """Validate a batch; learn (`reset=True`) or check its sample shape."""
         return check_fitted_batch(self, X, reset=reset, shape_attribute=self._shape_attribute)
 
     def __sklearn_is_fitted__(self):
@@ -101,8 +104,9 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
         return tags
 
     def _warn_of_targets(self, X, y):
-        """Warn where targets equal the objects: a step of a pipeline changes its input, and never
-        its targets.
+        """Warn if the targets equal the objects in a pipeline.
+
+        A step of a pipeline changes its input, but never the targets.
         """
         if (
             y is not None
@@ -111,20 +115,22 @@ class BatchTransformer(TransformerMixin, RestoredEstimator):
             and are_equal(X, y)
         ):
             warn_user(
-                f"y passed to {type(self).__name__} equals X, of which alone it makes others: as "
-                f"a step of a pipeline "
-                f"it leaves the targets as they are{self._way_of_targets}"
+                f"y passed to {type(self).__name__} equals X, but as a step of a pipeline it "
+                f"changes only X and leaves the targets unchanged{self._way_of_targets}"
             )
 
     def _is_step_of_targets(self):
-        """Whether this is a step of the outermost pipeline, whose targets are those of the user."""
+        """Return whether this is a step of the outermost pipeline.
+
+        The targets of that pipeline are those of the user.
+        """
         if is_nested():
             return False
         return is_called_by("sklearn.pipeline") and not is_called_by("sklearn.compose._target")
 
 
 def is_called_by(module):
-    """Whether a function of a module is among those that called the caller of this one."""
+    """Return whether a function of a module is on the call stack."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "") != module:
         frame = frame.f_back
@@ -132,7 +138,10 @@ def is_called_by(module):
 
 
 def are_equal(X, y):
-    """Whether two batches hold the same values; of what is on disk, some samples are compared."""
+    """Return whether two batches hold the same values.
+
+    At most 64 samples, evenly spaced, are compared.
+    """
     if X is y:
         return True
     if not hasattr(y, "shape") or tuple(X.shape) != tuple(y.shape):
@@ -140,6 +149,6 @@ def are_equal(X, y):
     rows = even_rows(len(X), 64)
     try:
         first, second = picked(X, rows), picked(y, rows)
-    except (TypeError, ValueError, KeyError, IndexError):  # no batch
+    except (TypeError, ValueError, KeyError, IndexError):  # y is not a batch
         return False
     return bool((first.cpu() == second.cpu()).all())

@@ -1,8 +1,9 @@
-"""Containers that users hold, and how batches are taken out of them.
+"""Extraction of batches from the containers of users.
 
-Whatever a container carries beside its values and changes what they mean (a mask, a unit, a scale)
-is honoured, or refused by name. A gradient is kept. Names of axes, labels and coordinates are
-ignored."""
+A container may carry more than its values. Where this changes their meaning (a mask, a unit, a
+scale), it is either honoured or refused by name. Gradients are kept. Names of axes, labels and
+coordinates are ignored.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,8 @@ import scipy.sparse
 import torch
 import torch.utils.data
 
-from ._lazy import LazyBatch, is_closed, is_on_disk
+from ._lazy import LazyBatch, is_on_disk
+from ._store import is_closed
 from ._tensors import float_dtype
 
 
@@ -30,7 +32,7 @@ def unpacked(batch, name, *, allow_nan=False):
     Returns
     -------
     ndarray, torch.Tensor, LazyBatch or data frame
-        A tensor is dense; an array is of class `numpy.ndarray`, and of numbers or text.
+        Batch; tensors are dense, and arrays are of class `numpy.ndarray` and hold numbers or text.
     """
     if isinstance(batch, torch.Tensor):
         return _tensor(batch, name, allow_nan)
@@ -39,7 +41,7 @@ def unpacked(batch, name, *, allow_nan=False):
     if is_frame(batch):
         return _frame(batch, name)
     _refuse_collections(batch, name)
-    if _package(batch) == "xarray":  # labels of axes and coordinates do not change values
+    if _package(batch) == "xarray":  # axis labels and coordinates do not change values
         return unpacked(batch.data, name, allow_nan=allow_nan)
     batch = _without_unit(batch, name)
     if _is_masked(batch):
@@ -47,12 +49,12 @@ def unpacked(batch, name, *, allow_nan=False):
     if isinstance(batch, list | tuple):
         return _stacked(batch, name, allow_nan)
     if isinstance(batch, np.matrix) or scipy.sparse.issparse(batch):
-        return batch  # scikit-learn has a sentence for these
+        return batch  # scikit-learn refuses these with a message of its own
     return _array(batch, name, allow_nan)
 
 
 def is_frame(batch):
-    """Whether a batch is a data frame: columns, each with a type of its own."""
+    """Return whether a batch is a data frame: typed columns."""
     if isinstance(batch, torch.Tensor) or is_on_disk(batch):
         return False
     return hasattr(batch, "shape") and hasattr(batch, "columns") and not hasattr(batch, "dtype")
@@ -63,7 +65,7 @@ def _package(thing):
 
 
 def _frame(frame, name):
-    """The frame, or its values where scikit-learn would refuse them."""
+    """Return the frame, or its values if scikit-learn would refuse it."""
     types = list(getattr(frame, "dtypes", ()))
     kinds = {getattr(dtype, "kind", "") for dtype in types}
     if kinds & set("mM"):
@@ -71,7 +73,7 @@ def _frame(frame, name):
     if 0 in frame.shape:
         return np.empty(frame.shape)
     sparse = any(hasattr(dtype, "fill_value") for dtype in types)
-    if kinds & set("cO") or sparse or not hasattr(frame, "iloc"):  # or not of pandas
+    if kinds & set("cO") or sparse or not hasattr(frame, "iloc"):  # no "iloc": not from pandas
         return _array(frame, name, allow_nan=True)
     return frame
 
@@ -79,8 +81,8 @@ def _frame(frame, name):
 def _refuse_collections(batch, name):
     if isinstance(batch, str | bytes | os.PathLike):
         raise TypeError(
-            f"{name}={batch!r} is text, not a batch; load the file first, with numpy.load for "
-            f"instance"
+            f"{name}={batch!r} is text, not a batch; load the file first, for instance with "
+            "numpy.load"
         )
     if batch is None or isinstance(batch, set | frozenset | Iterator):
         raise TypeError(
@@ -99,15 +101,14 @@ def _refuse_collections(batch, name):
         listed = ", ".join(repr(one) for one in names[:8]) + (", ..." if len(names) > 8 else "")
         raise TypeError(
             f"{name} is a {type(batch).__name__} that holds several arrays ({listed}); give one "
-            f"of them, "
-            f"{name}[{first}]"
+            f"of them, such as {name}[{first}]"
         )
 
 
 def _without_unit(batch, name):
-    """Bare values of a quantity without dimension.
+    """Return the bare values of a dimensionless quantity.
 
-    A quantity with a unit is refused, because results would lose the unit.
+    A quantity with a unit is refused, because the results would lose the unit.
     """
     unit = getattr(batch, "units", getattr(batch, "unit", None))
     if unit is None or isinstance(batch, type) or callable(unit):
@@ -117,8 +118,7 @@ def _without_unit(batch, name):
         bare = f"{name}.{way}" if way else f"numpy.asarray({name})"
         raise TypeError(
             f"{name} is a {type(batch).__name__} in units of {str(unit)!r}, which results would "
-            f"not keep; give its "
-            f"values in a unit of your choice, {bare}"
+            f"not keep; give its values in a unit of your choice, {bare}"
         )
     return getattr(batch, way) if way else batch
 
@@ -131,20 +131,19 @@ def _is_masked(batch):
 
 
 def _filled(batch, name, allow_nan):
-    """Values of a masked array: NaN where they are masked."""
+    """Return the values of a masked array, NaN where they are masked."""
     mask = (
         np.ma.getmaskarray(batch)
         if isinstance(batch, np.ma.MaskedArray)
         else np.asarray(batch.mask)
     )
-    # `data` of NumPy's, `unmasked` of Astropy's
+    # NumPy's masked arrays have `data`, Astropy's have `unmasked`
     values = np.asarray(batch.unmasked if hasattr(batch, "unmasked") else batch.data)
     n_masked = int(mask.sum())
     if n_masked and not allow_nan:
         raise ValueError(
             f"{name} is a masked array with {n_masked} of {mask.size} values masked, and every "
-            f"value is needed here; "
-            f"give {name}.filled(...) with values of your choice"
+            f"value is needed here; give {name}.filled(...) with a value of your choice"
         )
     if not n_masked:
         return _array(values, name, allow_nan)
@@ -164,7 +163,7 @@ def _on_disk(batch, name):
 
 
 def _stacked(batch, name, allow_nan):
-    """One array, or one tensor, of a list of samples."""
+    """Stack a list of samples into one array or tensor."""
     if any(isinstance(one, list | tuple) or _holds_values(one) for one in batch[:1]):
         parts = [unpacked(one, name, allow_nan=allow_nan) for one in batch]
         shapes = {tuple(part.shape) for part in parts}
@@ -180,7 +179,7 @@ def _stacked(batch, name, allow_nan):
 
 
 def _holds_values(one):
-    """Whether an entry of a list is an array rather than a number."""
+    """Return whether an entry of a list is an array, not a number."""
     return isinstance(one, torch.Tensor) or (
         not isinstance(one, np.generic) and hasattr(one, "__array__")
     )
@@ -194,12 +193,12 @@ def _refuse_ragged(name, shapes):
     first, second, *_ = sorted(shapes)
     raise ValueError(
         f"{name} has samples of different shapes, such as {first} and {second}; give samples of "
-        f"one shape"
+        "one shape"
     )
 
 
 def _array(batch, name, allow_nan):
-    """A plain array of numbers or text."""
+    """Convert a batch to a plain array of numbers or text."""
     try:
         array = np.asarray(batch)
     except ValueError as error:
@@ -215,7 +214,7 @@ def _array(batch, name, allow_nan):
     if array.dtype.kind == "O" and array.ndim == 0:
         raise TypeError(
             f"{name} is a {type(batch).__name__}, which NumPy cannot read; give its values as an "
-            f"array"
+            "array"
         )
     if array.dtype.kind == "O":
         return _of_objects(array, name, allow_nan)
@@ -227,9 +226,9 @@ def _array(batch, name, allow_nan):
 
 
 def _of_objects(array, name, allow_nan):
-    """Numbers out of an array of Python objects.
+    """Convert an array of Python objects to numbers where possible.
 
-    Scikit-learn refuses other objects later.
+    Scikit-learn refuses all other objects later.
     """
     values = array.ravel().tolist()
     if (
@@ -243,14 +242,14 @@ def _of_objects(array, name, allow_nan):
             return array.astype(np.complex128)
         except TypeError as error:
             raise TypeError(f"{name} holds objects that are not numbers: {error}") from error
-    if any(type(value).__name__ == "NAType" for value in values):  # of pandas
+    if any(type(value).__name__ == "NAType" for value in values):  # missing values of pandas
         values = [np.nan if type(value).__name__ == "NAType" else value for value in values]
         return np.array(values, dtype=object).reshape(array.shape)
     return array
 
 
 def _tensor(batch, name, allow_nan):
-    """A dense tensor of numbers; the gradient is kept."""
+    """Convert a tensor to a plain dense tensor; the gradient is kept."""
     if batch.is_nested:
         raise TypeError(
             f"{name} is a nested tensor, whose samples differ in shape; give samples of one shape"
@@ -262,11 +261,11 @@ def _tensor(batch, name, allow_nan):
     if batch.device.type == "meta":
         raise ValueError(
             f"{name} is a tensor on the device 'meta', which holds no values; give it on a device "
-            f"that does"
+            "that does"
         )
     if hasattr(batch, "full_tensor"):
         raise TypeError(
-            f"{name} is a {type(batch).__name__}, of which this process holds a part; give "
+            f"{name} is a {type(batch).__name__}, of which this process holds only a part; give "
             f"{name}.full_tensor()"
         )
     if hasattr(batch, "get_mask"):
@@ -274,8 +273,8 @@ def _tensor(batch, name, allow_nan):
         if n_masked and not allow_nan:
             raise ValueError(
                 f"{name} is a masked tensor with {n_masked} of {batch.numel()} values masked, and "
-                f"every value is "
-                f"needed here; give {name}.to_tensor(...) with a value of your choice"
+                f"every value is needed here; give {name}.to_tensor(...) with a value of your "
+                "choice"
             )
         values = _tensor_in_float(batch.get_data(), name)
         return torch.where(batch.get_mask(), values, torch.nan)
@@ -306,7 +305,7 @@ def _tensor_in_float(batch, name):
 
 
 def in_float(array, name):
-    """Convert an array or a tensor to the precision of :func:`float_dtype`.
+    """Convert values to the precision of :func:`float_dtype`.
 
     Values beyond the range of float64 are refused.
     """
@@ -323,7 +322,6 @@ def in_float(array, name):
         if lost.any() or vanished:
             raise ValueError(
                 f"{name} holds values of {array.dtype} beyond the range of {dtype}, in which they "
-                f"are computed; "
-                "rescale it"
+                "are processed; rescale it"
             )
     return converted

@@ -1,28 +1,29 @@
-"""Counts of photons: whether magnitudes are square roots of them."""
+"""Detection of photon counts behind magnitudes."""
 
 import numpy as np
 
-JUDGED = 1e4  # counts up to which squares of float32 tell whole numbers from others
-LEAST_JUDGED = 8  # pixels, or all that are lit
-TOLERANCE = 0.01  # counts
-WHOLE = 0.99  # of the judged pixels
+JUDGED = 1e4  # counts up to which squares of float32 distinguish integers from other numbers
+LEAST_JUDGED = 8  # smallest number of judged pixels, or all lit ones if these are fewer
+TOLERANCE = 0.01  # deviation from an integer, in counts
+WHOLE = 0.99  # smallest fraction of judged pixels with an integer count
 
 
 def counts_of(pattern):
-    """Return the photons of each pixel of one pattern, or None where magnitudes are not square
-    roots of counts.
+    """Return the photon counts behind one pattern, or None.
 
-    Squares are counts where they are whole numbers, or, in any other unit, whole multiples of the
-    smallest: a pattern with dark regions has single photons somewhere.
+    Squared magnitudes are counts if they are integers or, in any other unit, integer multiples of
+    the smallest one: a pattern with dark regions has single photons somewhere.
 
     Parameters
     ----------
     pattern : ndarray of shape fourier_shape
-        Magnitudes; NaN where unmeasured.
+        Magnitudes; NaN at missing pixels.
 
     Returns
     -------
-    ndarray of float64, NaN where unmeasured, or None
+    ndarray of float64 or None
+        Photons of each pixel, NaN at missing pixels; None if the magnitudes are not square roots of
+        counts.
     """
     exponent = int(np.frexp(np.nanmax(pattern))[1])
     intensities = np.ldexp(np.asarray(pattern, dtype=float), -exponent) ** 2

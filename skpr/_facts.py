@@ -1,4 +1,4 @@
-"""Facts about the values of a batch, found in one scan and handed down."""
+"""Facts about the values of a batch, found in one scan."""
 
 import math
 from typing import NamedTuple
@@ -15,20 +15,22 @@ class Facts(NamedTuple):
     Attributes
     ----------
     minimum : float
-        Smallest value that is not NaN; infinity where all are NaN, and NaN for complex values,
+        Smallest value that is not NaN; infinity if all values are NaN, and NaN for complex values,
         which have no order.
     largest : float
         Largest modulus.
     n_nan, n_infinite : int
-        Numbers of values.
+        Numbers of NaN and infinite values.
     n_hidden : int
         Number of samples that are NaN everywhere.
     first_hidden : int
-        Index of the first of them; -1 where there is none.
+        Index of the first sample that is NaN everywhere; -1 if there is none.
     is_complex : bool
+        Whether the values are complex.
     is_integer : bool
-        Whether the values came as integers or booleans.
+        Whether the values were given as integers or booleans.
     on_disk : bool
+        Whether the batch is on disk.
     """
 
     minimum: float
@@ -47,9 +49,10 @@ class Facts(NamedTuple):
         return self.n_nan == self.n_infinite == 0
 
     def of_part(self):
-        """Facts about any part of the batch; None where the whole tells too little.
+        """Return facts that hold for any part of the batch, or None.
 
-        Extremes of the whole are bounds for those of the part.
+        The extremes of the whole batch bound those of a part. They are of use only if every value
+        is finite, and non-negative or complex.
         """
         return self if self.complete and (self.minimum >= 0 or self.is_complex) else None
 
@@ -57,7 +60,7 @@ class Facts(NamedTuple):
 def facts_of(batch):
     """Find the facts about an ndarray, a tensor or a :class:`LazyBatch`.
 
-    A :class:`LazyBatch` remembers them.
+    A :class:`LazyBatch` keeps them for later calls.
 
     Examples
     --------
@@ -71,7 +74,7 @@ def facts_of(batch):
             batch.facts = found._replace(on_disk=True, is_integer=batch.is_integer)
         return batch.facts
     values_per_sample = math.prod(batch.shape[1:])
-    chunks = chunks_of(len(batch), values_per_sample // 8)  # a scan holds nothing but its chunk
+    chunks = chunks_of(len(batch), values_per_sample // 8)  # a scan needs no memory but its chunk
     return _scanned((part, to_tensor(batch[part]).detach()) for part in chunks)
 
 
@@ -95,12 +98,12 @@ def _scanned(parts):
 
 
 def _scan(values):
-    """Facts about one tensor: one pass over its values if all are finite."""
+    """Find facts about one tensor, in one pass if all values are finite."""
     is_complex = values.is_complex()
     lowest, highest = (
         float(end) for end in (torch.view_as_real(values) if is_complex else values).aminmax()
     )
-    if math.isfinite(lowest) and math.isfinite(highest):  # NaN anywhere would be passed on
+    if math.isfinite(lowest) and math.isfinite(highest):  # aminmax propagates NaN
         largest = float(values.abs().amax()) if is_complex else max(abs(lowest), abs(highest))
         return lowest, largest, 0, 0, 0, -1, is_complex
     nan = values.isnan()

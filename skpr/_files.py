@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and that say when they are damaged."""
+"""Atomically written files with a checksum."""
 
 import contextlib
 import hashlib
@@ -12,30 +12,29 @@ from pathlib import Path
 
 from .exceptions import ModelFileError
 
-FORMAT = 1  # of the content of a sealed file
-_TEMPORARY = re.compile(
-    r"\.skpr-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{16}\.tmp"
-)  # machine, process, random
+FORMAT = 1  # version of the format of sealed files
+# Names of temporary files: machine, process and a random part.
+_TEMPORARY = re.compile(r"\.skpr-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{16}\.tmp")
 
 
 def write_sealed(path, kind, content, *, replace=True):
-    """Write bytes under a line that says what they are, and a checksum.
+    """Write bytes to a file with a header of their kind and checksum.
 
     Parameters
     ----------
     path : path-like
     kind : str
-        One word.
+        Kind of the content, in one word.
     content : bytes
     replace : bool
-        Whether an existing file is replaced, in one step.
+        Whether to replace an existing file, in one step.
 
     Raises
     ------
     FileExistsError
-        If there is a file and it must not be replaced.
+        If the file exists and must not be replaced.
     OSError
-        If the file cannot be written; an old one is then still there.
+        If the file cannot be written; an existing file is then left unchanged.
     """
     with written_whole(Path(path), replace=replace) as temporary, open(temporary, "wb") as file:
         file.write(f"skpr {kind} {FORMAT}\n{hashlib.sha256(content).hexdigest()}\n".encode())
@@ -48,9 +47,9 @@ def read_sealed(path, kind):
     Raises
     ------
     ModelFileError
-        For a file that is damaged, of another kind, or of a later format.
+        If the file is damaged, of another kind, or of a later format.
     OSError
-        If it is missing or cannot be read.
+        If the file is missing or cannot be read.
     """
     with open(path, "rb") as file:
         header = file.readline(64)
@@ -70,25 +69,25 @@ def read_sealed(path, kind):
             )
         if int(words[2]) > FORMAT:
             raise ModelFileError(
-                f"{path} is of format {int(words[2])}, which a later skpr wrote; this one reads "
-                f"{FORMAT}"
+                f"{path} has format {int(words[2])}, which a later version of skpr wrote; this one "
+                f"reads format {FORMAT}"
             )
         checksum = file.readline(65)
         content = file.read()
     if checksum != f"{hashlib.sha256(content).hexdigest()}\n".encode() or int(words[2]) != FORMAT:
         raise ModelFileError(
-            f"{path} is damaged: its checksum does not fit its {len(content)} bytes"
+            f"{path} is damaged: its checksum does not match its {len(content)} bytes"
         )
     return content
 
 
 @contextlib.contextmanager
 def written_whole(path, *, replace=True):
-    """Within, a temporary name beside `path`, which becomes `path` if all goes well and is removed
-    if not.
+    """Yield a temporary name that becomes `path` on success.
 
-    The file gets the permissions of the one that it replaces, or those of any new file. A link is
-    followed."""
+    The temporary file lies in the same folder, and is removed on failure. The file gets the
+    permissions of the file it replaces, or those of any new file. Links are followed.
+    """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give the name of a file")
@@ -96,9 +95,8 @@ def written_whole(path, *, replace=True):
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {target.parent}")
     temporary = target.with_name(f".skpr-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
     try:
-        os.close(
-            os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        )  # less the process's mask
+        # the umask of the process reduces these permissions
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
     except OSError as error:
         raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
     try:
@@ -113,10 +111,11 @@ def written_whole(path, *, replace=True):
 
 
 def remove_stale(folder):
-    """Remove what processes of this package that are no longer alive had half written in a folder.
+    """Remove temporary files of dead processes from a folder.
 
-    A name tells machine and process. Files of another machine, of a process that lives, or that do
-    not begin as a sealed file does are left alone."""
+    The names of these files contain the machine and the process. Files of another machine, of a
+    running process, or without the header of a sealed file are left alone.
+    """
     with contextlib.suppress(OSError):
         for path in Path(folder).iterdir():
             named = _TEMPORARY.fullmatch(path.name)
@@ -130,8 +129,10 @@ def remove_stale(folder):
 
 
 def _put(temporary, target, replace):
-    """Give a file its name, with the permissions of the one it replaces; `FileExistsError` if it
-    must not.
+    """Rename a temporary file to its target.
+
+    It gets the permissions of the file it replaces. If it must not replace a file, a
+    `FileExistsError` is raised.
     """
     if replace:
         with contextlib.suppress(FileNotFoundError):
@@ -151,7 +152,7 @@ def _put(temporary, target, replace):
 
 @cache
 def _machine():
-    """Digest of the machine, and of the namespace in which process numbers mean something."""
+    """Return a digest of the machine and the namespace of process ids."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -160,8 +161,8 @@ def _machine():
 
 
 def _is_alive(process):
-    """Whether there is such a process, or whether nobody can tell."""
-    if os.name != "posix":  # where signal 0 would end it
+    """Return whether a process is running, or may be."""
+    if os.name != "posix":  # elsewhere signal 0 would end the process
         return True
     try:
         os.kill(process, 0)
@@ -173,7 +174,10 @@ def _is_alive(process):
 
 
 def _begins_sealed(path):
-    """Whether a regular file begins like a sealed one, or is shorter than its first word."""
+    """Return whether a regular file begins like a sealed one.
+
+    A file shorter than the first word of the header counts if it matches so far.
+    """
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return False

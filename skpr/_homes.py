@@ -1,12 +1,14 @@
-"""Public classes belong to the package that exports them, wherever in it they are defined: files
-name them by it.
+"""Module names of public classes.
+
+A public class takes the name of the package that exports it, not of the private module that
+defines it. Files refer to classes by these names.
 """
 
 import importlib
 
 
 def settle(*packages):
-    """Let the public classes of packages say that they are at home there."""
+    """Set the `__module__` of public classes to their package."""
     for name in packages:
         package = importlib.import_module(name)
         for public in package.__all__:

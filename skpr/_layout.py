@@ -1,4 +1,4 @@
-"""Layouts of batches that are valid, and most likely not what was meant."""
+"""Warnings about valid batches whose axes are hardly as intended."""
 
 import math
 import sys
@@ -21,51 +21,56 @@ from ._slices import (
 from ._validation import warn_user
 
 CHANNELS = 1, 3, 4  # grey, RGB, RGBA
-LEAST_ALIKE = 0.3  # correlation of the channels of one picture
-LEAST_IMAGE = 16  # pixels along a side of what is told to be an image by its values
-LEAST_VOLUME = 8
-UNLIKE = (
-    0.45  # of the variance: rows of images differ by less from their neighbours, samples by more
-)
-LEAST_CHANGE = 1e-4  # of the mean square: rows of an image differ by more
-EVEN_ROWS = 0.5  # least energy of a row relative to the largest; the rows of an image differ by more, pulses by less
-ONE_WAY = (
-    0.9  # of the steps from row to row: a parameter makes the energies of signals rise or fall
-)
-LEAST_ROUGH = 0.2  # change from row to row relative to that along rows; families of signals change less from row to row
-DARK, DIM = (
-    1e-9,
-    0.05,
-)  # energy of the first and the last slice of one object, relative to the brightest
-LEFT = 0.25  # what the correlation with the mirror image lacks to 1, relative to other axes
+LEAST_ALIKE = 0.3  # smallest correlation between the channels of one picture
+LEAST_IMAGE = 16  # smallest side, in pixels, of an image that is recognised by its values
+LEAST_VOLUME = 8  # smallest side, in pixels, of a volume that is recognised by its values
+# Fraction of the variance; neighbouring rows of an image differ by less, unrelated samples by more.
+UNLIKE = 0.45
+LEAST_CHANGE = 1e-4  # fraction of the mean square; rows of an image differ by more
+# Smallest energy of a row relative to the largest; it is smaller for rows of an image, and larger
+# for signals of even energy.
+EVEN_ROWS = 0.5
+# Fraction of steps from row to row in one direction; signals in order of a parameter have more,
+# because their energies rise or fall.
+ONE_WAY = 0.9
+# Change from row to row relative to that along rows; families of signals have less.
+LEAST_ROUGH = 0.2
+# Largest energy of the first and the last slice of one object, relative to the brightest slice:
+# DARK alone is sufficient, DIM must come with slices that resemble their neighbours.
+DARK, DIM = 1e-9, 0.05
+# Deviation from 1 of the correlation with the mirror image: largest value along the axes of a
+# pattern relative to that along the sample axes, and smallest value along the sample axes.
+LEFT = 0.25
 ASYMMETRIC = 0.01
-N_ROWS = 512
-AT_A_ROW = 0.3  # correlation of pixels of flattened images that are a row apart
-PERIODIC = 0.85  # correlation two rows apart relative to that of periodic signals
-VALUES = 1 << 22
+N_ROWS = 512  # number of rows that are looked at
+AT_A_ROW = 0.3  # smallest correlation of pixels one row apart in flattened images
+PERIODIC = 0.85  # largest correlation at two rows, relative to that of periodic signals
+VALUES = 1 << 22  # number of values that are looked at in a batch of slices
 
 
 def warn_of_layout(*batches):
-    """Warn about an axis of channels, one sample in place of a batch, and axes in another order.
+    """Warn about batches whose axes most likely are not as intended.
 
     All axes after the first are space, so (n_samples, 3, height, width) is a batch of volumes and
-    (height, width) one of signals. Whoever holds images hardly ever means that. What is looked for:
+    (height, width) a batch of signals. Users who have images hardly ever intend that. The checks
+    look for:
 
-    - a sample axis of 1, 3 or 4 pixels before or behind two at least five times as long (and 8 or
-      more pixels), along which the values are alike;
-    - one such axis at the end, behind two that make an image of 16 pixels or more a side;
-    - an array with axes of about one length, one at most twice another, that is one object: the
-      first and the last slice are dark, or neighbouring slices differ by less than 45 % of what any
-      two do, and their energies as much as those of slices of one object. Signals in no particular
-      order differ by 100 %, and those in order of a parameter have about the same energy, or one
-      that rises or falls;
-    - patterns that are symmetric about their centre along other axes than the last: one pattern
-      without the axis of samples, samples along the last axis, or a grid of patterns;
-    - an axis of space along which slices are unrelated and equally bright, while neighbours along
-      the other axes are alike: samples along the last axis, or a grid of images. Slices of one
-      object end in the dark, or resemble their neighbours.
+    - a sample axis of 1, 3 or 4 pixels before or behind two axes that are at least five times as
+      long (and at least 8 pixels), if the values along it are alike: an axis of channels;
+    - such an axis at the end of a 3-D array, behind two axes that form an image with sides of at
+      least 16 pixels;
+    - an array that is one object. Its axes have similar lengths, at most a factor of two apart.
+      Either its first and last slices are dark, or neighbouring slices differ by less than 45 % of
+      the difference between any two, and their energies vary as those of slices of one object do.
+      Signals in no particular order differ by 100 %; signals in order of a parameter have about the
+      same energy, or one that rises or falls;
+    - patterns that are symmetric about their centre along other axes than the sample axes: one
+      pattern without the axis of samples, samples along the last axis, or a grid of patterns;
+    - a sample axis along which slices are unrelated and equally bright, while neighbours along the
+      other axes are alike: samples along the last axis, or a grid of images. Slices of one object
+      end in the dark, or resemble their neighbours.
 
-    The outermost public function of the package warns, and those that it calls do not.
+    Only the outermost public function of the package warns, not the functions that it calls.
 
     Warns
     -----
@@ -78,11 +83,10 @@ def warn_of_layout(*batches):
 
 
 def warn_of_flattened(batch):
-    """Warn where signals look like images that were flattened, whose shape a Fourier transform
-    needs.
+    """Warn if signals look like flattened images.
 
-    Pixels a row apart resemble each other more than those half a row apart; only square images are
-    looked for.
+    A Fourier transform needs the shape of the images. In flattened images, pixels one row apart
+    resemble each other more than pixels half a row apart. Only square images are recognised.
 
     Warns
     -----
@@ -91,14 +95,17 @@ def warn_of_flattened(batch):
     side = side_of_flattened(batch)
     if side and not is_nested():
         warn_user(
-            f"a batch of shape {tuple(batch.shape)} is taken for signals of {batch.shape[1]} "
-            f"pixels, but they look "
-            f"like flattened images of {side} x {side}; give these, X.reshape(-1, {side}, {side})"
+            f"a batch of shape {tuple(batch.shape)} is interpreted as signals of {batch.shape[1]} "
+            f"pixels, but they look like flattened images of {side} x {side}; if they are, give "
+            f"X.reshape(-1, {side}, {side})"
         )
 
 
 def side_of_flattened(batch):
-    """Side of the square images that signals look to be flattened ones of; 0 for none."""
+    """Find the side of the square images that signals are flattened from.
+
+    It is 0 if the signals do not look like flattened images.
+    """
     side = math.isqrt(batch.shape[-1])
     if isinstance(batch, LazyBatch) or batch.ndim != 2 or len(batch) < 2:
         return 0
@@ -119,9 +126,8 @@ def _are_flattened(signals, side):
     found = found / found[0]
     between = found[side // 3 : side - side // 3 + 1].max()
     n = signals.shape[1]
-    if (
-        found[2 * side] > PERIODIC * (n - 2 * side) / (n - side) * found[side]
-    ):  # it goes on, as a period does
+    # periodic signals, whose correlation persists at twice the distance, are not images
+    if found[2 * side] > PERIODIC * (n - 2 * side) / (n - side) * found[side]:
         return False
     return bool(
         found[side] > AT_A_ROW
@@ -145,11 +151,9 @@ def _message(batch):
             return _channel_message(shape, axis)
     if len(shape) == 3 and shape[-1] in CHANNELS and _is_image_shape(shape[:2]):
         return (
-            f"a batch of shape {shape} is taken for {shape[0]} samples of {shape[1]} x {shape[2]} "
-            f"pixels; if it is "
-            "one image with an axis of channels, give one channel per sample, numpy.moveaxis(X, "
-            "-1, 0), or one of "
-            "them, X[None, :, :, 0]"
+            f"a batch of shape {shape} is interpreted as {shape[0]} samples of {shape[1]} x "
+            f"{shape[2]} pixels; if it is one image with an axis of channels, give one channel per "
+            "sample, numpy.moveaxis(X, -1, 0), or one of them, X[None, :, :, 0]"
         )
     if isinstance(batch, LazyBatch):
         return None
@@ -160,9 +164,8 @@ def _message(batch):
         and (_rows_are_neighbours(batch) or _is_one_pattern(batch))
     ):
         return (
-            f"a batch of shape {shape} is taken for {shape[0]} signals of {shape[1]} pixels, but "
-            f"its rows look like "
-            "those of one image; if it is one sample, give X[None]"
+            f"a batch of shape {shape} is interpreted as {shape[0]} signals of {shape[1]} pixels, "
+            "but its rows look like those of one image; if it is one sample, give X[None]"
         )
     if (
         len(shape) == 3
@@ -170,9 +173,8 @@ def _message(batch):
         and (_is_one_volume(batch) or _is_one_pattern(batch))
     ):
         return (
-            f"a batch of shape {shape} is taken for {shape[0]} images of {sample} pixels, but "
-            f"they look like the "
-            "slices of one volume; if it is one sample, give X[None]"
+            f"a batch of shape {shape} is interpreted as {shape[0]} images of {sample} pixels, but "
+            "they look like the slices of one volume; if it is one sample, give X[None]"
         )
     if (
         len(shape) > 2
@@ -180,10 +182,9 @@ def _message(batch):
         and _is_symmetric(batch, tuple(range(len(shape) - 1)))
     ):
         return (
-            f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but it "
-            f"is symmetric as "
-            f"{shape[-1]} patterns along its last axis are; if these are the samples, give "
-            f"numpy.moveaxis(X, -1, 0)"
+            f"a batch of shape {shape} is interpreted as {shape[0]} samples of {sample} pixels, "
+            f"but it is symmetric as {shape[-1]} patterns along its last axis would be; if these "
+            "are the samples, give numpy.moveaxis(X, -1, 0)"
         )
     if (
         len(shape) == 4
@@ -193,27 +194,24 @@ def _message(batch):
         and _is_symmetric(batch, (2, 3))
     ):
         return (
-            f"samples of {sample} pixels are taken for volumes, because all axes after the first "
-            f"are space, but each "
-            f"of their slices is symmetric as a pattern of its own; if they are images of a grid "
-            f"of {shape[0]} x "
-            f"{shape[1]} positions, give X.reshape(-1, *X.shape[2:])"
+            f"samples of {sample} pixels are interpreted as volumes, because all axes after the "
+            "first are space, but each of their slices is symmetric like a pattern of its own; if "
+            f"they are images of a grid of {shape[0]} x {shape[1]} positions, give X.reshape(-1, "
+            "*X.shape[2:])"
         )
     if len(shape) == 3 and min(shape[:2]) >= LEAST_VOLUME and is_in_no_order(batch, 2, (0, 1)):
         return (
-            f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but "
-            f"its {shape[-1]} slices "
-            "along the last axis are unrelated, and neighbours along the others alike; if these "
-            "are the samples, give "
-            "numpy.moveaxis(X, -1, 0)"
+            f"a batch of shape {shape} is interpreted as {shape[0]} samples of {sample} pixels, "
+            f"but its {shape[-1]} slices along the last axis are unrelated, while neighbours along "
+            "the other axes are alike; if these slices are the samples, give numpy.moveaxis(X, -1, "
+            "0)"
         )
     if len(shape) == 4 and min(shape[:3]) >= LEAST_VOLUME and is_in_no_order(batch, 3, (0, 1, 2)):
         return (
-            f"a batch of shape {shape} is taken for {shape[0]} samples of {sample} pixels, but "
-            f"its {shape[-1]} slices "
-            "along the last axis are unrelated, and neighbours along the others alike; if these "
-            "are the samples, give "
-            "numpy.moveaxis(X, -1, 0)"
+            f"a batch of shape {shape} is interpreted as {shape[0]} samples of {sample} pixels, "
+            f"but its {shape[-1]} slices along the last axis are unrelated, while neighbours along "
+            "the other axes are alike; if these slices are the samples, give numpy.moveaxis(X, -1, "
+            "0)"
         )
     if (
         len(shape) == 4
@@ -222,18 +220,17 @@ def _message(batch):
         and is_in_no_order(batch, 1, (2, 3))
     ):
         return (
-            f"samples of {sample} pixels are taken for volumes, because all axes after the first "
-            f"are space, but their "
-            f"slices are unrelated to each other; if they are images of a grid of {shape[0]} x "
-            f"{shape[1]} positions, "
-            "give X.reshape(-1, *X.shape[2:])"
+            f"samples of {sample} pixels are interpreted as volumes, because all axes after the "
+            "first are space, but their slices are unrelated to each other; if they are images of "
+            f"a grid of {shape[0]} x {shape[1]} positions, give X.reshape(-1, *X.shape[2:])"
         )
     return None
 
 
 def is_told_by(magnitudes, objects):
-    """Whether the layout of objects is plain from that of the patterns beside them: both are looked
-    at alike.
+    """Return whether objects have the layout of the patterns given with them.
+
+    A check of the patterns then covers the objects, too.
     """
     shape = tuple(getattr(objects, "shape", ()))
     return shape[1:] == tuple(magnitudes.shape[1:]) or len(shape) == len(magnitudes.shape) == 4
@@ -251,12 +248,14 @@ def _channel_message(shape, axis):
     elif axis == 1:
         way = f"give one channel per sample, {one}, or one of them, X[{first}]"
     else:
-        way = f"give one channel per sample, {one}.reshape(-1, *X.shape[1:3]), or one of them, X[{first}]"
+        way = (
+            f"give one channel per sample, {one}.reshape(-1, *X.shape[1:3]), or one of them, "
+            f"X[{first}]"
+        )
     return (
-        f"samples of {sample} pixels are taken for volumes, because all axes after the first are "
-        f"space; volumes "
-        f"{shape[axis]} pixels thick may stay as they are; if the axis of {shape[axis]} holds "
-        f"channels, {way}"
+        f"samples of {sample} pixels are interpreted as volumes, because all axes after the first "
+        f"are space; volumes {shape[axis]} pixels thick may stay as they are; if the axis of "
+        f"{shape[axis]} holds channels, {way}"
     )
 
 
@@ -265,8 +264,9 @@ def _is_image_shape(shape, least=LEAST_IMAGE):
 
 
 def _are_alike(batch, axis):
-    """Whether the values along an axis of channels are those of one picture; of what is on disk
-    nothing is read.
+    """Return whether the channels along an axis are those of one picture.
+
+    Batches on disk are not read; for them the answer is yes.
     """
     if isinstance(batch, LazyBatch) or batch.shape[axis] == 1:
         return True
@@ -282,8 +282,10 @@ def _are_alike(batch, axis):
 
 
 def _rows_are_neighbours(batch):
-    """Whether a row resembles the next one more than any other, and rows differ in energy as those
-    of an image do.
+    """Return whether rows look like neighbours in one image.
+
+    A row must resemble the next one more than any other, and the energies of rows must differ as
+    those of an image do.
     """
     rows = on_host(batch[:N_ROWS])
     rows = in_unit(rows[:, np.isfinite(rows).all(axis=0)])
@@ -291,9 +293,8 @@ def _rows_are_neighbours(batch):
         return False
     variance = (np.abs(rows - rows.mean(axis=0)) ** 2).mean()
     steps, along = ((np.abs(np.diff(rows, axis=axis)) ** 2).mean() for axis in (0, 1))
-    alike = (
-        variance <= LEAST_CHANGE * (np.abs(rows) ** 2).mean()
-    )  # copies of one signal, but for rounding or a little
+    # nearly identical rows are copies of one signal
+    alike = variance <= LEAST_CHANGE * (np.abs(rows) ** 2).mean()
     energies = (np.abs(rows) ** 2).mean(axis=1)
     rising = (np.diff(energies) > 0).mean()
     is_family = (
@@ -305,8 +306,9 @@ def _rows_are_neighbours(batch):
 
 
 def _is_one_volume(batch):
-    """Whether slices are those of one object: none at the ends, and resembling their neighbours in
-    between.
+    """Return whether slices look like those of one object.
+
+    The slices at the ends must be dark, or dim while slices in between resemble their neighbours.
     """
     stride = max(1, int(np.ceil((np.prod(batch.shape) / VALUES) ** 0.5)))
     slices = in_unit(on_host(batch[:, ::stride, ::stride]))
@@ -323,13 +325,14 @@ def _is_one_volume(batch):
 
 
 def _is_one_pattern(batch):
-    """Whether a batch is one pattern: symmetric along all axes together."""
+    """Return whether a batch is one pattern, symmetric along all axes."""
     return _is_symmetric(batch, tuple(range(batch.ndim)))
 
 
 def _is_symmetric(batch, axes):
-    """Whether a batch is symmetric about zero frequency along these axes, and plainly less so along
-    its sample axes.
+    """Return whether a batch is symmetric about zero frequency along axes.
+
+    It must be plainly less symmetric along its sample axes.
     """
     if np.iscomplexobj(batch) if not isinstance(batch, torch.Tensor) else batch.is_complex():
         return False
@@ -350,8 +353,9 @@ def _is_symmetric(batch, axes):
 
 
 def _is_peaked(values, axis):
-    """Whether values are brightest at zero frequency along an axis, in either layout, and much less
-    so elsewhere.
+    """Return whether values peak at zero frequency along an axis.
+
+    Zero frequency may be in the middle or at index 0. The median must be less than half the peak.
     """
     n, others = values.shape[axis], tuple(a for a in range(values.ndim) if a != axis)
     known = np.isfinite(values)
@@ -363,10 +367,11 @@ def _is_peaked(values, axis):
 
 
 def is_nested(depth=1):
-    """Whether an estimator or exported function was called by another one.
+    """Return whether a public function was called by another one.
 
-    That one has looked at its batches itself. `depth` 1 begins with the caller of this function, 2
-    with the one above."""
+    Estimators and exported functions are public. The outer one has checked its batches itself. With
+    `depth` 1 the search begins with the caller of this function, with 2 one frame above.
+    """
     frame, owners = sys._getframe(depth), []
     while frame is not None and len(owners) < 2:
         owner = _public_owner(frame)
@@ -377,9 +382,10 @@ def is_nested(depth=1):
 
 
 def _public_owner(frame):
-    """The estimator or exported function that a frame belongs to, if any.
+    """Return the estimator or exported function that a frame belongs to.
 
-    Pipelines hand their batches on without a look, and do not count.
+    The result is None if there is none. Pipelines pass their batches on unchecked, so they do not
+    count.
     """
     module, code = frame.f_globals.get("__name__", ""), frame.f_code
     if module.split(".")[0] != "skpr" or code.co_name.startswith(("_", "<")):

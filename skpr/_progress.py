@@ -1,4 +1,4 @@
-"""Progress of trainings and retrievals: whether to show it, and how."""
+"""Progress of trainings and retrievals."""
 
 import logging
 import sys
@@ -6,16 +6,15 @@ import time
 
 from tqdm import tqdm
 
-logger = logging.getLogger(
-    "skpr"
-)  # INFO: epochs and parts of retrievals as they are done; quiet unless configured
+# Logs finished epochs and parts of retrievals at level INFO; silent unless configured.
+logger = logging.getLogger("skpr")
 
-QUIET_SECONDS = 0.5  # on a terminal, before a bar appears: quick work needs none
-LINE_SECONDS = 5.0  # elsewhere, between lines
+QUIET_SECONDS = 0.5  # delay before a bar appears on a terminal; quick work needs none
+LINE_SECONDS = 5.0  # interval between lines elsewhere
 
 
 def shows_progress(verbose):
-    """Whether to show progress.
+    """Return whether to show progress.
 
     "auto" shows it on a terminal outside scikit-learn's searches.
     """
@@ -25,7 +24,7 @@ def shows_progress(verbose):
 
 
 def inside_search():
-    """Whether scikit-learn's model selection is what asks: a search, or a cross-validation."""
+    """Return whether scikit-learn's model selection is on the call stack."""
     frame = sys._getframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith("sklearn.model_selection"):
@@ -35,15 +34,17 @@ def inside_search():
 
 
 def progress_bar(total, description, shown, **options):
-    """Progress bar on standard error.
+    """Create a progress bar on standard error.
 
-    On a terminal it is one line that is rewritten; elsewhere a line is added now and then.
+    On a terminal the bar is one line that is rewritten; elsewhere a line is added every few
+    seconds.
 
     Parameters
     ----------
     total : int
         Number of steps.
     description : str
+        Text before the bar.
     shown : bool
         Whether to print anything; see :func:`shows_progress`.
     **options
@@ -52,7 +53,7 @@ def progress_bar(total, description, shown, **options):
     Returns
     -------
     tqdm.tqdm
-        Call `update` after a step, and `close` at the end.
+        Progress bar; call `update` after each step and `close` at the end.
     """
     if sys.stderr.isatty():
         return _Bar(
@@ -75,13 +76,13 @@ def progress_bar(total, description, shown, **options):
 
 
 class _Bar(tqdm):
-    """tqdm's bar, without its thread that watches for bars that stand still."""
+    """Bar of tqdm without its thread that monitors stalled bars."""
 
     monitor_interval = 0
 
 
 class _Lines(_Bar):
-    """Lines below one another, for files and notebooks."""
+    """Progress on separate lines, for files and notebooks."""
 
     @staticmethod
     def status_printer(file):
@@ -97,16 +98,19 @@ class _Lines(_Bar):
 
 
 class IterationLine:
-    """Progress of a retrieval, which iterates on one chunk after another, in one run or several."""
+    """Progress of a retrieval that iterates on one chunk after another.
+
+    A retrieval consists of one run or several.
+    """
 
     def __init__(self, verbose):
         self.n_chunks, self.chunk = 0, 0
         self.began = time.monotonic()
         self.verbose, self.bar = verbose, None
-        self.done = 0  # iterations of the chunks that have ended
+        self.done = 0  # iterations of the finished chunks
 
     def expect(self, n_chunks, n_iter):
-        """Prepare for a run of some chunks."""
+        """Prepare for a run of `n_chunks` chunks."""
         self.n_chunks, self.n_iter = self.n_chunks + n_chunks, n_iter
         if self.bar is None:
             self.bar = progress_bar(
@@ -120,7 +124,7 @@ class IterationLine:
         self.bar.update()
 
     def next_chunk(self):
-        """Count a chunk, which may have ended early."""
+        """Count a finished chunk, which may have stopped early."""
         self.chunk, self.done = self.chunk + 1, self.done + self.n_iter
         self.bar.update(self.done - self.bar.n)
         if logger.isEnabledFor(logging.INFO):
@@ -130,6 +134,6 @@ class IterationLine:
             )
 
     def close(self):
-        """Leave the line behind."""
+        """Close the bar; its line stays on the screen."""
         if self.bar is not None:
             self.bar.close()

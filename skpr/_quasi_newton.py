@@ -1,30 +1,28 @@
-"""Minimisation of smooth functions of objects under constraints: L-BFGS, batched, on what is free
-to move.
-"""
+"""Batched L-BFGS for smooth functions of objects under constraints."""
 
 import torch
 
 from ._tensors import along_samples, inner
 
-MEMORY = 8  # steps that the curvature is learned from
-TRIALS = 6  # shortened steps before a sample stays where it is
-SHORTER = 0.3
-DESCENT = 1e-4  # of the promised decrease (Armijo)
-ROUNDING = 4  # precisions of the value, that a sum cannot tell
+MEMORY = 8  # number of past steps in the estimate of the curvature
+TRIALS = 6  # number of step lengths to try before a sample stays where it is
+SHORTER = 0.3  # factor between these step lengths
+DESCENT = 1e-4  # smallest fraction of the predicted decrease to accept (Armijo)
+ROUNDING = 4  # rounding error of a value, as a multiple of its precision
 
 
 class QuasiNewton:
-    """Projected L-BFGS (Nocedal, 1980; Bertsekas, 1982), one step a call.
+    """Projected L-BFGS, one step per call (Nocedal, 1980; Bertsekas, 1982).
 
-    Values that a bound holds, and that the gradient presses against it, do not move; the others
-    move by the two-loop recursion. Every sample has a step length of its own.
+    Values on a bound that a gradient step would push beyond it are kept fixed. The others move by
+    the two-loop recursion. Every sample has its own step length.
 
     Parameters
     ----------
     evaluate : callable
-        Returns values of shape (n_samples,) and gradients of objects.
+        Function that returns values of shape (n_samples,) and the gradients for given objects.
     objects : torch.Tensor of shape (n_samples, *object_shape)
-        Admissible.
+        Initial objects, which must satisfy the constraints.
     """
 
     def __init__(self, evaluate, objects):
@@ -33,7 +31,7 @@ class QuasiNewton:
         self._moves, self._turns = [], []
 
     def kept(self, index):
-        """Return itself with only the samples of an index."""
+        """Keep only the samples of an index, and return itself."""
         for name in ("objects", "values", "gradients"):
             setattr(self, name, getattr(self, name)[index])
         self._moves, self._turns = (
@@ -42,14 +40,19 @@ class QuasiNewton:
         return self
 
     def step(self, evaluate, project):
-        """Move every sample downhill, or not at all; return how much each value fell.
+        """Move every sample downhill, or leave it unchanged.
 
         Parameters
         ----------
         evaluate : callable
-            As at the start.
+            Function of the same kind as at initialisation.
         project : callable
-            Projects objects onto the constraints, which are convex.
+            Projection of objects onto the constraints, which must be convex.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples,)
+            Decrease of each value.
         """
         direction, free = self._direction(project)
         slope = inner(direction, self.gradients).real
@@ -82,7 +85,7 @@ class QuasiNewton:
         return fallen
 
     def _direction(self, project):
-        """Quasi-Newton direction, and what is free to move."""
+        """Compute the quasi-Newton direction, and a mask of free values."""
         trial = project(self.objects - self.gradients)
         free = (trial != self.objects).to(self.objects.real.dtype)
         direction = self.gradients * free

@@ -1,10 +1,10 @@
-"""Rings of equal frequency, in 3-D shells: where resolution is judged."""
+"""Rings of equal frequency (shells in 3-D), to judge resolution."""
 
 import numpy as np
 
 
 def ring_radii(shape, centered):
-    """Frequency of every Fourier pixel in cycles per pixel."""
+    """Return the frequency of every Fourier pixel in cycles per pixel."""
     axes = [np.fft.fftfreq(n) for n in shape]
     if centered:
         axes = [np.fft.fftshift(axis) for axis in axes]
@@ -12,16 +12,20 @@ def ring_radii(shape, centered):
 
 
 def ring_numbers(shape, centered):
-    """Number of the ring of every Fourier pixel, and how many rings are complete.
+    """Return the ring index of every Fourier pixel, and the ring count.
 
-    Rings are one Fourier pixel of the shortest axis wide; an axis of one pixel has no frequencies
-    and does not count."""
+    Only complete rings are counted. Rings are one Fourier pixel of the shortest axis wide. An axis
+    of one pixel has no frequencies and is ignored.
+    """
     shortest = min([n for n in shape if n > 1], default=1)
     return np.rint(ring_radii(shape, centered) * shortest).astype(int), shortest // 2 + 1
 
 
 def ring_sums(values, centered):
-    """Mean frequency and sum of values on each ring, up to the highest frequency of every axis."""
+    """Compute the mean frequency and the sum of values on each ring.
+
+    Rings reach up to the highest frequency that every axis has.
+    """
     rings, n_rings = ring_numbers(values.shape, centered)
     counts = np.bincount(rings.ravel(), minlength=n_rings)[:n_rings]
     radii = np.bincount(

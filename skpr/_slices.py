@@ -1,27 +1,28 @@
-"""Slices of batches along their axes: in an order or none, and mirror images."""
+"""Order and mirror symmetry of the slices of a batch."""
 
 import numpy as np
 import torch
 
 from ._lazy import LazyBatch
 
-SYMMETRIC = 0.95  # correlation with the mirror image
-WINDOW = 65  # pixels along each axis that a comparison with the mirror image looks at
-UNRELATED, RELATED = (0.7, 1.35), 0.5  # change from slice to slice relative to that of any two
-AT_ZERO, OPPOSITE = (
-    (1e-4, 0.9),
-    0.05,
-)  # other slices of a pattern along a thin axis; those of three equal ones are dark
-LEAST_SLICES, LIT = (
-    6,
-    0.1,
-)  # slices, and energy of the first and the last relative to the median one
-N_NEAR = 24, 12  # pixels along each axis, of three and of four, in which slices are compared
+SYMMETRIC = 0.95  # smallest correlation of a symmetric pattern with its mirror image
+WINDOW = 65  # number of pixels along each axis in a comparison with the mirror image
+# Change from slice to slice, relative to that between any two slices: range for unrelated slices,
+# largest value for related ones.
+UNRELATED, RELATED = (0.7, 1.35), 0.5
+# Patterns of a thin volume: range of the brightest slice beside zero frequency, relative to that at
+# zero frequency, and largest relative difference of the two slices next to it. (Three equal slices
+# of a volume leave all other slices of the pattern dark.)
+AT_ZERO, OPPOSITE = (1e-4, 0.9), 0.05
+LEAST_SLICES = 6  # smallest number of slices that allows a judgement
+LIT = 0.1  # smallest energy of the first and the last slice relative to the median
+N_NEAR = 24, 12  # number of pixels along each axis, in 3-D and 4-D arrays, to compare slices in
 
 
 def is_in_no_order(batch, axis, others):
-    """Whether slices along an axis of space are unrelated, as samples are, and neighbours along
-    other axes alike.
+    """Return whether slices along an axis are unrelated, like samples.
+
+    Neighbours along the other axes must be alike.
     """
     n_slices = batch.shape[axis]
     if n_slices < LEAST_SLICES:
@@ -38,7 +39,7 @@ def is_in_no_order(batch, axis, others):
         not np.iscomplexobj(values)
         and mirror_correlation(values, tuple(range(1, batch.ndim))) > SYMMETRIC
     ):
-        return False  # patterns, as they lie
+        return False  # patterns whose axes are in the right order
     window = tuple(
         slice(None) if a == axis else middle_of(n, side) for a, n in enumerate(batch.shape)
     )
@@ -48,8 +49,9 @@ def is_in_no_order(batch, axis, others):
 
 
 def _disorder(values, axis):
-    """Mean square change from slice to slice relative to that of any two: about 1 for slices in no
-    order.
+    """Compute the relative mean square change from slice to slice.
+
+    It is relative to that between any two slices, and about 1 for slices in no order.
     """
     n = values.shape[axis]
     variance = (
@@ -60,8 +62,9 @@ def _disorder(values, axis):
 
 
 def are_patterns_of_slabs(batch, axis):
-    """Whether samples are patterns of thin volumes: symmetric, and brightest at zero frequency
-    along the thin axis.
+    """Return whether samples are patterns of thin volumes.
+
+    Such patterns are symmetric, and brightest at zero frequency along the thin axis.
     """
     if isinstance(batch, LazyBatch) or batch.shape[axis] == 1:
         return False
@@ -75,7 +78,8 @@ def are_patterns_of_slabs(batch, axis):
     slices = np.linalg.norm(slices, axis=1)
     zero = int(slices.argmax())
     slices = np.roll(slices, -zero) / slices[zero]
-    is_alike = abs(slices[1] - slices[-1]) < OPPOSITE * slices[1]  # on both sides of zero frequency
+    # the slices on both sides of zero frequency
+    is_alike = abs(slices[1] - slices[-1]) < OPPOSITE * slices[1]
     if (
         zero not in (0, len(slices) // 2)
         or not is_alike
@@ -86,29 +90,28 @@ def are_patterns_of_slabs(batch, axis):
 
 
 def mirror_correlation(values, axes):
-    """Correlation of values with their mirror image through zero frequency along some axes, in the
-    better layout.
+    """Compute the correlation of values with their mirror image.
 
-    It is 1 for the pattern of real objects along all of its axes. Zero frequency is at index 0 or
-    in the middle.
+    The image is mirrored through zero frequency along `axes`. Zero frequency may be at index 0 or
+    in the middle; the layout with the larger correlation counts. The correlation is 1 for the
+    pattern of a real object along all of its axes.
 
     Parameters
     ----------
     values : ndarray
-        Real; NaN where unmeasured.
+        Real values; NaN at missing pixels.
     axes : tuple of int
 
     Returns
     -------
     float
-        0 where the values are constant.
+        Correlation; 0 if the values are constant.
     """
     best = 0.0
     for middle in (0, 1):
         image = np.flip(values, axes)
-        turns = [
-            1 - middle * (values.shape[axis] % 2) for axis in axes
-        ]  # even axes are mirrored alike in both layouts
+        # even axes are mirrored in the same way in both layouts
+        turns = [1 - middle * (values.shape[axis] % 2) for axis in axes]
         image = np.roll(image, turns, axes)
         both = np.isfinite(values) & np.isfinite(image)
         first, second = values[both], image[both]
@@ -125,10 +128,11 @@ def middle_of(n, length=WINDOW):
 
 
 def in_unit(values):
-    """Values in double precision, the largest of them 1; None for those that are all zero, or too
-    large.
+    """Scale values to a maximum of 1, in double precision.
+
+    The result is None if all values are zero, or if they are too large.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # of complex values
+    with np.errstate(over="ignore", invalid="ignore"):  # moduli of complex values may overflow
         scale = np.nanmax(np.abs(values), initial=0)
     if not 0 < scale < np.inf:
         return None

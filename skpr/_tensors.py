@@ -1,4 +1,4 @@
-"""NumPy and torch together: views, precisions, devices and work in chunks."""
+"""Bridge between NumPy and torch: views, precisions, devices and chunks."""
 
 import contextlib
 
@@ -7,22 +7,21 @@ import torch
 
 from ._validation import short
 
-CHUNK_VALUES = (
-    1 << 19
-)  # float32 values in the working set of one chunk: 2 MiB, about one core's cache
+CHUNK_VALUES = 1 << 19  # values in the working set of a chunk; 2 MiB in float32, about one cache
 
 
 def space_axes(batch):
-    """Axes of a batch that are space: all but the first."""
+    """Return the axes of a batch that are space: all but the first."""
     return tuple(range(1, batch.ndim))
 
 
 def float_dtype(dtype):
-    """The precision in which values of a NumPy `dtype` are computed.
+    """Return the precision in which values of a NumPy dtype are processed.
 
-    Floating types of 32 and 64 bits and their complex pairs stay as they are; narrower floats,
-    booleans and integers of up to 16 bits become float32, which holds them exactly; everything else
-    becomes float64."""
+    Floating types of 32 and 64 bits and their complex counterparts are unchanged. Narrower floats,
+    booleans and integers of up to 16 bits become float32, which represents them exactly. All other
+    types become float64, or complex128 if they are complex.
+    """
     dtype = np.dtype(dtype)
     if dtype.kind == "c":
         return np.dtype(np.complex64 if dtype.itemsize <= 8 else np.complex128)
@@ -30,7 +29,7 @@ def float_dtype(dtype):
 
 
 def to_tensor(array):
-    """View an array as a tensor; copy it only where torch cannot view it."""
+    """View an array as a tensor; copy it only if torch cannot view it."""
     if isinstance(array, torch.Tensor):
         return array
     array = np.asarray(array)
@@ -50,13 +49,16 @@ def resolve_device(device):
     Parameters
     ----------
     device : "auto", str or torch.device
-        "auto" is a GPU where there is one.
+        Device; "auto" is a GPU if there is one, else the CPU.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
     ValueError
-        For what is not a device, and for a device that this machine, or this build of PyTorch, does
-        not have.
+        If `device` is not a device, or this machine or this build of PyTorch does not have it.
     """
     if isinstance(device, str) and device == "auto":
         if torch.cuda.is_available():
@@ -82,7 +84,7 @@ _VALID_DEVICES = "choose 'auto', 'cpu', 'cuda', 'cuda:0', 'mps' or a torch.devic
 def _exists(device):
     if device.type == "cuda":
         return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
-    if device.type == "meta":  # it holds shapes and no values
+    if device.type == "meta":  # it holds shapes but no values
         return False
     try:
         torch.empty(0, device=device)
@@ -99,32 +101,32 @@ def _devices_here():
 
 
 def even_rows(n_samples, at_most):
-    """Indices of at most so many samples, at even distances."""
+    """Return evenly spaced indices of at most `at_most` samples."""
     if n_samples <= at_most:
         return np.arange(n_samples)
     return np.arange(at_most) * (n_samples - 1) // max(at_most - 1, 1)
 
 
 def picked(batch, rows):
-    """Some samples of an array, a tensor or a batch on disk, as a tensor without gradient."""
+    """Return samples of any batch as a tensor without gradient."""
     return to_tensor(
         batch[torch.from_numpy(rows)] if isinstance(batch, torch.Tensor) else batch[rows]
     ).detach()
 
 
 def usual_device():
-    """Context in which tensors are made on the CPU, whatever the user's default device is.
+    """Return a context in which new tensors are on the CPU by default.
 
-    Functions of arrays compute there, and those of tensors say where.
+    It overrides the user's default device: functions of arrays compute on the CPU, and functions of
+    tensors name their device.
     """
-    elsewhere = (
-        torch.empty(0).device.type != "cpu"
-    )  # torch.get_default_device forgets, in older versions, None
+    # in older versions torch.get_default_device does not see a default that was reset to None
+    elsewhere = torch.empty(0).device.type != "cpu"
     return torch.device("cpu") if elsewhere else contextlib.nullcontext()
 
 
 def chunks_of(n_samples, values_per_sample):
-    """Slices of a batch that keep a chunk's working set near the cache."""
+    """Cut a batch into slices whose working set is about one cache."""
     length = max(1, CHUNK_VALUES // max(1, values_per_sample))
     return [slice(start, min(start + length, n_samples)) for start in range(0, n_samples, length)]
 
@@ -135,17 +137,19 @@ def map_chunks(function, *batches, values_per_sample=None):
     Parameters
     ----------
     function : callable
-        Takes one tensor per batch, returns a tensor or a tuple of tensors with the chunk's length.
+        Function that takes one tensor per batch and returns a tensor, or a tuple of tensors, with
+        the chunk's length.
     *batches : ndarray or torch.Tensor of shape (n_samples, ...)
-        Batches, cut along the first axis. If any is a tensor, the results are tensors and gradients
-        are kept; otherwise they are arrays.
+        Batches to cut along the first axis. If any is a tensor, the results are tensors and
+        gradients are kept; otherwise they are arrays.
     values_per_sample : int, optional
-        Size of the function's working set for one sample; the size of a sample of the first batch
-        if not given.
+        Size of the function's working set for one sample; by default the size of a sample of the
+        first batch.
 
     Returns
     -------
     ndarray, torch.Tensor or tuple of them
+        Results for the whole batch.
     """
     with usual_device():
         return _mapped(function, batches, values_per_sample)
@@ -193,20 +197,21 @@ def _repacked(parts, template):
 
 
 def energy(x):
-    """Sum of `|x|^2` over space, squared and summed in float64: of float32 values none overflows or
-    vanishes.
+    """Sum `|x|^2` over space, in float64.
+
+    Squares of float32 values therefore neither overflow nor vanish.
     """
     parts = real_parts(x)
     return parts.double().square().sum(dim=space_axes(parts))
 
 
 def unit_scale(x):
-    """Power of two that brings the largest real or imaginary part of each sample to between 1/2 and
-    1.
+    """Compute a power of two that scales each sample to about 1.
 
-    Multiplication by it is exact, so that products of scaled values neither overflow nor vanish and
-    are otherwise those of the values themselves. It is 1 for samples that are 0, and stops short of
-    numbers whose inverse overflows.
+    It brings the largest real or imaginary part to between 1/2 and 1. Multiplication by it is
+    exact, so products of scaled values neither overflow nor vanish, and have the digits of the
+    original products. It is 1 for samples that are 0, and limited to numbers whose inverse does not
+    overflow.
 
     Returns
     -------
@@ -222,18 +227,22 @@ def unit_scale(x):
 
 
 def real_parts(x):
-    """Real and imaginary parts along a last axis of their own; real values as they are."""
+    """Return the real and imaginary parts along a new last axis.
+
+    Real values are returned unchanged.
+    """
     return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
 def inner(x, y):
-    """`<x, y> = sum conj(x) y` over space."""
+    """Compute the inner product `<x, y> = sum conj(x) y` over space."""
     return (x.conj() * y).sum(dim=space_axes(x))
 
 
 def unit(values):
-    """`values / |values|`, and 1 where the value is 0 or too small to divide by; the sign, for real
-    values.
+    """Compute `values / |values|`, which is the sign of real values.
+
+    The result is 1 where a value is 0 or too small to divide by.
     """
     if values.is_complex():
         none = values.real.abs() + values.imag.abs() < torch.finfo(values.real.dtype).tiny
@@ -246,8 +255,9 @@ def along_samples(values, x):
 
 
 def times_power_of_two(values, exponents):
-    """Values times two to the power of integers, in the precision of the values: no digit is lost.
+    """Multiply values by integer powers of two, in their own precision.
 
-    `torch.ldexp` computes powers of integers in the default precision, whatever that of the values
-    is."""
+    No digit is lost. With integer exponents `torch.ldexp` would compute the powers in the default
+    precision, whatever that of the values.
+    """
     return torch.ldexp(values, exponents.to(values.dtype))

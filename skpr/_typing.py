@@ -1,4 +1,4 @@
-"""Names for annotations. Never imported when the package runs."""
+"""Names for annotations; never imported at run time."""
 
 import os
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from ._lazy import LazyBatch
 
 __all__ = ["Batch", "Boundary", "FilePath", "Seed", "Self"]
 
-# Functions return what they are given, an array for an array and a tensor for a tensor, and metrics
-# a number or one for each sample: their results are annotated as Any, which a union would make
-# harder to use and no safer.
+# Functions return the type they are given, an array for an array and a tensor for a tensor; metrics
+# return one number or one per sample. These results are annotated as Any: a union would be harder
+# to use and no safer.
 Batch: TypeAlias = npt.ArrayLike | torch.Tensor | LazyBatch
 Boundary: TypeAlias = str | Sequence[str]
 FilePath: TypeAlias = str | os.PathLike[str]

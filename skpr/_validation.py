@@ -1,7 +1,8 @@
-"""Validators that refuse a parameter by name and list what is valid.
+"""Validators that refuse a parameter by name and list valid values.
 
-Each returns the value in its plain form, so that `n = check_count("n_starts", self.n_starts)` is
-all that an estimator writes."""
+Each returns the value in its plain form, so that an estimator only needs
+`n = check_count("n_starts", self.n_starts)`.
+"""
 
 import math
 import sys
@@ -12,20 +13,20 @@ from numbers import Integral, Real
 import numpy as np
 
 BOUNDARIES = "zero", "circular"
-LONGEST = 80  # characters of a value in a message
+LONGEST = 80  # largest number of characters of a value in a message
 CLOSED = "both", "left", "right", "neither"
 UNDOES_BREAKING = (
-    "moves objects within their orbits, which undoes symmetry breaking: magnitudes do not tell "
-    "one member from "
-    "another; move objects before they are made canonical, with "
-    "transformer=make_pipeline(ShiftFlipAugmenter(...), "
-    "SymmetryCanonicalizer()) of a SymmetryBreakingRegressor"
+    "moves objects within their orbits, which undoes symmetry breaking: magnitudes do not "
+    "distinguish the members of an orbit; move objects before they are made canonical, with "
+    "transformer=make_pipeline(ShiftFlipAugmenter(...), SymmetryCanonicalizer()) of a "
+    "SymmetryBreakingRegressor"
 )
 
 
 def short(value):
-    """Text for a value in a message: `repr`, but for long arrays, whose values nobody wants to
-    read.
+    """Return a short text for a value in a message.
+
+    It is the `repr`, cut if it is long; long arrays are described by their shape and type.
     """
     text = " ".join(repr(value).split())
     if len(text) > LONGEST and hasattr(value, "shape") and hasattr(value, "dtype"):
@@ -34,7 +35,7 @@ def short(value):
 
 
 def check_choice(name, value, choices):
-    """Refuse a value outside `choices`, saying which are valid."""
+    """Refuse a value outside `choices`, and list the valid ones."""
     if not any(
         value is choice or (isinstance(value, str) and value == choice) for choice in choices
     ):
@@ -44,12 +45,12 @@ def check_choice(name, value, choices):
 
 
 def check_boundary(boundary, n_axes=None):
-    """Refuse a boundary other than "zero", "circular" or one of them per axis.
+    """Refuse a boundary other than "zero", "circular" or one per axis.
 
     Returns
     -------
-    tuple of str
-        One for each of `n_axes` axes, if given; otherwise the boundary as it came.
+    tuple of str or str
+        Boundary of each of the `n_axes` axes; if `n_axes` is not given, the boundary unchanged.
     """
     if isinstance(boundary, list | tuple):
         for one in boundary:
@@ -65,8 +66,9 @@ def check_boundary(boundary, n_axes=None):
 
 
 def resolve_boundary(boundary, n_axes):
-    """Boundary along each axis; "auto", for those who are not told the shape of magnitudes, is
-    "zero".
+    """Return the boundary along each axis, where "auto" means "zero".
+
+    It does for estimators that do not know the shape of the magnitudes.
     """
     if isinstance(boundary, str):
         check_choice("boundary", boundary, ("auto", *BOUNDARIES))
@@ -78,24 +80,26 @@ def resolve_boundary(boundary, n_axes):
 def check_number(
     name, value, low=None, high=None, *, closed="both", integer=False, optional=False, noun=None
 ):
-    """Refuse what is not a finite number, or lies outside an interval.
+    """Refuse values that are not finite numbers in an interval.
 
     Parameters
     ----------
     name : str
+        Name of the parameter.
     value : object
-        Numbers of Python and NumPy are valid; booleans, text, arrays and NaN are not.
+        Value to check. Numbers of Python and NumPy are valid; booleans, text, arrays and NaN are
+        not.
     low, high : float, optional
-        Ends of the interval; unbounded where not given.
+        Ends of the interval, which is unbounded where they are not given.
     closed : {"both", "left", "right", "neither"}
         Ends that belong to the interval.
     integer : bool
-        Whether the number must be of an integer type: 32.0 is refused, too.
+        Whether the number must be of an integer type; 32.0 is refused, too.
     optional : bool
         Whether None is valid.
     noun : str, optional
-        Name of valid values in the message, "counts" for instance; "a number" or "an integer" if
-        not given.
+        Name of valid values in the message, such as "counts"; by default "a number" or "an
+        integer".
 
     Returns
     -------
@@ -143,7 +147,7 @@ def _interval(name, low, high, below, above):
 
 
 def check_count(name, value, *, low=1, optional=False):
-    """Refuse what is not an integer of at least `low`.
+    """Refuse values that are not integers of at least `low`.
 
     Examples
     --------
@@ -155,15 +159,16 @@ def check_count(name, value, *, low=1, optional=False):
 
 
 def check_shape(name, value, n_axes=None, *, low=1):
-    """Refuse what is not one integer size for each axis.
+    """Refuse values that are not one integer size for each axis.
 
-    Sizes are never rounded: floats are refused, 32.0 too.
+    Sizes are never rounded: floats are refused, even 32.0.
 
     Parameters
     ----------
     name : str
+        Name of the parameter.
     value : int or sequence of int
-        One integer is the size along every axis.
+        Sizes to check; a single integer is the size along every axis.
     n_axes : int, optional
         Number of axes; if not given, `value` must be a sequence of one to three sizes.
     low : int
@@ -205,9 +210,9 @@ def check_shape(name, value, n_axes=None, *, low=1):
 
 
 def check_float_dtype(dtype):
-    """Refuse what is neither single nor double precision.
+    """Refuse types that are neither single nor double precision.
 
-    Integers, for instance, would cut fractions off.
+    Integers, for example, would truncate fractions.
 
     Returns
     -------
@@ -223,7 +228,7 @@ def check_float_dtype(dtype):
         found = None if dtype is None else np.dtype(dtype)
     except TypeError:
         found = None
-    if found is None or found not in (np.float32, np.float64):  # NumPy takes None for float64
+    if found is None or found not in (np.float32, np.float64):  # np.dtype(None) is float64
         raise ValueError(
             f"dtype={short(dtype)} is not valid; choose numpy.float32 or numpy.float64"
         )
@@ -231,7 +236,7 @@ def check_float_dtype(dtype):
 
 
 def check_flag(name, value, *, optional=False):
-    """Refuse what is neither True nor False, nor None where that is valid.
+    """Refuse values other than True, False and, if `optional`, None.
 
     Examples
     --------
@@ -250,7 +255,7 @@ def check_flag(name, value, *, optional=False):
 
 
 def warn_user(message, category=UserWarning):
-    """Warn about the line of the user's code that led here.
+    """Warn with the line of the user's code that led here.
 
     It is the nearest line outside this package and the libraries that call it.
     """

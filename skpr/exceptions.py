@@ -1,10 +1,12 @@
-"""Errors and warnings that are the package's own."""
+"""Errors and warnings of the package."""
 
 __all__ = ["ModelFileError", "VersionWarning"]
 
 
 class ModelFileError(ValueError):
-    """A file of a model or a checkpoint that is damaged, of another kind or of a later version.
+    """Error for a model file or checkpoint that cannot be read.
+
+    The file is damaged, of another kind, or written by a later version.
 
     Examples
     --------
@@ -22,10 +24,12 @@ class ModelFileError(ValueError):
 
 
 class VersionWarning(UserWarning):
-    """A model that another version of the package wrote, whose predictions may differ.
+    """Warning about a model written by another version of the package.
+
+    Its predictions may differ.
 
     Examples
     --------
     >>> import warnings
-    >>> warnings.simplefilter("ignore", VersionWarning)  # to read such files without a word
+    >>> warnings.simplefilter("ignore", VersionWarning)  # read such files silently
     """

@@ -1,4 +1,4 @@
-"""The forward model of coherent diffraction: oversampled Fourier magnitudes."""
+"""Forward model of coherent diffraction: Fourier magnitudes."""
 
 from __future__ import annotations
 
@@ -41,18 +41,19 @@ __all__ = [
 
 
 class FourierMagnitude(BatchTransformer):
-    """Simulate what a detector records: the oversampled Fourier magnitude `|F x|`.
+    """Simulate the oversampled Fourier magnitude `|F x|` of objects.
 
-    The step is for objects. Magnitudes that were measured must not pass through it: leave it out of
-    a fitted pipeline, `model[1:].predict(magnitudes)`.
+    This is the amplitude that a detector records. Measured magnitudes must not pass through this
+    step: leave it out of a fitted pipeline, as in `model[1:].predict(magnitudes)`.
 
     Parameters
     ----------
     oversampling : float, default=2.0
-        Fourier pixels per object pixel along each axis; the grid has `ceil(oversampling * n)`
-        points. Recovery needs about 2 (`m >= 2 n - 1`); with 1 the shift symmetry becomes circular.
+        Number of Fourier pixels per object pixel along each axis; the grid has
+        `ceil(oversampling * n)` points. Retrieval needs about 2 (`m >= 2 n - 1`). With 1 the shift
+        symmetry becomes circular.
     fourier_shape : int or tuple of int, optional
-        The Fourier grid itself, at least as large as the objects; overrides `oversampling`.
+        Shape of the Fourier grid, at least that of the objects; overrides `oversampling`.
     centered : bool, default=True
         Whether zero frequency is in the middle (index `m // 2`), as on a detector, or at index 0,
         in FFT order.
@@ -91,8 +92,8 @@ class FourierMagnitude(BatchTransformer):
         X : array-like or torch.Tensor of shape (n_samples, *object_shape)
             Real or complex objects.
         y : array-like or torch.Tensor, optional
-            Targets of a pipeline. They are only looked at to tell whether `X` are their magnitudes
-            already, or other objects.
+            Targets of a pipeline. They are used only to detect that `X` already holds their
+            magnitudes, or holds other objects.
 
         Returns
         -------
@@ -101,15 +102,14 @@ class FourierMagnitude(BatchTransformer):
         Raises
         ------
         ValueError
-            For a grid that does not hold the objects, and for an `X` that holds the magnitudes of
-            `y`.
+            If the Fourier grid does not hold the objects, and if `X` holds the magnitudes of `y`.
 
         Warns
         -----
         UserWarning
-            For an `X` that looks like magnitudes: symmetric about zero frequency, and brightest
-            there. For signals that look like flattened images. As a step of a pipeline, for a `y`
-            that plainly holds other objects than `X`.
+            If `X` looks like magnitudes (symmetric about zero frequency, and brightest there); if
+            signals look like flattened images; and if, in a pipeline, `y` plainly holds other
+            objects than `X`.
         """
         X = self._checked(X, reset=True)
         if not isinstance(self.centered, bool | np.bool_):
@@ -119,10 +119,9 @@ class FourierMagnitude(BatchTransformer):
         if y is not None and are_magnitudes_of(X, y):
             raise ValueError(
                 "X holds the Fourier magnitudes of y, and FourierMagnitude would transform them "
-                "again: a pipeline that "
-                "simulates is fitted on objects, as in model.fit(objects, objects); fit measured "
-                "magnitudes without "
-                "this step, as in model[1:].fit(magnitudes, objects)"
+                "again: fit a pipeline that simulates on objects, as in model.fit(objects, "
+                "objects); fit measured magnitudes without this step, as in "
+                "model[1:].fit(magnitudes, objects)"
             )
         if y is not None and self._is_step_of_targets():
             check_simulated(X, y)
@@ -131,9 +130,8 @@ class FourierMagnitude(BatchTransformer):
         if self._fitted_on_patterns:
             warn_user(
                 "X looks like magnitudes, not like objects: it is symmetric about its middle and "
-                "brightest there. "
-                "Measured magnitudes must not be transformed again; leave this step out, as in "
-                "model[1:].fit(magnitudes, objects)"
+                "brightest there. Measured magnitudes must not be transformed again; leave this "
+                "step out, as in model[1:].fit(magnitudes, objects)"
             )
         return self
 
@@ -147,18 +145,18 @@ class FourierMagnitude(BatchTransformer):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, *fourier_shape_)
-            Real, in the precision of `X`.
+            Magnitudes in the precision of `X`.
 
         Raises
         ------
         ValueError
-            For objects with NaN or infinity, or of another shape than fitted.
+            If objects hold NaN or infinity, or have another shape than the fitted ones.
 
         Warns
         -----
         UserWarning
-            For an `X` that looks like magnitudes where what was fitted did not: symmetric about
-            zero frequency, and brightest there.
+            If `X` looks like magnitudes (symmetric about zero frequency, and brightest there), and
+            the fitted objects did not.
         """
         check_is_fitted(self)
         self._check_unchanged()
@@ -166,18 +164,18 @@ class FourierMagnitude(BatchTransformer):
         if not self._fitted_on_patterns and resemble_magnitudes(X):
             warn_user(
                 "X looks like magnitudes, not like the objects that FourierMagnitude was fitted "
-                "on: it is symmetric "
-                "about its middle and brightest there. Measured magnitudes must not be "
-                "transformed again; leave this "
-                "step out, as in model[1:].predict(magnitudes)"
+                "on: it is symmetric about its middle and brightest there. Measured magnitudes "
+                "must not be transformed again; leave this step out, as in "
+                "model[1:].predict(magnitudes)"
             )
         values = math.prod(self.fourier_shape_)
         facts = self._known_facts(X.facts, X.dtype) if isinstance(X, LazyBatch) else None
         return map_batch(self._magnitudes, X, values_per_sample=values, facts=facts)
 
     def _known_facts(self, objects, dtype):
-        """Facts about magnitudes without computing them: not negative, and finite where no sum can
-        overflow.
+        """Return facts about magnitudes without computing them, or None.
+
+        Magnitudes are non-negative. They are known to be finite only if no sum can overflow.
         """
         largest = objects.largest * math.prod(self.object_shape_)
         safe = largest < 0.1 * float(
@@ -204,16 +202,14 @@ class FourierMagnitude(BatchTransformer):
             ):
                 raise ValueError(
                     f"{error}: FourierMagnitude takes objects, and {made} is the shape of their "
-                    f"magnitudes. If these "
-                    "are measured magnitudes, leave this step out, as in "
+                    "magnitudes. If these are measured magnitudes, leave this step out, as in "
                     "model[1:].predict(magnitudes)"
                 ) from error
             if "NaN" not in str(error):
                 raise
             raise ValueError(
                 f"{error}. FourierMagnitude takes objects. If these are measured magnitudes with "
-                f"missing pixels, leave "
-                "this step out, as in model[1:].predict(magnitudes)"
+                "missing pixels, leave this step out, as in model[1:].predict(magnitudes)"
             ) from error
 
     def _resolved_fourier_shape(self, object_shape):
@@ -228,7 +224,6 @@ class FourierMagnitude(BatchTransformer):
         if not fits(object_shape, shape):
             raise ValueError(
                 f"fourier_shape={short(self.fourier_shape)} does not fit objects of shape "
-                f"{object_shape}; give one "
-                "integer per axis, each at least the object's"
+                f"{object_shape}; give one integer per axis, each at least the object's size"
             )
         return tuple(int(m) for m in shape)

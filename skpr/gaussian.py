@@ -1,4 +1,4 @@
-"""The random forward model of generalized phase retrieval: magnitudes of Gaussian measurements."""
+"""Forward model of generalized phase retrieval with a Gaussian matrix."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ __all__ = ["GaussianMagnitude", "draw_gaussian_matrix"]
 
 
 def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=None):
-    """Matrix of independent standard normal entries, circular if complex: `E |a|^2 = 1`.
+    """Draw a matrix of independent standard normal entries.
+
+    Complex entries are circular, with `E |a|^2 = 1`.
 
     Parameters
     ----------
@@ -32,6 +34,7 @@ def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=N
     is_complex : bool
         Whether entries are complex.
     random_state : int, RandomState instance or None, default=None
+        Seed of the draws.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=N
     Raises
     ------
     ValueError
-        For a number of rows or columns that is not an integer of at least 1.
+        If the number of rows or columns is not an integer of at least 1.
 
     Examples
     --------
@@ -57,30 +60,33 @@ def draw_gaussian_matrix(n_measurements, n_values, *, is_complex, random_state=N
 
 
 class GaussianMagnitude(BatchTransformer):
-    r"""Simulate generalized phase retrieval: the magnitudes `|A x|` of random linear measurements.
+    r"""Simulate the magnitudes `|A x|` of random linear measurements.
 
-    The entries of `A` are independent standard normal, real for real objects and circular complex
-    for complex ones, so that `E b_i^2 = |x|^2` for each measurement `b = |A x|`. An object enters
-    as the vector of its `n` values. A random matrix knows neither place nor orientation: of the
-    symmetries of the Fourier magnitude only the **phase** is left, `|A e^{i theta} x| = |A x|`, the
-    sign for real objects. For almost every matrix `b` determines the object up to it, from `m >= 2
-    n - 1` measurements if real (Balan, Casazza and Edidin, 2006), from `m >= 4 n - 4` if complex
-    (Conca et al., 2015). Tayal et al. (2020) introduced symmetry breaking on this model.
+    This is the forward model of generalized phase retrieval. The entries of `A` are independent
+    standard normal, real for real objects and circular complex for complex ones, so that
+    `E b_i^2 = |x|^2` for each measurement of `b = |A x|`. Each object is flattened to the vector of
+    its `n` values.
+
+    A random matrix has no shift or flip symmetry. Of the symmetries of the Fourier magnitude only
+    the **phase** is left, `|A e^{i theta} x| = |A x|`, which is the sign for real objects. For
+    almost every matrix, `b` determines the object up to the phase: from `m >= 2 n - 1` measurements
+    if real (Balan, Casazza and Edidin, 2006), and from `m >= 4 n - 4` if complex (Conca et al.,
+    2015). Tayal et al. (2020) introduced symmetry breaking on this model.
 
     Parameters
     ----------
     oversampling : float, default=4.0
-        Measurements per value of an object; there are `m = ceil(oversampling * n)`.
+        Number of measurements per value of an object, so that `m = ceil(oversampling * n)`.
     n_measurements : int, optional
-        The number of measurements itself; overrides `oversampling`.
+        Number `m` of measurements; overrides `oversampling`.
     random_state : int, RandomState instance or None, default=None
         Seed of the matrix, which is drawn at every `fit`.
 
     Attributes
     ----------
     matrix_ : ndarray of shape (n_measurements, n_values), float64 or complex128
-        `A`; complex if fitted on complex objects. Measurements are computed in the precision of the
-        objects.
+        Matrix `A`, complex if fitted on complex objects. Measurements are computed in the precision
+        of the objects.
     object_shape_ : tuple of int
         Shape of one object.
     n_features_in_ : int
@@ -88,17 +94,20 @@ class GaussianMagnitude(BatchTransformer):
 
     Notes
     -----
-    A real matrix does not measure complex objects: `|A conj(x)| = |A x|` would be a further
-    symmetry.
+    A real matrix is not applied to complex objects, because `|A conj(x)| = |A x|` would be a
+    further symmetry.
 
-    :class:`skpr.SymmetryCanonicalizer` breaks the one there is with `shift=None, flip=None`.
+    :class:`skpr.SymmetryCanonicalizer` breaks the phase symmetry with `shift=None, flip=None`.
 
     References
     ----------
     K. Tayal, C.-H. Lai, V. Kumar, J. Sun, "Inverse Problems, Deep Learning, and Symmetry Breaking",
-    2020, arXiv:2003.09077. R. Balan, P. Casazza, D. Edidin, "On signal reconstruction without
-    phase", 2006. A. Conca, D. Edidin, M. Hering, C. Vinzant, "An algebraic characterization of
-    injectivity in phase retrieval", 2015.
+    2020, arXiv:2003.09077.
+
+    R. Balan, P. Casazza, D. Edidin, "On signal reconstruction without phase", 2006.
+
+    A. Conca, D. Edidin, M. Hering, C. Vinzant, "An algebraic characterization of injectivity in
+    phase retrieval", 2015.
 
     Examples
     --------
@@ -127,7 +136,7 @@ class GaussianMagnitude(BatchTransformer):
         X : array-like or torch.Tensor of shape (n_samples, \*object_shape)
             Real or complex objects.
         y : array-like, optional
-            Targets, which a pipeline passes on; looked at for the warning alone.
+            Targets that a pipeline passes on; used only for the warning.
 
         Returns
         -------
@@ -136,7 +145,7 @@ class GaussianMagnitude(BatchTransformer):
         Warns
         -----
         UserWarning
-            As a step of a pipeline, for a `y` that plainly holds other objects than `X`.
+            If, in a pipeline, `y` plainly holds other objects than `X`.
         """
         X = self._checked(X, reset=True)
         if y is not None and self._is_step_of_targets():
@@ -161,13 +170,13 @@ class GaussianMagnitude(BatchTransformer):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, n_measurements)
-            Real, in the precision of `X`.
+            Magnitudes in the precision of `X`.
 
         Raises
         ------
         ValueError
-            For objects with NaN or infinity, of another shape than fitted, or complex where the
-            fitted ones were real.
+            If objects hold NaN or infinity, have another shape than the fitted ones, or are complex
+            while the fitted ones were real.
         """
         check_is_fitted(self)
         self._check_unchanged()
@@ -177,8 +186,7 @@ class GaussianMagnitude(BatchTransformer):
         if sample.is_complex() and not matrix.is_complex():
             raise ValueError(
                 f"X is complex ({X.dtype}), but GaussianMagnitude was fitted on real objects and "
-                f"has a real matrix; "
-                "fit it on complex ones"
+                "has a real matrix; fit it on complex ones"
             )
         dtype = sample.dtype.to_complex() if matrix.is_complex() else sample.dtype
         matrix = matrix.to(sample.device, dtype)
@@ -194,5 +202,5 @@ class GaussianMagnitude(BatchTransformer):
 
 
 def _magnitudes(objects, matrix):
-    """`|A x|` of a tensor of objects."""
+    """Compute `|A x|` of a tensor of objects."""
     return (objects.flatten(1).to(matrix.dtype) @ matrix.to(objects.device).T).abs()

@@ -1,9 +1,10 @@
-"""Models in files that can be loaded next year, by whoever does not trust them.
+"""Save models to durable files, and load them safely.
 
-Pickle and joblib execute what a file says. :func:`load_model` does not: it builds the types it
-knows (:data:`TRUSTED_TYPES`, and those of NumPy and scikit-learn that skops trusts) and refuses a
-file that names others, that is damaged, or that a later version wrote. :func:`save_model` writes
-nothing that could not be read so. The engine is `skops <https://skops.readthedocs.io>`_, an extra.
+Loading a pickle or a joblib file executes code from the file. :func:`load_model` does not: it only
+builds known types (:data:`TRUSTED_TYPES`, and those of NumPy and scikit-learn that skops trusts).
+It refuses files that name other types, are damaged, or were written by a later version.
+:func:`save_model` writes only models that can be read in this way. Both use
+`skops <https://skops.readthedocs.io>`_, an extra.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ _TYPES = (
     *(getattr(detector, name) for name in detector.__all__),
     *(getattr(neural, name) for name in neural.__all__),
 )
-# parameters of networks that are nobody's own: building one of these runs no code of the file
+# types of other libraries among the parameters of networks; building one runs no code of the file
 _OF_LIBRARIES = (
     functools.partial,
     print,
@@ -84,7 +85,7 @@ _OF_LIBRARIES = (
     skorch.utils.noop,
     skorch.utils.to_numpy,
 )
-# where the classes were when the first files were written
+# names of the classes in the first files
 _FORMER = (
     "skpr.canonicalization._canonicalizer.SymmetryCanonicalizer",
     "skpr.canonicalization._search.Strategies",
@@ -108,26 +109,27 @@ TRUSTED_TYPES = tuple(
 
 
 def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
-    """Write a fitted estimator to a file, whole or not at all.
+    """Save a fitted estimator to a file.
+
+    The file is written completely or not at all.
 
     Parameters
     ----------
     model : estimator
-        Estimator of this package, or a pipeline of scikit-learn's around one; the `best_estimator_`
-        of a search. A network is written as arrays, and comes back on whatever device there is
-        then.
+        Estimator of this package, or a pipeline of scikit-learn around one. For a search, save its
+        `best_estimator_`. A network is written as arrays, and is loaded on whatever device is then
+        available.
     path : path-like
         Name of the file. An existing file is replaced.
     trusted : sequence of str, default=()
-        Further types that may be in the file, as "module.Class": a network of your own, for
-        instance. Pass the same to
-        :func:`load_model`.
+        Further types that the file may contain, as "module.Class", such as your own network. Pass
+        the same names to :func:`load_model`.
 
     Raises
     ------
     TypeError
-        For types that :func:`load_model` would refuse, for what cannot be written down at all, and
-        for a `trusted` that is no sequence of names.
+        If the model holds types that :func:`load_model` would refuse, if it cannot be written, or
+        if `trusted` is not a sequence of names.
     OSError
         If the file cannot be written.
     ImportError
@@ -156,7 +158,7 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     _names(trusted)
     try:
         content = skops.dumps(model)
-    except Exception as error:  # of many kinds
+    except Exception as error:  # skops raises many kinds
         raise TypeError(
             f"{type(model).__name__} cannot be written to a model file: {error}"
         ) from error
@@ -168,14 +170,16 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
 
 
 def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
-    """Read an estimator that :func:`save_model` wrote. Nothing in the file is executed.
+    """Load an estimator from a file of :func:`save_model`.
+
+    Nothing in the file is executed.
 
     Parameters
     ----------
     path : path-like
         Name of the file.
     trusted : sequence of str, default=()
-        Further types to build, as "module.Class": a network of your own, for instance.
+        Further types to build, as "module.Class", such as your own network.
 
     Returns
     -------
@@ -184,19 +188,18 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     Raises
     ------
     ModelFileError
-        For a file that is damaged, no model, of a later format, or that holds types that are not
-        trusted.
+        If the file is damaged, not a model, of a later format, or holds types that are not trusted.
     TypeError
-        For a `trusted` that is no sequence of names.
+        If `trusted` is not a sequence of names.
     OSError
-        If it is missing.
+        If the file is missing.
     ImportError
         If skops is not installed.
 
     Warns
     -----
     VersionWarning
-        If another version of the package wrote it.
+        If another version of the package wrote the file.
 
     Examples
     --------
@@ -214,16 +217,15 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     try:
         version = json.loads(header)["skpr"]
         unknown = _unknown_types(skops, content, trusted)
-    except Exception as error:  # of many kinds
-        raise ModelFileError(f"{path} is no model file: {error}") from error
+    except Exception as error:  # damaged content raises many kinds
+        raise ModelFileError(f"{path} is not a model file: {error}") from error
     if unknown:
         raise ModelFileError(
             f"{path} holds types that are not trusted: {', '.join(unknown)}; if you know where it "
-            f"comes from, pass "
-            f"trusted={unknown}"
+            f"comes from, pass trusted={unknown}"
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VersionWarning)  # which comes once, below
+        warnings.simplefilter("ignore", VersionWarning)  # raised once, below
         try:
             model = skops.loads(content, trusted=[*TRUSTED_TYPES, *_names(trusted)])
         except Exception as error:
@@ -233,7 +235,7 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
     if version != __version__:
         warnings.warn(
             f"{path} was written by skpr {version} and is read by {__version__}: its predictions "
-            f"may differ",
+            "may differ",
             VersionWarning,
             stacklevel=2,
         )
@@ -252,20 +254,26 @@ def _names(trusted):
 
 
 def _unknown_types(skops, content, trusted):
-    """Types in a file that nobody trusts, and functions that have no name to be found by."""
+    """Return the types in a file that are not trusted.
+
+    Functions that cannot be found by their names, such as lambdas, are never trusted.
+    """
     found = set(skops.get_untrusted_types(data=content)) - set(TRUSTED_TYPES)
     return sorted(name for name in found if name not in _names(trusted) or "<" in name)
 
 
 def _refusal(model, unknown):
-    """Sentence that says why a model is not written, and the way out."""
+    """Return the message about a model that cannot be saved."""
     begin = (
         f"{type(model).__name__} holds types that load_model does not trust: {', '.join(unknown)}"
     )
     if isinstance(model, GridSearchCV | RandomizedSearchCV) or hasattr(model, "best_estimator_"):
         return f"{begin}; save its best_estimator_"
     if any("<" in name for name in unknown):
-        return f"{begin}; functions without a name of their own cannot be found again: define them in a module"
+        return (
+            f"{begin}; functions without a name of their own cannot be found again: define them in "
+            "a module"
+        )
     return (
         f"{begin}; if others may trust them, pass trusted={unknown} to save_model and to load_model"
     )

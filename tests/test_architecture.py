@@ -243,7 +243,8 @@ def test_importing_the_package_imports_no_reader_and_no_extra():
         "dask",
         "pooch",
     )
-    script = f"import sys, skpr; print([name for name in ('skpr.files', *{extras}) if name in sys.modules])"
+    names = f"('skpr.files', *{extras})"
+    script = f"import sys, skpr; print([name for name in {names} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT.parent, check=True
     )

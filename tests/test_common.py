@@ -16,14 +16,15 @@ from skpr.augmentation import RandomDeformation
 from skpr.detector import PhotonNoise
 
 COMPLEX = {
-    "check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"
+    "check_complex_data": "complex objects are this package's subject; only magnitudes refuse them"
 }
 SINGLE = {"check_regressor_multioutput": "networks compute and predict in float32, whatever comes"}
 NETWORK = SINGLE | {
-    "check_no_attributes_set_in_init": "skorch keeps its state and arguments like module__width as attributes",
-    "check_set_params": "skorch builds callbacks as soon as they are set, and refuses what is not a callback",
+    "check_no_attributes_set_in_init": "skorch keeps its state and such arguments as module__width "
+    "as attributes",
+    "check_set_params": "skorch builds callbacks as soon as they are set, and refuses other values",
     "check_do_not_raise_errors_in_init_or_set_params": "the same",
-    "check_sample_weight_equivalence_on_dense_data": "other samples make other batches, in another order",
+    "check_sample_weight_equivalence_on_dense_data": "other samples form other batches",
 }
 
 
@@ -71,7 +72,10 @@ ESTIMATORS = [
 
 
 def expected_failures(estimator):
-    """A refined prediction has the precision of the magnitudes, so what networks fail, it passes."""
+    """Return the checks that an estimator must fail.
+
+    Refined predictions have the precision of the magnitudes, so they pass what networks fail.
+    """
     refined = isinstance(estimator, RefinedRegressor) and estimator.refiner is not None
     return {} if refined else EXPECTED_FAILURES[type(estimator)]
 

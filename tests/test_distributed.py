@@ -38,7 +38,8 @@ class KillAWorker(SchedulerPlugin):
 
 
 def search():
-    model = make_phase_retriever(max_epochs=10, module__hidden_width=64, random_state=0, device="cpu")
+    parameters = {"max_epochs": 10, "module__hidden_width": 64, "device": "cpu"}
+    model = make_phase_retriever(**parameters, random_state=0)
     grid = {
         "retrieve__regressor__lr": [1e-4, 3e-4, 1e-3, 3e-3],
         "retrieve__transformer__canonicalize__flip": [None, "moment"],
@@ -48,7 +49,8 @@ def search():
 
 if __name__ == "__main__":
     x = np.random.default_rng(0).random((200, 8, 8)).astype("float32")
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    workers = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    with workers as cluster, Client(cluster) as client:
         plugin = KillAWorker(client.run(os.getpid))
         cluster.scheduler.add_plugin(plugin)
         with joblib.parallel_config("dask"):
@@ -100,7 +102,10 @@ class Network(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.layers = torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.Linear(256, 16), torch.nn.BatchNorm1d(16), torch.nn.Linear(16, 64)
+            torch.nn.Flatten(),
+            torch.nn.Linear(256, 16),
+            torch.nn.BatchNorm1d(16),
+            torch.nn.Linear(16, 64),
         )
 
     def forward(self, features):
@@ -109,7 +114,8 @@ class Network(torch.nn.Module):
 
 class Regressor(PhaseRetrievalRegressor):
     def train_step_single(self, batch, **fit_params):
-        left = int(os.environ["STEPS_TO_LIVE"]) - 1  # no global variable: that would be a setting of the training
+        # a global variable would be a setting of the training
+        left = int(os.environ["STEPS_TO_LIVE"]) - 1
         os.environ["STEPS_TO_LIVE"] = str(left)
         if left < 0:
             os._exit(0)
@@ -121,7 +127,8 @@ if parameters.pop("normalised", False):
     parameters.pop("module__hidden_width")
 net = Regressor(device="cpu", mixed_precision=False, **parameters)
 net.fit(FourierMagnitude().fit_transform(objects), objects)
-weights = torch.cat([value.flatten().double() for value in net.module_.network.state_dict().values()])
+values = net.module_.network.state_dict().values()
+weights = torch.cat([value.flatten().double() for value in values])
 np.savez(f"{sys.argv[3]}/{rank}.npz", weights=weights.numpy(), losses=net.history[:, "train_loss"])
 distributed.barrier()
 distributed.destroy_process_group()

@@ -16,7 +16,7 @@ from skpr.metrics import orbit_mean_squared_error
 from tests.conftest import random_objects, relative_difference, tolerance
 
 COMPLEX = {
-    "check_complex_data": "complex objects are what this package is about; only magnitudes refuse them"
+    "check_complex_data": "complex objects are this package's subject; only magnitudes refuse them"
 }
 
 

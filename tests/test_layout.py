@@ -85,7 +85,7 @@ def test_one_pattern_without_the_axis_of_samples_is_pointed_out():
         make_crystals(1, shape=(24, 24), random_state=0).data
     )[0]
     pattern[20:28, 20:28] = np.nan  # behind a beam stop
-    with pytest.warns(UserWarning, match=r"taken for 48 signals of 48 pixels.*X\[None\]"):
+    with pytest.warns(UserWarning, match=r"interpreted as 48 signals of 48 pixels.*X\[None\]"):
         IterativePhaseRetrieval(n_iter=1, constraints="complex", random_state=0).fit(pattern)
 
 
@@ -171,7 +171,7 @@ def test_a_fit_warns_in_one_sentence_once_for_each_batch_and_at_the_line_of_the_
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator.fit(COLOURS, COLOURS if hasattr(estimator, "reconstruct") else COLOURS[..., ::-1])
-    caught = [warning for warning in caught if "taken for volumes" in str(warning.message)]
+    caught = [warning for warning in caught if "interpreted as volumes" in str(warning.message)]
     assert {warning.filename for warning in caught} == {__file__}
     assert len({str(warning.message) for warning in caught}) == 1
     assert len(caught) <= 2

@@ -12,6 +12,7 @@ from sklearn.model_selection import cross_val_score
 
 import skpr._facts
 import skpr._lazy
+import skpr._store
 from skpr import (
     FourierMagnitude,
     GaussianMagnitude,
@@ -79,8 +80,8 @@ def on_disk(request, tmp_path, objects):
 @pytest.fixture
 def small_blocks(monkeypatch, objects):
     """Blocks and pools of a few samples, so that a small file has many."""
-    monkeypatch.setattr(skpr._lazy, "BLOCK_BYTES", 7 * objects[0].nbytes)
-    monkeypatch.setattr(skpr._lazy, "POOL_BYTES", 15 * objects[0].nbytes)
+    monkeypatch.setattr(skpr._store, "BLOCK_BYTES", 7 * objects[0].nbytes)
+    monkeypatch.setattr(skpr._store, "POOL_BYTES", 15 * objects[0].nbytes)
     monkeypatch.setattr(skpr._lazy, "READ_VALUES", 4 * objects[0].size)
 
 
@@ -238,14 +239,6 @@ def test_pickles_hold_the_place_and_not_the_data(on_disk, objects):
     np.testing.assert_array_equal(np.asarray(again), np.asarray(made))
 
 
-def test_views_of_a_memory_map_are_found_again(tmp_path, objects):
-    np.save(tmp_path / "objects.npy", objects)
-    view = np.load(tmp_path / "objects.npy", mmap_mode="r")[5:][2:30]
-    np.testing.assert_array_equal(
-        np.asarray(pickle.loads(pickle.dumps(LazyBatch(view)))), objects[7:35]
-    )
-
-
 @pytest.mark.parametrize("n_samples", [1, 10, 23])
 @pytest.mark.parametrize("block_rows", [1, 4])
 def test_shuffling_in_blocks_takes_every_sample_once(n_samples, block_rows):
@@ -387,13 +380,6 @@ def test_some_of_a_batch_come_from_all_over_it(max_samples):
     assert max_samples < 16 or (some.max() > 900 and len(some) > 0.8 * max_samples)
 
 
-def test_what_is_read_is_not_the_file(tmp_path, objects):
-    np.save(tmp_path / "objects.npy", objects)
-    batch = LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r+"))
-    batch.read().zero_()
-    np.testing.assert_array_equal(np.asarray(batch), objects)
-
-
 @pytest.mark.usefixtures("small_blocks")
 def test_samples_in_any_order_are_shuffled_by_the_blocks_they_are_in(on_disk):
     batch = LazyBatch(on_disk)[np.random.default_rng(1).permutation(N_SAMPLES)]
@@ -406,104 +392,6 @@ def test_lengths_that_differ_are_refused_by_scores(on_disk, objects):
     model = fitted(objects, max_epochs=1)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model.score(LazyBatch(on_disk)[:10], LazyBatch(on_disk))
-
-
-def test_changes_of_a_copy_on_write_map_go_along(tmp_path, objects):
-    np.save(tmp_path / "objects.npy", objects)
-    mapped = np.load(tmp_path / "objects.npy", mmap_mode="c")
-    mapped[0] = 7
-    for batch in (LazyBatch(mapped), LazyBatch(mapped[:9])):
-        assert pickle.loads(pickle.dumps(batch))[0].max() == 7
-
-
-VIEWS = {
-    "Fortran order": np.asfortranarray,
-    "every other": lambda a: a[::2],
-    "backwards": lambda a: a[::-1],
-    "window": lambda a: a[3:40, 2:7, 1:],
-    "turned": lambda a: a.swapaxes(1, 2),
-    "mirrored": lambda a: a[:, ::-1, ::-3],
-    "repeated": lambda a: np.lib.stride_tricks.as_strided(
-        a, (9, *a.shape[1:]), (0, *a.strides[1:]), subok=True
-    ),
-}
-
-
-@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
-@pytest.mark.parametrize("dtype", ["f4", ">i2", "c8"])
-def test_any_view_of_a_memory_map_is_pickled_by_its_place(view, dtype, tmp_path, objects):
-    values = (100 * objects).astype(dtype)
-    if view is np.asfortranarray:
-        values = view(values)
-    np.save(tmp_path / "objects.npy", values)
-    mapped = np.load(tmp_path / "objects.npy", mmap_mode="r")
-    viewed = mapped if view is np.asfortranarray else view(mapped)
-    pickled = pickle.dumps(LazyBatch(viewed))
-    assert len(pickled) < 2000
-    again = pickle.loads(pickle.dumps(pickle.loads(pickled)))
-    np.testing.assert_array_equal(np.asarray(again), np.asarray(viewed))
-
-
-def test_a_field_of_records_on_disk_is_read(tmp_path):
-    records = np.zeros(5, dtype=[("kind", "u1"), ("image", "f4", (2, 3))])
-    records["image"] = np.arange(30).reshape(5, 2, 3)
-    np.save(tmp_path / "records.npy", records)
-    mapped = np.load(tmp_path / "records.npy", mmap_mode="r")
-    np.testing.assert_array_equal(np.asarray(check_batch(mapped["image"])), records["image"])
-    np.testing.assert_array_equal(
-        np.asarray(pickle.loads(pickle.dumps(LazyBatch(mapped["image"])))), records["image"]
-    )
-    with pytest.raises(TypeError, match=r"several arrays \('kind', 'image'\)"):
-        check_batch(mapped)
-
-
-def test_a_file_that_is_gone_is_named(tmp_path, objects):
-    np.save(tmp_path / "objects.npy", objects)
-    pickled = pickle.dumps(LazyBatch(np.load(tmp_path / "objects.npy", mmap_mode="r")))
-    (tmp_path / "objects.npy").unlink()
-    with pytest.raises(
-        OSError, match=r"objects.npy, which a pickled batch was read from, cannot be opened again"
-    ):
-        pickle.loads(pickled)
-
-
-def test_a_closed_file_is_named(tmp_path, objects):
-    with h5py.File(tmp_path / "objects.h5", "w") as file:
-        dataset = file.create_dataset("objects", data=objects)
-        batch = LazyBatch(dataset)
-    for use in (
-        lambda: check_batch(dataset),
-        lambda: LazyBatch(dataset),
-        batch.read,
-        lambda: pickle.dumps(batch),
-    ):
-        with pytest.raises(
-            ValueError, match="the HDF5 file of this dataset is closed; keep it open"
-        ):
-            use()
-
-
-def test_a_file_in_memory_is_pickled_by_value(objects):
-    with h5py.File("nowhere.h5", "w", driver="core", backing_store=False) as file:
-        batch = LazyBatch(file.create_dataset("objects", data=objects))
-        np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(batch))), objects)
-
-
-def test_a_file_that_is_being_written_is_pickled_as_it_is(tmp_path, objects):
-    with h5py.File(tmp_path / "objects.h5", "w") as file:
-        batch = LazyBatch(file.create_dataset("objects", data=np.zeros_like(objects)))
-        file["objects"][:] = objects
-        np.testing.assert_array_equal(np.asarray(pickle.loads(pickle.dumps(batch))), objects)
-
-
-@pytest.mark.parametrize("dtype", ["f4", "i4"])
-def test_masked_values_on_disk_are_unmeasured(dtype):
-    dask = pytest.importorskip("dask.array")
-    masked = np.ma.masked_greater(np.arange(12).reshape(3, 4).astype(dtype), 9)
-    batch = check_batch(dask.from_array(masked, chunks=2), ensure_all_finite="allow-nan")
-    np.testing.assert_array_equal(np.isnan(np.asarray(batch)), masked.mask)
-    with pytest.raises(ValueError, match="contains NaN in 2 of 12 values"):
-        check_batch(dask.from_array(masked, chunks=2))
 
 
 def test_sizes_that_dask_does_not_know_are_asked_for(objects):

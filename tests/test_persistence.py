@@ -203,7 +203,8 @@ def test_every_kind_of_model_says_that_another_version_wrote_it(
 def test_a_file_of_a_later_format_is_refused(path, monkeypatch):
     path.write_bytes(path.read_bytes().replace(b"skpr model 1\n", b"skpr model 2\n", 1))
     with pytest.raises(
-        ModelFileError, match="of format 2, which a later skpr wrote; this one reads 1"
+        ModelFileError,
+        match="has format 2, which a later version of skpr wrote; this one reads format 1",
     ):
         load_model(path)
 
@@ -254,7 +255,7 @@ class Stranger(BaseEstimator):
 )
 def test_files_with_other_content_are_refused_and_not_executed(content, tmp_path):
     write_sealed(tmp_path / "model.skpr", "model", content)
-    with pytest.raises(ModelFileError, match="is no model file"):
+    with pytest.raises(ModelFileError, match="is not a model file"):
         load_model(tmp_path / "model.skpr")
 
 

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import inspect_fitted_batch
 from .._base import BatchTransformer
-from .._lazy import POOL_BYTES, LazyBatch, some_of
+from .._lazy import LazyBatch, some_of
+from .._store import POOL_BYTES
 from .._tensors import chunks_of, energy, map_chunks, to_tensor
 from .._validation import check_choice, check_count, check_number, resolve_boundary, warn_user
 from ..measurement import are_plainly_magnitudes

@@ -175,7 +175,7 @@ def search_template(x, template, boundary, flips):
 
 
 def _best_candidate(x, template, bounds, flips):
-    """Return the best candidate of each sample, and a mask of close calls."""
+    """Return the best candidate of each sample, and a mask of near ties."""
     scores = _candidate_scores(x, template.to(x.dtype), bounds, flips)
     best, choice = scores.max(dim=1)
     threshold = best - _CLOSE * _score_scale(x, template)

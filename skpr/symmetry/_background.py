@@ -56,8 +56,8 @@ def background_levels(objects: Batch, boundary: Boundary = "zero") -> Any:
     objects : array-like or torch.Tensor of shape (n_samples, *object_shape)
         Real or complex objects.
     boundary : {"zero", "circular"} or sequence of these, one for each axis
-        With "zero" the level is measured on the sides of the frame. If all axes are "circular",
-        there are no sides, and the darkest lines are used.
+        Boundary of the frame. With "zero" the level is measured on the sides of the frame. If all
+        axes are "circular", there are no sides, and the darkest lines are used.
 
     Returns
     -------
