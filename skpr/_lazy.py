@@ -15,7 +15,7 @@ READ_VALUES = 1 << 22  # number of values per step of a pass over a batch; 16 Mi
 
 
 class LazyBatch(NDArrayOperatorsMixin):
-    r"""Batch larger than memory: an array on disk and steps applied to it.
+    r"""Batch larger than memory: an array on disk and the steps on it.
 
     Estimators accept it in place of an array. Transformers return another such batch immediately:
     objects are read, moved and transformed only when the network needs them. Indexing samples, as

@@ -751,7 +751,7 @@ def test_axes_in_another_order_are_pointed_out(batch, way):
 
 def test_flattened_images_are_pointed_out_where_shape_matters():
     with pytest.warns(
-        UserWarning, match=r"flattened images of 16 x 16; give these, X.reshape\(-1, 16, 16\)"
+        UserWarning, match=r"flattened images of 16 x 16; if they are, give X.reshape\(-1, 16, 16\)"
     ):
         FourierMagnitude().fit_transform(FLAT)
     with pytest.warns(UserWarning, match="y of shape .* looks like flattened images of 16 x 16"):

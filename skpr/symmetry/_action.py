@@ -1,4 +1,4 @@
-"""The group in action: shift, flip and phase of objects."""
+"""Action of the group on objects: shift, flip and phase."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ objects lie on a background, and their content is defined relative to its level
   fraction `b / 2` of the energy of these pixels. The fraction is kept between .03 % and 1 %.
 - If all bright pixels of an object are isolated, none of them is a hot pixel: every pixel above
   `4 b` times the maximum counts.
-- Objects that **fill** their frame have a level above .1. The whole frame is their content.
+- Objects that **fill** their frame have a level above .1. Every nonzero pixel is content.
 """
 
 from __future__ import annotations
