@@ -46,7 +46,7 @@ def test_supports_are_masks(fill):
     support = np.full(Y.shape[1:], fill)
     if fill == 0.5:
         support[0, 0] = 0.7
-    with pytest.raises(ValueError, match="give one bool a pixel, True where the object may be"):
+    with pytest.raises(ValueError, match="give one bool per pixel, True where the object may be"):
         IterativePhaseRetrieval(support=support).fit(X).predict(X)
 
 

@@ -1,4 +1,4 @@
-"""Classical phase retrieval: projections, the algorithms made of them, and their estimator."""
+"""Classical phase retrieval by projections, and its estimator."""
 
 from ..measurement import (
     project_amplitude,

@@ -1,5 +1,6 @@
-"""Agreement of the reconstructions of one pattern: how far it goes, and whether it is more than
-chance.
+"""Agreement between the reconstructions of one pattern.
+
+It is compared with the agreement that chance alone produces, and the resolution follows from both.
 """
 
 from __future__ import annotations
@@ -18,20 +19,18 @@ from ..measurement import Grid, Measurement, to_spectrum
 from ..metrics import fourier_error, half_period_resolution, phase_retrieval_transfer_function
 from ..symmetry import register
 
-UNRELATED = 60  # objects, at least, whose agreement is the floor
-FEWEST, MOST = 3, 30  # sets of them
-VALUES = 2**23  # lags of their registrations, beyond which sets are fewer
+UNRELATED = 60  # minimum number of unrelated objects from which the floor is computed
+FEWEST, MOST = 3, 30  # bounds on the number of sets of unrelated objects
+VALUES = 2**23  # total number of registration lags; the number of sets is reduced to stay below it
 NEIGHBOURS = 2  # rings on each side over which curves are smoothed before they are compared
-SIGNIFICANCE = 4.0  # standard deviations above the floor
-UNDECIDED = 0.9  # a floor above this leaves a ring nothing to say
-UNEXPLAINED = (
-    0.3  # Fourier error beyond counting noise of reconstructions that do not explain a pattern
-)
-ALIKE = 0.75  # ring correlation of two runs that agree, relative to that of a run with its nearest
+SIGNIFICANCE = 4.0  # standard deviations between the mean of unrelated objects and the floor
+UNDECIDED = 0.9  # floor above which a ring cannot distinguish agreement from chance
+UNEXPLAINED = 0.3  # Fourier error beyond counting noise; runs above it do not explain the pattern
+ALIKE = 0.75  # ring correlation of agreeing runs, relative to that of a run and its nearest one
 
 
 class Agreement(NamedTuple):
-    """Transfer function of all runs with what it must exceed, and the verdict."""
+    """Transfer function of all runs, its floor and the resolution."""
 
     frequencies: Any
     transfer_function: Any
@@ -49,7 +48,7 @@ def agreement(magnitudes, registered, reference, boundary, centered):
     registered : ndarray of shape (n_runs, *object_shape)
         Runs that finished, registered to the reference.
     reference : int
-        Its index.
+        Index of the reference.
     boundary : tuple of str
     centered : bool
 
@@ -68,7 +67,10 @@ def agreement(magnitudes, registered, reference, boundary, centered):
             if n_given == 1
             else f"{n_given} identical reconstructions were"
         )
-        reason = f"{many} given: agreement needs independent runs, from different starts (8 or more say most)"
+        reason = (
+            f"{many} given, but agreement can only be judged between independent runs from "
+            f"different starts (8 or more are best)"
+        )
         return Agreement(frequencies, values, np.ones(len(values)), math.nan, reason)
     threshold = threshold_for(len(registered))
     floor = floor_of(magnitudes, registered, reference, boundary, centered)
@@ -88,8 +90,9 @@ def agreement(magnitudes, registered, reference, boundary, centered):
 
 
 def _distinct(registered, reference):
-    """Runs without copies of one another, which are no evidence, and the index of the reference
-    among them.
+    """Return the distinct runs, and the index of the reference among them.
+
+    Copies of a run agree with it perfectly, which is no evidence.
     """
     first = {run.tobytes(): number for number, run in reversed(list(enumerate(registered)))}
     kept = sorted(first.values())
@@ -97,8 +100,9 @@ def _distinct(registered, reference):
 
 
 def _before_darkness(magnitudes, values, centered):
-    """Which rings lie within the first that was measured and has too few counts; a lit one behind
-    it is a stray.
+    """Mark the rings inside the first measured ring that has too few counts.
+
+    A ring with enough counts outside that one is taken for stray light.
     """
     measured = ring_sums(~np.isnan(magnitudes), centered)[1] > 0
     dark = np.isnan(values) & measured
@@ -107,22 +111,24 @@ def _before_darkness(magnitudes, values, centered):
 
 
 def threshold_for(n_runs):
-    """Transfer function of `n_runs` whose phases are as reproducible as 1/e, the usual cut-off, of
-    infinitely many.
+    """Return the transfer function of `n_runs` runs at the usual 1/e cut-off.
 
-    With a part `g` in common and the rest random, the mean of `n` unit phasors has mean square `g^2
-    + (1 - g^2) / n`."""
+    The cut-off 1/e applies to infinitely many runs. Where a share `g` of the phasors is common and
+    the rest is random, the mean of `n` unit phasors has mean square `g^2 + (1 - g^2) / n`.
+    """
     return math.sqrt(math.exp(-2) + (1 - math.exp(-2)) / n_runs)
 
 
 def floor_of(magnitudes, registered, reference, boundary, centered):
-    """Transfer function, smoothed, that unrelated objects reach by registration and by what all of
-    them are.
+    """Return the transfer function that unrelated objects reach by chance.
 
-    Two kinds stand for runs that found nothing: objects with the spectra of the runs and random
-    phases, cut to the frame, and the values of the runs in random places. The second kind is as
-    alike as the runs where these are no more than a point, or no more than positive. Four standard
-    deviations above the mean of the larger."""
+    Registration alone makes unrelated objects agree to some extent, and so do properties that all
+    of them share. Two kinds of objects represent runs that found nothing: the Fourier magnitudes of
+    the runs with random phases, cut to the frame; and the values of the runs at random pixels. The
+    second kind agrees as well as the runs do where these are hardly more than a point, or hardly
+    more than positive. The floor of each kind is its smoothed mean plus four standard deviations,
+    and the larger of the two is returned.
+    """
     grid = Grid(registered.shape[1:], magnitudes.shape, centered)
     unmeasured = np.isnan(magnitudes)
     rng = check_random_state(0)
@@ -140,16 +146,16 @@ def floor_of(magnitudes, registered, reference, boundary, centered):
                     1
                 ]
             )
-        # Fisher's transform: values of at most 1 are not normally distributed, but this of theirs
-        # nearly is
+        # values bounded by 1 are not normally distributed, but Fisher's transform of them nearly is
         curves = np.arctanh(np.minimum([_smoothed(curve) for curve in curves], 1 - 1e-9))
         floors.append(np.tanh(curves.mean(axis=0) + SIGNIFICANCE * curves.std(axis=0, ddof=1)))
     return np.fmax(*floors)
 
 
 def _n_sets(registered, boundary):
-    """Number of sets of unrelated objects: enough for the spread of their agreement, few where
-    objects are large.
+    """Return the number of sets of unrelated objects.
+
+    There are enough sets to estimate the spread of their agreement, and fewer for large objects.
     """
     axes = zip(registered.shape[1:], boundary, strict=True)
     lags = len(registered) * math.prod(n if wraps == "circular" else 2 * n for n, wraps in axes)
@@ -178,8 +184,9 @@ def _random_places(objects, grid, rng):
 
 
 def _smoothed(values):
-    """Mean over neighbouring rings that have a value; zero frequency, on which all agree, is left
-    out.
+    """Return the mean over neighbouring rings that have a value.
+
+    Zero frequency is left out, because all objects agree on it.
     """
     weights = (~np.isnan(values)).astype(float)
     weights[0] = 0.0
@@ -190,25 +197,27 @@ def _smoothed(values):
 
 
 def _objection(magnitudes, registered, values, clear, resolution, centered):
-    """Reason why nothing can be said; an empty string where there is none."""
+    """Return why no resolution can be given, or an empty string."""
     if not np.isfinite(values[1:][_before_darkness(magnitudes, values, centered)[1:]]).any():
-        return "no ring beyond zero frequency has enough counts, or a measured pixel"
+        return "no ring beyond zero frequency has enough counts and a measured pixel"
     error, noise = _misfit(magnitudes, registered, centered)
     if error**2 - noise**2 > UNEXPLAINED**2:
         return (
-            f"the reconstructions do not explain the pattern: their median Fourier error is "
-            f"{error:.2f}, of which "
-            f"counting noise accounts for {noise:.2f}; is centered={centered} right, and is it "
-            f"their pattern?"
+            "the reconstructions do not explain the pattern: their median Fourier error is "
+            f"{error:.2f}, of which counting noise accounts for {noise:.2f}; is "
+            f"centered={centered} right, and is it their pattern?"
         )
     if np.isnan(clear[1:]).all():
         return (
             f"{len(registered)} unrelated objects with the same magnitudes or values would agree "
-            f"as well: run more "
-            "starts; no number of them helps where the object is no more than a point"
+            "as well; run more starts, although no number of them helps where the object is "
+            "hardly more than a point"
         )
     if math.isnan(resolution):
-        return "the reconstructions agree no better than unrelated objects with the same magnitudes or values would"
+        return (
+            "the reconstructions agree no better than unrelated objects with the same magnitudes "
+            "or values would"
+        )
     agreeing = _n_alike(registered, 0.5 / resolution if resolution > 1 else math.inf)
     if agreeing <= len(registered) / 2:
         return (
@@ -218,7 +227,7 @@ def _objection(magnitudes, registered, values, clear, resolution, centered):
 
 
 def _misfit(magnitudes, registered, centered):
-    """Median Fourier error of the runs, and that of counting noise alone."""
+    """Return the median Fourier error of the runs, and that of counting noise."""
     error = float(np.median(misfits(magnitudes, registered, centered)))
     counts = counts_of(magnitudes)
     if counts is None:
@@ -228,7 +237,7 @@ def _misfit(magnitudes, registered, centered):
 
 
 def misfits(magnitudes, objects, centered):
-    """Fourier error of each object, in the unit that fits the pattern best."""
+    """Return the Fourier error of each object after scaling it to the pattern."""
     pattern = at_unit_peak(magnitudes)
     grid = Grid(objects.shape[1:], pattern.shape, centered)
     fitted = []
@@ -242,14 +251,16 @@ def misfits(magnitudes, objects, centered):
 
 
 def at_unit_peak(values):
-    """Values divided by the largest, in double precision."""
+    """Divide values by the largest modulus, in double precision."""
     values = values.astype(np.result_type(values.dtype, np.float64))
     return values / (np.nanmax(np.abs(values)) or 1.0)
 
 
 def _n_alike(registered, highest):
-    """Most runs that correlate with one of them, over resolved rings, nearly as well as a run and
-    its nearest do.
+    """Return the size of the largest group of runs that agree with one run.
+
+    Runs agree if their correlation over the resolved rings is nearly that of a run and its nearest
+    one.
     """
     shape = registered.shape[1:]
     rings, n_rings = ring_numbers(shape, centered=False)
@@ -266,5 +277,6 @@ def _n_alike(registered, highest):
         )
         correlations.append((values.conj() @ values.T).real)
     pairs = np.mean(correlations, axis=0)
-    usual = np.median((pairs - 2 * np.eye(len(pairs))).max(axis=1))  # of each with its nearest
+    # subtracting 2 from the diagonal excludes each run's correlation with itself
+    usual = np.median((pairs - 2 * np.eye(len(pairs))).max(axis=1))
     return int((pairs >= ALIKE * usual).sum(axis=1).max())

@@ -1,10 +1,11 @@
-r"""The algorithms, one step each, with `P_M` the projection onto the magnitudes and `P_S` onto the
-object constraints.
+r"""Single steps of the phase retrieval algorithms.
 
-A step takes the iterate `x` on the whole grid, the :class:`~skpr.measurement.Measurement`, the
-feedback `beta` and a dictionary `memory` that starts empty, and returns the next iterate and the
-last `y = P_M(.)`; the reconstruction is `P_S y`. It may write to `x`. Outside the object's frame
-`P_S` is 0, so only the frame needs more than linear work."""
+`P_M` is the projection onto the measured magnitudes and `P_S` the projection onto the object
+constraints. A step takes the iterate `x` on the whole grid, the
+:class:`~skpr.measurement.Measurement`, the feedback `beta` and a dictionary `memory` that starts
+empty. It returns the next iterate and the last `y = P_M(.)`; the reconstruction is `P_S y`. It may
+overwrite `x`. Outside the object's frame `P_S` is 0, so only the frame needs more than linear work.
+"""
 
 from functools import partial
 
@@ -13,14 +14,18 @@ import torch
 from .._quasi_newton import QuasiNewton
 from .._tensors import along_samples, inner
 
-SETTLED_FOR = 5  # steps of maximum likelihood that gain next to nothing together
-SETTLED_PHOTONS = 1e-4  # a pixel of the object, of the logarithm of the likelihood, of which the noise takes a half
-SETTLED = 1e-10  # of the energy, without counts
+SETTLED_FOR = 5  # steps of maximum likelihood over which the total gain is tested
+# total gain of the log-likelihood per object pixel below which the descent has settled; fitting the
+# noise alone gains about a half per pixel
+SETTLED_PHOTONS = 1e-4
+SETTLED = 1e-10  # the same for magnitudes that are not counts, as a fraction of the energy
 
 
 def error_reduction(x, problem, beta, memory):
-    """`x <- P_S P_M x` (Gerchberg and Saxton, 1972; Fienup, 1982). Descends; stays in the first
-    local minimum.
+    """Take a step of error reduction, `x <- P_S P_M x`.
+
+    The misfit never grows, so the iteration ends in the first local minimum (Gerchberg and Saxton,
+    1972; Fienup, 1982).
     """
     y = problem.to_magnitudes(x)
     x.zero_()
@@ -29,27 +34,29 @@ def error_reduction(x, problem, beta, memory):
 
 
 def hybrid_input_output(x, problem, beta, memory):
-    """`x <- P_M x` where that is admissible, `x - beta (1 - P_S) P_M x` elsewhere (Fienup, 1982).
+    """Take a step of hybrid input-output (HIO; Fienup, 1982).
 
-    Without bounds on the amplitude `P_S` is 0 elsewhere, which is the form Fienup gives.
+    `x <- P_M x` where `P_M x` is admissible, and `x <- x - beta (1 - P_S) P_M x` elsewhere. Without
+    bounds on the amplitude, `P_S` is 0 at inadmissible pixels, which gives Fienup's form.
     """
     y = problem.to_magnitudes(x)
     kept = y[problem.inside]
     x.sub_(y, alpha=beta)
     pushed = x[problem.inside]
-    if problem.bounds is not None:  # without them the nearest admissible value is 0
+    if problem.bounds is not None:  # without bounds the nearest admissible value is 0
         pushed = torch.add(pushed, problem.to_admissible(kept), alpha=beta)
     x[problem.inside] = torch.where(problem.admits(kept), kept, pushed)
     return x, y
 
 
 def hybrid_projection_reflection(x, problem, beta, memory):
-    """As HIO, but asking whether `(1 + beta) P_M x - x` is admissible (Bauschke, Combettes and
-    Luke, 2003).
+    """Take a step of hybrid projection-reflection (HPR).
 
-    With nothing but a support it is HIO; with non-negativity it keeps the tie to the reflections
-    HIO loses. With bounds that exclude 0 its fixed points are not the solutions while `beta` is
-    below 1."""
+    It differs from HIO in the test of admissibility, which is applied to `(1 + beta) P_M x - x`
+    (Bauschke, Combettes and Luke, 2003). With a support as the only constraint it is HIO; with
+    non-negativity it keeps the relation to reflections that HIO loses. With bounds that exclude 0,
+    its fixed points are not the solutions where `beta` is below 1.
+    """
     y = problem.to_magnitudes(x)
     kept = y[problem.inside]
     reflected = torch.add(-x[problem.inside], kept, alpha=1 + beta)
@@ -59,8 +66,14 @@ def hybrid_projection_reflection(x, problem, beta, memory):
 
 
 def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
-    """`x <- beta/2 (R_S R_M + 1) x + (1 - beta) P_M x`, `R = 2 P - 1` (Luke, 2005)."""
+    """Take a step of relaxed averaged alternating reflections (RAAR).
+
+    `x <- beta/2 (R_S R_M + 1) x + (1 - beta) P_M x` with the reflections `R = 2 P - 1` (Luke,
+    2005).
+    """
     y = problem.to_magnitudes(x)
+    # R_S = 2 P_S - 1 written out: P_S is only needed inside the frame and is 0 outside, so the
+    # terms that are linear in x and y can be applied to the whole grid at once
     reflected = torch.sub(2 * y[problem.inside], x[problem.inside])
     x.mul_(beta).add_(y, alpha=1 - 2 * beta)
     x[problem.inside].add_(problem.to_admissible(reflected), alpha=beta)
@@ -68,15 +81,15 @@ def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
 
 
 def difference_map(x, problem, beta, memory):
-    """`x <- x + beta [P_S((1 + 1/beta) P_M x - x / beta) - P_M((1 - 1/beta) P_S x + x / beta)]`
-    (Elser, 2003).
+    """Take a step of the difference map (Elser, 2003).
 
-    Two transform pairs a step, one where `beta` is 1.
+    `x <- x + beta [P_S((1 + 1/beta) P_M x - x / beta) - P_M((1 - 1/beta) P_S x + x / beta)]`. A
+    step needs two transform pairs, or one where `beta` is 1.
     """
     y = problem.to_magnitudes(x)
     inside = problem.inside
     first = problem.to_admissible((1 + 1 / beta) * y[inside] - x[inside] / beta)
-    second = y
+    second = y  # with beta = 1 the second projection is P_M x, which is known already
     if beta != 1:
         point = x / beta
         point[inside] += (1 - 1 / beta) * problem.to_admissible(x[inside])
@@ -87,22 +100,23 @@ def difference_map(x, problem, beta, memory):
 
 
 def accelerated_gradient(x, problem, beta, memory):
-    """Projected gradient on the amplitude loss `| |F x| - b |^2 / 2` with Nesterov's momentum.
+    """Take a projected gradient step with Nesterov's momentum.
 
-    The gradient step of length 1 is `P_M x` (Fienup, 1982), so without momentum this is error
-    reduction; with it (Beck and Teboulle, 2009, FISTA), and starting it again for each sample whose
-    last move went uphill (O'Donoghue and Candes, 2015), it ends some ten times sooner. `beta` is
-    not used."""
+    It descends the amplitude loss `| |F x| - b |^2 / 2`, whose gradient step of length 1 is `P_M x`
+    (Fienup, 1982), so without momentum this is error reduction. Momentum (FISTA; Beck and Teboulle,
+    2009), restarted for each sample whose last move went uphill (O'Donoghue and Candes, 2015), ends
+    about ten times sooner. `beta` is not used.
+    """
     inside = problem.inside
     if not memory:
-        x, _ = error_reduction(
-            x, problem, beta, memory
-        )  # what came before may have left x far from any object
+        # other algorithms may leave x far from any object, where a gradient step means nothing
+        x, _ = error_reduction(x, problem, beta, memory)
         start = x[inside].clone()
         memory.update(previous=start, t=torch.ones(len(x), dtype=x.real.dtype, device=x.device))
     y = problem.to_magnitudes(x)
     new, previous, t = problem.to_admissible(y[inside]), memory["previous"], memory["t"]
     move = new - previous
+    # x - new is the projected gradient at the extrapolated point: moves along it increase the loss
     uphill = inner(x[inside] - new, move).real > 0
     grown = torch.where(uphill, 1.0, (1 + (1 + 4 * t.square()).sqrt()) / 2)
     momentum = torch.where(uphill, 0.0, (t - 1) / grown)
@@ -112,8 +126,10 @@ def accelerated_gradient(x, problem, beta, memory):
 
 
 def alternating_direction_multipliers(x, problem, beta, memory):
-    """ADMM on `y in M, z in S, y = z`: `y <- P_M(z - u); z <- P_S(y + u); u <- u + beta (y - z)`
-    (Wen et al., 2012).
+    """Take a step of the alternating direction method of multipliers (ADMM).
+
+    For `y in M, z in S, y = z`: `y <- P_M(z - u); z <- P_S(y + u); u <- u + beta (y - z)` (Wen et
+    al., 2012).
     """
     inside = problem.inside
     if not memory:
@@ -128,9 +144,10 @@ def alternating_direction_multipliers(x, problem, beta, memory):
 
 
 def maximum_likelihood(x, problem, beta, memory):
-    """Quasi-Newton descent of the deviance, which is the amplitude loss where nothing is counted.
+    """Take a quasi-Newton step that lowers the deviance.
 
-    A step takes one transform pair, more where it must be shortened. `beta` is not used.
+    The deviance is the amplitude loss for magnitudes that are not counts. A step needs one
+    transform pair, and more where it must be shortened. `beta` is not used.
     """
     inside, descent = problem.inside, memory.get("descent")
     evaluate = partial(problem.likelihood.deviance, problem)
@@ -141,6 +158,7 @@ def maximum_likelihood(x, problem, beta, memory):
             (len(x), SETTLED_FOR), torch.inf, dtype=torch.float64, device=x.device
         )
     fallen = problem.likelihood.in_photons(descent.step(evaluate, problem.to_admissible), problem)
+    # a single step may gain little by chance, so the sum over the last steps is tested
     memory["fallen"] = torch.cat([memory["fallen"][:, 1:], fallen[:, None]], dim=1)
     least = (
         SETTLED
@@ -152,7 +170,7 @@ def maximum_likelihood(x, problem, beta, memory):
     return x, x
 
 
-# usual feedbacks; "er", "apg" and "ml" have none
+# default feedbacks; "er", "apg" and "ml" do not use any
 BETAS = {
     "er": 1.0,
     "hio": 0.9,

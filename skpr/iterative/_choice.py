@@ -1,45 +1,54 @@
-"""The choice between starts and supports by the pixels that were held out."""
+"""Choice between starts and supports by held-out pixels."""
 
 import numpy as np
 
 from ._subpixel import registered_finely
 
-AS_GOOD = 1.05  # times the free error of the best, at most, that another choice may have
-FAR = 1e6  # times it, beyond which worse is no different
+AS_GOOD = 1.05  # largest misfit of an accepted choice, relative to the best
+FAR = 1e6  # misfits relative to the best are clipped here: anything larger is equally bad
 
 
 def better(free, sizes):
-    """Choose the second of two states unless its held-out misfit is larger."""
+    """Choose the second of two states unless its held-out misfit is larger.
+
+    The second state is never chosen if its support is empty. Parameters and result are those of
+    :func:`smallest_that_serves`.
+    """
     before, after = free.sum(axis=-1)
     return ((after <= before) & (sizes[1] > 0)).astype(int)
 
 
 def smallest_that_serves(free, sizes):
-    """Choose the smallest support among those within one standard error of the best.
+    """Choose the smallest support within one standard error of the best.
 
     Parameters
     ----------
     free : ndarray of shape (n_choices, ..., n_groups)
-        Misfit of each group of pixels.
+        Misfit of each group of held-out pixels.
     sizes : ndarray of shape (n_choices, ...)
-        Pixels of each support.
+        Number of pixels of each support.
 
     Returns
     -------
     ndarray of shape (...)
-        Number of the choice.
+        Index of the choice.
     """
     serve = serving(free, 1.0)
     return np.where(serve & (sizes > 0), sizes, np.iinfo(sizes.dtype).max).argmin(axis=0)
 
 
 def serving(free, n_errors):
-    """Mark the choices whose held-out misfit is within some standard errors of the best.
+    """Mark choices whose held-out misfit is within some errors of the best.
+
+    The standard error is that of the difference from the best choice, group by group. Both misfits
+    come from the same pixels, so their common noise cancels in the difference.
 
     Parameters
     ----------
     free : ndarray of shape (n_choices, ..., n_groups)
+        Misfit of each group of held-out pixels.
     n_errors : float
+        Number of standard errors.
 
     Returns
     -------
@@ -48,27 +57,30 @@ def serving(free, n_errors):
     totals = free.sum(axis=-1)
     best = totals.argmin(axis=0)[None]
     least = np.take_along_axis(totals, best, 0)
-    # relative to the best, and what is far worse is far worse: squares stay within range
+    # misfits relative to the best, clipped, so that the squares in `std` cannot overflow
     with np.errstate(over="ignore"):
         free = np.minimum(free / np.where(least > 0, least, 1.0)[..., None], FAR)
     totals = free.sum(axis=-1)
     beyond = free - np.take_along_axis(free, best[..., None], 0)
+    # the total is a sum of n independent groups: its error is sqrt(n) times their scatter
     errors = np.sqrt(free.shape[-1]) * beyond.std(axis=-1, ddof=1)
+    # AS_GOOD also rejects what is plainly worse where few groups make the error large
     return (beyond.sum(axis=-1) <= n_errors * errors) & (
         totals <= AS_GOOD * np.take_along_axis(totals, best, 0)
     )
 
 
 def mean_of_alike(objects, least, boundary, middle=None):
-    """Average the objects that correlate with one of them by more than `least`.
+    """Average the objects that correlate well with the middle one.
 
     Parameters
     ----------
     objects : ndarray of shape (n_objects, *object_shape)
     least : float
+        Smallest correlation of the objects that are averaged (exclusive).
     boundary : tuple of str
     middle : int, optional
-        Number of that object; the one that is most like the others if not given.
+        Index of the middle object; by default the one that is most similar to the others.
     """
     if len(objects) == 1 or not objects.reshape(len(objects), -1).any(axis=1).all():
         return objects[0]

@@ -1,17 +1,21 @@
-"""The middle of large patterns: the same objects on larger pixels, in which a search costs a
-fraction.
+"""Middle of large patterns, for a cheaper search on larger object pixels.
+
+The low frequencies of a pattern determine the same object at a lower resolution, with fewer pixels.
 """
 
 import math
 
 import numpy as np
 
-LARGEST = 1 << 18  # pixels of a pattern, beyond which its middle is searched first
-LEAST = 16  # pixels an axis that the middle keeps
+LARGEST = 1 << 18  # pixels per pattern; the middle of a larger one is searched first
+LEAST = 16  # pixels per axis; the middle is not halved below this
 
 
 def middle_shape(fourier_shape):
-    """Shape of the middle of a large pattern, the same fraction of every axis.
+    """Return the shape of the middle of a large pattern.
+
+    Every axis is divided by the same power of two and keeps its parity, even or odd. A pattern that
+    is not large keeps its shape.
 
     Examples
     --------
@@ -21,12 +25,14 @@ def middle_shape(fourier_shape):
     shape, factor = tuple(fourier_shape), 1
     while math.prod(shape) > LARGEST and min(shape) > LEAST:
         factor *= 2
+
         shape = tuple(2 * (size // (2 * factor)) + size % 2 for size in fourier_shape)
     return shape
 
 
 def middle_object_shape(object_shape, fourier_shape, middle):
-    """Frame of the objects on the larger pixels."""
+    """Return the frame of the objects on the larger pixels."""
+    # rounded up, so that no part of an object is cut off
     return tuple(
         min(math.ceil(n * few / many), few)
         for n, many, few in zip(object_shape, fourier_shape, middle, strict=True)
@@ -34,14 +40,16 @@ def middle_object_shape(object_shape, fourier_shape, middle):
 
 
 def cut(values, shape, *, centered):
-    """The middle of patterns.
+    """Return the middle of patterns.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples, *fourier_shape)
     shape : tuple of int
+        Shape of the middle.
     centered : bool
-        Whether zero frequency is in the middle; else it is at index 0, also of what is returned.
+        Whether zero frequency is in the middle; otherwise it is at index 0. The returned array has
+        the same layout.
     """
     for axis, few in enumerate(shape, 1):
         many = values.shape[axis]
@@ -52,7 +60,9 @@ def cut(values, shape, *, centered):
 
 
 def lifted(objects, fourier_shape, object_shape, middle):
-    """Interpolate objects to the smaller pixels; frequencies beyond the middle are 0.
+    """Interpolate objects from the larger pixels to the original ones.
+
+    Frequencies outside the middle are set to 0.
 
     Parameters
     ----------
@@ -65,6 +75,7 @@ def lifted(objects, fourier_shape, object_shape, middle):
     for many, few in zip(fourier_shape, middle, strict=True):
         before = many // 2 - few // 2
         widths.append((before, many - few - before))
+    # padding keeps the values of the spectrum, so the objects still fit the measured magnitudes
     found = np.fft.ifftn(np.fft.ifftshift(np.pad(spectra, widths), axes=axes), axes=axes)
     found = found[(slice(None), *(slice(n) for n in object_shape))]
     if not np.iscomplexobj(objects):

@@ -1,4 +1,4 @@
-"""Several reconstructions of one pattern: what they agree on."""
+"""Combination of several reconstructions of one pattern."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ._verdict import leading_modes
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary
 
-SAME = 0.5  # Fourier error of objects that plainly have these magnitudes
+SAME = 0.5  # median Fourier error below which magnitudes plainly belong to the objects
 
 
 class Combination(NamedTuple):
@@ -33,33 +33,34 @@ class Combination(NamedTuple):
     registered : ndarray of shape (n_reconstructions, \*object_shape)
         All reconstructions, registered to the best one.
     correlations : ndarray of shape (n_reconstructions,)
-        Modulus of the normalised correlation of each with the best one after registration; 1 for
-        itself.
+        Modulus of each reconstruction's normalised correlation with the best one after
+        registration; 1 for the best one itself.
     consistent : ndarray of shape (n_reconstructions,), bool
-        Which have a correlation of at least `min_correlation`.
+        Mask of the reconstructions with a correlation of at least `min_correlation`.
     frequencies, transfer_function : ndarray of shape (n_rings,), or None
-        PRTF of all reconstructions that finished, see
-        :func:`skpr.metrics.phase_retrieval_transfer_function`, NaN where a ring has too few counts;
-        frequencies in cycles per pixel. None without magnitudes.
+        Frequencies in cycles per pixel, and the PRTF of all finished reconstructions (see
+        :func:`skpr.metrics.phase_retrieval_transfer_function`), which is NaN on rings with too few
+        counts. None without magnitudes.
     resolution : float or None
-        Half period, in pixels, down to which the reconstructions agree; 1, one pixel, where they do
-        at every frequency. NaN where nothing can be said, see `reason`. None without magnitudes.
+        Half-period resolution in pixels down to which the reconstructions agree; 1 where they agree
+        at every frequency. NaN where no resolution can be given, see `reason`. None without
+        magnitudes.
     reason : str
-        Why `resolution` is NaN; empty where it is a number.
+        Reason why `resolution` is NaN; empty where it is a number.
     floor : ndarray of shape (n_rings,), or None
-        Value that the PRTF of a resolved ring exceeds. It is the larger of two: what phases as
-        reproducible as 1/e, the usual cut-off, give for `n` reconstructions, `sqrt(1/e^2 + (1 -
-        1/e^2) / n)`; and what unrelated objects reach, plus four standard deviations, with which
-        the mean over five rings is compared.
+        Threshold that the PRTF exceeds on a resolved ring. It is the larger of two values. The
+        first is the PRTF of `n` reconstructions at the usual cut-off of 1/e, `sqrt(1/e^2 + (1 -
+        1/e^2) / n)`. The second is the PRTF that unrelated objects reach, plus four standard
+        deviations; the mean over five rings is compared with it.
     consistent_transfer_function : ndarray of shape (n_rings,), or None
-        PRTF of the consistent reconstructions alone. Having been selected for their agreement, they
-        agree.
+        PRTF of the consistent reconstructions alone. It is biased, because these were selected for
+        their agreement.
     modes : ndarray of shape (n_reconstructions, \*object_shape)
-        Orthogonal modes of all that finished, by singular values; the first is what most of them
-        have in common.
+        Orthogonal modes of all finished reconstructions, ordered by singular value; the first is
+        what most of them have in common.
     weights : ndarray of shape (n_reconstructions,)
-        Share of the energy that each mode has. A first weight of .95 goes with good
-        reconstructions, below .8 with failed ones (logs of PyNX's users).
+        Share of the energy in each mode. A first weight of .95 goes with good reconstructions, one
+        below .8 with failed ones (logs of PyNX's users).
 
     Examples
     --------
@@ -85,17 +86,20 @@ class Combination(NamedTuple):
     weights: Any = None
 
     def summary(self) -> str:
-        """Tell in words how far the reconstructions agree.
+        """Describe how far the reconstructions agree.
 
         Returns
         -------
         str
         """
-        n = len(self.correlations)
-        text = f"{int(self.consistent.sum())} of {n} reconstructions agree; their first mode has {self.weights[0]:.0%}"
+        text = (
+            f"{int(self.consistent.sum())} of {len(self.correlations)} reconstructions agree; "
+            f"their first mode has {self.weights[0]:.0%}"
+        )
         if self.resolution is None:
             return text
-        return f"{text}; {self.reason or f'they agree down to half a period of {self.resolution:.2f} pixels'}"
+        agreed = f"they agree down to half a period of {self.resolution:.2f} pixels"
+        return f"{text}; {self.reason or agreed}"
 
 
 def combine_reconstructions(
@@ -108,15 +112,17 @@ def combine_reconstructions(
     boundary: Boundary | None = None,
     centered: bool = True,
 ) -> Combination | list[Combination]:
-    r"""Register reconstructions of one pattern modulo symmetries, average the consistent ones, and
-    judge the agreement.
+    r"""Register and average reconstructions, and judge their agreement.
 
-    Independent runs end on different members of the orbit. Registered to the one with the smallest
-    error, what they agree on is what the data determine (Shapiro et al., 2005; Chapman et al.,
-    2006). Agreement is evidence only where it is more than chance. The resolution is therefore that
-    of all runs, not of those that were selected for their agreement. It must exceed what
-    registration alone brings about between unrelated objects, and it ends at the first ring without
-    counts. Runs that do not explain the pattern, or of which no more than half agree, have none.
+    Independent runs end on different members of the orbit. After registration to the run with the
+    smallest error, the runs agree on what the data determine (Shapiro et al., 2005; Chapman et al.,
+    2006), and the mean of the consistent ones is returned.
+
+    Agreement is evidence only where it exceeds chance. The resolution is therefore computed from
+    all runs, not from those selected for their agreement. The agreement must exceed what
+    registration alone produces between unrelated objects, and the resolution ends at the first ring
+    without counts. Runs that do not explain the pattern have no resolution, and neither do runs of
+    which at most half agree.
 
     Runs on the same counts also agree on their noise. The correlation of reconstructions from two
     halves of the counts does not have this weakness: see :func:`skpr.metrics.split_counts`.
@@ -124,36 +130,38 @@ def combine_reconstructions(
     Parameters
     ----------
     objects : array-like of shape (n_reconstructions, \*object_shape), or Retrieval
-        Reconstructions of one pattern from different starts, `retrieval.starts[0]` for instance; or
-        the result of a retrieval of several patterns.
-    magnitudes : array-like of shape fourier_shape, or (n_patterns, \*fourier_shape) with a Retrieval, optional
-        The pattern, for PRTF and resolution; NaN where unmeasured.
+        Reconstructions of one pattern from different starts, such as `retrieval.starts[0]`, or the
+        result of a retrieval of several patterns.
+    magnitudes : array-like of shape fourier_shape, optional
+        Pattern from which PRTF and resolution are computed; NaN where unmeasured. With a Retrieval,
+        its patterns, of shape (n_patterns, \*fourier_shape).
     errors : array-like of shape (n_reconstructions,), optional
-        Fourier errors: the smallest is the reference; NaN is a run that did not finish and is left
-        out. If not given, they are computed from `magnitudes`; without these, the one that agrees
-        best with all others is the reference.
+        Fourier errors. The run with the smallest one is the reference; NaN marks a run that did not
+        finish, which is left out. By default they are computed from `magnitudes`; without these,
+        the run that agrees best with all others is the reference.
     min_correlation : float, default=0.95
-        Agreement with the reference that makes a reconstruction consistent.
+        Correlation with the reference from which a reconstruction is consistent.
     subpixel : bool, default=False
-        Whether to bring fractions of a pixel together, too: a support has room for an object
-        between pixels, and so do the magnitudes. Found to 1/20 pixel on the correlation's peak
-        (Guizar-Sicairos, Thurman and Fienup, 2008).
+        Whether to register to 1/20 of a pixel on the peak of the correlation (Guizar-Sicairos,
+        Thurman and Fienup, 2008). Neither the magnitudes nor a loose support fix the position of an
+        object to whole pixels.
     boundary : {"zero", "circular"} or sequence of these with one entry per axis, optional
-        Boundary of shifts; by default that of the shapes of objects and magnitudes, "zero" without
-        magnitudes.
+        Boundary of shifts. By default it follows from the shapes of objects and magnitudes, and is
+        "zero" without magnitudes.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
 
     Returns
     -------
     Combination
-        A list of them, one a pattern, for a Retrieval: judged by its free errors where it has them.
+        Mean, agreement and resolution of the reconstructions. For a Retrieval, a list with one
+        Combination per pattern, whose reference is chosen by the free errors where there are any.
 
     Raises
     ------
     ValueError
-        For shapes that do not fit, more than one pattern, errors that are negative or all NaN, or a
-        `min_correlation` outside 0 to 1.
+        If shapes do not fit, several patterns are given, errors are negative or all NaN, or
+        `min_correlation` is outside 0 to 1.
 
     Examples
     --------
@@ -178,9 +186,8 @@ def combine_reconstructions(
         )
     boundary = check_boundary(boundary, objects.ndim - 1)
     if errors is None and magnitudes is not None and objects.any():
-        empty = ~objects.reshape(len(objects), -1).any(
-            axis=1
-        )  # a start that was interrupted is zero everywhere
+        # a start that was interrupted is zero everywhere
+        empty = ~objects.reshape(len(objects), -1).any(axis=1)
         errors = np.where(empty, np.nan, misfits(magnitudes, objects, centered))
     finished, reference = _finished_and_best(objects, errors, boundary)
     registered = _registered(objects, objects[reference], boundary, subpixel)
@@ -227,15 +234,15 @@ def combine_reconstructions(
 
 
 def _of_each_pattern(found, magnitudes, errors, **settings):
-    """Combinations of the starts of each pattern of a retrieval."""
+    """Combine the starts of each pattern of a retrieval."""
     n_patterns = len(found.starts)
     if errors is None:
         errors = found.start_errors if found.free_errors is None else found.free_errors
         errors = np.where(np.isnan(errors), found.start_errors, errors)
     if magnitudes is not None and len(magnitudes) != n_patterns:
         raise ValueError(
-            f"magnitudes have shape {np.shape(magnitudes)}, but the Retrieval is of {n_patterns} "
-            f"patterns; give those"
+            f"magnitudes have shape {np.shape(magnitudes)}, but the Retrieval has {n_patterns} "
+            "patterns; give the magnitudes of these patterns"
         )
     patterns = [None] * n_patterns if magnitudes is None else magnitudes
     return [
@@ -253,12 +260,11 @@ def _as_array(batch):
 
 
 def _one_pattern(magnitudes, objects, centered):
-    """Return the checked pattern; refuse several, and one that does not fit the objects."""
+    """Return the checked pattern, or refuse several or one that does not fit."""
     pattern = _as_array(magnitudes)
     several = (
         f"magnitudes have shape {pattern.shape} and objects {objects.shape}; give one pattern and "
-        f"its "
-        "reconstructions, such as magnitudes[0] and retrieval.starts[0]"
+        "its reconstructions, such as magnitudes[0] and retrieval.starts[0]"
     )
     if pattern.ndim != objects.ndim - 1:
         raise ValueError(several)
@@ -268,7 +274,7 @@ def _one_pattern(magnitudes, objects, centered):
     check_non_negative(pattern, "combine_reconstructions")
     check_some_measured(pattern)
     pattern = pattern[0]
-    # n patterns of n samples with some starts each are, by their shapes, one pattern of volumes
+    # by their shapes alone, n patterns with n objects each could also be one pattern of volumes
     if (
         pattern.ndim > 1
         and len(pattern) == len(objects)
@@ -279,7 +285,7 @@ def _one_pattern(magnitudes, objects, centered):
 
 
 def _are_pairs(magnitudes, objects, centered):
-    """Whether magnitudes are plainly those of the objects, one by one."""
+    """Return whether each pattern plainly belongs to the object of its index."""
     measured = ~np.isnan(magnitudes).reshape(len(magnitudes), -1).all(axis=1) & magnitudes.any(
         axis=tuple(range(1, magnitudes.ndim))
     )
@@ -294,9 +300,8 @@ def _are_pairs(magnitudes, objects, centered):
 def _finished_and_best(objects, errors, boundary):
     """Return which runs finished, and the index of the best of them."""
     if errors is None:
-        finished = objects.reshape(len(objects), -1).any(
-            axis=1
-        )  # a start that was interrupted is zero everywhere
+        # a start that was interrupted is zero everywhere
+        finished = objects.reshape(len(objects), -1).any(axis=1)
         means = np.array([_correlations(objects, one, boundary).mean() for one in objects])
         return finished | ~finished.any(), int(np.where(finished, means, -1.0).argmax())
     errors = _as_array(errors)
@@ -304,15 +309,14 @@ def _finished_and_best(objects, errors, boundary):
     if not valid or (errors < 0).any() or not np.isfinite(errors).any():
         raise ValueError(
             f"errors={short(errors)} do not fit {len(objects)} reconstructions; give one Fourier "
-            f"error for each, NaN "
-            "for a run that did not finish, such as retrieval.start_errors[0]"
+            "error for each, NaN for a run that did not finish, such as retrieval.start_errors[0]"
         )
     return ~np.isnan(errors), int(np.nanargmin(errors))
 
 
 def _registered(objects, reference, boundary, subpixel):
-    """Objects moved onto the reference; the sign of real ones is a symmetry too."""
-    # in the unit of the largest value: objects keep their own, and squares stay within range
+    """Move objects onto the reference; the sign of real ones is a symmetry."""
+    # scaled by a power of 2, so that squares stay within range and no value is rounded
     exponent = _exponent(objects)
     objects, reference = (_times_power(values, -exponent) for values in (objects, reference))
     if subpixel:
@@ -323,7 +327,7 @@ def _registered(objects, reference, boundary, subpixel):
 
 
 def _exponent(objects):
-    """Exponent of 2 of the largest value of all objects."""
+    """Return the binary exponent of the largest value of all objects."""
     return int(
         np.frexp(
             max(float(max(np.abs(one.real).max(), np.abs(one.imag).max())) for one in objects)
@@ -332,7 +336,10 @@ def _exponent(objects):
 
 
 def _times_power(values, exponent):
-    """Values times a power of 2, exactly, in two steps because the power may be out of range."""
+    """Multiply values by a power of 2 without rounding.
+
+    It takes two steps, because the power itself may be out of range.
+    """
     half = exponent // 2
     return (values * values.real.dtype.type(2.0**half)) * values.real.dtype.type(
         2.0 ** (exponent - half)

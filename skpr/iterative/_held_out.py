@@ -1,8 +1,9 @@
-"""Pixels of a pattern that are held out of the iterations, and judge what these found.
+"""Validation of reconstructions by held-out pixels of the pattern.
 
-What fits the pixels that it was made from may fit their noise, or be an object in too large a
-support. Pixels that were not used tell: the *free* likelihood (Favre-Nicolin, Leake and Chushkin,
-2020), as the free R factor of crystallography."""
+An object that fits the pixels it was retrieved from may fit their noise, or fill a support that is
+too large. Pixels that the iterations did not use reveal both. Their misfit is the *free* likelihood
+(Favre-Nicolin, Leake and Chushkin, 2020), the counterpart of the free R factor of crystallography.
+"""
 
 import math
 from copy import copy
@@ -15,19 +16,20 @@ from .._tensors import along_samples
 from ..measurement import Measurement, mirrored, to_fft_order
 from ._coarse import cut
 
-SHARE = 0.05  # of the pixels
-SIDE = 3  # pixels of an island, so that its middle is no interpolation between the pixels around it
-FEWEST = 8  # islands; where 5 % are fewer, islands are single pixels
-CENTRE = 3.0  # pixels around zero frequency, which nothing replaces
-LEAST_BEYOND = 3.0  # standard deviations of the noise, by which the mean of each ring leaves more
-HOT = 100.0  # times the intensity of every other pixel of a ring
-LEAST_PIXELS = 12  # that were held out, of which fewer tell nothing
-GROUPS = 64  # of islands, whose scatter is the error of a comparison
+SHARE = 0.05  # fraction of the pixels that are held out
+SIDE = 3  # pixels; wide enough that the middle of an island is no interpolation of its surroundings
+FEWEST = 8  # minimum number of islands; islands are single pixels where 5 % would give fewer
+CENTRE = 3.0  # radius in pixels; frequencies this low are irreplaceable and never held out
+LEAST_BEYOND = 3.0  # standard deviations of the noise; less structure than this cannot be judged
+HOT = 100.0  # ratio to the second largest intensity of its ring that makes a pixel hot
+LEAST_PIXELS = 12  # minimum number of measured held-out pixels for a judgement
+GROUPS = 64  # maximum number of groups of islands; their scatter is the error of a comparison
 
 
 class HeldOut:
-    """Islands of pixels, in pairs about the centre, because those of a Friedel pair know of each
-    other.
+    """Islands of held-out pixels, in pairs about the centre.
+
+    Both pixels of a Friedel pair are held out, because one determines the other for real objects.
 
     Parameters
     ----------
@@ -38,16 +40,17 @@ class HeldOut:
     Attributes
     ----------
     mask : torch.Tensor of bool, shape fourier_shape
-        In the layout of the patterns.
+        Held-out pixels, in the layout of the patterns.
     groups : torch.Tensor of int64, shape fourier_shape
-        Group of each pixel that is held out, in FFT order; -1 elsewhere.
+        Group of each held-out pixel, in FFT order; -1 elsewhere.
     n_groups : int
     """
 
     def __init__(self, fourier_shape, centered):
         shape, n_axes = tuple(fourier_shape), len(fourier_shape)
-        rng = check_random_state(0)  # which pixels judge is no property of the starts
-        n_pixels = SHARE * math.prod(shape) / 2
+        # a fixed seed, so that all starts of all runs are judged by the same pixels
+        rng = check_random_state(0)
+        n_pixels = SHARE * math.prod(shape) / 2  # a half: every island also has its mirror image
         side = SIDE if n_pixels >= FEWEST * SIDE**n_axes else 1
         n_islands = max(FEWEST // 2, math.ceil(n_pixels / side**n_axes))
         labels = torch.full(shape, -1)
@@ -73,39 +76,39 @@ class HeldOut:
         self.mask = torch.fft.fftshift(mask) if self.centered else mask
 
     def middle(self, shape):
-        """The same pixels of the middle of patterns."""
+        """Return the held-out pixels in the middle of the patterns."""
         found = copy(self)
         found.rings = torch.from_numpy(cut(self.rings.numpy()[None], shape, centered=False)[0])
         found._take(torch.from_numpy(cut(self.groups.numpy()[None], shape, centered=False)[0]))
         return found
 
     def without(self, magnitudes):
-        """Magnitudes with the pixels that are held out as unmeasured."""
+        """Return magnitudes with the held-out pixels as missing (NaN)."""
         return torch.where(self.mask.to(magnitudes.device), torch.nan, magnitudes)
 
     def judge(self, magnitudes, objects, kernels, estimator, likelihood):
-        """Misfit of each group of pixels.
+        """Return the misfit of each group of pixels, and the share explained.
 
         Parameters
         ----------
         magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-            All that was measured.
+            All measured magnitudes.
         objects : torch.Tensor of shape (n_samples, *object_shape)
-            In the units of the magnitudes.
+            Objects in the units of the magnitudes.
         kernels : torch.Tensor of shape (n_samples, n_axes, n_axes) or None
-            Covariances of coherence kernels.
+            Covariances of the coherence kernels.
         estimator : IterativePhaseRetrieval
         likelihood : Likelihood
 
         Returns
         -------
         misfits : ndarray of float64, shape (n_samples, n_groups)
-            Sums over the pixels of each group, divided by the number of pixels of all groups:
-            together they are the mean deviance a pixel where magnitudes are roots of counts, of
-            which noise makes one at most, else the squared Fourier error of these pixels.
+            Misfit of each group, scaled so that the sum over groups is the misfit of all held-out
+            pixels. For roots of counts this is the mean deviance per pixel, of which noise causes
+            at most 1; otherwise it is the squared Fourier error of these pixels.
         explained : ndarray of float64, shape (n_samples,)
-            Share of the misfit of the mean of each ring that the object explains, less what noise
-            makes of either: 1 is all, 0 is no more than the mean. NaN where there is hardly more
+            Share of the differences from the ring means that the object explains beyond noise: 1 is
+            all of them, 0 is no more than the ring means explain. NaN where there is hardly more
             than noise.
         """
         device = magnitudes.device
@@ -113,7 +116,7 @@ class HeldOut:
         seen = Measurement(
             torch.where(mask, magnitudes, torch.nan),
             estimator.object_shape_,
-            "complex",  # every pixel for itself, so that kinds of objects can be compared
+            "complex",  # no averaging of Friedel pairs, so that kinds of objects can be compared
             partially_coherent=kernels is not None,
             centered=estimator.centered,
             likelihood=likelihood,
@@ -127,19 +130,24 @@ class HeldOut:
         )
 
     def _grouped(self, losses, seen, likelihood, magnitudes):
-        """Sums of losses over the pixels of each group, in the unit of :meth:`judge`."""
+        """Sum the losses over each group, in the unit of :meth:`judge`."""
         groups = self.groups.to(losses.device).flatten()
         losses = losses.double().flatten(1)
         sums = losses.new_zeros(len(losses), self.n_groups)
+        # pixels that are not held out add 0 to group 0
         sums.index_add_(1, groups.clamp_min(0), torch.where(groups >= 0, losses, 0.0))
-        values = 2 * likelihood.in_photons(sums, seen)
+        values = 2 * likelihood.in_photons(sums, seen)  # the deviance is twice the log-likelihood
         if likelihood.noise is None:
             return values
         n_pixels = (self.mask.to(losses.device) & ~magnitudes.isnan()).flatten(1).sum(1)
         return values / n_pixels.clamp_min(1)[:, None]
 
     def _ring_means(self, intensities, used):
-        """Mean of the pixels used of the ring of each pixel, less a hot pixel of it."""
+        """Return for each pixel the mean of the pixels used in its ring.
+
+        The largest pixel of a ring is replaced by the second largest if it is hot, because it would
+        dominate the mean.
+        """
         rings = self.rings.to(intensities.device).flatten()
         sums, counts, first, second = intensities.new_zeros(
             4, len(intensities), int(rings.max()) + 1
@@ -152,8 +160,7 @@ class HeldOut:
         second.scatter_reduce_(1, places, rest, "amax")
         is_hot = (first > HOT * second) & (second > 0)
         sums = torch.where(is_hot, sums - first + second, sums)
-        # of a ring that is held out as a whole, as all are that are held out in one dimension:
-        # those beside it
+        # a ring that is held out completely, as in one dimension, takes the mean of its neighbours
         window = sums.new_ones(1, 1, 2 * SIDE + 1)
         near = [
             functional.conv1d(values[:, None], window, padding=SIDE)[:, 0]
@@ -166,9 +173,7 @@ class HeldOut:
         return (sums / counts.clamp_min(1))[:, rings]
 
     def _explained(self, misfits, seen, objects, likelihood, magnitudes):
-        """Share explained of what the mean of each ring leaves, less the noise; NaN where that is
-        hardly more.
-        """
+        """Return the share explained, as described in :meth:`judge`."""
         order = to_fft_order(magnitudes) if self.centered else magnitudes
         used = ~(order.isnan() | (self.groups >= 0).to(order.device))
         intensities = (
@@ -187,9 +192,12 @@ class HeldOut:
         )
         noise = torch.zeros_like(unexplained)
         if likelihood.noise is not None:
+            # even the true object leaves the misfit of noise; counts drawn from the object found
+            # estimate it
             drawn = likelihood.drawn(seen, seen.intensities(objects))
             noise = self._grouped(seen.weights * drawn, seen, likelihood, magnitudes)
         beyond = unexplained - noise
+        # the total is a sum of independent groups: its deviation is sqrt(n) times their scatter
         deviation, beyond = noise.std(1) * math.sqrt(self.n_groups), beyond.sum(1)
         share = (unexplained.sum(1) - misfits) / torch.where(beyond > 0, beyond, 1.0)
         n_pixels = (self.mask.to(order.device) & ~magnitudes.isnan()).flatten(1).sum(1)

@@ -1,31 +1,33 @@
-"""The loop that runs a schedule on one chunk of starts, and lets converged ones leave."""
+"""Loop that runs a schedule on one chunk of starts.
+
+Starts that have converged leave the chunk, so that the others run faster.
+"""
 
 import torch
 
 from ._algorithms import ALGORITHMS
 from ._supports import shrinkwrap
 
-CHECK_INTERVAL = (
-    10  # iterations between tests of convergence, after the first; each costs one more transform
-)
+CHECK_INTERVAL = 10  # iterations between tests of convergence; each test costs one more transform
 
 
 class Shrinkwrap:
-    """Shrinkwrap: the support taken anew from the object.
+    """Shrinkwrap: support that is recomputed from the object at every update.
 
     Parameters
     ----------
     first, last : torch.Tensor of shape (n_samples,)
-        Width of the Gaussian at the first update and the width it decays to, by 1 % an update.
+        Width of the Gaussian at the first update, and the width to which it decays by 1 % per
+        update.
     threshold : torch.Tensor of shape (n_samples,)
-        Fraction of the largest blurred value.
+        Fraction of the largest blurred value above which a pixel belongs to the support.
     """
 
     def __init__(self, first, last, threshold):
         self.first, self.last, self.threshold = first, last, threshold
 
     def keep(self, index):
-        """Leave only the samples of an index."""
+        """Keep only the samples of an index."""
         self.first, self.last, self.threshold = (
             v[index] for v in (self.first, self.last, self.threshold)
         )
@@ -49,32 +51,32 @@ def run_schedule(
     on_iteration=None,
     company=False,
 ):
-    """Run a schedule.
+    """Run a schedule on one chunk of starts.
 
     Parameters
     ----------
     problem : Measurement
-        Shrinks with the samples that leave.
+        Measurement of the chunk; reduced in place to the samples that are still running.
     x : torch.Tensor of shape (n_samples, *fourier_shape)
-        Starts, normalised; overwritten.
+        Normalised starts; overwritten.
     schedule : list of (name, n_iterations, beta)
     tol : float or torch.Tensor of shape (n_samples,)
         Residual at which a sample is done.
     store : callable
-        Called as `store(index, objects, errors, n_done, kernels, supports)` with samples that are
-        done, as soon as they are: their places in the chunk, their objects in the units of the
-        measurement, their Fourier errors, the iterations they took, and the covariances of their
-        coherence kernels and their supports, if any.
+        Receiver of finished samples, called as `store(index, objects, errors, n_done, kernels,
+        supports)` as soon as samples are done. The arguments are their indices in the chunk, their
+        objects in the units of the measurement, their Fourier errors, the number of iterations, and
+        the covariances of their coherence kernels and their supports, if any.
     interval : int
-        Iterations between updates of the support and of the coherence, where these are to be found.
+        Iterations between updates of the support and of the coherence, where these are estimated.
     wrap : Shrinkwrap, optional
     history : torch.Tensor of shape (n_samples, n_iterations), optional
-        Filled with the Fourier error after each iteration; left as it is after a sample is done.
+        Array that receives the Fourier error after each iteration, until a sample is done.
     on_iteration : callable, optional
-        Called after each iteration.
+        Function called after each iteration.
     company : bool, default=False
-        Whether the last sample keeps a finished one beside it, where transforms of a single sample
-        round differently.
+        Whether a finished sample stays beside the last running one. Transforms of a single sample
+        may round differently from those of a batch, and results must not depend on the batch.
     """
     tol = torch.as_tensor(tol, dtype=problem.norms.dtype, device=x.device).expand(len(problem))
     learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
@@ -95,13 +97,14 @@ def run_schedule(
                 if history is not None:
                     going = ~stored[active]
                     history[active[going], n_done - 1] = error[going]
-            # what the errors are of: an update replaces it
+            # the errors belong to these kernels and supports, which an update would replace
             kernels = None if problem.coherence is None else problem.coherence.covariances
             supports = problem.support
             if updates:
                 for learner in learners:
                     learner.update(problem, found, n_done // interval)
-                memory.pop("descent", None)  # another support, another function
+                # a new support changes the function that is minimised: its curvature starts anew
+                memory.pop("descent", None)
             if on_iteration is not None:
                 on_iteration()
             if not checks:

@@ -1,4 +1,4 @@
-"""Results of a retrieval: gathered start by start, then sorted by sample."""
+"""Results of a retrieval, gathered by start and returned by sample."""
 
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ EVERY = (
     "free",
     "supports",
     "explained",
-)  # a row a start
+)  # arrays with one row per start
 
 
 class Retrieval(NamedTuple):
@@ -24,36 +24,37 @@ class Retrieval(NamedTuple):
     Attributes
     ----------
     objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-        Mean of the best starts that agree, registered to fractions of a pixel, where pixels were
-        held out: of those that explain these pixels as well as the best does, or, in a known
-        support, of those like the start with the smallest Fourier error. Elsewhere that start.
-        Zeros where none finished.
+        Reconstruction of each sample. Where pixels were held out, this is the mean of the starts
+        that serve as well as the best and agree, registered to fractions of a pixel: those that
+        explain the held-out pixels as well as the best start or, in a known support, those similar
+        to the start with the smallest Fourier error. Elsewhere it is the start with the smallest
+        Fourier error. Zeros where no start finished.
     errors : ndarray of shape (n_samples,)
-        Fourier error of each, as :func:`skpr.metrics.fourier_error` gives it; NaN where no start
+        Fourier error of each object, see :func:`skpr.metrics.fourier_error`; NaN where no start
         finished.
     starts : ndarray or torch.Tensor of shape (n_samples, n_starts, \*object_shape)
-        The reconstruction from every start.
+        Reconstruction from every start.
     start_errors : ndarray of shape (n_samples, n_starts)
-        Their Fourier errors; NaN where a start did not finish, or where a sample beside photon
-        counts has fewer.
+        Fourier error of every start. NaN where it did not finish, and for starts that a sample does
+        not have because only samples of photon counts have several.
     n_iter : ndarray of shape (n_samples, n_starts), integers
-        Iterations each took; 0 where it did not finish.
+        Number of iterations of each start; 0 where it did not finish.
     history : ndarray of shape (n_samples, n_starts, n_iterations) or None
         Fourier error after each iteration; NaN after a start was done.
     coherence : ndarray of shape (n_samples, n_starts, n_axes, n_axes) or None
-        Covariance of each start's coherence kernel, in Fourier pixels squared; zeros, or None, for
+        Covariance of each start's coherence kernel, in Fourier pixels squared; zeros or None for
         full coherence.
     photons : ndarray of shape (n_samples,) or None
-        Square of a magnitude that one photon makes, for patterns that were taken for roots of
-        photon counts; 0 for others. None where no algorithm of the schedule asks for it.
+        Squared magnitude of a single photon for patterns taken for roots of photon counts; 0 for
+        others. None where no algorithm of the schedule needs it.
     free_errors : ndarray of shape (n_samples, n_starts) or None
-        Misfit of pixels that were held out until the final fit, by which the support and the start
-        were chosen: the mean deviance a pixel of roots of counts, of which noise makes 1 or less,
-        else the Fourier error of these pixels. None where none were held out.
+        Misfit of the pixels held out until the final fit, by which the support and the start were
+        chosen. For roots of counts it is the mean deviance per pixel, of which noise causes at most
+        1; otherwise the Fourier error of these pixels. None where no pixels were held out.
     supports : ndarray of bool of shape (n_samples, n_starts, \*object_shape) or None
         Support of each start. None where no pixels were held out.
     explained : ndarray of shape (n_samples, n_starts) or None
-        Share of what the pixels held out show that the object explains, beyond noise; see
+        Share of the structure in the held-out pixels that each start explains beyond noise; see
         :meth:`summary`.
 
     Examples
@@ -81,26 +82,29 @@ class Retrieval(NamedTuple):
 
     @property
     def finished(self) -> np.ndarray:
-        """Which starts finished, ndarray of bool, shape (n_samples, n_starts): all, unless
-        interrupted.
+        """Mask of finished starts, of shape (n_samples, n_starts).
+
+        All starts finish unless the retrieval is interrupted.
         """
         return self.n_iter > 0
 
     @property
     def verdicts(self) -> list[str]:
-        """Verdict on each pattern: "good", "doubtful", "failed" or "undecided"; see
-        :meth:`summary`.
+        """Verdict on each pattern.
+
+        "good", "doubtful", "failed" or "undecided"; see :meth:`summary`.
         """
         return [verdict for verdict, _, _ in self._judged()]
 
     def summary(self) -> str:
-        """Tell in words, a line a pattern, whether its object is to be trusted.
+        """Describe, in one line per pattern, how far its object can be trusted.
 
-        Where pixels were held out, by these: what share of their differences from the mean of their
-        ring an object explains beyond noise, good from 80 % on and failed below 50 %; and by the
-        better half of the starts: what share of their energy their first common mode has, good from
-        95 % on and failed below 80 %. "undecided" is a pattern of which pixels held out show hardly
-        more than noise. Starts that agree are no evidence by themselves: on noise they do, too.
+        The verdict rests on two figures, where pixels were held out. The first is the share of the
+        differences between these pixels and their ring means that the object explains beyond noise:
+        good from 80 %, failed below 50 %. The second is the share of energy in the first common
+        mode of the better half of the starts: good from 95 %, failed below 80 %. A pattern is
+        "undecided" if its held-out pixels show hardly more than noise. Agreement of the starts is
+        no evidence by itself, because they also agree on noise.
 
         Returns
         -------
@@ -109,7 +113,7 @@ class Retrieval(NamedTuple):
         n_starts, lines = self.starts.shape[1], []
         for i, (found, error) in enumerate(zip(self._judged(), self.errors, strict=True)):
             if self.free_errors is None or np.isnan(self.free_errors[i]).all():
-                line = f"Fourier error {error:.3g}; no pixels were held out that could judge it"
+                line = f"Fourier error {error:.3g}; no pixels were held out to judge it by"
             else:
                 line = in_words(*found, n_starts)
             lines.append(f"pattern {i}: {line}")
@@ -123,7 +127,10 @@ class Retrieval(NamedTuple):
 
 
 class Results:
-    """Storage of finished starts; number `s * n_samples + i` is start `s` of sample `i`."""
+    """Storage of finished starts.
+
+    Row `s * n_samples + i` belongs to start `s` of sample `i`.
+    """
 
     def __init__(self, n_samples, n_starts, object_shape, dtype):
         n = n_samples * n_starts
@@ -134,24 +141,24 @@ class Results:
         self.history = None
         self.coherence = None
         self.photons = None
-        self.free = None  # misfit of groups of pixels that were held out
+        self.free = None  # misfit of each group of held-out pixels
         self.supports = None
-        self.explained = None  # share of what the pixels held out show
-        self.means = self.mean_errors = (
-            None  # of the starts that serve and agree, where some were averaged
-        )
+        self.explained = None  # share of the structure in held-out pixels
+        self.means = self.mean_errors = None  # averages over starts, where some were averaged
 
     def store(self, numbers, objects, errors, n_iter, history, coherence=None):
+        """Store finished starts in their rows."""
         self.objects[numbers] = objects.cpu().numpy()
         self.errors[numbers] = errors.cpu().numpy()
         if history is not None:
             self.history[numbers] = history.cpu().numpy()
         if coherence is not None:
             self.coherence[numbers] = coherence.cpu().numpy()
-        self.n_iter[numbers] = n_iter  # last: a start with iterations is a finished one
+        # set last, because n_iter > 0 marks a finished start and an interrupt may come any time
+        self.n_iter[numbers] = n_iter
 
     def put(self, samples, part):
-        """Take the results of some samples, which have as many starts."""
+        """Take over the results of some samples."""
         numbers = (np.arange(part.n_starts)[:, None] * self.n_samples + samples).ravel()
         for name in EVERY:
             self._put(name, numbers, getattr(part, name), self.n_starts * self.n_samples)
@@ -161,22 +168,21 @@ class Results:
     def _put(self, name, places, values, length):
         if values is None:
             return
-        if name == "history" and self.history is not None:  # of different lengths
+        if name == "history" and self.history is not None:  # lengths may differ
             more = values.shape[1] - self.history.shape[1]
             self.history, values = (
                 np.pad(v, ((0, 0), (0, max(0, n))), constant_values=np.nan)
                 for v, n in ((self.history, more), (values, -more))
             )
         if getattr(self, name) is None:
-            unknown = (
-                np.nan if values.dtype.kind == "f" and name != "coherence" else 0
-            )  # no kernel has no width
+            # zeros for coherence: full coherence is a kernel of no width
+            unknown = np.nan if values.dtype.kind == "f" and name != "coherence" else 0
             setattr(self, name, np.full((length, *values.shape[1:]), unknown, values.dtype))
         getattr(self, name)[places] = values
 
     @classmethod
     def joined(cls, parts):
-        """Results of further starts of the same samples."""
+        """Join the results of further starts of the same samples."""
         joined = cls.__new__(cls)
         joined.__dict__.update(parts[0].__dict__)
         for name in EVERY:
@@ -190,7 +196,7 @@ class Results:
         return joined
 
     def picked(self, starts):
-        """Some starts of each sample, by their numbers, of shape (n_picked, n_samples)."""
+        """Pick starts of each sample by an array of shape (n_picked, n_samples)."""
         numbers = (starts * self.n_samples + np.arange(self.n_samples)).ravel()
         picked = Results.__new__(Results)
         picked.__dict__.update(self.__dict__)
@@ -201,10 +207,11 @@ class Results:
         return picked
 
     def total(self):
-        """Misfit of all pixels held out, of shape (n_starts, n_samples)."""
+        """Return the misfit of all held-out pixels, (n_starts, n_samples)."""
         return self.free.sum(axis=1).reshape(self.n_starts, self.n_samples)
 
     def chosen(self):
+        """Return the Retrieval with the best start or the mean of each sample."""
         starts, errors, n_iter = (
             self._by_sample(v) for v in (self.objects, self.errors, self.n_iter)
         )

@@ -1,4 +1,7 @@
-"""The estimator: many samples and many starts of the classical algorithms, as one batch."""
+"""Estimator of classical phase retrieval.
+
+It runs many samples and many starts of the algorithms as one batch.
+"""
 
 from __future__ import annotations
 
@@ -11,36 +14,22 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import (
-    check_batch,
-    check_some_measured,
-    inspect_batch,
-    inspect_fitted_magnitudes,
-    is_complex,
-)
+from .._arrays import check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
 from .._base import RestoredEstimator
 from .._layout import is_nested, is_told_by
 from .._progress import IterationLine
 from .._validation import warn_user
-from ..measurement import (
-    boundary_of,
-    check_centre,
-    check_extent,
-    check_logarithms,
-    check_not_halves,
-    check_plateaus,
-    check_symmetric_elsewhere,
-    form_of,
-    kinds_of,
-    look_at,
-)
+from ..measurement import boundary_of, check_not_halves, kinds_of
 from ..metrics import squared_correlation
 from ._run import Run, scheduled
 from ._search import judged_kind, search
 from ._validation import (
     check_fourier,
     check_parameters,
+    checked_init,
     given_support,
+    look_at_patterns,
+    look_at_training,
     resolved_kind,
     resolved_object_shape,
     resolved_support,
@@ -55,10 +44,10 @@ if TYPE_CHECKING:
 class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     r"""Phase retrieval by alternating projections and their relatives, batched.
 
-    With `P_M` the projection onto the measured magnitudes and `P_S` onto what is known of the
-    object (its frame or support, that it is real or non-negative, amplitude bounds), every
-    algorithm repeats a step made of the two. Nothing is trained: `fit` learns shapes, and from `y`,
-    where given, the frame and the kind of object.
+    Every algorithm repeats a step made of two projections: `P_M` onto the measured magnitudes, and
+    `P_S` onto what is known of the object (frame or support, real or non-negative values, bounds of
+    the amplitude). Nothing is trained: `fit` learns shapes and, from `y` if given, the frame and
+    the kind of object.
 
     Parameters
     ----------
@@ -66,73 +55,66 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection),
         "raar" (relaxed averaged alternating reflections), "dm" (difference map), "apg" (accelerated
         projected gradient on the amplitude loss), "admm" or "ml" (maximum likelihood under the
-        `noise`); or a schedule of them, one after the other. "auto" is four fifths of "hpr" ("hio",
-        where `constraints` are bounds), which leaves local minima, then "apg", which ends in the
-        nearest one to machine precision. Where magnitudes are roots of photon counts it is two
-        fifths of "hpr", two of "raar" with a feedback that falls from 0.9 to 0.5, which settles in
-        spite of the noise, and "ml".
+        `noise`), or a schedule of several. "auto" is four fifths of "hpr", which leaves local
+        minima ("hio" where `constraints` are bounds), and then "apg", which converges to the
+        nearest solution. For roots of photon counts it is two fifths of "hpr", two fifths of "raar"
+        with a feedback that falls from 0.9 to 0.5, which settles in spite of noise, and "ml".
     n_iter : int, default=500
-        Iterations of a named algorithm and of "auto"; a schedule has its own.
+        Number of iterations of a named algorithm or "auto"; a schedule states its own.
     beta : float, optional
-        Feedback, 0 < beta <= 1, where a schedule does not give it; not used by "er", "apg" and
-        "ml". The algorithm's usual one if not given: 0.9 for "hio" and "raar", 0.75 for "hpr", 1
-        for "dm" and "admm".
+        Feedback, 0 < beta <= 1, of stages that state none. By default 0.9 for "hio" and "raar",
+        0.75 for "hpr", 1 for "dm" and "admm"; not used by "er", "apg" and "ml".
     support : {"auto", "frame", "autocorrelation", "shrinkwrap"} or array of bool, default="auto"
-        Pixels where the object can be. "frame": anywhere in `object_shape`. "autocorrelation": a
-        box of half the extent of the autocorrelation, in the middle of the frame or where a given
-        start has most energy. "shrinkwrap" (Marchesini et al., 2003): that box, replaced again and
-        again by where the blurred object exceeds a threshold. "auto" is the frame where `y` or
-        `object_shape` tells it. Where nobody knows, the support is searched for: every start has a
-        threshold and a width of shrinkwrap of its own, and 5 % of the pixels, held out of the
-        iterations, judge them (the free likelihood: Favre-Nicolin, Leake and Chushkin, 2020). See
-        Notes. An array of shape `object_shape`, or with a first axis of one support per sample.
+        Pixels where the object can be. "frame" is all of `object_shape`. "autocorrelation" is a box
+        of half the extent of the autocorrelation, in the middle of the frame or where a given start
+        has most energy. "shrinkwrap" (Marchesini et al., 2003) starts from that box and repeatedly
+        replaces it by the pixels where the blurred object exceeds a threshold. "auto" is "frame"
+        where `y` or `object_shape` gives the frame; otherwise the support is searched for, see
+        Notes. An array has the shape `object_shape`, or a first axis with one support per sample.
     object_shape : tuple of int, optional
-        The frame; that of `y` if not given, else half the Fourier grid, `(m + 1) // 2`.
+        Frame of the objects; by default that of `y`, or half the Fourier grid, `(m + 1) // 2`.
     constraints : {"auto", "non_negative", "real", "complex"} or (float, float), default="auto"
-        The kind of object. A pair bounds its amplitude from below and above in the units of the
-        objects: the value, of a real object, or the modulus, if `y` is complex. "auto" goes by `y`.
-        Without it, patterns that are symmetric about their centre have "non_negative" objects,
-        plainly asymmetric ones "complex" objects, and pixels held out decide where the asymmetry is
-        small, but no noise.
+        Kind of object. A pair bounds its amplitude in the units of the objects: the value of a real
+        object, or the modulus if `y` is complex. "auto" follows `y`. Without `y`, patterns that are
+        symmetric about their centre have "non_negative" objects and plainly asymmetric ones
+        "complex" objects; if the asymmetry is small but no noise, held-out pixels decide.
     n_starts : int or "auto", default="auto"
-        Starts for each sample, of which the smallest Fourier error decides, or pixels held out
-        where the support is searched for. Started from a given object, the first is the object, and
-        the others are the object times random weights, plus noise. "auto" is 8 where the support is
-        searched for, and for photon counts under the "auto" algorithm without a given object, which
-        pixels held out judge, too; else 1.
+        Number of starts per sample. The smallest Fourier error decides between them, or held-out
+        pixels where the support is searched for. With a given object, the first start is that
+        object, and the others are the object times random weights, plus noise. "auto" is 8 where
+        the support is searched for, and for photon counts under the "auto" algorithm without a
+        given object, where held-out pixels also decide; otherwise 1.
     start : {"random", "autocorrelation"}, default="random"
-        Start without an object: random phases, or the autocorrelation with random weights.
+        Start without a given object: random phases, or the autocorrelation with random weights.
     tol : float or "poisson", default=1e-6
         Residual `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations. For real
-        objects `b` is the root mean square of each Friedel pair. "poisson" is the residual that
-        counting photons leaves to the true object, for each pattern by its own counts, where
-        magnitudes are square roots of photons: to fit better is to fit the noise (Morozov's
-        discrepancy principle). It spares what a network predicts from few photons.
+        objects `b` is the root mean square of each Friedel pair. "poisson", for square roots of
+        photon counts, is the residual of the true object under the counting noise of each pattern:
+        a better fit only fits the noise (Morozov's discrepancy principle). Iterations that stop
+        there keep what a network predicted from few photons.
     threshold : float, optional
-        Fraction of the maximum that counts as content. If not given, 0.1 for shrinkwrap; for the
-        extent of the autocorrelation 1e-4, or what the noise in it requires.
+        Fraction of the maximum that counts as content. By default 0.1 for shrinkwrap; for the
+        extent of the autocorrelation 1e-4, or more if noise requires it.
     shrinkwrap_interval : int, default=20
-        Iterations between updates of the support, and of the coherence.
+        Number of iterations between updates of the support and of the coherence.
     shrinkwrap_sigma : (float, float), default=(3.0, 1.5)
-        First width of the Gaussian in pixels, and the width it decays to by 1 % an update.
+        First width of the Gaussian in pixels, and the width to which it decays by 1 % per update.
     coherence : {"auto", "full", "gaussian"}, default="auto"
-        Coherence of the illumination. "auto" is "full" where the support is known; where it is
-        searched for, pixels held out decide. With "gaussian", intensities are blurred by a Gaussian
-        kernel before they are compared with the measured ones, and each start estimates its own
-        kernel along the way (Clark et al., 2012). The kernel also absorbs the detector's point
-        spread. Costs about 50 % more time.
+        Coherence of the illumination. "gaussian" blurs intensities by a Gaussian kernel before they
+        are compared with the measured ones; each start estimates its own kernel (Clark et al.,
+        2012). The kernel also absorbs the detector's point spread. Costs about 50 % more time.
+        "auto" is "full" where the support is known; elsewhere held-out pixels decide.
     noise : {"auto", "poisson", "gaussian"} or CountingNoise, default="auto"
-        Noise of the magnitudes, by which "ml" weighs them. "poisson": their squares are photon
-        counts, or multiples of them, or those of a :class:`~skpr.measurement.CountingNoise` with
-        background and read-out noise. "gaussian": the same noise in all magnitudes. "auto" is
-        "poisson" for patterns whose squares are whole multiples of the smallest, and "gaussian" for
-        others; `retrieve` tells in `photons`.
+        Noise by which "ml" weighs the magnitudes. "poisson": their squares are photon counts or
+        multiples of these; a :class:`~skpr.measurement.CountingNoise` adds background and read-out
+        noise. "gaussian": equal noise in all magnitudes. "auto" is "poisson" for patterns whose
+        squares are whole multiples of the smallest one, else "gaussian"; see `Retrieval.photons`.
     centered : bool, default=True
-        Whether zero frequency is in the middle of the magnitudes (else at index 0).
+        Whether zero frequency is in the middle of the magnitudes (otherwise at index 0).
     random_state : int, RandomState instance or None, default=None
         Seed of the starts. The same seed gives the same result on the same device.
     device : str or torch.device, default="auto"
-        "auto" is a CUDA GPU where there is one.
+        Device of the computation; "auto" is a CUDA GPU if there is one.
     verbose : bool or "auto", default="auto"
         Whether to show progress on the terminal.
 
@@ -140,24 +122,34 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     ----------
     fourier_shape_, object_shape_ : tuple of int
     constraints_ : {"non_negative", "real", "complex"}
-        The kind of object.
+        Kind of object.
     boundary_ : tuple of {"zero", "circular"}
-        Boundary of shifts along each axis, by which `score` registers.
+        Boundary of shifts along each axis, over which `score` registers.
     symmetries_ : str
-        "fourier": `score` registers over shift, flip and phase.
+        Symmetries over which `score` registers; "fourier" is shift, flip and phase.
     support_ : {"auto", "frame", "autocorrelation", "shrinkwrap", "given"}
-        Rule of the support; "auto" is one that is searched for.
+        Rule of the support; "auto" means that it is searched for.
     n_features_in_ : int
 
     Notes
     -----
-    A search takes about four times the iterations of `n_starts` starts. It draws twice as many
-    starts, the second half of them about the best of the first (and goes on for as long as the best
-    threshold lies on the edge of what was tried), keeps half, tightens the support of each for as
-    long as it explains the pixels held out as well, goes on in supports made as that of the best
-    one, and fits everything that was measured. The middle of patterns of more than 2^18 pixels is
-    searched first. The object is the mean of the starts that explain the pixels held out as well as
-    the best does, and agree; `retrieve(X).summary()` says whether it is to be trusted.
+    A search for the support takes about four times the iterations of `n_starts` starts. Each start
+    runs shrinkwrap with its own threshold and width. 5 % of the pixels are held out of the
+    iterations and judge the results (free likelihood; Favre-Nicolin, Leake and Chushkin, 2020). The
+    search proceeds in steps:
+
+    1. Draw `n_starts` thresholds and widths, then as many around the best one. Further rounds
+       follow while the best threshold lies on the edge of the range tried. Keep the best half.
+    2. Tighten each support while its object explains the held-out pixels as well.
+    3. Continue all starts with the threshold and width of the best one.
+    4. Fit all measured pixels, and average the starts that agree and serve as well as the best.
+
+    For patterns of more than 2^18 pixels, the middle is searched first. `retrieve(X).summary()`
+    says how far the objects can be trusted.
+
+    A prediction given as `init` is a warm start. Consistency with the measurement then does most of
+    the work, as it does in DAPS++ (arXiv 2511.17038, 2025), where a learned prior mostly serves as
+    a warm start.
 
     Examples
     --------
@@ -166,8 +158,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     >>> from skpr.datasets import make_crystals
     >>> objects = make_crystals(2, shape=(16, 16), random_state=0).data
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
-    >>> retriever = IterativePhaseRetrieval(n_iter=300, n_starts=4, random_state=0).fit(magnitudes, objects)
-    >>> bool(retriever.score(magnitudes, objects) > 0.99)
+    >>> retriever = IterativePhaseRetrieval(n_iter=300, n_starts=4, random_state=0)
+    >>> bool(retriever.fit(magnitudes, objects).score(magnitudes, objects) > 0.99)
     True
     """
 
@@ -221,7 +213,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
             Magnitudes; NaN where unmeasured.
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
-            Objects, for the shape of the frame and the kind of values only.
+            Objects, used only for the shape of the frame and the kind of values.
 
         Returns
         -------
@@ -230,8 +222,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, negative magnitudes, a pattern with no measured
-            pixel, or shapes that do not fit.
+            If a parameter is not valid, magnitudes are negative, a pattern has no measured pixel,
+            or shapes do not fit.
         """
         X = self._checked(X, reset=True)
         if y is not None:
@@ -262,19 +254,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         if y is not None:
             check_fourier(X, y, type(self).__name__)
         if not is_nested():
-            name = type(self).__name__
-            self._form = None
-            told = self._look_at(X, objects=y) or check_logarithms(X, name)
-            if (
-                not told
-                and self.constraints_ == "complex"
-                and y is None
-                and self.constraints == "auto"
-            ):
-                told = check_symmetric_elsewhere(X, self.centered, name)
-            if not told:
-                self._form = None if y is None else form_of(X)  # objects have told that it is right
-                check_extent(X, self.object_shape_, name)
+            self._form = look_at_training(self, X, y)
         given_support(self.support, self.object_shape_)
         return self
 
@@ -289,13 +269,13 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*object_shape_)
-            Real or complex as `constraints_` says, in the precision of `X`.
+            Objects, real or complex as `constraints_` says, in the precision of `X`.
 
         Raises
         ------
         KeyboardInterrupt
-            If interrupted before every sample had one finished start; :meth:`retrieve` returns what
-            there is.
+            If interrupted before every sample had a finished start; :meth:`retrieve` returns the
+            results so far instead.
         """
         result = self.retrieve(X)
         if not result.finished.any(axis=1).all():
@@ -303,8 +283,9 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         return result.objects
 
     def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
-        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is
-        perfect.
+        r"""Return the mean squared correlation with the true objects.
+
+        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
 
         Parameters
         ----------
@@ -326,21 +307,22 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     ) -> Retrieval:
         r"""Reconstruct objects and report every start.
 
-        An interrupt (Ctrl-C) ends the run at once: what has finished is returned, with a warning.
+        An interrupt (Ctrl-C) ends the run at once and returns the finished starts with a warning.
 
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
             Magnitudes; NaN where unmeasured.
         init : array-like or torch.Tensor of shape (n_samples, \*object_shape_), optional
-            Objects to start from, a network's prediction for instance.
+            Objects to start from, such as the predictions of a network.
         return_history : bool, default=False
-            Whether to record the Fourier error after every iteration, for about half as much time
-            again. Where pixels were held out, it is that of the others until the final fit.
+            Whether to record the Fourier error after every iteration, which costs about 50 % more
+            time. Held-out pixels do not enter it before the final fit.
 
         Returns
         -------
         Retrieval
+            Objects, the results of every start, and their judgement.
         """
         check_is_fitted(self)
         check_parameters(self)
@@ -348,11 +330,11 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         given, X = X, self._checked(X, reset=False)
         as_tensor = isinstance(given, torch.Tensor)
         if not is_nested():
-            self._look_at(X, usual=getattr(self, "_form", None))
+            look_at_patterns(self, X, usual=getattr(self, "_form", None))
         warn_of_units(X, self)
         n_samples = len(X)
         if init is not None:
-            init = self._checked_init(init, n_samples)
+            init = checked_init(init, (n_samples, *self.object_shape_), self.constraints_)
         support = given_support(self.support, self.object_shape_, n_samples)
         run = Run(self, X, init, support, return_history=return_history)
         results, line = run.results, IterationLine(self.verbose)
@@ -366,7 +348,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         except KeyboardInterrupt:
             warnings.warn(
                 f"interrupted: {int((results.n_iter > 0).sum())} of {len(results.n_iter)} starts "
-                f"have finished",
+                "have finished",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -381,38 +363,12 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             )
         return found
 
-    def _look_at(self, X, **known):
-        name = type(self).__name__
-        told = look_at(X, self.centered, name, self.constraints_, **known) or check_plateaus(
-            X, self.centered, name
-        )
-        is_positive = self.constraints_ == "non_negative"
-        return told or (is_positive and check_centre(X, self.centered, name))
-
     # --- validation -------------------------------------------------------------------------------
 
     def _checked(self, X, reset):
         X, facts = inspect_fitted_magnitudes(self, X, reset=reset)
         check_some_measured(X, facts)
         return X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
-
-    def _checked_init(self, init, n_samples):
-        init = check_batch(init, name="init")
-        init = init.detach().cpu().numpy() if isinstance(init, torch.Tensor) else np.asarray(init)
-        if init.shape != (n_samples, *self.object_shape_):
-            raise ValueError(
-                f"init has shape {init.shape}; give one object a sample, of shape "
-                f"{(n_samples, *self.object_shape_)}"
-            )
-        init = init if self.constraints_ == "complex" else init.real
-        dark = ~init.reshape(n_samples, -1).any(axis=1)
-        if dark.any():
-            warn_user(
-                f"init is zero everywhere in {dark.sum()} of {n_samples} samples, from which "
-                f"iterations do not "
-                "move: leave init out for random starts"
-            )
-        return init
 
     def _since_fitted(self):
         return {

@@ -1,4 +1,4 @@
-"""One retrieval: the starts of a batch, chunk by chunk."""
+"""Run of all starts of a batch, chunk by chunk."""
 
 import numpy as np
 import torch
@@ -18,12 +18,15 @@ from ._results import Results
 from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
 
-USUAL = 0.1  # threshold of shrinkwrap
-SEVERAL = 8  # starts, where one is not enough
+USUAL = 0.1  # default threshold of shrinkwrap
+SEVERAL = 8  # number of starts where one is not enough
 
 
 def scheduled(estimator, *, counted=False):
-    """The stages of an estimator's schedule, for photon counts or others."""
+    """Return the stages of an estimator's schedule.
+
+    `counted` tells whether they are for roots of photon counts.
+    """
     bounded = not isinstance(estimator.constraints, str)
     return resolve_schedule(
         estimator.algorithm, estimator.n_iter, estimator.beta, bounded=bounded, counted=counted
@@ -31,31 +34,34 @@ def scheduled(estimator, *, counted=False):
 
 
 class Run:
-    """The starts of one batch, and their results; start `s` of sample `i` is number `s * n_samples
-    + i`.
+    """All starts of one batch and their results.
+
+    Start `s` of sample `i` has the number `s * n_samples + i`.
 
     Parameters
     ----------
     estimator : IterativePhaseRetrieval
     X : ndarray or LazyBatch of shape (n_samples, *fourier_shape)
     init : ndarray of shape (n_samples or n_starts * n_samples, *object_shape), optional
-        Objects from which the first start of each sample begins, or every start.
-    support : ndarray of bool of shape (1, n_samples or n_starts * n_samples, *object_shape), optional
+        Initial objects of the first start of each sample, or of every start.
+    support : ndarray of bool, optional
+        Supports, of shape (1, n_samples or n_starts * n_samples, *object_shape).
     return_history : bool, default=False
     n_starts : int, optional
-        By default that of the estimator.
+        Number of starts per sample; by default that of the estimator.
     schedule : callable, optional
-        Returns the stages, given whether a pattern holds counts; by default those of the estimator.
+        Function that returns the stages, given whether a pattern holds counts; by default the
+        stages of the estimator.
     wraps : tuple of three ndarrays of shape (n_starts * n_samples,), optional
-        First and last width of shrinkwrap, and its threshold. None is no shrinkwrap, unless the
+        First and last width of shrinkwrap, and its threshold. None runs no shrinkwrap, unless the
         estimator asks for it.
     held_out : HeldOut, optional
-        Pixels that are kept from the iterations, and judge them.
+        Pixels that are hidden from the iterations and judge their results.
     kernels : bool or ndarray of shape (n_starts * n_samples, n_axes, n_axes), optional
-        Whether the coherence is estimated, or the covariances from which on; by default as the
-        estimator says.
+        Whether to estimate the coherence, or the covariances from which to estimate it; by default
+        as the estimator says.
     random : RandomState, optional
-        Source of the starts; by default that of the estimator.
+        Source of the random starts; by default that of the estimator.
     """
 
     def __init__(
@@ -130,19 +136,20 @@ class Run:
         )
 
     def counted(self):
-        """Samples of photon counts that are given several starts by default."""
+        """Return the samples of photon counts that have several starts by default."""
         if not self.shared or self.n_starts == 1:
             return np.zeros(0, dtype=int)
         return np.flatnonzero(self.photons > 0)
 
     def execute(self, line, samples=None):
-        """Run all starts, or those of some samples.
+        """Run all starts, or the starts of some samples.
 
         Parameters
         ----------
         line : IterationLine
-            Progress.
+            Display of the progress.
         samples : ndarray of integers, optional
+            Samples to run; all by default.
         """
         chunks = self.chunks(samples)
         line.expect(len(chunks), self.n_iterations)
@@ -151,12 +158,12 @@ class Run:
                 self.retrieve(numbers, line)
 
     def chunks(self, samples=None):
-        """Numbers of the starts that are run together.
+        """Return the numbers of the starts of each chunk.
 
-        Samples with counts and others have schedules of their own, so that none depends on its
-        batch."""
-        # a retrieval is long arithmetic on small arrays: the first starts of all samples, then the
-        # second ones
+        Samples of counts and other samples run in different chunks, because their schedules differ
+        and no result may depend on the other samples of the batch.
+        """
+        # in this order the first starts of all samples run before their second ones
         numbers = np.arange(self.n_starts * self.n_samples)
         if samples is not None:
             numbers = numbers[np.isin(numbers % self.n_samples, samples)]
@@ -164,25 +171,27 @@ class Run:
         if self.photons is not None:
             counted = (self.photons > 0)[numbers % self.n_samples]
         others = numbers[~counted]
-        if self.shared:  # beside counts, which have several
+        if self.shared:  # by default only samples of counts have several starts
             others = others[others < self.n_samples]
         groups = [group for group in (numbers[counted], others) if len(group)]
         values = self._values_per_start()
         return [group[part] for group in groups for part in chunks_of(len(group), values)]
 
     def retrieve(self, numbers, line):
-        """Run some starts.
+        """Run the starts of one chunk and store their results.
 
         Parameters
         ----------
         numbers : ndarray of integers
-            See :meth:`chunks`.
+            Numbers of the starts, see :meth:`chunks`.
         line : IterationLine
-            Progress.
+            Display of the progress.
         """
         estimator, results, device = self.estimator, self.results, self._device()
         precision = to_tensor(self.X[:1]).dtype
         company = rounds_alone(self.fourier_shape, precision, self.kind != "complex", device)
+        # where a transform of a single sample rounds differently, a copy keeps it company, so that
+        # a result does not depend on the size of its chunk
         if company and len(numbers) == 1:
             numbers = numbers.repeat(2)
         samples = numbers % self.n_samples
@@ -199,7 +208,7 @@ class Run:
         )
         if isinstance(self.kernels, np.ndarray):
             problem.coherence.assume(torch.from_numpy(self.kernels[numbers]).to(device))
-        # all that follows is of unit size, whatever the units of the measurement
+        # normalised, so that nothing below depends on the units of the measurement
         normalized = problem.to_normalized(
             to_fft_order(magnitudes) if estimator.centered else magnitudes
         )
@@ -266,17 +275,18 @@ class Run:
         return Likelihood(noise, torch.from_numpy(self.photons[samples]).to(device))
 
     def _random_numbers(self, rng):
-        """Random numbers of each start, the same for all samples, so that none depends on its
-        batch.
+        """Draw the random numbers of each start, shared by all samples.
 
-        Drawn in double precision, so that the draw does not depend on the data's, and start by
-        start, so that the first ones do not depend on how many follow."""
+        A sample's result then does not depend on the rest of its batch. The numbers are drawn in
+        double precision, independent of the precision of the data, and start by start, so that the
+        first starts do not depend on how many follow.
+        """
         parts = 2 if self.kind == "complex" else 1
         drawn = rng.uniform(size=(self.n_starts, parts, *self.fourier_shape))
         return torch.from_numpy(drawn[:, 0] + 1j * drawn[:, 1] if parts == 2 else drawn[:, 0])
 
     def _start(self, problem, magnitudes, objects, is_given, noise):
-        """Normalised starts on the whole grid."""
+        """Return normalised starts on the whole grid."""
         noise = noise.to(magnitudes.device, problem.dtype)
         weights = noise.real[problem.inside]
         if objects is None and self.estimator.start == "autocorrelation":
@@ -294,7 +304,7 @@ class Run:
                 problem.on_grid(problem.to_admissible(values.to(problem.dtype)))
             )
         if objects is None:
-            # white noise has random phases
+            # the transform of white noise has random phases
             return problem.to_magnitudes(noise - (0.5 + 0.5j if noise.is_complex() else 0.5))
         x = problem.on_grid(objects)
         others = torch.from_numpy(~is_given).to(x.device)
@@ -305,7 +315,7 @@ class Run:
         return x
 
     def _supports(self, numbers, magnitudes, objects):
-        """The supports of a chunk, one a start; None for the whole frame."""
+        """Return the support of each start of a chunk; None for the whole frame."""
         if self.support is not None:
             return torch.from_numpy(self.support[numbers % len(self.support)]).to(magnitudes.device)
         if self.rule in ("frame", "given") or (self.rule == "auto" and self.wraps is None):
@@ -316,9 +326,10 @@ class Run:
 
     def _device(self):
         device = resolve_device(self.estimator.device)
-        # errors are summed in double precision, which mps does not have
+        # errors are summed in double precision, which mps does not support
         return "cpu" if self.estimator.device == "auto" and device == "mps" else device
 
     def _values_per_start(self):
+        # about four arrays of the size of the grid; only much larger chunks keep a GPU busy
         values = 4 * int(np.prod(self.fourier_shape))
         return values if self._device() == "cpu" else max(1, values // 64)

@@ -1,11 +1,15 @@
-"""Schedules: the stages that the parameters `algorithm`, `n_iter` and `beta` ask for."""
+"""Schedules of algorithms.
+
+A schedule is a list of stages, resolved from the parameters `algorithm`, `n_iter` and `beta`.
+"""
 
 from numbers import Real
 
 from .._validation import check_choice, check_count, short
 from ._algorithms import ALGORITHMS, BETAS
 
-# of counts: fixed points move with the noise, the less the smaller the feedback (Luke, 2005)
+# (name, feedback, share of the iterations) for counts. Noise moves the fixed points, and it moves
+# them less under smaller feedback (Luke, 2005), so the feedback falls before the final fit.
 SETTLING = (
     (None, None, 0.4),
     ("raar", 0.9, 0.2),
@@ -16,27 +20,28 @@ SETTLING = (
 
 
 def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
-    """A schedule as a list of (name, n_iter, beta).
+    """Return a schedule as a list of (name, n_iter, beta).
 
     Parameters
     ----------
     algorithm : str or list of (name, n_iter) or (name, n_iter, beta)
-        "auto" is four fifths of "hpr", or of "hio" where the amplitude is bounded, then "apg". For
-        counts it ends with "ml" instead, and half of the "hpr" before it is "raar" with falling
-        feedback.
+        Algorithm or schedule. "auto" is four fifths of "hpr", or of "hio" where the amplitude is
+        bounded, and then "apg". For counts it ends with "ml" instead, preceded by two fifths of
+        "hpr" and two fifths of "raar" with falling feedback.
     n_iter : int
-        Iterations of a named algorithm.
+        Number of iterations of a named algorithm.
     beta : float or None
-        Feedback where a stage has none of its own; the algorithm's usual one if None.
+        Feedback of stages without one of their own; None selects the default of each algorithm.
     bounded : bool
-        Whether the amplitude has bounds, with which "hpr" need not end at a solution.
+        Whether the amplitude has bounds. With bounds "hpr" need not end at a solution.
     counted : bool
         Whether magnitudes are roots of photon counts.
 
     Raises
     ------
     ValueError
-        For an unknown name, iterations below 1, a feedback outside 0 to 1, or what is no schedule.
+        If a name is unknown, a number of iterations is below 1, a feedback is outside 0 to 1, or
+        `algorithm` is no schedule.
     """
     if isinstance(algorithm, str):
         check_choice("algorithm", algorithm, ("auto", *ALGORITHMS))
@@ -61,7 +66,10 @@ def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
             )
             if length
         ]
-    valid = "a name or a list of (name, n_iter) or (name, n_iter, beta), such as [('hio', 200), ('er', 50)]"
+    valid = (
+        "a name or a list of (name, n_iter) or (name, n_iter, beta), such as "
+        "[('hio', 200), ('er', 50)]"
+    )
     if not isinstance(algorithm, list | tuple) or not len(algorithm):
         raise ValueError(f"algorithm={short(algorithm)} is not valid; give {valid}")
     stages = []
@@ -76,13 +84,17 @@ def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
 
 
 def stages_of(shares, n_iter, bounded, counted):
-    """A schedule of shares of a number of iterations, each at least one.
+    """Return a schedule from shares of a number of iterations.
+
+    Every stage has at least one iteration.
 
     Parameters
     ----------
     shares : sequence of (name, beta, share)
-        None is the usual feedback; the name None is what ends in the nearest solution.
+        Stages. A feedback of None is the default of the algorithm; the name None selects the
+        algorithm that converges to the nearest solution, "ml" for counts and "apg" otherwise.
     n_iter : int
+        Number of iterations of which the stages are shares.
     bounded, counted : bool
         As in :func:`resolve_schedule`.
     """

@@ -1,4 +1,4 @@
-"""Registration to fractions of a pixel."""
+"""Registration of objects to fractions of a pixel."""
 
 import numpy as np
 
@@ -8,10 +8,11 @@ STEPS_PER_PIXEL = 20
 
 
 def registered_finely(objects, reference, boundary):
-    """Objects moved onto the reference by fractions of a pixel.
+    """Move objects onto the reference, to fractions of a pixel.
 
-    Which way up they are is decided last: of an object that is nearly its own flip, whole pixels
-    may choose wrongly."""
+    The choice between an object and its flip comes last: for an object that is nearly its own flip,
+    registration to whole pixels may choose the wrong one.
+    """
     candidates = []
     for upright in (objects, flip(objects)):
         coarse, _ = register(upright, reference[None], phase=True, boundary=boundary, flip=False)
@@ -27,14 +28,17 @@ def registered_finely(objects, reference, boundary):
 
 
 def _moved_by_fraction(moving, reference, boundary):
-    """Move an object by up to half a pixel an axis, and turn its phase, onto a reference; itself if
-    that is nearest.
+    """Move an object by up to half a pixel per axis, and turn its phase.
+
+    The object itself is returned if no fraction of a pixel brings it nearer to the reference.
     """
     grid = [
         n if wraps == "circular" else 2 * n for n, wraps in zip(moving.shape, boundary, strict=True)
     ]
     spectrum = np.fft.fftn(moving, s=grid, axes=range(moving.ndim))
     product = spectrum.conj() * np.fft.fftn(reference, s=grid, axes=range(moving.ndim))
+    # the correlation is evaluated at the fractions alone, by a small matrix per axis, instead of by
+    # a Fourier transform padded to twenty times the size (Guizar-Sicairos et al., 2008)
     fractions = np.arange(-STEPS_PER_PIXEL // 2, STEPS_PER_PIXEL // 2 + 1) / STEPS_PER_PIXEL
     for size in grid:  # each contraction takes the first axis and puts its fractions last
         product = np.tensordot(

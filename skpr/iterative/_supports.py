@@ -1,4 +1,7 @@
-"""Supports, the pixels where an object can be: from the measurement alone, and shrinkwrap."""
+"""Supports of objects, from the measurement alone and by shrinkwrap.
+
+A support is the set of pixels where an object can be.
+"""
 
 import math
 
@@ -7,24 +10,23 @@ from torch.nn import functional
 
 from .._tensors import along_samples
 
-LEAST_CONTENT = 1e-4  # of the autocorrelation's maximum, where there is no noise
-NOISE_DEVIATIONS = 6  # above which a lag is not noise, of the tens of thousands there are
-MOST_NOISE = (
-    0.05  # of the maximum; where noise is more, the autocorrelation does not bound an object
-)
+LEAST_CONTENT = 1e-4  # fraction of the autocorrelation's maximum; less is rounding, without noise
+NOISE_DEVIATIONS = 6  # no noise exceeds this, even among tens of thousands of lags
+MOST_NOISE = 0.05  # fraction of the maximum; above it the autocorrelation does not bound an object
 
 CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
 
 def autocorrelations(magnitudes):
-    """Autocorrelation of each object, lag 0 in the middle: the inverse transform of the intensity.
+    """Return the autocorrelation of each object, with lag 0 in the middle.
 
-    Unmeasured pixels count as 0, which adds a smooth background but no edge.
+    It is the inverse transform of the intensity. Unmeasured pixels count as 0, which adds a smooth
+    background but no edge.
 
     Parameters
     ----------
     magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-        FFT order, NaN where unmeasured.
+        Magnitudes in FFT order, NaN where unmeasured.
     """
     axes = tuple(range(1, magnitudes.ndim))
     values = torch.fft.ifftn(magnitudes.nan_to_num(0.0).square(), dim=axes)
@@ -32,22 +34,22 @@ def autocorrelations(magnitudes):
 
 
 def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
-    """Side lengths of the smallest box that holds each object, from the extent of its
-    autocorrelation.
+    """Return the sides of the smallest box that holds each object.
 
-    An object of extent `n` has an autocorrelation of extent `2 n - 1` (for non-negative ones
-    exactly). Noise covers all lags alike, so what it leaves on the darkest side of the grid, where
-    no lag of an object in its frame lies, says how much of the rest is noise. The autocorrelation
-    of a compact object falls to its rim as a square; what lies below the noise there is added
-    again.
+    They follow from the extent of the autocorrelation, which is `2 n - 1` for an object of extent
+    `n` (exactly so for non-negative objects). Noise covers all lags alike, so its level is measured
+    on the darkest side of the grid, where an object inside its frame has no lags. The
+    autocorrelation of a compact object falls off quadratically towards its rim; the part of the rim
+    that is hidden by noise is added to the extent.
 
     Parameters
     ----------
     magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
-        FFT order, NaN where unmeasured.
+        Magnitudes in FFT order, NaN where unmeasured.
     object_shape : tuple of int
     threshold : float, optional
-        Fraction of the maximum that counts as content; if not given, 1e-4 or what noise requires.
+        Fraction of the maximum that counts as content; by default 1e-4, or more if noise requires
+        it.
 
     Returns
     -------
@@ -72,14 +74,15 @@ def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
         ).abs()
         reach = (profile * lags).amax(dim=1)
         size = ((reach + 1) / (1 - hidden)).ceil().long()
-        # one that fills the grid may have wrapped around, and then says nothing
+        # an autocorrelation that fills the grid may have wrapped around, and then bounds nothing
         sizes.append(torch.where(reach < values.shape[axis] // 2, size, limit).clamp(max=limit))
     return torch.stack(sizes, dim=1)
 
 
 def _darkest_side(values):
-    """Smallest root mean square of an autocorrelation over the lags that lie farthest out along one
-    axis.
+    """Return the root mean square over the darkest side of an autocorrelation.
+
+    A side consists of the largest lags along one axis.
     """
     squares = values.square()
     sides = [
@@ -90,8 +93,9 @@ def _darkest_side(values):
 
 
 def placed_boxes(sizes, object_shape, content=None):
-    """Boxes as masks: in the middle of the frame, or where they hold most of the energy of
-    `content`.
+    """Return boxes as masks.
+
+    They lie in the middle of the frame or, given `content`, where they hold most of its energy.
 
     Returns
     -------
@@ -113,6 +117,7 @@ def _fullest_places(sizes, content):
     starts = []
     for box, sample in zip(sizes.tolist(), content, strict=True):
         summed = sample.abs().double().square()
+        # sums over all positions of the box: differences of cumulative sums, axis by axis
         for axis, length in enumerate(box):
             total = functional.pad(summed.movedim(axis, -1).cumsum(-1), (1, 0))
             summed = (total[..., length:] - total[..., : total.shape[-1] - length]).movedim(
@@ -123,8 +128,9 @@ def _fullest_places(sizes, content):
 
 
 def shrinkwrap(objects, sigma, threshold):
-    """Support from the object itself: blurred modulus above a fraction of its largest value
-    (Marchesini et al., 2003).
+    """Return supports from the objects themselves (Marchesini et al., 2003).
+
+    A pixel belongs to the support if the blurred modulus exceeds a fraction of its largest value.
 
     Parameters
     ----------
@@ -148,6 +154,7 @@ def shrinkwrap(objects, sigma, threshold):
     n_samples, n_axes = len(objects), objects.ndim - 1
     radius = max(1, math.ceil(3 * float(sigma.max())))
     places = torch.arange(-radius, radius + 1, dtype=torch.float64, device=objects.device)
+    # one batch of windows serves widths of all samples: each is cut off at its own three widths
     places = torch.where(
         places.abs() <= (3 * sigma.double()[:, None]).ceil().clamp_min(1), places, torch.inf
     )

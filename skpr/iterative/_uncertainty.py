@@ -1,4 +1,4 @@
-"""Standard deviations of the pixels of a reconstruction."""
+"""Standard deviations of the pixels of reconstructions."""
 
 from __future__ import annotations
 
@@ -25,49 +25,54 @@ if TYPE_CHECKING:
     from .._typing import Batch, Seed
     from ._results import Retrieval
 
-BEYOND = (
-    1.5,
-    0.05,
-)  # factor and more of the Fourier error with which an object came, beyond which it is of another
-MOST_COUNTS = 1e18  # that can be drawn
-ALIKE = 0.95  # correlation of starts that found the same object
-REFIT = 0.2  # of the estimator's iterations
+# an object belongs to another pattern if its Fourier error exceeds the one it was retrieved with by
+# this factor and this summand
+BEYOND = 1.5, 0.05
+MOST_COUNTS = 1e18  # largest count that can be drawn
+ALIKE = 0.95  # least correlation of starts that found the same object
+REFIT = 0.2  # iterations of a refit, as a share of the estimator's
 
 
 def uncertainty(
     retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16, random_state: Seed = 0
 ) -> np.ndarray:
-    r"""Standard deviation of each pixel of reconstructions from photon counts.
+    r"""Estimate the standard deviation of each pixel of reconstructions.
 
-    Two causes, whose variances add up. Counting noise: patterns are drawn anew from the
-    reconstruction, and fitted from it in its support (the parametric bootstrap of Efron, 1979),
-    which unlike the Cramér-Rao bound (:func:`skpr.metrics.noise_limit`) knows of constraints, and
-    needs no support that determines the object. And the choice of start: the scatter of the starts
-    that found the same object, with a correlation of at least 0.95. Both after registration to
-    fractions of a pixel, which no pattern determines.
+    The variances of two causes are added:
 
-    An object is within 1.645 of these deviations in some 90 % of its pixels. Not contained is what
-    all starts have in common and is wrong: a support that cuts the object, a wrong kind of object,
-    a detector not described.
+    - Counting noise. Patterns are drawn from the reconstruction and fitted again, starting from it
+      and in its support (parametric bootstrap; Efron, 1979). Unlike the Cramér-Rao bound
+      (:func:`skpr.metrics.noise_limit`), this accounts for constraints, and the support need not
+      determine the object.
+    - The choice of the start: the scatter of the starts that found the same object, with a
+      correlation of at least 0.95.
+
+    Objects are first registered to fractions of a pixel, because no pattern determines their
+    position.
+
+    About 90 % of the pixels of an object are within 1.645 of these deviations. Errors common to all
+    starts are not included: a support that cuts off part of the object, a wrong kind of object, or
+    an effect of the detector that is not modelled.
 
     Parameters
     ----------
     retriever : IterativePhaseRetrieval
-        Fitted.
+        Fitted estimator.
     X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-        The patterns.
+        Magnitudes of the patterns.
     found : Retrieval
         Result of `retriever.retrieve(X)`.
     n_draws : int, default=16
-        Patterns drawn for each. Costs a fifth of the iterations of as many starts.
+        Number of patterns drawn per sample. Each costs a fifth of the iterations of a start.
     random_state : int, RandomState instance or None, default=0
         Seed of the draws.
 
     Returns
     -------
     ndarray of shape (n_samples, \*object_shape)
-        In the unit of the objects; of complex pixels the root of the sum of both parts' variances.
-        NaN where neither counts nor starts that agree tell.
+        Standard deviations in the unit of the objects. For complex pixels, the root of the summed
+        variances of the real and imaginary parts. NaN where a pattern has neither counts nor two
+        starts that agree.
 
     Raises
     ------
@@ -82,7 +87,8 @@ def uncertainty(
     >>> from skpr.datasets import make_crystals
     >>> from skpr.detector import PhotonNoise
     >>> objects = make_crystals(1, shape=(16, 16), random_state=0).data
-    >>> X = PhotonNoise(1e6, random_state=0).fit_transform(FourierMagnitude().fit_transform(objects))
+    >>> exact = FourierMagnitude().fit_transform(objects)
+    >>> X = PhotonNoise(1e6, random_state=0).fit_transform(exact)
     >>> retriever = IterativePhaseRetrieval(n_iter=200, random_state=0).fit(X, objects)
     >>> deviations = uncertainty(retriever, X, retriever.retrieve(X))
     >>> deviations.shape
@@ -95,7 +101,7 @@ def uncertainty(
     if not hasattr(found, "starts"):
         raise TypeError(
             f"found is {type(found).__name__}; give the Retrieval that retriever.retrieve(X) "
-            f"returns"
+            "returns"
         )
     check_is_fitted(retriever)
     n_draws = check_count("n_draws", n_draws)
@@ -127,8 +133,8 @@ def uncertainty(
     if unknown.any():
         warn_user(
             f"{unknown.sum()} of {len(X)} patterns are no square roots of photon counts and have "
-            f"no two starts that "
-            "agree: their deviations are NaN; pass noise= to the estimator, or run more starts"
+            "no two starts that agree: their deviations are NaN; pass noise= to the estimator, or "
+            "run more starts"
         )
     return np.sqrt(variances)
 
@@ -143,13 +149,13 @@ def _check_together(retriever, X, objects, found):
         i = int(odd.argmax())
         raise ValueError(
             f"X does not hold the patterns of found: object {i} has a Fourier error of "
-            f"{errors[i]:.3g} with its "
-            f"pattern, and had {found.errors[i]:.3g} when it was retrieved"
+            f"{errors[i]:.3g} with its pattern, and had {found.errors[i]:.3g} when it was "
+            "retrieved"
         )
 
 
 def _of_chosen(values, objects, starts):
-    """Values of the start that is nearest to each object; None where there are none."""
+    """Return the values of the start nearest to each object, or None."""
     if values is None:
         return None
     starts = np.asarray(to_tensor(starts).detach().cpu())
@@ -158,7 +164,7 @@ def _of_chosen(values, objects, starts):
 
 
 def _scatter(x, starts, boundary):
-    """Variance of the starts that found the same object; NaN for fewer than two."""
+    """Return the variance of starts that found the same object; NaN for one."""
     if not x.any():
         return np.full(x.shape, np.nan)
     moved = registered_finely(starts, x, boundary)
@@ -167,13 +173,13 @@ def _scatter(x, starts, boundary):
     alike = np.abs(flat @ x.ravel().conj()) >= ALIKE * np.where(norms > 0, norms, np.inf)
     if alike.sum() < 2:
         return np.full(x.shape, np.nan)
-    # not divided by their number, though x be their mean: their supports, and what these leave
-    # open, are much the same
+    # variance of a single start even if x is a mean: the starts share support and pattern, so
+    # averaging hardly reduces their common errors
     return (np.abs(moved[alike] - x) ** 2).sum(axis=0) / (alike.sum() - 1)
 
 
 def _supports(retriever, found, objects, starts):
-    """Support of each chosen start."""
+    """Return the support of each chosen start."""
     if found.supports is None:
         given = given_support(retriever.support, retriever.object_shape_, len(objects))
         given = np.ones((1, *retriever.object_shape_), dtype=bool) if given is None else given
@@ -184,10 +190,9 @@ def _supports(retriever, found, objects, starts):
 
 
 def _refitted(retriever, X, objects, supports, units, kernels, n_draws, random_state):
-    """Variance of fits to patterns that are drawn anew from the objects."""
-    seeds = check_random_state(random_state).randint(
-        2**31, size=n_draws
-    )  # of every sample: none depends on the others
+    """Return the variance of fits to patterns drawn from the objects."""
+    # the same seeds for every sample, so that none depends on the others of its batch
+    seeds = check_random_state(random_state).randint(2**31, size=n_draws)
     photons = units.reshape([-1] + [1] * (X.ndim - 1))
     noise = retriever.noise if isinstance(retriever.noise, CountingNoise) else CountingNoise()
     grid = Grid(retriever.object_shape_, retriever.fourier_shape_, retriever.centered)
@@ -224,7 +229,7 @@ def _refitted(retriever, X, objects, supports, units, kernels, n_draws, random_s
 
 
 def _drawn(expected, readout_noise, seed):
-    """Counts of expected ones."""
+    """Draw counts, with read-out noise, from their expected values."""
     rng = np.random.RandomState(seed)
     counts = rng.poisson(np.minimum(expected, MOST_COUNTS)).astype(np.float64)
     if readout_noise:

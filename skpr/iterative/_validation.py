@@ -1,31 +1,44 @@
-"""Validation of a retrieval's parameters, and their meaning for given data."""
+"""Validation of the parameters of a retrieval against its data."""
 
 import math
 from numbers import Number, Real
 
 import numpy as np
+import torch
 
-from .._arrays import is_complex, is_non_negative
+from .._arrays import check_batch, is_complex, is_non_negative
 from .._layout import is_nested, mirror_correlation
 from .._lazy import some_of
 from .._tensors import resolve_device, to_tensor
 from .._validation import check_choice, check_count, short, warn_user
-from ..measurement import KINDS, CountingNoise, check_noise, fits, photons_of, symmetries_of
+from ..measurement import (
+    KINDS,
+    CountingNoise,
+    check_centre,
+    check_extent,
+    check_logarithms,
+    check_noise,
+    check_plateaus,
+    check_symmetric_elsewhere,
+    fits,
+    form_of,
+    look_at,
+    photons_of,
+    symmetries_of,
+)
 
 SUPPORTS = "auto", "frame", "autocorrelation", "shrinkwrap"
 STARTS = "random", "autocorrelation"
 COHERENCES = "auto", "full", "gaussian"
-UNITS_LOOKED_AT = 8  # patterns
-FRACTION = 0.01  # of a count, by which squares are no counts
-BEYOND = 1.1  # times the amplitude that bounds allow: noise adds a little
-DEVIATIONS = 5.0  # of the mean background
-UNRELATED = (
-    0.2  # correlation of neighbouring or opposite pixels below which a batch holds no patterns
-)
+UNITS_LOOKED_AT = 8  # number of patterns by which units are checked
+FRACTION = 0.01  # photons; counts are whole numbers to within this
+BEYOND = 1.1  # tolerated excess over the amplitude that bounds allow, because noise adds a little
+DEVIATIONS = 5.0  # standard deviations of the mean background
+UNRELATED = 0.2  # correlation of neighbouring or opposite pixels; patterns have more
 
 
 def check_parameters(estimator):
-    """Refuse parameters that are not valid whatever the data."""
+    """Refuse parameters that are invalid for any data."""
     if not isinstance(estimator.centered, bool | np.bool_):
         raise ValueError(f"centered={short(estimator.centered)} is not valid; choose True or False")
     if isinstance(estimator.support, str):
@@ -33,8 +46,7 @@ def check_parameters(estimator):
     if not isinstance(estimator.start, str):
         raise ValueError(
             f"start={short(estimator.start)} is not valid; choose 'random' or 'autocorrelation', "
-            f"and give objects to "
-            "start from as retrieve(X, init=...)"
+            "and give objects to start from as retrieve(X, init=...)"
         )
     check_choice("start", estimator.start, STARTS)
     check_noise(estimator.noise)
@@ -62,13 +74,13 @@ def check_parameters(estimator):
     ):
         raise ValueError(
             f"shrinkwrap_sigma={short(sigma)} is not valid; give two widths in pixels, (first, "
-            f"last), first >= last"
+            "last), first >= last"
         )
     resolve_device(estimator.device)
 
 
 def _check_threshold(threshold):
-    """Refuse what is neither a fraction nor a range of fractions."""
+    """Refuse a threshold that is neither a fraction nor a range of fractions."""
     if threshold is None:
         return
     ends = threshold if isinstance(threshold, list | tuple) else (threshold, threshold)
@@ -80,27 +92,27 @@ def _check_threshold(threshold):
     if not valid:
         raise ValueError(
             f"threshold={short(threshold)} is not valid; give a fraction between 0 and 1, a range "
-            f"(low, high) of them "
-            "from which every start has its own, or None"
+            "(low, high) of fractions from which every start draws its own, or None"
         )
 
 
 def check_fourier(X, y, whom):
-    """Refuse magnitudes that are plainly those of another measurement of `y`, such as that of a
-    Gaussian matrix.
+    """Refuse magnitudes that plainly come from another kind of measurement.
 
-    Fourier magnitudes correlate with those of their objects, or are symmetric, or smooth; those of
-    a random matrix are none of it. An estimator around this one has looked itself.
+    Fourier magnitudes correlate with those of their objects, or are symmetric, or smooth. The
+    magnitudes of a measurement with a random matrix are none of these. The check is skipped inside
+    another estimator, which has done it already.
 
     Raises
     ------
     ValueError
+        If `X` passed to `whom` does not hold Fourier magnitudes of `y`.
     """
     if is_nested(2) or symmetries_of(X, y) != "phase":
         return
     objects, values = (to_tensor(some_of(batch, 16)).detach().cpu().numpy() for batch in (y, X))
     flat = objects.reshape(len(objects), -1)
-    if (flat == flat[:, :1]).all():  # given for its shape
+    if (flat == flat[:, :1]).all():  # constant objects are given for their shape only
         return
     if (
         mirror_correlation(values, tuple(range(1, values.ndim))) < UNRELATED
@@ -108,18 +120,18 @@ def check_fourier(X, y, whom):
     ):
         raise ValueError(
             f"X passed to {whom} does not hold Fourier magnitudes of y: it neither correlates "
-            f"with them nor is smooth "
-            "or symmetric, as if measured with a random matrix; iterations need Fourier "
-            "magnitudes. Train a "
-            "PhaseRetrievalRegressor on other ones, or give object_shape= in place of y if only "
-            "its shape is meant"
+            "with them nor is smooth or symmetric, as if measured with a random matrix; "
+            "iterations need Fourier magnitudes. For other measurements train a "
+            "PhaseRetrievalRegressor, or give object_shape= in place of y if only its shape is "
+            "meant"
         )
 
 
 def _neighbours(values):
-    """Correlation of neighbouring pixels of patterns, the largest along any axis."""
+    """Return the largest correlation of neighbouring pixels along any axis."""
     found = []
-    values = values.astype(np.float64)  # the spread of equal values is rounding in single precision
+    # in single precision, rounding would give equal values a spread
+    values = values.astype(np.float64)
     for axis in range(1, values.ndim):
         n = values.shape[axis]
         pairs = np.stack(
@@ -132,7 +144,7 @@ def _neighbours(values):
 
 
 def resolved_object_shape(object_shape, fourier_shape, of_y):
-    """The frame: as given, that of the objects `y`, or half the grid."""
+    """Return the frame: as given, that of the objects `y`, or half the grid."""
     if object_shape is None:
         shape = tuple((m + 1) // 2 for m in fourier_shape) if of_y is None else of_y
     else:
@@ -142,8 +154,7 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
         given = object_shape if isinstance(object_shape, np.ndarray) else shape
         raise ValueError(
             f"object_shape={short(given)} does not fit magnitudes of shape {fourier_shape}; give "
-            f"one integer per axis, "
-            "each at most the magnitudes'"
+            "one integer per axis, each at most the magnitudes'"
         )
     if of_y is not None and shape != of_y:
         raise ValueError(
@@ -153,14 +164,17 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
 
 
 def resolved_support(support, *, is_known):
-    """The rule of the support: "auto" is the frame where this is known, and "given" is an array."""
+    """Return the rule of the support.
+
+    "auto" becomes "frame" where the frame is known; an array becomes "given".
+    """
     if not isinstance(support, str):
         return "given"
     return "frame" if support == "auto" and is_known else support
 
 
 def resolved_kind(constraints, y):
-    """The kind of object: as given, or that of the objects `y`."""
+    """Return the kind of object: as given, or that of the objects `y`."""
     of_y = "non_negative"
     if y is not None:
         of_y = "complex" if is_complex(y) else "non_negative" if is_non_negative(y) else "real"
@@ -176,14 +190,13 @@ def resolved_kind(constraints, y):
     if not valid:
         raise ValueError(
             f"constraints={short(constraints)} is not valid; choose 'auto', 'non_negative', "
-            f"'real', 'complex' or a "
-            "pair (lower, upper) of bounds"
+            "'real', 'complex' or a pair (lower, upper) of bounds"
         )
     return "complex" if of_y == "complex" else "real"
 
 
 def given_support(support, object_shape, n_samples=None):
-    """The support the user gave, with a first axis of samples; None where it is a rule."""
+    """Return the given support with a first axis of samples; None for a rule."""
     if isinstance(support, str):
         return None
     given = np.shape(support)
@@ -193,19 +206,18 @@ def given_support(support, object_shape, n_samples=None):
     valid_length = n_samples is None or len(support) in (1, n_samples)
     if support.shape[1:] != object_shape or not valid_length:
         raise ValueError(
-            f"support has shape {given}; give one of shape {object_shape} for all samples, "
-            f"or one a sample, or choose {', '.join(map(repr, SUPPORTS))}"
+            f"support has shape {given}; give one of shape {object_shape} for all samples, or one "
+            f"per sample, or choose {', '.join(map(repr, SUPPORTS))}"
         )
     if support.dtype.kind not in "biuf":
         raise ValueError(
-            f"support is {support.dtype}; give one bool a pixel, True where the object may be"
+            f"support is {support.dtype}; give one bool per pixel, True where the object may be"
         )
     values = np.unique(support)
-    if len(values[values != 0]) > 1 or np.isnan(values).any():  # 0 and 255 mark a mask, too
+    if len(values[values != 0]) > 1 or np.isnan(values).any():  # 0 and 255 are a valid mask, too
         raise ValueError(
-            f"support holds {short(values[values != 0][0])} and other values; give one bool a "
-            f"pixel, True where the "
-            "object may be, such as objects > threshold"
+            f"support holds {short(values[values != 0][0])} and other values; give one bool "
+            "per pixel, True where the object may be, such as objects > threshold"
         )
     support = support.astype(bool)
     if not support.reshape(len(support), -1).any(axis=1).all():
@@ -213,9 +225,69 @@ def given_support(support, object_shape, n_samples=None):
     return support
 
 
+def checked_init(init, shape, kind):
+    """Return given starts as an array of a shape and a kind of object."""
+    init = check_batch(init, name="init")
+    init = init.detach().cpu().numpy() if isinstance(init, torch.Tensor) else np.asarray(init)
+    if init.shape != shape:
+        raise ValueError(
+            f"init has shape {init.shape}; give one object per sample, of shape {shape}"
+        )
+    init = init if kind == "complex" else init.real
+    dark = ~init.reshape(len(init), -1).any(axis=1)
+    if dark.any():
+        warn_user(
+            f"init is zero everywhere in {dark.sum()} of {len(init)} samples, from which "
+            "iterations do not move: leave init out for random starts"
+        )
+    return init
+
+
+def look_at_patterns(estimator, X, **known):
+    """Warn of patterns that do not look as the estimator takes them.
+
+    Parameters
+    ----------
+    estimator : IterativePhaseRetrieval
+    X : ndarray or LazyBatch of shape (n_samples, *fourier_shape)
+    **known
+        Passed to :func:`skpr.measurement.look_at`.
+
+    Returns
+    -------
+    bool
+        Whether there was a warning.
+    """
+    name = type(estimator).__name__
+    told = look_at(X, estimator.centered, name, estimator.constraints_, **known) or check_plateaus(
+        X, estimator.centered, name
+    )
+    is_positive = estimator.constraints_ == "non_negative"
+    return told or (is_positive and check_centre(X, estimator.centered, name))
+
+
+def look_at_training(estimator, X, y):
+    """Warn of patterns in `fit`, and return the form they should keep.
+
+    The form is None if there was a warning, or if no objects tell that it is right.
+    """
+    name = type(estimator).__name__
+    told = look_at_patterns(estimator, X, objects=y) or check_logarithms(X, name)
+    is_guessed = y is None and estimator.constraints == "auto"
+    if not told and estimator.constraints_ == "complex" and is_guessed:
+        told = check_symmetric_elsewhere(X, estimator.centered, name)
+    if told:
+        return None
+    form = None if y is None else form_of(X)
+    check_extent(X, estimator.object_shape_, name)
+    return form
+
+
 def warn_of_units(X, estimator):
-    """Warn of magnitudes in a unit that parameters contradict: bounds of the amplitude, and noise
-    of counts.
+    """Warn of magnitudes whose unit contradicts the parameters.
+
+    Bounds of the amplitude are in the unit of the objects, and noise of counts needs roots of
+    counts.
 
     Parameters
     ----------
@@ -237,32 +309,26 @@ def warn_of_units(X, estimator):
         squares = np.square(some[~np.isnan(some)])
         if ((squares > FRACTION) & (squares < 1 - FRACTION)).any():
             warn_user(
-                f"tol='poisson' takes squares of magnitudes for counts, and the largest is "
-                f"{peak**2:.2g}: give square "
-                "roots of counts, or tol as a Fourier error"
+                "tol='poisson' takes squares of magnitudes for counts, but the largest is "
+                f"{peak**2:.2g}: give square roots of counts, or tol as a Fourier error"
             )
     if not isinstance(estimator.constraints, str) and peak > 0:
         means = np.nansum(np.square(some / peak), axis=tuple(range(1, some.ndim))) / math.prod(
             X.shape[1:]
         )
-        needed = float(peak) * math.sqrt(
-            means.max() / math.prod(estimator.object_shape_)
-        )  # by Parseval's theorem
+        # by Parseval's theorem, the root mean square of an object that has these magnitudes
+        needed = float(peak) * math.sqrt(means.max() / math.prod(estimator.object_shape_))
         most = max(abs(bound) for bound in estimator.constraints)
         if needed > BEYOND * most:
             warn_user(
                 f"constraints={short(estimator.constraints)} allow no object of shape "
-                f"{estimator.object_shape_} "
-                f"that is as bright as the magnitudes, whose root mean square is at least "
-                f"{needed:.3g}: bounds are in "
-                "the unit of the objects"
+                f"{estimator.object_shape_} that is as bright as the magnitudes, whose root mean "
+                f"square is at least {needed:.3g}: bounds are in the unit of the objects"
             )
 
 
 def _warn_of_counts(some, noise):
-    """Warn of counts that are less than a photon everywhere, or less than the background that is
-    said to be in them.
-    """
+    """Warn of counts below one photon everywhere, or below their background."""
     lit = np.nan_to_num(some, nan=0.0).reshape(len(some), -1).any(axis=1)
     if not lit.any():
         return
@@ -272,10 +338,9 @@ def _warn_of_counts(some, noise):
     name = short(noise)
     if largest < 1 - FRACTION:
         warn_user(
-            f"noise={name} takes squares of magnitudes for counts, and the largest is "
-            f"{largest:.2g} photons: give "
-            "square roots of counts, or CountingNoise(photon=...), the square of a magnitude that "
-            "one photon makes"
+            f"noise={name} takes squares of magnitudes for counts, but the largest is "
+            f"{largest:.2g} photons: give square roots of counts, or CountingNoise(photon=...), "
+            "the squared magnitude of a single photon"
         )
         return
     if not isinstance(noise, CountingNoise) or not noise.background:
@@ -286,9 +351,7 @@ def _warn_of_counts(some, noise):
     )
     if (means < least).mean() > 0.5:
         warn_user(
-            f"noise={name} has a background of {noise.background:.3g} photons a pixel, but the "
-            f"mean of all pixels is "
-            f"{float(means.mean()):.3g}: give background in photons a pixel, and magnitudes from "
-            f"which it was not "
-            "subtracted"
+            f"noise={name} has a background of {noise.background:.3g} photons per pixel, but the "
+            f"mean of all pixels is {float(means.mean()):.3g}: give background in photons per "
+            "pixel, and magnitudes from which it was not subtracted"
         )

@@ -1,22 +1,19 @@
-"""The verdict on the reconstructions of a pattern: whether they are to be trusted, in words."""
+"""Verdict on whether the reconstructions of a pattern can be trusted."""
 
 import numpy as np
 
 from ._subpixel import registered_finely
 
-EXPLAINED = (
-    0.8,
-    0.5,
-)  # share of what the pixels held out show: good above the first, failed below the second
-LEADING = (
-    0.95,
-    0.8,
-)  # weight of the first mode of the better half of the starts, likewise (logs of PyNX's users)
+# a pattern is good from the first limit and failed below the second: share explained of the
+# structure in held-out pixels, and weight of the first mode of the better half of the starts (logs
+# of PyNX's users)
+EXPLAINED = 0.8, 0.5
+LEADING = 0.95, 0.8
 VERDICTS = "good", "doubtful", "failed", "undecided"
 
 
 def leading_modes(objects):
-    """Modes of registered reconstructions and their weights, by singular values.
+    """Return the modes of registered reconstructions, and their weights.
 
     Parameters
     ----------
@@ -25,9 +22,10 @@ def leading_modes(objects):
     Returns
     -------
     modes : ndarray of shape (n_reconstructions, *object_shape)
-        Orthogonal; the first is what most of them have in common. In the unit of the objects.
+        Orthogonal modes in the unit of the objects, by singular value; the first is what most
+        reconstructions have in common.
     weights : ndarray of shape (n_reconstructions,)
-        Share of the energy of all that each has: 1 and zeros for equal ones.
+        Share of the total energy in each mode: 1 and zeros for equal reconstructions.
     """
     flat = objects.reshape(len(objects), -1)
     unit = np.abs(flat).max() or 1.0
@@ -36,29 +34,29 @@ def leading_modes(objects):
     total = energies.sum()
     weights = energies / total if total > 0 else np.zeros(len(values))
     modes = (values[:, None] / np.sqrt(len(flat)) * modes * unit).astype(objects.dtype)
-    missing = len(objects) - len(
-        modes
-    )  # of objects with fewer pixels than there are reconstructions
+    # there are no more modes than pixels; missing ones are zero
+    missing = len(objects) - len(modes)
     modes = np.pad(modes, ((0, missing), (0, 0))).reshape(objects.shape)
     return modes, np.pad(weights, (0, missing))
 
 
 def judged(starts, free_errors, explained):
-    """Verdict on one pattern, with the figures it goes by.
+    """Return the verdict on one pattern, and the figures it rests on.
 
     Parameters
     ----------
     starts : ndarray of shape (n_starts, *object_shape)
     free_errors, explained : ndarray of shape (n_starts,)
+        Fields of the Retrieval for this pattern.
 
     Returns
     -------
     verdict : {"good", "doubtful", "failed", "undecided"}
     share : float
-        Median share explained of the better half of the starts; NaN where noise hides what there is
-        to explain.
+        Median share explained by the better half of the starts; NaN where noise hides all structure
+        in the held-out pixels.
     weight : float
-        Weight of their first mode; NaN for a single start.
+        Weight of the first mode of these starts; NaN for a single start.
     """
     order = np.argsort(free_errors, kind="stable")[: max(2, (len(starts) + 1) // 2)]
     order = order[np.isfinite(free_errors[order])]
@@ -81,13 +79,13 @@ def judged(starts, free_errors, explained):
 
 
 def in_words(verdict, share, weight, n_starts):
-    """One line on a pattern."""
+    """Describe the verdict on a pattern in one line."""
     parts = []
     if np.isnan(share):
-        parts.append("pixels held out show hardly more than noise")
+        parts.append("held-out pixels show hardly more than noise")
     else:
-        explained = f"explains {min(share, 1):.0%} of what pixels held out show"
-        parts.append(explained if share > 0 else "contradicts the pixels held out")
+        explained = f"explains {min(share, 1):.0%} of the structure in held-out pixels"
+        parts.append(explained if share > 0 else "contradicts the held-out pixels")
     if not np.isnan(weight):
         parts.append(f"the better half of {n_starts} starts have {weight:.0%} in common")
     return f"{verdict}: {'; '.join(parts)}"

@@ -167,7 +167,7 @@ def test_a_digit_is_resolved_to_the_pixel_by_many_photons_and_by_few_to_where_th
     assert 1.1 < found.resolution < 2.5
 
 
-def test_a_lit_ring_behind_dark_ones_does_not_extend_the_resolution_but_a_gap_of_the_detector_does_not_end_it():
+def test_lit_rings_behind_dark_ones_do_not_extend_the_resolution_and_gaps_do_not_end_it():
     x = load_digit_objects().data[0].astype(float)
     rings, _ = ring_numbers((32, 32), centered=True)
     pattern = FourierMagnitude().fit_transform(x[None])[0]

@@ -120,7 +120,7 @@ def test_a_retrieval_has_a_combination_of_each_pattern():
         np.testing.assert_equal(combination.resolution, alone.resolution)  # NaN, too
     assert [one.resolution for one in combine_reconstructions(found)] == [None, None]
     with pytest.raises(
-        ValueError, match=r"magnitudes have shape \(1, 20, 20\), but the Retrieval is of 2 patterns"
+        ValueError, match=r"magnitudes have shape \(1, 20, 20\), but the Retrieval has 2 patterns"
     ):
         combine_reconstructions(found, X[:1])
 

@@ -91,6 +91,6 @@ def test_a_background_that_the_counts_do_not_hold_is_told():
     )
     assert retriever.fit(with_background).predict(with_background).shape == OBJECTS.shape
     with pytest.warns(
-        UserWarning, match=r"has a background of 3e\+03 photons a pixel, but the mean"
+        UserWarning, match=r"has a background of 3e\+03 photons per pixel, but the mean"
     ):
         retriever.set_params(noise=CountingNoise(background=3e3)).predict(with_background)
