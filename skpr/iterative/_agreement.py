@@ -100,9 +100,9 @@ def _distinct(registered, reference):
 
 
 def _before_darkness(magnitudes, values, centered):
-    """Mark the rings inside the first measured ring that has too few counts.
+    """Mark the rings inside the first one with too few counts.
 
-    A ring with enough counts outside that one is taken for stray light.
+    Only measured rings can end the range. A ring with enough counts outside it is stray light.
     """
     measured = ring_sums(~np.isnan(magnitudes), centered)[1] > 0
     dark = np.isnan(values) & measured
@@ -111,10 +111,11 @@ def _before_darkness(magnitudes, values, centered):
 
 
 def threshold_for(n_runs):
-    """Return the transfer function of `n_runs` runs at the usual 1/e cut-off.
+    """Return the cut-off of the transfer function for `n_runs`.
 
-    The cut-off 1/e applies to infinitely many runs. Where a share `g` of the phasors is common and
-    the rest is random, the mean of `n` unit phasors has mean square `g^2 + (1 - g^2) / n`.
+    The usual cut-off of 1/e applies to infinitely many runs. Where a share `g` of the phasors is
+    common and the rest is random, the mean of `n` unit phasors has mean square `g^2 + (1 - g^2) /
+    n`.
     """
     return math.sqrt(math.exp(-2) + (1 - math.exp(-2)) / n_runs)
 
@@ -227,7 +228,7 @@ def _objection(magnitudes, registered, values, clear, resolution, centered):
 
 
 def _misfit(magnitudes, registered, centered):
-    """Return the median Fourier error of the runs, and that of counting noise."""
+    """Return the median Fourier error, and that of counting noise."""
     error = float(np.median(misfits(magnitudes, registered, centered)))
     counts = counts_of(magnitudes)
     if counts is None:
@@ -237,7 +238,7 @@ def _misfit(magnitudes, registered, centered):
 
 
 def misfits(magnitudes, objects, centered):
-    """Return the Fourier error of each object after scaling it to the pattern."""
+    """Return Fourier errors of objects scaled to the pattern."""
     pattern = at_unit_peak(magnitudes)
     grid = Grid(objects.shape[1:], pattern.shape, centered)
     fitted = []
@@ -257,7 +258,7 @@ def at_unit_peak(values):
 
 
 def _n_alike(registered, highest):
-    """Return the size of the largest group of runs that agree with one run.
+    """Return the size of the largest group of agreeing runs.
 
     Runs agree if their correlation over the resolved rings is nearly that of a run and its nearest
     one.

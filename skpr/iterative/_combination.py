@@ -260,7 +260,7 @@ def _as_array(batch):
 
 
 def _one_pattern(magnitudes, objects, centered):
-    """Return the checked pattern, or refuse several or one that does not fit."""
+    """Return the checked pattern, or refuse what does not fit."""
     pattern = _as_array(magnitudes)
     several = (
         f"magnitudes have shape {pattern.shape} and objects {objects.shape}; give one pattern and "

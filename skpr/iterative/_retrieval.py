@@ -55,8 +55,8 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         "er" (error reduction), "hio" (hybrid input-output), "hpr" (hybrid projection-reflection),
         "raar" (relaxed averaged alternating reflections), "dm" (difference map), "apg" (accelerated
         projected gradient on the amplitude loss), "admm" or "ml" (maximum likelihood under the
-        `noise`), or a schedule of several. "auto" is four fifths of "hpr", which leaves local
-        minima ("hio" where `constraints` are bounds), and then "apg", which converges to the
+        `noise`), or a schedule of several. "auto" is four fifths of "hpr" ("hio" where
+        `constraints` are bounds), which leaves local minima, and then "apg", which converges to the
         nearest solution. For roots of photon counts it is two fifths of "hpr", two fifths of "raar"
         with a feedback that falls from 0.9 to 0.5, which settles in spite of noise, and "ml".
     n_iter : int, default=500
@@ -77,7 +77,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Kind of object. A pair bounds its amplitude in the units of the objects: the value of a real
         object, or the modulus if `y` is complex. "auto" follows `y`. Without `y`, patterns that are
         symmetric about their centre have "non_negative" objects and plainly asymmetric ones
-        "complex" objects; if the asymmetry is small but no noise, held-out pixels decide.
+        "complex" objects; if the asymmetry is small but exceeds noise, held-out pixels decide.
     n_starts : int or "auto", default="auto"
         Number of starts per sample. The smallest Fourier error decides between them, or held-out
         pixels where the support is searched for. With a given object, the first start is that
@@ -139,9 +139,11 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     search proceeds in steps:
 
     1. Draw `n_starts` thresholds and widths, then as many around the best one. Further rounds
-       follow while the best threshold lies on the edge of the range tried. Keep the best half.
+       follow while the best threshold lies on the edge of the range tried. Keep the best
+       `n_starts` of all rounds.
     2. Tighten each support while its object explains the held-out pixels as well.
-    3. Continue all starts with the threshold and width of the best one.
+    3. Continue all starts with the threshold and width of the best one, and with a coherence kernel
+       if held-out pixels need it.
     4. Fit all measured pixels, and average the starts that agree and serve as well as the best.
 
     For patterns of more than 2^18 pixels, the middle is searched first. `retrieve(X).summary()`

@@ -136,7 +136,7 @@ class Run:
         )
 
     def counted(self):
-        """Return the samples of photon counts that have several starts by default."""
+        """Return the samples that have several starts by default."""
         if not self.shared or self.n_starts == 1:
             return np.zeros(0, dtype=int)
         return np.flatnonzero(self.photons > 0)

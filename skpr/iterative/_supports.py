@@ -34,7 +34,7 @@ def autocorrelations(magnitudes):
 
 
 def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
-    """Return the sides of the smallest box that holds each object.
+    """Return the sides of a box that holds each object.
 
     They follow from the extent of the autocorrelation, which is `2 n - 1` for an object of extent
     `n` (exactly so for non-negative objects). Noise covers all lags alike, so its level is measured
@@ -80,9 +80,9 @@ def autocorrelation_boxes(magnitudes, object_shape, threshold=None):
 
 
 def _darkest_side(values):
-    """Return the root mean square over the darkest side of an autocorrelation.
+    """Return the level of the darkest side of an autocorrelation.
 
-    A side consists of the largest lags along one axis.
+    The level is a root mean square. A side consists of the largest lags along one axis.
     """
     squares = values.square()
     sides = [

@@ -52,7 +52,7 @@ class Trials:
         return np.moveaxis(self._drawn[-1], -1, 0)
 
     def record(self, misfits):
-        """Record the held-out misfits of the last round, and set the next ranges.
+        """Record the misfits of the last round, and set new ranges.
 
         Parameters
         ----------

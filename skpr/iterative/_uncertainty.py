@@ -36,7 +36,7 @@ REFIT = 0.2  # iterations of a refit, as a share of the estimator's
 def uncertainty(
     retriever: Any, X: Batch, found: Retrieval, *, n_draws: int = 16, random_state: Seed = 0
 ) -> np.ndarray:
-    r"""Estimate the standard deviation of each pixel of reconstructions.
+    r"""Estimate the standard deviation of reconstructed pixels.
 
     The variances of two causes are added:
 

@@ -80,7 +80,7 @@ def check_parameters(estimator):
 
 
 def _check_threshold(threshold):
-    """Refuse a threshold that is neither a fraction nor a range of fractions."""
+    """Refuse a threshold that is no fraction or range of fractions."""
     if threshold is None:
         return
     ends = threshold if isinstance(threshold, list | tuple) else (threshold, threshold)
@@ -226,7 +226,7 @@ def given_support(support, object_shape, n_samples=None):
 
 
 def checked_init(init, shape, kind):
-    """Return given starts as an array of a shape and a kind of object."""
+    """Return given starts in the shape and kind of the objects."""
     init = check_batch(init, name="init")
     init = init.detach().cpu().numpy() if isinstance(init, torch.Tensor) else np.asarray(init)
     if init.shape != shape:
