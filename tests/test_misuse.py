@@ -551,7 +551,7 @@ def test_parameters_of_parts_set_after_the_fit_are_warned_of(parameters):
 def test_a_refiner_set_after_the_fit_is_warned_of():
     model = refined().fit(X, Y)
     with pytest.warns(
-        UserWarning, match="refiner=None was set after fit, and RefinedRegressor predicts as it was"
+        UserWarning, match="refiner=None was set after fit, but RefinedRegressor predicts as it was"
     ):
         model.set_params(refiner=None).predict(X)
 

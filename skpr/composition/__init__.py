@@ -1,5 +1,6 @@
-"""Estimators made of estimators: regressors on symmetry-broken targets, refined ones, and the whole
-pipeline.
+"""Estimators composed of other estimators.
+
+Regressors on symmetry-broken targets, regressors with refined predictions, and the whole pipeline.
 """
 
 from ._factory import PRESETS, make_phase_retriever

@@ -1,8 +1,7 @@
-"""The base of estimators around a regressor."""
+"""Base class of estimators around a regressor."""
 
 from __future__ import annotations
 
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -30,22 +28,29 @@ from ..measurement import (
 )
 from ..metrics import squared_correlation
 from ..neural import PhaseRetrievalRegressor
+from ._parts import (
+    PLAIN,
+    changed_parameters,
+    check_layouts,
+    check_part,
+    is_clone_of,
+    is_direct,
+    parts_of,
+)
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
 
-PLAIN = Number, str, type(None)
+
 SYMMETRIES = "auto", "fourier", "phase"
-HINTS = {  # beginnings of scikit-learn's sentences, and the way out
+HINTS = {  # beginnings of scikit-learn's messages, and advice that replaces them
     "Found array with dim": (
         "takes samples with one axis only: flatten X in a pipeline with the regressor, and y in a "
-        "last step of the "
-        "transformer that has an inverse_transform"
+        "last step of the transformer, with an inverse_transform"
     ),
     "Complex data not supported": (
         "takes real targets only (Complex data not supported): split them into real and imaginary "
-        "parts in a last step "
-        "of the transformer that has an inverse_transform"
+        "parts in a last step of the transformer, with an inverse_transform"
     ),
 }
 
@@ -55,25 +60,26 @@ def _regressor_has(name):
 
 
 class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
-    """Base of estimators with a parameter `regressor`: training, score, routing and tags.
+    """Base class of estimators with a parameter `regressor`.
 
-    Subclasses make the targets of the regressor in `_prepared_targets`.
+    It provides training, the score, metadata routing and tags. Subclasses return the targets of the
+    regressor from `_prepared_targets`.
     """
 
     def fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
-        r"""Fit a clone of the regressor, and what is around it.
+        r"""Fit a clone of the regressor, and the other parts.
 
         A regressor with `warm_start=True` that this estimator has fitted before continues its
-        training; what is around it then stays as fitted.
+        training; the other parts then stay as fitted.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, \*fourier_shape)
-            Magnitudes, checked by the regressor.
+            Magnitudes; the regressor checks them.
         y : array-like of shape (n_samples, \*object_shape)
             Objects.
         **fit_params
-            Passed to the regressor's `fit`; routed, where scikit-learn's metadata routing is
+            Parameters of the regressor's `fit`, routed if scikit-learn's metadata routing is
             enabled.
 
         Returns
@@ -83,10 +89,10 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         Raises
         ------
         ValueError
-            For a parameter that is not valid, targets that are missing, not finite, or of another
-            length than `X`.
+            If a parameter is not valid, or targets are missing, not finite or of another length
+            than `X`.
         TypeError
-            For a class in place of an estimator, or an estimator without the methods needed.
+            If a part is a class instead of an estimator, or lacks a method.
         """
         return self._train(X, y, "fit", self._continues(), fit_params)
 
@@ -94,15 +100,17 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
     def partial_fit(self, X: Batch, y: Batch, **fit_params: Any) -> Self:
         r"""Train the regressor further by its `partial_fit`.
 
-        What is around it is fitted at the first call, and stays as it is at later ones. Only where
-        the regressor has this method.
+        The other parts are fitted by the first call and stay as they are in later ones. This method
+        is available if the regressor has it.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, \*fourier_shape)
+            Magnitudes.
         y : array-like of shape (n_samples, \*object_shape)
+            Objects.
         **fit_params
-            Passed to the regressor's `partial_fit`.
+            Parameters of the regressor's `partial_fit`.
 
         Returns
         -------
@@ -111,14 +119,18 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return self._train(X, y, "partial_fit", hasattr(self, "regressor_"), fit_params)
 
     def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
-        r"""Mean squared correlation with the truth modulo symmetries, `1 - relative_error`: 1 is
-        perfect.
+        r"""Return the mean squared correlation with the true objects.
+
+        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, \*fourier_shape)
+            Magnitudes.
         y : array-like of shape (n_samples, \*object_shape)
+            True objects.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample in the mean.
 
         Returns
         -------
@@ -147,8 +159,9 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
     # --- training ---------------------------------------------------------------------------------
 
     def _train(self, X, y, method, continues, fit_params):
-        """Check everything, prepare what is around the regressor, and train it; all of it or
-        nothing.
+        """Check everything, prepare the other parts and train the regressor.
+
+        If anything fails, the estimator stays as it was.
         """
         regressor = self._given_regressor()
         methods = "get_params", method, "predict"
@@ -172,7 +185,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
             targets = self._prepared_targets(magnitudes, y, continues)
             self.regressor_ = self._trained(regressor, X, targets, method, continues, fit_params)
             self._settle(magnitudes, y)
-        except BaseException:  # a new transformer is not to meet the old regressor
+        except BaseException:  # a new transformer must not be combined with the old regressor
             vars(self).clear()
             vars(self).update(before)
             raise
@@ -204,27 +217,25 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return trained
 
     def _settle(self, magnitudes, y):
-        """Take notice of what the training found."""
+        """Adapt the other parts to the trained regressor, if necessary."""
 
     def _check_continued(self, regressor, y):
         if not is_clone_of(self.regressor_, regressor):
             raise ValueError(
                 f"regressor is a {type(regressor).__name__} of another structure than the fitted "
-                f"one, which cannot be "
-                "trained further as it; call fit"
+                "one, so training cannot continue; call fit"
             )
         if tuple(y.shape[1:]) != self.object_shape_:
             raise ValueError(
                 f"y has objects of shape {tuple(y.shape[1:])}, but {type(self).__name__} was "
-                f"fitted on objects of "
-                f"shape {self.object_shape_}"
+                f"fitted on objects of shape {self.object_shape_}"
             )
 
     def _given_regressor(self):
         return PhaseRetrievalRegressor() if self.regressor is None else self.regressor
 
     def _continues(self):
-        """Whether a further `fit` starts from the present regressor."""
+        """Return whether another `fit` continues the training of the regressor."""
         regressor = self._given_regressor()
         if not hasattr(self, "regressor_") or not is_clone_of(self.regressor_, regressor):
             return False
@@ -240,8 +251,9 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return process_routing(self, method, **fit_params).regressor[method]
 
     def _plain_parameters(self):
-        """Parameters, those of the parts included: numbers, text and None, and the types of all
-        others.
+        """Return all parameters, with those of the parts, in a comparable form.
+
+        Numbers, strings and None stay as they are; all others are replaced by their types.
         """
         parameters = self.get_params().items()
         return {
@@ -250,9 +262,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         }
 
     def _warn_of_changes(self):
-        """Warn of parameters that were set after `fit`, and that the fitted clones of the parts do
-        not have.
-        """
+        """Warn of parameters set after `fit`, which the fitted clones ignore."""
         before = vars(self).get("_at_fit", {})
         now = self._plain_parameters() if before else {}
         changed = [
@@ -263,12 +273,11 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         if changed:
             warn_user(
                 f"{', '.join(changed[:3])} {'was' if len(changed) == 1 else 'were'} set after "
-                f"fit, and "
-                f"{type(self).__name__} predicts as it was fitted: call fit again"
+                f"fit, but {type(self).__name__} predicts as it was fitted: call fit again"
             )
 
     def _predicted(self, features):
-        """Predictions of the regressor in the shape of its targets."""
+        """Return predictions of the regressor in the shape of its targets."""
         self._warn_of_changes()
         predicted = self.regressor_.predict(features)
         predicted = predicted if hasattr(predicted, "shape") else np.asarray(predicted)
@@ -278,8 +287,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         if np.prod(shape[1:]) != np.prod(self.target_shape_):
             raise ValueError(
                 f"{type(self.regressor_).__name__} predicts samples of shape {shape[1:]}, but was "
-                f"trained on targets "
-                f"of shape {self.target_shape_}"
+                f"trained on targets of shape {self.target_shape_}"
             )
         return predicted.reshape((shape[0], *self.target_shape_))
 
@@ -292,13 +300,13 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return self.regressor_.n_features_in_
 
     def get_metadata_routing(self):
-        """Metadata routing of this estimator.
+        """Return the metadata routing of this estimator.
 
         Returns
         -------
         sklearn.utils.metadata_routing.MetadataRouter
-            Parameters of `fit` and `partial_fit` go to the regressor; `score` takes `sample_weight`
-            itself.
+            Router that passes parameters of `fit` and `partial_fit` to the regressor; `score` uses
+            `sample_weight` itself.
         """
         mapping = (
             MethodMapping()
@@ -311,7 +319,7 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         regressor = self._given_regressor()
-        if isinstance(regressor, type):  # refused by fit, in a sentence of its own
+        if isinstance(regressor, type):  # refused by fit with a clear message
             return tags
         inner = get_tags(regressor)
         tags.input_tags = inner.input_tags
@@ -321,20 +329,17 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         return tags
 
 
-def check_part(name, value, methods, valid):
-    """Refuse a part of an estimator that is a class, or lacks a method."""
-    if isinstance(value, type):
-        raise TypeError(
-            f"{name}={value.__name__} is a class; give an instance, {name}={value.__name__}(...)"
-        )
-    missing = [method for method in methods if not hasattr(value, method)]
-    if missing:
-        raise TypeError(f"{name}={short(value)} has no method {', '.join(missing)}; give {valid}")
-
-
 def checked_pair(X, y, whom, regressor):
-    """Features for a regressor, checked objects, and the features as a batch that shapes can be
-    read from.
+    """Check the training pairs of an estimator named `whom`.
+
+    Returns
+    -------
+    features : array-like
+        `X` as the regressor receives it.
+    y : ndarray, torch.Tensor or LazyBatch
+        Checked objects.
+    magnitudes : ndarray, torch.Tensor or LazyBatch
+        `X` as a batch with a shape.
     """
     if y is None:
         raise ValueError(f"{whom} requires y to be passed, but the target y is None{way_out_of(X)}")
@@ -344,7 +349,7 @@ def checked_pair(X, y, whom, regressor):
     )
     if len(magnitudes) != len(y):
         raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: "
+            "Found input variables with inconsistent numbers of samples: "
             f"{[len(magnitudes), len(y)]}"
         )
     check_lit("y", y, facts)
@@ -362,7 +367,7 @@ def checked_pair(X, y, whom, regressor):
 
 
 def way_out_of(X):
-    """End of a sentence about missing targets, where these are inside a data set."""
+    """Return advice on missing targets if `X` is a data set."""
     if not isinstance(X, torch.utils.data.Dataset | torch.utils.data.DataLoader):
         return ""
     arrays = "*dataset.tensors" if isinstance(X, torch.utils.data.TensorDataset) else "X, y"
@@ -370,37 +375,18 @@ def way_out_of(X):
 
 
 def as_features(X):
-    """Magnitudes as a regressor is given them, and as a batch whose values are not checked.
+    """Return features for a regressor, and the same as a batch.
 
-    Frames keep the names of their columns, and what is on disk stays there; everything else is an
-    array or a tensor."""
+    Features keep the column names of data frames, and batches on disk stay there; everything else
+    becomes an array or a tensor. Values are not checked.
+    """
     batch = check_batch(X, allow_complex=False, ensure_all_finite=False)
     batch = batch.detach() if isinstance(batch, torch.Tensor) else batch
     return X if is_on_disk(X) or hasattr(X, "columns") else batch, batch
 
 
-def is_clone_of(fitted, given):
-    """Whether a fitted estimator has the type of another, and its parameters, whatever their
-    values.
-    """
-    return type(fitted) is type(given) and given.get_params().keys() <= fitted.get_params().keys()
-
-
-def changed_parameters(fitted, given):
-    """Parameters of an estimator that are numbers, text or None, and other ones than those of its
-    fitted clone.
-    """
-    known = fitted.get_params()
-    values = {name: value for name, value in given.get_params().items() if isinstance(value, PLAIN)}
-    return {
-        name: v
-        for name, v in values.items()
-        if not isinstance(known[name], PLAIN) or known[name] != v
-    }
-
-
 def with_hints(method, regressor, X, y, fit_params):
-    """Train, and name the way out where scikit-learn's own sentence does not."""
+    """Train, and replace messages of scikit-learn that give no advice."""
     try:
         method(X, y, **fit_params)
     except ValueError as error:
@@ -411,61 +397,3 @@ def with_hints(method, regressor, X, y, fit_params):
             raise
         *_, innermost = parts_of(regressor)
         raise ValueError(f"{type(innermost).__name__} {hint}") from error
-
-
-def is_direct(estimator):
-    """Whether all parts of an estimator are given magnitudes as they come, and no step of a
-    pipeline before them.
-    """
-    return not any(
-        isinstance(part, Pipeline) and len(part.steps) > 1 for part in parts_of(estimator)
-    )
-
-
-def check_layouts(parameters):
-    """Refuse parameters `centered` that contradict each other, where all are about the same
-    magnitudes.
-    """
-    found = {
-        name: value for name, value in parameters.items() if name.split("__")[-1] == "centered"
-    }
-    centered, other = (
-        next((name for name, value in found.items() if bool(value) is kind), None)
-        for kind in (True, False)
-    )
-    if centered is not None and other is not None:
-        raise ValueError(
-            f"{centered}={found[centered]} and {other}={found[other]} contradict each other, "
-            f"since both are about the "
-            "same magnitudes; give both the same value"
-        )
-
-
-def told(estimator, name, default=None, *, fitted=False):
-    """Return a parameter of the regressor inside pipelines, searches and estimators around it, if
-    any part has it.
-    """
-    return next(
-        (getattr(part, name) for part in parts_of(estimator, fitted=fitted) if hasattr(part, name)),
-        default,
-    )
-
-
-def parts_of(estimator, *, fitted=False):
-    """Generate an estimator and those inside it: last steps of pipelines, regressors, estimators of
-    searches.
-
-    Parameters
-    ----------
-    estimator : estimator
-    fitted : bool
-        Whether to look into what was fitted, such as the best estimator of a search.
-    """
-    inside = ("best_estimator_", "regressor_", "estimator_") if fitted else ()
-    while estimator is not None and not isinstance(estimator, type):
-        yield estimator
-        if isinstance(estimator, Pipeline):
-            estimator = estimator.steps[-1][1]
-        else:
-            parts = (getattr(estimator, part, None) for part in (*inside, "regressor", "estimator"))
-            estimator = next((part for part in parts if part is not None), None)

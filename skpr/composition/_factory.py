@@ -1,4 +1,4 @@
-"""The whole pipeline in one line, and its presets."""
+"""Factory of the whole pipeline, and its presets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..canonicalization import SymmetryCanonicalizer
 from ..fourier import FourierMagnitude
 from ..iterative import IterativePhaseRetrieval
 from ..neural import MODULES, PhaseRetrievalRegressor
-from ._around import check_layouts
+from ._parts import check_layouts
 from ._pipeline import PhaseRetrievalPipeline
 from ._refined import RefinedRegressor
 from ._symmetry_breaking import SymmetryBreakingRegressor
@@ -39,8 +39,8 @@ PRESETS = {
         "batch_size": 256,
     },
 }
-OF_STEPS = "augmenter__", "detector__"
-FREE = *OF_STEPS, "callbacks__", "optimizer__param_groups"
+OF_STEPS = "augmenter__", "detector__"  # set on the built parts, which may be pipelines
+FREE = *OF_STEPS, "callbacks__", "optimizer__param_groups"  # parameters that are not checked here
 BUILT = "module", "criterion", "optimizer", "iterator_train", "iterator_valid", "dataset"
 
 
@@ -61,63 +61,66 @@ def make_phase_retriever(
     random_state: Seed = None,
     **regressor_params: Any,
 ) -> PhaseRetrievalPipeline:
-    """Build the pipeline that simulates magnitudes, breaks symmetries and trains a network.
+    """Build a pipeline that simulates, breaks symmetries and trains a network.
 
     Parameters
     ----------
     module : {"mlp", "unet"} or torch.nn.Module class, optional
-        Network, see :class:`skpr.PhaseRetrievalRegressor`; the preset's if not given.
+        Network, see :class:`skpr.PhaseRetrievalRegressor`; by default that of the preset.
     preset : {"fast", "accurate"}, default="fast"
-        Defaults for the regressor's unset parameters: "fast" is a perceptron with its defaults;
-        "accurate" a larger `"unet"`, trained thirty-six times over on objects that are deformed
-        anew each time (:class:`skpr.augmentation.RandomDeformation`), at many times the cost. It is
-        what won without oversampling; with it, `module="unet"` alone does better for its time.
+        Defaults for the regressor's unset parameters. "fast" is a perceptron with its defaults.
+        "accurate" is a larger `"unet"`, trained for 36 epochs on objects that are deformed
+        differently in each (:class:`skpr.augmentation.RandomDeformation`), at many times the cost.
+        It was the most accurate without oversampling; with oversampling, `module="unet"` alone is
+        better for its time.
     simulate : bool, default=True
-        Whether the pipeline simulates the magnitudes of its training objects. Without, it is fitted
-        on pairs that were measured, as `fit(magnitudes, objects)`.
+        Whether the pipeline simulates the magnitudes of its training objects. Otherwise it is
+        fitted on measured pairs, as `fit(magnitudes, objects)`.
     oversampling : float, optional
-        Fourier pixels per object pixel along each axis, see :class:`skpr.FourierMagnitude`; 2 if
-        neither this nor `fourier_shape` is given.
+        Number of Fourier pixels per object pixel along each axis, see
+        :class:`skpr.FourierMagnitude`; 2 if neither this nor `fourier_shape` is given.
     fourier_shape : int or tuple of int, optional
-        The Fourier grid itself, in place of `oversampling`.
+        Shape of the Fourier grid, instead of `oversampling`.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes, for all steps.
     shift, flip, phase
-        Strategies, see :class:`skpr.SymmetryCanonicalizer`.
+        Strategies of :class:`skpr.SymmetryCanonicalizer`.
     boundary : {"auto", "zero", "circular"} or sequence of the last two, default="auto"
-        Boundary of the shifts; "auto" goes by the shapes at `fit`: "circular" along an axis without
-        oversampling, else "zero".
+        Boundary of the shifts. "auto" follows from the shapes at `fit`: "circular" along an axis
+        without oversampling, else "zero".
     refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default=None
-        Estimator that polishes predictions; where it is not None, the step `retrieve` is a
-        :class:`RefinedRegressor` around the one it is otherwise. Its `random_state` and `device`,
-        where it has none, are those given here.
+        Estimator that refines predictions. Unless it is None, the step `retrieve` is a
+        :class:`RefinedRegressor` around the symmetry-breaking regressor. A refiner without a
+        `random_state` or `device` of its own takes the ones given here.
     device, random_state, **regressor_params
         Parameters of :class:`skpr.PhaseRetrievalRegressor`, such as `max_epochs` or
-        `module__hidden_width`; its `detector` draws noise and unmeasured pixels for each batch.
+        `module__hidden_width`. Its `detector` redraws noise and missing pixels for every batch.
 
     Returns
     -------
     PhaseRetrievalPipeline
-        A :class:`sklearn.pipeline.Pipeline` of the steps `magnitude` and `retrieve`. Fit it on
-        objects, as `fit(objects, objects)`; give measured magnitudes to its method `reconstruct`.
-        The canonicalizer is the parameter `retrieve__transformer__canonicalize`.
+        Pipeline with the steps `magnitude` and `retrieve`. Fit it as `fit(objects, objects)`, and
+        pass measured magnitudes to its method `reconstruct`. The canonicalizer is its parameter
+        `retrieve__transformer__canonicalize`.
 
     Raises
     ------
     TypeError
-        For a parameter that nothing here has.
+        If no part of the pipeline has a given parameter.
     ValueError
-        For an unknown preset, and for parameters that contradict each other.
+        If the preset is unknown, or parameters contradict each other.
 
     Examples
     --------
     >>> import numpy as np
     >>> objects = np.pad(np.random.default_rng(0).random((64, 6, 6)), ((0, 0), (1, 1), (1, 1)))
-    >>> model = make_phase_retriever(max_epochs=2, module__hidden_width=32, random_state=0, device="cpu")
+    >>> model = make_phase_retriever(
+    ...     max_epochs=2, module__hidden_width=32, random_state=0, device="cpu"
+    ... )
     >>> model.fit(objects, objects).predict(objects).shape
     (64, 8, 8)
 
-    A detector gives magnitudes, which are not to be simulated again:
+    Measured magnitudes must not be simulated again:
 
     >>> measured = FourierMagnitude().fit_transform(objects[:5])
     >>> model.reconstruct(measured).shape
@@ -126,7 +129,7 @@ def make_phase_retriever(
     check_choice("preset", preset, tuple(PRESETS))
     chosen = dict(PRESETS[preset])
     if module is not None and module not in (chosen["module"], MODULES[chosen["module"]]):
-        # the preset's sizes are of its own network
+        # the sizes in a preset apply only to its own network
         chosen = {
             name: value for name, value in chosen.items() if not name.startswith("module__")
         } | {"module": module}
@@ -171,7 +174,7 @@ def _forward_model(oversampling, fourier_shape, centered):
     if oversampling is not None and fourier_shape is not None:
         raise ValueError(
             f"oversampling={oversampling!r} and fourier_shape={fourier_shape!r} both choose the "
-            f"Fourier grid; give one"
+            "Fourier grid; give one"
         )
     oversampling = 2.0 if oversampling is None else oversampling
     return FourierMagnitude(
@@ -180,7 +183,7 @@ def _forward_model(oversampling, fourier_shape, centered):
 
 
 def _seeded(refiner, random_state, device, centered):
-    """Return a refiner with the seed and the device of the pipeline, where it has none of its own."""
+    """Return a refiner with the seed and device of the pipeline, unless set."""
     if isinstance(refiner, str) and refiner == "auto":
         return IterativePhaseRetrieval(
             n_iter=300, random_state=random_state, device=device, centered=centered
@@ -195,7 +198,7 @@ def _seeded(refiner, random_state, device, centered):
 
 
 def _check_names(params):
-    """Refuse parameters that neither the factory, nor the regressor, nor a part that it builds has."""
+    """Refuse parameters unknown to the factory, the regressor and its parts."""
     regressor = inspect.signature(PhaseRetrievalRegressor).parameters
     named = (*inspect.signature(make_phase_retriever).parameters.values(), *regressor.values())
     own = {one.name for one in named if one.kind != one.VAR_KEYWORD}
@@ -213,14 +216,15 @@ def _check_names(params):
         choice = own if prefix is None else {prefix + one for one in of_parts[prefix]}
         raise TypeError(
             f"{name!r} is not a parameter of "
-            f"make_phase_retriever{f', did you mean {near[0]!r}?' if near else ';'} "
-            f"valid are {', '.join(sorted(choice))}"
+            f"make_phase_retriever{f', did you mean {near[0]!r}?' if near else ';'} valid are "
+            f"{', '.join(sorted(choice))}"
         )
 
 
 def _named_by(part):
-    """Names of the parameters of a function, a class, the class of an instance, or a network; None
-    for any.
+    """Return the names of a callable's parameters, or None if it accepts any.
+
+    `part` is a function, a class, a module or the name of a network.
     """
     part = MODULES.get(part, part) if isinstance(part, str) else part
     if isinstance(part, str):
@@ -229,7 +233,7 @@ def _named_by(part):
         parameters = inspect.signature(
             type(part) if hasattr(part, "forward") and not isinstance(part, type) else part
         )
-    except (TypeError, ValueError):  # not to be looked into
+    except (TypeError, ValueError):  # has no signature
         return None
     parameters = parameters.parameters.values()
     return (

@@ -1,4 +1,4 @@
-"""The pipeline that simulates its own training magnitudes, and takes measured ones by another door."""
+"""Pipeline that simulates the magnitudes of its training objects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .. import detector
 from .._arrays import sample_shape_of
 from ..fourier import FourierMagnitude
 from ..gaussian import GaussianMagnitude
-from ._around import check_layouts, is_direct, way_out_of
+from ._around import way_out_of
+from ._parts import check_layouts, is_direct
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
@@ -25,26 +26,27 @@ def _predicts(pipeline):
 
 
 class PhaseRetrievalPipeline(Pipeline):
-    r"""A pipeline whose first steps simulate magnitudes, with a method for magnitudes that were
-    measured.
+    r"""Pipeline whose first steps simulate magnitudes.
 
-    `fit`, `predict` and `score` take objects and simulate what a detector records of them;
-    :meth:`reconstruct` takes what a detector recorded. Everything else is
-    :class:`sklearn.pipeline.Pipeline`'s: cloning, slices (`model[1:]` is the part behind the
-    simulation), grid searches, `save_model`. :func:`skpr.make_phase_retriever` builds one.
+    `fit`, `predict` and `score` take objects and simulate what a detector would record.
+    :meth:`reconstruct` takes measured magnitudes. Everything else works as in
+    :class:`sklearn.pipeline.Pipeline`: cloning, slices (`model[1:]` is the part after the
+    simulation), grid searches and `save_model`. :func:`skpr.make_phase_retriever` builds such a
+    pipeline.
 
     Parameters
     ----------
     steps, transform_input, memory, verbose
-        See :class:`sklearn.pipeline.Pipeline`.
+        Parameters of :class:`sklearn.pipeline.Pipeline`.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skpr import FourierMagnitude, IterativePhaseRetrieval
     >>> objects = np.random.default_rng(0).random((3, 8, 8))
+    >>> retriever = IterativePhaseRetrieval(n_iter=20, random_state=0)
     >>> model = PhaseRetrievalPipeline(
-    ...     [("magnitude", FourierMagnitude()), ("retrieve", IterativePhaseRetrieval(n_iter=20, random_state=0))]
+    ...     [("magnitude", FourierMagnitude()), ("retrieve", retriever)]
     ... )
     >>> measured = FourierMagnitude().fit_transform(objects)
     >>> model.fit(objects, objects).reconstruct(measured).shape
@@ -57,11 +59,11 @@ class PhaseRetrievalPipeline(Pipeline):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*object_shape)
-            Objects; magnitudes, for a pipeline without simulation.
+            Objects; magnitudes for a pipeline without simulation.
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
             The same objects.
         **params
-            See :meth:`sklearn.pipeline.Pipeline.fit`.
+            Parameters of :meth:`sklearn.pipeline.Pipeline.fit`.
 
         Returns
         -------
@@ -70,8 +72,8 @@ class PhaseRetrievalPipeline(Pipeline):
         Raises
         ------
         ValueError
-            For `X` and `y` of different shapes, where the first step is the forward model; for
-            steps that disagree on where zero frequency is.
+            If `X` and `y` differ in shape although the first step is the forward model, or steps
+            disagree on the position of zero frequency.
         """
         self._check_simulation(X, y)
         return super().fit(X, y, **params)
@@ -83,18 +85,19 @@ class PhaseRetrievalPipeline(Pipeline):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*object_shape)
-            Objects; magnitudes, for a pipeline without simulation.
+            Objects; magnitudes for a pipeline without simulation.
         **params
-            See :meth:`sklearn.pipeline.Pipeline.predict`.
+            Parameters of :meth:`sklearn.pipeline.Pipeline.predict`.
 
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*object_shape)
+            Reconstructed objects.
 
         Raises
         ------
         ValueError
-            For magnitudes, where their shape is not that of objects.
+            If `X` has the shape of magnitudes and objects have another one.
         """
         self._check_objects(X)
         return super().predict(X, **params)
@@ -103,15 +106,16 @@ class PhaseRetrievalPipeline(Pipeline):
     def score(
         self, X: Batch, y: Batch | None = None, sample_weight: Any = None, **params: Any
     ) -> float:
-        r"""Score of the last step on simulated magnitudes.
+        r"""Return the score of the last step on simulated magnitudes.
 
         Parameters
         ----------
         X, y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
-            The same objects; magnitudes and objects, for a pipeline without simulation.
+            The same objects; magnitudes and objects for a pipeline without simulation.
         sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample in the score.
         **params
-            See :meth:`sklearn.pipeline.Pipeline.score`.
+            Parameters of :meth:`sklearn.pipeline.Pipeline.score`.
 
         Returns
         -------
@@ -122,32 +126,33 @@ class PhaseRetrievalPipeline(Pipeline):
 
     @available_if(_predicts)
     def reconstruct(self, X: Batch, **params: Any) -> Any:
-        r"""Reconstruct objects from measured magnitudes: predict without the steps that simulate.
+        r"""Reconstruct objects from measured magnitudes.
 
-        Left out are the forward model (:class:`skpr.FourierMagnitude` or
-        :class:`skpr.GaussianMagnitude`), the steps before it, and those of :mod:`skpr.detector`
-        behind it.
+        This is `predict` without the simulation: the forward model
+        (:class:`skpr.FourierMagnitude` or :class:`skpr.GaussianMagnitude`), the steps before it and
+        the steps of :mod:`skpr.detector` after it are left out.
 
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
             Magnitudes; NaN where unmeasured.
         **params
-            Passed to `predict` of the last step.
+            Parameters of the last step's `predict`.
 
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*object_shape)
+            Reconstructed objects.
 
         Warns
         -----
         UserWarning
-            By the last step, for what looks like objects, where these have the shape of magnitudes.
+            If objects and magnitudes have one shape, and `X` looks like objects to the last step.
         """
         return self[self._n_simulating() :].predict(X, **params)
 
     def _check_objects(self, X):
-        """Refuse magnitudes where objects are simulated."""
+        """Refuse magnitudes where the pipeline simulates them from objects."""
         first = self.steps[0][1]
         if len(self.steps) < 2 or not hasattr(first, "fourier_shape_"):
             return
@@ -155,13 +160,12 @@ class PhaseRetrievalPipeline(Pipeline):
         if shape == first.fourier_shape_ != first.object_shape_:
             raise ValueError(
                 f"X has samples of shape {shape}, that of magnitudes, but this pipeline simulates "
-                f"the magnitudes of "
-                f"objects of shape {first.object_shape_}; give measured magnitudes to its method "
-                f"reconstruct"
+                f"the magnitudes of objects of shape {first.object_shape_}; give measured "
+                "magnitudes to its method reconstruct"
             )
 
     def _n_simulating(self):
-        """Number of steps up to the last one that simulates."""
+        """Return the number of steps up to the last one that simulates."""
         numbers = (
             number for number, (_, step) in enumerate(self.steps[:-1], 1) if _simulates(step)
         )
@@ -174,17 +178,15 @@ class PhaseRetrievalPipeline(Pipeline):
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None; it "
-                f"simulates the magnitudes "
-                f"of its training objects, so call fit(objects, objects){way_out_of(X)}"
+                "simulates the magnitudes of its training objects, so call fit(objects, "
+                f"objects){way_out_of(X)}"
             )
         shapes = sample_shape_of(X), sample_shape_of(y, name="y")
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f"X has samples of shape {shapes[0]} and y of shape {shapes[1]}, but this "
-                f"pipeline simulates the "
-                "magnitudes of its training objects: call fit(objects, objects), or fit measured "
-                "magnitudes with "
-                "make_phase_retriever(simulate=False)"
+                "pipeline simulates the magnitudes of its training objects: call fit(objects, "
+                "objects), or fit measured magnitudes with make_phase_retriever(simulate=False)"
             )
         if self._n_simulating() == len(self.steps) - 1 and is_direct(self.steps[-1][1]):
             check_layouts(self.get_params())

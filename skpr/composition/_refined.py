@@ -1,4 +1,4 @@
-"""The regressor whose predictions are refined with the measured magnitudes."""
+"""Regressor whose predictions are refined with the measured magnitudes."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from .._tensors import along_samples, energy, even_rows, map_chunks, to_tensor
 from .._validation import short
 from ..iterative import IterativePhaseRetrieval
 from ..measurement import Grid, fits, form_of, look_at, symmetries_of
-from ._around import AroundRegressor, as_features, check_part, is_direct, told
+from ._around import AroundRegressor, as_features
+from ._parts import check_part, is_direct, told
 from ._posterior import PosteriorRefiner
 
 if TYPE_CHECKING:
     from .._typing import Batch
 
-LEAST_SHARE, FEWEST = 10, 16  # of the pairs a tenth is held out, and not fewer than that
-PAIRS = 512  # by which the unit is learned, fewer where patterns are large
-VALUES = 1 << 24  # of all of their magnitudes together
-LEAST_PIXELS = 32  # of objects and magnitudes that are told to be those of another measurement
-SAME_UNIT = 1e-4  # relative; that near to 1 the unit is that of an unnormalised transform
+LEAST_SHARE, FEWEST = 10, 16  # at most one pair in ten is held out, and none if that is below 16
+PAIRS = 512  # largest number of pairs by which the unit is learned
+VALUES = 1 << 24  # total number of their magnitudes, which limits the number of large patterns
+LEAST_PIXELS = 32  # smaller objects or magnitudes do not prove that a measurement is another
+SAME_UNIT = 1e-4  # largest deviation of the unit from 1 that is rounding
 
 
 class RefinedRegressor(AroundRegressor):
-    r"""Polish a regressor's prediction with the magnitudes it was made from.
+    r"""Refine the predictions of a regressor with the measured magnitudes.
 
-    A network's one pass is near the object, but not exact; a few hundred iterations of a classical
-    algorithm, started there, mostly are. Predictions stay in the unit of the objects in `y`,
-    whatever that of the magnitudes is.
+    The prediction of a network is close to the object, but does not reproduce the magnitudes
+    exactly. A few hundred iterations of a classical algorithm that start from it mostly do.
+    Predictions are in the unit of the objects in `y`, whatever the unit of the magnitudes is.
 
     Parameters
     ----------
     regressor : estimator, optional
-        Any regressor of objects on magnitudes; a :class:`skpr.PhaseRetrievalRegressor` if not
-        given. One in a
-        :class:`sklearn.frozen.FrozenEstimator` is not trained again.
+        Any regressor of objects on magnitudes; by default a :class:`skpr.PhaseRetrievalRegressor`.
+        A regressor in a :class:`sklearn.frozen.FrozenEstimator` is not trained again.
     refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default="auto"
-        Estimator that polishes, with `fit(X, y)` and `retrieve(X, init)`. "auto" is a
+        Estimator that refines predictions, with `fit(X, y)` and `retrieve(X, init)`. "auto" is a
         :class:`PosteriorRefiner`, which weighs measurement and prediction by their noise, with the
-        `centered` and `device` of the regressor; the regressor is then not trained on a tenth of
-        the pairs, 128 at most, by which its errors are learned. `None` leaves predictions alone,
-        and is a value for a grid. `IterativePhaseRetrieval(n_iter=300)` believes the magnitudes
-        alone, and `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient on the
-        amplitude loss. A `device` of "auto" is the regressor's; bounds in `constraints` are in the
-        unit of the objects.
+        `centered` and `device` of the regressor. It learns the errors of the regressor from a tenth
+        of the pairs, at most 128, on which the regressor is not trained. None leaves predictions
+        unchanged, for grid searches. `IterativePhaseRetrieval(n_iter=300)` trusts the magnitudes
+        alone, and `IterativePhaseRetrieval("apg")` fine-tunes each sample by gradient descent on
+        the amplitude loss. A `device` of "auto" is that of the regressor; bounds in `constraints`
+        are in the unit of the objects.
     symmetries : {"auto", "fourier", "phase"}, default="auto"
         Symmetries that `score` registers over: shift, flip and phase, or the phase only. "auto"
-        decides at `fit`, by whether magnitudes correlate with those of the objects.
+        decides at `fit`, by whether the magnitudes correlate with those of the objects.
 
     Attributes
     ----------
     regressor_, refiner_ : estimator
-        The fitted clones; `refiner_` is None where there is none.
+        Fitted clones; `refiner_` is None if there is no refiner.
     unit_ : float
         Unit of the objects relative to that of an inverse unnormalised Fourier transform of the
         magnitudes: the median of `|F y| / |b|` over training pairs, on measured pixels. 1 without a
@@ -69,10 +69,18 @@ class RefinedRegressor(AroundRegressor):
     boundary_ : tuple of {"zero", "circular"}, one for each object axis
         Boundary of the shifts that `score` registers over.
     symmetries_ : {"fourier", "phase"}
+        Symmetries that `score` registers over.
     object_shape_, target_shape_ : tuple of int
         Shape of one object.
     n_features_in_ : int
-        The regressor's.
+        Number of features that the regressor saw in `fit`.
+
+    Notes
+    -----
+    With an :class:`skpr.IterativePhaseRetrieval`, the prediction enters only as the start of the
+    iterations. DAPS++ (arXiv 2511.17038, 2025) reports that a learned prior mostly serves as such a
+    warm start, while consistency with the measurement does most of the work. A
+    :class:`PosteriorRefiner` also keeps the prediction as a prior, weighed by its noise.
 
     Examples
     --------
@@ -81,7 +89,8 @@ class RefinedRegressor(AroundRegressor):
     >>> from skpr import FourierMagnitude
     >>> objects = np.random.default_rng(0).random((4, 8))
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
-    >>> RefinedRegressor(DummyRegressor(), refiner=None).fit(magnitudes, objects).predict(magnitudes).shape
+    >>> model = RefinedRegressor(DummyRegressor(), refiner=None).fit(magnitudes, objects)
+    >>> model.predict(magnitudes).shape
     (4, 8)
     """
 
@@ -98,12 +107,13 @@ class RefinedRegressor(AroundRegressor):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
 
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-            From the refiner, a tensor for a tensor; without one, in the type of the regressor's
-            prediction.
+            Refined objects, a tensor if `X` is one; without a refiner, predictions in the type that
+            the regressor returns.
 
         Raises
         ------
@@ -127,11 +137,11 @@ class RefinedRegressor(AroundRegressor):
         return times(result.objects, self.unit_)
 
     def _predicted_in_unit(self, magnitudes):
-        """Predictions as the refiner takes them."""
+        """Return predictions in the unit that the refiner works in."""
         return times(self._predicted(magnitudes), 1 / self.unit_)
 
     def _look_at(self, magnitudes, **known):
-        """Look at patterns for the refiner, where no network does."""
+        """Warn of implausible patterns, unless the network itself does."""
         if (
             self.refiner_ is None
             or told(getattr(self, "regressor_", None), "is_complex_", fitted=True) is not None
@@ -150,7 +160,7 @@ class RefinedRegressor(AroundRegressor):
             if self.refiner != "auto":
                 raise ValueError(
                     f"refiner={short(self.refiner)} is not valid; give an estimator with "
-                    f"retrieve, 'auto' or None"
+                    "retrieve, 'auto' or None"
                 )
         elif self.refiner is not None:
             check_part(
@@ -161,7 +171,7 @@ class RefinedRegressor(AroundRegressor):
             )
 
     def _prepared_targets(self, magnitudes, y, continues):
-        # the quick one first: what is wrong with the shapes should not show after the training
+        # the refiner first: it is fitted quickly, and wrong shapes should show before the training
         before = self.refiner_ if continues else None
         refiner = self._built_refiner(self._given_regressor())
         if not continues:
@@ -183,34 +193,29 @@ class RefinedRegressor(AroundRegressor):
         ):
             self.refiner_ = before
             raise ValueError(
-                f"y has {kinds[1]} objects, but the refiner was fitted on {kinds[0]} ones; give it "
-                f"constraints={kinds[1]!r}, or call fit anew"
+                f"y has {kinds[1]} objects, but the refiner was fitted on {kinds[0]} ones; give "
+                f"it constraints={kinds[1]!r}, or call fit again"
             )
         return y
 
     def _check_fourier(self, refiner, magnitudes, y):
-        """Refuse iterations with the Fourier transform where magnitudes are those of another
-        measurement.
-        """
+        """Refuse Fourier iterations on magnitudes of another measurement."""
         if self.symmetries == "fourier" or not isinstance(
             refiner, IterativePhaseRetrieval | PosteriorRefiner
         ):
             return
-        if (
-            min(math.prod(batch.shape[1:]) for batch in (magnitudes, y)) < LEAST_PIXELS
-        ):  # which prove nothing
+        if min(math.prod(batch.shape[1:]) for batch in (magnitudes, y)) < LEAST_PIXELS:
             return
         if symmetries_of(magnitudes, y) == "phase":
             raise ValueError(
                 f"refiner={short(self.refiner)} iterates with Fourier magnitudes, but those in X "
-                f"do not correlate with "
-                "the Fourier magnitudes of y: they are those of another measurement, or of other "
-                "objects; give "
-                "refiner=None, or symmetries='fourier' if they are Fourier magnitudes after all"
+                "do not correlate with the Fourier magnitudes of y: they belong to another kind "
+                "of measurement or to other objects; give refiner=None, or symmetries='fourier' "
+                "if they are Fourier magnitudes after all"
             )
 
     def _settle(self, magnitudes, y):
-        # a search may have found another layout than the regressor was given with
+        # a search may have chosen another layout than that of the given regressor
         found = told(self.regressor_, "centered", fitted=True)
         if (
             self.refiner_ is not None
@@ -222,14 +227,12 @@ class RefinedRegressor(AroundRegressor):
         self._look_at(magnitudes, objects=y)
 
     def _built_refiner(self, regressor, *, fitted=False):
-        """Return a clone of the refiner with the layout and the device of a regressor."""
+        """Return a clone of the refiner with a regressor's layout and device."""
         if self.refiner is None:
             return None
         centered = told(regressor, "centered", fitted=fitted)
         device = told(regressor, "device", "auto", fitted=fitted)
-        if str(device).startswith(
-            "mps"
-        ):  # which does not compute in the double precision that iterations need
+        if str(device).startswith("mps"):  # has no double precision, which iterations need
             device = "auto"
         if isinstance(self.refiner, str):
             return PosteriorRefiner(centered=centered is not False, device=device)
@@ -238,8 +241,7 @@ class RefinedRegressor(AroundRegressor):
         if centered is not None and own != centered and is_direct(regressor):
             raise ValueError(
                 f"the refiner has centered={own}, but the regressor has centered={centered}; both "
-                f"are given the same "
-                "magnitudes, so give both the same value"
+                "are given the same magnitudes, so give both the same value"
             )
         if isinstance(getattr(refiner, "device", None), str) and refiner.device == "auto":
             refiner.set_params(device=device)
@@ -259,7 +261,7 @@ class RefinedRegressor(AroundRegressor):
         self.refiner_ = None if refiner is None else refiner.fit(magnitudes, y, **known)
 
     def _trained(self, regressor, X, targets, method, continues, fit_params):
-        """Train on the pairs that the refiner does not need held out."""
+        """Train on the pairs that are not held out for the refiner."""
         rows = self._held_out
         if rows is None or continues:
             return super()._trained(regressor, X, targets, method, continues, fit_params)
@@ -273,14 +275,13 @@ class RefinedRegressor(AroundRegressor):
         return super()._trained(regressor, X[kept], targets[kept], method, continues, fit_params)
 
     def _rows_held_out(self, refiner, *pairs):
-        """Samples that the regressor is not to be trained on, or None."""
+        """Return the samples that the regressor must not be trained on, or None."""
         if not isinstance(refiner, PosteriorRefiner):
             return None
-        if not all(
-            isinstance(batch, np.ndarray | torch.Tensor) for batch in pairs
-        ):  # too large to be taken apart
+        # batches on disk are too large to be indexed into memory
+        if not all(isinstance(batch, np.ndarray | torch.Tensor) for batch in pairs):
             return None
-        if isinstance(self._given_regressor(), FrozenEstimator):  # which has seen none of them
+        if isinstance(self._given_regressor(), FrozenEstimator):  # is not trained on any of them
             return None
         n_samples = len(pairs[0])
         n_rows = min(refiner.n_held_out, n_samples // LEAST_SHARE)
@@ -290,8 +291,7 @@ class RefinedRegressor(AroundRegressor):
         tags = super().__sklearn_tags__()
         if self.refiner is not None:
             tags.input_tags.positive_only = True
-            # it believes the magnitudes, not the targets: what are no magnitudes of theirs it
-            # cannot fit
+            # a refiner trusts the magnitudes, so it cannot fit targets that do not belong to them
             tags.regressor_tags.poor_score = True
             if not isinstance(self.refiner, str | type):
                 tags.non_deterministic = (
@@ -301,15 +301,15 @@ class RefinedRegressor(AroundRegressor):
 
 
 def learned_unit(magnitudes, objects, centered):
-    """Median ratio `|F y| / |b|` over pairs of objects and magnitudes, on measured pixels.
+    """Return the median ratio `|F y| / |b|` over pairs, on measured pixels.
 
     By Parseval's theorem it is the unit of objects that have magnitudes `b` under an unnormalised
-    transform. 1 where no pair tells, and where it is 1 to within rounding.
+    transform. It is 1 if no pair determines it, or if it deviates from 1 only by rounding.
 
     Parameters
     ----------
     magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
-        NaN where unmeasured.
+        Magnitudes; NaN where unmeasured.
     objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape)
     centered : bool
 
@@ -318,7 +318,7 @@ def learned_unit(magnitudes, objects, centered):
     float
     """
     object_shape, fourier_shape = tuple(objects.shape[1:]), tuple(magnitudes.shape[1:])
-    if not fits(object_shape, fourier_shape):  # which the refiner refuses
+    if not fits(object_shape, fourier_shape):  # the refiner refuses these shapes
         return 1.0
     n_values = math.prod(fourier_shape)
     n_pairs = min(PAIRS, max(1, VALUES // n_values))
@@ -351,7 +351,10 @@ def _norm_ratios(grid, magnitudes, objects):
 
 
 def times(batch, factor):
-    """A batch in another unit, in its own precision; the product is taken in double precision."""
+    """Multiply a batch by a factor, and keep its precision.
+
+    The product itself is taken in double precision.
+    """
     if factor == 1:
         return batch
     if isinstance(batch, torch.Tensor):

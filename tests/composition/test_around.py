@@ -23,7 +23,6 @@ from skpr import (
     SymmetryCanonicalizer,
     make_phase_retriever,
 )
-from skpr.composition._around import told
 from skpr.detector import BeamStop
 from skpr.metrics import relative_error
 from tests.composition.conftest import SMALL
@@ -55,7 +54,7 @@ def inner(model):
 
 
 class Memory(RegressorMixin, BaseEstimator):
-    """Predicts its training targets in the order of the training set, however they are called for."""
+    """Predicts its training targets in the order of the training set, whatever it is given."""
 
     def __init__(self, returns=None):
         self.returns = returns
@@ -398,16 +397,3 @@ def test_shifts_are_circular_along_axes_without_oversampling(digits, around):
     wrapped = FourierMagnitude(oversampling=1).fit(y)
     model = SymmetryBreakingRegressor(Memory(rolled), "passthrough").fit(wrapped.transform(y), y)
     assert model.score(wrapped.transform(y), y) == pytest.approx(1)
-
-
-def test_parameters_of_a_regressor_are_found_in_what_is_around_it():
-    net = PhaseRetrievalRegressor(centered=False)
-    for model in (
-        net,
-        make_phase_retriever(centered=False),
-        RefinedRegressor(SymmetryBreakingRegressor(net)),
-        GridSearchCV(SymmetryBreakingRegressor(net), {}),
-        FrozenEstimator(net),
-    ):
-        assert told(model, "centered") is False
-    assert told(Ridge(), "centered", "unknown") == "unknown"
