@@ -21,7 +21,7 @@ ROOT = Path(skpr.__file__).parent
 FLOORS = [
     "exceptions",  # and the package's own modules, whose names begin with _
     "measurement symmetry",
-    "augmentation canonicalization coherence detector fourier gaussian metrics",
+    "augmentation canonicalization coherence detector fourier gaussian laboratory metrics",
     "iterative",
     "neural",
     "composition datasets display files persistence",
@@ -242,6 +242,7 @@ def test_importing_the_package_imports_no_reader_and_no_extra():
         "skops",
         "dask",
         "pooch",
+        "pyevtk",
     )
     names = f"('skpr.files', *{extras})"
     script = f"import sys, skpr; print([name for name in {names} if name in sys.modules])"

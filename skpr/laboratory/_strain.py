@@ -1,0 +1,184 @@
+"""Displacement and strain of crystals along the momentum transfer, from their phases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .._arrays import check_batch, is_complex
+from .._tensors import along_samples, map_chunks, space_axes
+from .._validation import check_number, short
+from ._checks import check_sizes, check_vector
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from .._typing import Batch
+
+
+def displacement(objects: Batch, q: npt.ArrayLike, *, exponent: int = -1) -> Any:
+    r"""Compute the displacement along the momentum transfer from phases.
+
+    A crystal whose lattice is displaced by `u` scatters `|x| exp(-i Q . u)` where the far field is
+    the sum of `x exp(-i q . r)`, as it is for NumPy, PyTorch and this package:
+    `u_Q = -phase / |Q|`. The phase is taken as it is between -pi and pi: displacements are known up
+    to whole spacings of the lattice planes, `2 pi / |Q|`, and up to a constant.
+
+    Parameters
+    ----------
+    objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+        Complex.
+    q : array-like of shape (n_axes,)
+        Momentum transfer of the Bragg peak in radians per metre; see :func:`momentum_transfer`.
+    exponent : {-1, 1}
+        Sign of the exponent in the transform from object to far field: -1 for this package, 1 for
+        objects from packages that define it the other way.
+
+    Returns
+    -------
+    ndarray or torch.Tensor of shape (n_samples, \*object_shape)
+        In metres; real.
+
+    Raises
+    ------
+    ValueError
+        For objects that are real or hold NaN, a vector of another length or of zeros, or another
+        exponent.
+
+    References
+    ----------
+    Carnis et al., Sci. Rep. 9, 17357 (2019), on the sign.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> crystal = np.exp(0.5j) * np.ones((1, 2, 2, 2))
+    >>> float(displacement(crystal, (0, 0, 2.5e10))[0, 0, 0, 0] * 1e12)  # picometres
+    -20.0
+    """
+    objects = _checked_objects(objects)
+    length = np.linalg.norm(check_vector("q", q, objects.ndim - 1))
+    scale = _checked_exponent(exponent) / length
+    return map_chunks(lambda x: torch.angle(x) * scale, objects)
+
+
+def strain(
+    objects: Batch,
+    voxel_size: float | tuple[float, ...],
+    q: npt.ArrayLike,
+    *,
+    threshold: float = 0.25,
+    exponent: int = -1,
+) -> Any:
+    r"""Compute the strain along the momentum transfer, without unwrapping.
+
+    The strain is the derivative of the displacement along `Q`, in the direction of `Q`:
+    `(Q . grad phase) / |Q|^2`, times `exponent`. The phase of `x_2 conj(x_1)` is the difference of
+    the phases of two neighbours, wherever either of them wraps. It is the one of smallest magnitude
+    among the differences of three wrapped versions of the phase, offset by 0 and a third of a turn
+    either way (Yang et al., 2022). The derivative is the mean of the differences to the neighbours
+    on both sides, or the one to the only neighbour in the crystal.
+
+    Parameters
+    ----------
+    objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+        Complex, on an orthogonal grid along the axes of `q`; see :func:`to_laboratory`.
+    voxel_size : float or tuple of float
+        Size of a voxel along each axis, in metres.
+    q : array-like of shape (n_axes,)
+        Momentum transfer of the Bragg peak, in radians per metre.
+    threshold : float
+        Amplitude of the outermost voxels of the crystal, relative to the largest amplitude of the
+        object.
+    exponent : {-1, 1}
+        See :func:`displacement`.
+
+    Returns
+    -------
+    ndarray or torch.Tensor of shape (n_samples, \*object_shape)
+        Relative change of the spacing of the lattice planes, positive where they are further apart
+        than at the pixel of the Bragg peak. NaN outside of the crystal, and in voxels that have no
+        neighbour in it along some axis that counts.
+
+    Raises
+    ------
+    ValueError
+        For objects that are real or hold NaN, sizes that are not positive, a vector of another
+        length or of zeros, or a threshold that is not between 0 and 1.
+
+    References
+    ----------
+    Yang et al., J. Appl. Cryst. 55, 1184 (2022), section on phase interpolation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> phase = -0.1 * np.arange(8.0)  # radians per voxel
+    >>> crystal = np.exp(1j * phase) * np.ones((1, 8, 8, 8))
+    >>> strain(crystal, 5e-9, (0, 0, 2e10))[0, 4, 4].round(6)
+    array([0.001, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001, 0.001])
+    """
+    objects = _checked_objects(objects)
+    n_axes = objects.ndim - 1
+    sizes = check_sizes("voxel_size", voxel_size, n_axes)
+    q = check_vector("q", q, n_axes)
+    threshold = check_number("threshold", threshold, 0, 1, closed="left")
+    scales = _checked_exponent(exponent) * q / (q @ q) / np.array(sizes)
+    return map_chunks(lambda x: _strain(x, scales.tolist(), threshold), objects)
+
+
+def phase_slope(x, axis, inside):
+    """Slope of the phase along an axis in radians per voxel, without unwrapping.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (n_samples, *object_shape)
+    axis : int
+    inside : torch.Tensor of bool, like `x`
+
+    Returns
+    -------
+    torch.Tensor, real, like `x`
+        NaN in voxels that are outside, or have no neighbour inside.
+    """
+    n_pairs = x.shape[axis] - 1
+    low, high = (x.narrow(axis, start, n_pairs) for start in (0, 1))
+    pairs = inside.narrow(axis, 0, n_pairs) & inside.narrow(axis, 1, n_pairs)
+    # 1 in place of the others: the angle of 0 has no gradient
+    steps = torch.angle(torch.where(pairs, high * low.conj(), 1.0))
+    total, known = (_on_both_sides(values, axis) for values in (steps, pairs.to(steps.dtype)))
+    return total / known.where(known > 0, torch.nan)
+
+
+def _on_both_sides(values, axis):
+    """Sum of the values of the pairs to which each voxel belongs, one before and one behind it."""
+    edge = values.new_zeros([1 if one == axis else n for one, n in enumerate(values.shape)])
+    return torch.cat([edge, values], dim=axis) + torch.cat([values, edge], dim=axis)
+
+
+def _strain(x, scales, threshold):
+    amplitudes = x.abs()
+    peaks = amplitudes.amax(dim=space_axes(x))
+    inside = (amplitudes >= along_samples(threshold * peaks, x)) & (amplitudes > 0)
+    total = torch.where(inside, 0.0, torch.nan).to(amplitudes.dtype)
+    for axis, scale in enumerate(scales, start=1):
+        if scale != 0:
+            total = total + scale * phase_slope(x, axis, inside)
+    return total
+
+
+def _checked_objects(objects):
+    objects = check_batch(objects, name="objects")
+    if not is_complex(objects):
+        raise ValueError(
+            f"objects are real, of {objects.dtype}, and have no phase; give complex objects"
+        )
+    return objects if isinstance(objects, torch.Tensor) else np.asarray(objects)
+
+
+def _checked_exponent(exponent):
+    if isinstance(exponent, bool) or exponent not in (-1, 1):
+        raise ValueError(f"exponent={short(exponent)} is not valid; choose -1 or 1")
+    return float(exponent)
