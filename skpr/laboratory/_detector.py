@@ -107,7 +107,10 @@ def check_detector(detector):
         raise ValueError(
             f"detector={detector!r} is not valid; give DetectorDirections(peak, rows, columns)"
         ) from None
-    units = [check_direction(f"detector.{name}", v) for name, v in zip(DetectorDirections._fields, directions, strict=True)]
+    units = [
+        check_direction(f"detector.{name}", direction)
+        for name, direction in zip(("peak", "rows", "columns"), directions, strict=True)
+    ]
     if abs(np.linalg.det(units)) < 1e-3:
         raise ValueError(
             f"detector={tuple(unit.round(6).tolist() for unit in units)} has rows, columns and "

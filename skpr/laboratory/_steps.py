@@ -123,8 +123,8 @@ def reciprocal_steps(
     ...     rocking_axis=(0, 1, 0),
     ...     rocking_step=1e-4,
     ... )
-    >>> (steps / 1e6).round(3)
-    array([[-0.086,  0.   , -2.109],
+    >>> (steps / 1e6).round(3) + 0.0
+    array([[ 0.628,  0.   ,  2.109],
            [ 0.235, -2.419,  0.43 ],
            [ 2.166,  0.   , -1.183]])
     """
