@@ -1,6 +1,7 @@
 """Every example runs as a user would run it, on little data and few epochs."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -208,6 +209,24 @@ def test_measured_benchmark():
     printed = run("benchmarks/measured.py", "--starts", 2, "--iterations", 5, "--size", 32)
     assert printed.count("agree by .95") == 5
     assert "registered to the best" in printed
+
+
+def test_laboratory_benchmark():
+    small = ("--shape", 32, 40, 40, "--phases", 3, "--ramps", 0)
+    printed = run("benchmarks/laboratory.py", *small).splitlines()[2:]
+    assert [line.split()[2] for line in printed] == ["to_laboratory", "linear", "cubic"]
+    facets, _, worst, strain, deep, _ = map(float, printed[0].split()[4:])
+    assert facets == 8
+    assert worst < 0.5  # degrees
+    assert deep < strain < 0.05
+
+
+def test_laboratory_guide(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (EXAMPLES / "guide" / "laboratory.md").read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    exec(compile(code, "laboratory.md", "exec"), {})
+    assert (tmp_path / "crystal.vti").stat().st_size > 100_000
 
 
 def test_coverage_benchmark():

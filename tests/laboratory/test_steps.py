@@ -42,6 +42,29 @@ def test_steps_are_derivatives_of_the_exact_momentum_transfer(detector):
         np.testing.assert_allclose(step, (forth - back) / 2, rtol=1e-5, atol=1e-6 * abs(step).max())
 
 
+def test_steps_are_those_of_another_package():
+    """Figures of xrayutilities 1.8 for beamline 34-ID-C, with the circles of cohere-ui: theta, chi
+    and phi of 2.3, 90 and -5.1 degrees, delta and gamma of 30.1 and 14.3, 9 keV, 0.5 m, 55 um,
+    steps of 0.01 degrees of theta and, with the axis that theta and chi turn, of phi.
+    """
+    wavelength, theta = 12398.419843320026 / 9000 * 1e-10, np.deg2rad(2.3)
+    detector = two_circle_detector(np.deg2rad(30.1), np.deg2rad(14.3))
+    setting = {"wavelength": wavelength, "distance": 0.5, "pixel_size": (55e-6, 55e-6)}
+    setting["rocking_step"] = np.deg2rad(0.01)
+    phi_axis = np.cos(theta), 0, -np.sin(theta)  # y, turned by chi about -z, then by theta about y
+    by_theta = reciprocal_steps(detector, **setting, rocking_axis=(0, 1, 0))
+    by_phi = reciprocal_steps(detector, **setting, rocking_axis=phi_axis)
+    expected = [
+        [1.28683138e6, 0, 3.86851664e6],
+        [6.21475730e5, -4.86160365e6, 1.07210189e6],
+        [4.34051084e6, 0, -2.51610613e6],
+    ]
+    np.testing.assert_allclose(by_theta, expected, rtol=1e-6, atol=1)
+    np.testing.assert_allclose(by_phi[0], [-7.89073e4, -1.130544198e6, -1.964620235e6], rtol=1e-6)
+    q = momentum_transfer(detector.peak, wavelength=wavelength)
+    np.testing.assert_allclose(q, [2.21649677e10, 1.12655204e10, -7.37300073e9], rtol=1e-6)
+
+
 def test_momentum_transfer_obeys_braggs_law():
     angle = 0.6  # two theta
     q = momentum_transfer((np.sin(angle), 0, np.cos(angle)), wavelength=1.5e-10, beam=(0, 0, 7))
