@@ -1,4 +1,4 @@
-"""Reconstructions in the image format of VTK, for ParaView and its like."""
+"""Reconstructions as images of VTK, for ParaView."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Bragg rocking curves in the laboratory: from the pixels of a detector to metres along its axes.
+r"""Bragg rocking curves in the axes of the laboratory.
 
 The frames of a rocking curve are planes of a pattern whose three axes are oblique: so are those of
 the object that is retrieved from it. Three steps lead to the laboratory:

@@ -57,7 +57,7 @@ def voxel_axes(steps: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def plane_spacings(axes):
-    """Distances between neighbouring planes of voxels, one for each axis.
+    """Compute distances between neighbouring planes of voxels.
 
     Each is the half period that the pattern reaches along one of its axes.
 

@@ -4,7 +4,8 @@ An object with `N` voxels along an axis is the sum of its `N` harmonics, which t
 measured at; between the voxels it is the same sum. A non-uniform fast Fourier transform evaluates
 it: harmonics are divided by the transform of a kernel and brought to a grid `OVERSAMPLING` times as
 fine, and the kernel interpolates there. The kernel `exp(beta (sqrt(1 - z^2) - 1))` and its width
-are those of Barnett, Magland and af Klinteberg (SIAM J. Sci. Comput. 41, C479, 2019)."""
+are those of Barnett, Magland and af Klinteberg (SIAM J. Sci. Comput. 41, C479, 2019).
+"""
 
 import math
 
@@ -15,11 +16,13 @@ from scipy.fft import next_fast_len
 OVERSAMPLING = 2
 WIDTH = 6  # points of the finer grid; the error is about 10^(1 - WIDTH)
 BETA = 2.3 * WIDTH
-GATHERED = 1 << 22  # values of the finer grid that are weighted at once
+GATHERED = 1 << 19  # values of the finer grid that are weighted at once: more leave the cache
 
 
 def fine_grid(x):
-    """Objects on the finer grid, their harmonics divided by the transform of the kernel.
+    """Compute objects on the finer grid.
+
+    Their harmonics are divided by the transform of the kernel.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ def fine_grid(x):
 
 
 def values_at(fine, places, shape):
-    """Values of objects between their voxels.
+    """Compute values of objects between their voxels.
 
     Parameters
     ----------
@@ -62,7 +65,7 @@ def values_at(fine, places, shape):
 
 
 def _weighted(flat, finer_shape, places, shape):
-    """Sums of the kernel's weights times the nearest points of the finer grid."""
+    """Sum the nearest points of the finer grid, weighted by the kernel."""
     index, weights = None, []
     for axis, (size, finer) in enumerate(zip(shape, finer_shape, strict=True)):
         place = places[:, axis, None] * (finer / size)
@@ -80,12 +83,12 @@ def _weighted(flat, finer_shape, places, shape):
 
 
 def _last(points, axis):
-    """Numbers of points along an axis, behind the axes before it."""
+    """Return numbers of points along an axis, behind the axes before it."""
     return points.view(len(points), *[1] * axis, WIDTH)
 
 
 def _widened(spectrum, axis, size):
-    """Harmonics along an axis on the finer grid, divided by the transform of the kernel."""
+    """Pad harmonics along an axis; divide by the kernel's transform."""
     finer = next_fast_len(max(OVERSAMPLING * size, 2 * WIDTH))
     spectrum = torch.fft.fftshift(spectrum, dim=axis)
     if size % 2 == 0:  # half of the highest harmonic belongs to each sign of its frequency
@@ -103,7 +106,7 @@ def _widened(spectrum, axis, size):
 
 
 def _transform_of_kernel(frequencies):
-    """Fourier transform of the kernel, by Gauss-Legendre quadrature."""
+    """Compute the kernel's Fourier transform by Gauss-Legendre quadrature."""
     z, weights = np.polynomial.legendre.leggauss(64)
     kernel = weights * np.exp(BETA * (np.sqrt(1 - z * z) - 1))
     return WIDTH / 2 * np.cos(np.pi * WIDTH * frequencies[:, None] * z) @ kernel

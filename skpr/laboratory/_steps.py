@@ -1,4 +1,4 @@
-"""Steps of the momentum transfer from pixel to pixel of a rocking curve."""
+"""Steps of a rocking curve in reciprocal space."""
 
 from __future__ import annotations
 

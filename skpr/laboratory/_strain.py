@@ -1,4 +1,4 @@
-"""Displacement and strain of crystals along the momentum transfer, from their phases."""
+"""Displacement and strain of crystals, from their phases."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def strain(
 
 
 def phase_slope(x, axis, inside):
-    """Slope of the phase along an axis in radians per voxel, without unwrapping.
+    """Compute the slope of the phase along an axis, without unwrapping.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def phase_slope(x, axis, inside):
     Returns
     -------
     torch.Tensor, real, like `x`
-        NaN in voxels that are outside, or have no neighbour inside.
+        In radians per voxel; NaN in voxels that are outside, or have no neighbour inside.
     """
     n_pairs = x.shape[axis] - 1
     low, high = (x.narrow(axis, start, n_pairs) for start in (0, 1))
@@ -153,7 +153,7 @@ def phase_slope(x, axis, inside):
 
 
 def _on_both_sides(values, axis):
-    """Sum of the values of the pairs to which each voxel belongs, one before and one behind it."""
+    """Sum the values of the two pairs of neighbours that hold each voxel."""
     edge = values.new_zeros([1 if one == axis else n for one, n in enumerate(values.shape)])
     return torch.cat([edge, values], dim=axis) + torch.cat([values, edge], dim=axis)
 

@@ -130,7 +130,7 @@ def to_laboratory(
 
 
 def _covering(axes, shape, sizes):
-    """Number of new voxels along each axis that hold the whole oblique frame.
+    """Count the new voxels that hold the whole oblique frame.
 
     Voxel `n // 2` is the same point before and after, so that an even number of voxels reaches
     further to the lower side.
@@ -143,7 +143,7 @@ def _covering(axes, shape, sizes):
 
 
 def _interpolated(x, axes, sizes, shape):
-    """Values on the orthogonal grid, 0 outside of the oblique frame."""
+    """Evaluate objects on the orthogonal grid."""
     old = tuple(x.shape[1:])
     to_voxels = torch.from_numpy(np.diag(sizes) @ np.linalg.inv(axes)).to(x.device)
     middle, new_middle = (

@@ -71,7 +71,9 @@ def test_the_geometry_of_a_file_leads_to_the_axes(tmp_path):
             ("entry/sample", "NXsample"),
         ):
             file[name].attrs["NX_class"] = kind
-    found = read_diffraction(path, frames="volume", crop=(4, 16, 16), binning=(1, 2, 2), center=(2, 8, 8))
+    found = read_diffraction(
+        path, frames="volume", crop=(4, 16, 16), binning=(1, 2, 2), center=(2, 8, 8)
+    )
     assert found.data.shape[2:] == (8, 8)
     axes, _ = laboratory_axes(found.geometry, SHAPE, **VERTICAL)
     np.testing.assert_allclose(axes, expected(pixel_size=binned)[0], rtol=1e-9)

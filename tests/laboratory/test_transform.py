@@ -52,6 +52,20 @@ def test_phases_are_preserved_wherever_there_is_an_amplitude(voxel_size):
     assert np.ptp(np.angle(truth[bright])) > 6  # they wrap
 
 
+@pytest.mark.parametrize("voxel_size", [None, 4e-8], ids=["", "coarse"])
+def test_steep_ramps_are_as_exact_as_flat_phases(voxel_size):
+    """A quarter of a turn per oblique voxel, and more than half a turn per coarse new one."""
+    ramp = 2 * np.pi * np.linalg.inv(AXES) @ (0.25, -0.2, 0.15)
+
+    def steep(r):
+        return np.exp(-((r / 8e-8) ** 2).sum(axis=-1) + 1j * r @ ramp)
+
+    found = to_laboratory(on_voxels(AXES, of=steep), AXES, voxel_size=voxel_size)
+    truth = steep(places(np.diag(found.voxel_size), found.objects.shape[1:]))
+    np.testing.assert_allclose(found.objects[0], truth, atol=2e-3)
+    assert voxel_size is None or np.abs(ramp * voxel_size).max() > np.pi
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_turned_setting_turns_the_objects(seed):
     turn = Rotation.random(random_state=seed)
