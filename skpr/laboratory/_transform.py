@@ -64,7 +64,9 @@ def to_laboratory(
     Objects are interpolated as the complex numbers that they are: their phases are neither
     unwrapped nor changed. Between voxels an object is the sum of the harmonics at which its pattern
     was measured, to a relative error of about 1e-5. Steep and wrapped phases are therefore as exact
-    as flat ones, and nothing need be removed first. Values are densities: they keep their scale
+    as flat ones, and the phase ramp of a peak off the centre of the pattern may stay. A ramp of
+    more than about a tenth of a turn per voxel that was multiplied on afterwards must be taken off
+    first: it moves harmonics beyond the pattern. Values are densities: they keep their scale
     when voxels change their volume. Voxels outside of the measured frame are 0.
 
     Parameters
