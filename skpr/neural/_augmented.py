@@ -1,4 +1,4 @@
-"""Transformers inside a training: new objects and detector effects, redrawn for every batch."""
+"""Data augmentation and detector model, redrawn for every batch."""
 
 import copy
 import math
@@ -13,43 +13,42 @@ from ..fourier import FourierMagnitude
 from ..symmetry import orbit_distance
 
 SAME = 1e-3  # relative difference below which two arrays count as equal
-MOVED = 0.3  # how much nearer the orbits of two objects are than the objects themselves, where one was moved
+# ratio of orbit distance to plain distance below which an object counts as moved within its orbit
+MOVED = 0.3
 
 
 def fitted_detector(detector, generator, magnitudes):
-    """Return a fitted clone of the detector that draws from a NumPy generator at every call; None
-    for None.
+    """Return a fitted clone of the detector, with fresh noise.
 
-    Raises `ValueError` for one that changes the shape of patterns: what is predicted later would
-    not fit."""
+    Each call redraws the noise from the NumPy `generator`. Without a detector, return None. Raises
+    `ValueError` for a detector that changes the shape of the patterns: the patterns given to
+    `predict` would no longer fit the network.
+    """
     if detector is None:
         return None
     fitted = _drawing_from(generator, detector)
     seen = _fit_transformed(fitted, to_tensor(magnitudes[:1]))
     if seen.shape[1:] != magnitudes.shape[1:]:
         raise ValueError(
-            f"detector={_named(detector)} makes patterns of shape {tuple(seen.shape[1:])} of "
-            f"{tuple(magnitudes.shape[1:])}; "
-            "crop and bin before training, as a step of the pipeline"
+            f"detector={_named(detector)} turns patterns of shape {tuple(magnitudes.shape[1:])} "
+            f"into {tuple(seen.shape[1:])}; crop and bin before training, as a step of the "
+            "pipeline"
         )
     return fitted
 
 
 def detected(detector, magnitudes):
-    """Return the magnitudes as a detector sees them, in their units again, so that brightness still
-    means what it did.
+    """Apply a detector to magnitudes, and restore their units.
 
-    Counting photons changes the units, differently for each exposure: measured pixels get back the
-    energy they had.
-
-    Raises `ValueError` for a detector whose values are no magnitudes.
+    Counting photons changes the units, differently for each exposure. The measured pixels of each
+    pattern are therefore rescaled to the energy they had before, so that brightness keeps its
+    meaning. Raises `ValueError` for a detector whose values are not magnitudes.
     """
     seen = _transformed(detector, magnitudes).to(magnitudes.device)
     if seen.is_complex() or (seen < 0).any() or seen.isinf().any():
         raise ValueError(
-            f"detector={_named(detector)} makes values that are negative, infinite or complex, "
-            f"and no magnitudes; set "
-            "them to 0, or to NaN where nothing was measured"
+            f"detector={_named(detector)} returns negative, infinite or complex values, which are "
+            "not magnitudes; set them to 0, or to NaN where nothing was measured"
         )
     seen = seen.to(magnitudes.dtype)
     known = ~seen.isnan()
@@ -59,11 +58,11 @@ def detected(detector, magnitudes):
 
 
 def fitted_augmenter(augmenter, generator, magnitudes, objects, centered):
-    """Return a function that makes new objects and their magnitudes out of a batch of them; None
-    for None.
+    """Return the :class:`Augmentation` of an augmenter, or None without one.
 
     Raises `ValueError` where the magnitudes are not those of the objects, or for an augmenter that
-    changes the shape of objects or only moves them within their orbits."""
+    changes the shape of objects or only moves them within their orbits.
+    """
     if augmenter is None:
         return None
     return Augmentation(
@@ -72,16 +71,19 @@ def fitted_augmenter(augmenter, generator, magnitudes, objects, centered):
 
 
 class Augmentation:
-    """New objects made of a batch's, redrawn at every call, and their magnitudes in the batch's
-    units.
+    """Random new objects and magnitudes from those of a batch.
+
+    New objects are drawn at every call. Their magnitudes are simulated, in the units of the
+    batch's own magnitudes.
 
     Parameters
     ----------
     augmenter : transformer
         Transformer of objects.
     magnitudes : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
+        Magnitudes of the training set.
     objects : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *object_shape)
-        The training set.
+        Objects of the training set.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     name : str
@@ -94,9 +96,8 @@ class Augmentation:
         made = _fit_transformed(augmenter, y)
         if made.shape != y.shape:
             raise ValueError(
-                f"augmenter={name} makes objects of shape {tuple(made.shape[1:])} of "
-                f"{tuple(y.shape[1:])}; "
-                "frame them before training"
+                f"augmenter={name} turns objects of shape {tuple(y.shape[1:])} into "
+                f"{tuple(made.shape[1:])}; crop or pad them before training"
             )
         self.forward_model = FourierMagnitude(
             fourier_shape=tuple(magnitudes.shape[1:]), centered=centered
@@ -106,7 +107,7 @@ class Augmentation:
         _check_new(name, y, made.to(y))
 
     def __call__(self, magnitudes, objects):
-        """Make a batch of new magnitudes and objects."""
+        """Return a batch of new magnitudes and objects."""
         objects = objects.to(magnitudes.device)
         made = _transformed(self.augmenter, objects).to(objects)
         simulated = self.forward_model.transform(made)
@@ -121,17 +122,18 @@ class Augmentation:
         if len(others):
             misfit = float(_difference(magnitudes, expected)[others[0]])
             raise ValueError(
-                "augmenter needs magnitudes that are those of the objects, to simulate them for "
-                "new ones, but X "
-                f"differs from |F y| by a relative {misfit:.2g} in sample "
-                f"{first + int(others[0])}: "
-                "pass noise and missing pixels as detector=..., check "
+                "augmenter simulates the magnitudes of new objects, so X must hold those of y, "
+                f"but X differs from |F y| by a relative {misfit:.2g} in sample "
+                f"{first + int(others[0])}: pass noise and missing pixels as detector=..., check "
                 f"centered={self.forward_model.centered!r}, or leave augmenter=None"
             )
 
     @staticmethod
     def _units(magnitudes, objects):
-        """Unit of each pattern: 1 for the unnormalised DFT; by Parseval's theorem."""
+        """Return the unit of each pattern, by Parseval's theorem.
+
+        It is 1 for magnitudes of the unnormalised DFT.
+        """
         power = energy(objects).double() * math.prod(magnitudes.shape[1:])
         return torch.where(
             power > 0, energy(magnitudes).double() / torch.where(power > 0, power, 1.0), 1.0
@@ -139,7 +141,7 @@ class Augmentation:
 
 
 def _check_new(name, objects, made):
-    """Refuse an augmenter that moves objects within their orbits, whatever else it does to them."""
+    """Refuse an augmenter that moves objects within their orbits."""
     apart = _difference(made, objects)
     distances = [
         orbit_distance(made, objects, phase=True, boundary=boundary)
@@ -153,7 +155,7 @@ def _check_new(name, objects, made):
 
 
 def _difference(batch, expected):
-    """Relative difference of each sample of two batches; NaN where there is any."""
+    """Return the relative difference per sample; NaN with any NaN."""
     batch, expected = (
         part.to(torch.complex128 if part.is_complex() else torch.float64)
         for part in (batch, expected)
@@ -172,8 +174,8 @@ def _per_sample(values, batch):
 
 
 def _drawing_from(generator, step):
-    """Return a transformer's clone that draws from a generator, on and on."""
-    if not hasattr(step, "get_params"):  # of no scikit-learn, with no parameters to set
+    """Return a clone of a transformer that draws from a generator."""
+    if not hasattr(step, "get_params"):  # not scikit-learn's kind: it has no parameters to set
         return copy.deepcopy(step)
     step = clone(step)
     names = [
@@ -185,7 +187,7 @@ def _drawing_from(generator, step):
 
 
 def _fit_transformed(step, batch):
-    """Fit a transformer on tensors, or on arrays where it knows those only, and transform them."""
+    """Fit a transformer on tensors or arrays, and transform them."""
     try:
         return _as_tensor(step.fit(batch).transform(batch))
     except (AttributeError, TypeError, ValueError) as error:
@@ -196,7 +198,7 @@ def _fit_transformed(step, batch):
 
 
 def _transformed(step, batch):
-    """Transform tensors, or arrays with a transformer that knows those only."""
+    """Transform tensors, or arrays if only those are accepted."""
     try:
         return _as_tensor(step.transform(batch))
     except (AttributeError, TypeError, ValueError) as error:

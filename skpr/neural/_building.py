@@ -1,4 +1,4 @@
-"""Construction of a network with its loss, optimizer and callbacks."""
+"""Construction of network, loss, optimizer and callbacks."""
 
 import copy
 import inspect
@@ -21,17 +21,17 @@ from ._skorch import SkorchRegressor
 from ._training import Divergence, OneCycle, ProgressLine, best_weights_kept
 from ._tuning import tunable_layers
 
-# At the peak rate one gradient far larger than the others can undo epochs of training: it keeps its
-# direction only.
+# At the peak learning rate, one gradient far larger than the others can undo epochs of training.
+# Clipping keeps its direction and limits its length.
 MAX_GRADIENT_NORM = 0.5
 WEIGHT_DECAY = 0.2
 
 
 class NetworkBuilder(SkorchRegressor):
-    """Construction of network, loss, optimizer and callbacks from parameters."""
+    """Construction of a network and its training tools."""
 
     def _prepare(self, X, y, anew):
-        """Build a new network, or ready the present one for further training."""
+        """Build a new network, or prepare the present one for more training."""
         if anew:
             self._learn(X, y)
             self.initialize()
@@ -41,13 +41,12 @@ class NetworkBuilder(SkorchRegressor):
             tunable_layers(self.module_.network, self.tuning_steps)
         if self._sample_weight is not None and not takes_weights(self.criterion_):
             raise ValueError(
-                f"sample_weight cannot be given to criterion={self.criterion!r}: its forward "
-                f"takes no sample_weight, "
-                "and it has no reduction='mean', as torch's losses have"
+                f"sample_weight cannot be used with criterion={self.criterion!r}: its forward "
+                "takes no sample_weight, and it has no reduction='mean' as torch's losses have"
             )
 
     def _learn(self, X, y):
-        """Learn from a training set what the network's scaling needs."""
+        """Learn the statistics that the network's scaling needs."""
         self.generator_ = None
         self.centered_, self.magnitude_scaling_ = self.centered, self.magnitude_scaling
         self._fit_steps(X, y)
@@ -57,7 +56,7 @@ class NetworkBuilder(SkorchRegressor):
         self.scaling_statistics_ = {name: value.cpu() for name, value in statistics.items()}
 
     def _fit_steps(self, X, y):
-        """Fit augmenter and detector anew; their random draws continue."""
+        """Refit augmenter and detector, whose random draws continue."""
         if self.generator_ is None and (self.augmenter is not None or self.detector is not None):
             seed = int(torch.randint(2**31 - 1, ()))
             self.generator_ = np.random.RandomState((seed + process_rank()) % (2**31 - 1))
@@ -67,32 +66,30 @@ class NetworkBuilder(SkorchRegressor):
         self.detector_ = fitted_detector(self.detector, self.generator_, X)
 
     def at_fit(self, name):
-        """Value of a parameter when the network was built.
+        """Return the value of a parameter when the network was built.
 
-        One that was set later is refused, or is for the next `fit`.
+        A value set later is refused, or takes effect at the next `fit`.
         """
         return vars(self).get(f"{name}_", getattr(self, name))
 
     def check_unchanged(self):
-        """Refuse parameters that the present network was built by, and that were set to something
-        else since.
-        """
+        """Refuse parameters changed since the network was built with them."""
         check_unchanged(
             self, {name: self.at_fit(name) for name in ("centered", "magnitude_scaling")}
         )
 
     def initialize(self):
-        """Build network, loss, optimizer and callbacks, once shapes are known."""
+        """Build network, loss, optimizer and callbacks."""
         if not hasattr(self, "scaling_statistics_"):
             raise NotFittedError(
                 f"{type(self).__name__} learns its shapes from data: call fit, partial_fit or "
-                f"load_params first"
+                "load_params first"
             )
         with self._resolved():
             return super().initialize()
 
     def initialize_module(self):
-        """Construct the network with the fitted shapes and wrap it in its scaling."""
+        """Construct the network, and wrap it in its scaling."""
         n_channels = 2 if self.is_complex_ else 1
         offered = {
             "fourier_shape": self.fourier_shape_,
@@ -114,8 +111,7 @@ class NetworkBuilder(SkorchRegressor):
         if next(network.parameters(), None) is None:
             raise ValueError(
                 f"module={short(self.module)} has no weights to train; define its layers in "
-                f"__init__, which is given "
-                "fourier_shape and object_shape where it names them"
+                "__init__, which is given fourier_shape and object_shape if it names them"
             )
         self.module_ = ScaledNetwork(
             network,
@@ -137,13 +133,14 @@ class NetworkBuilder(SkorchRegressor):
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Collect the optimizer's arguments, with a shorter memory for Adam.
 
-        With the usual 0.999, wide networks diverge near the peak rate. The fused form reads every
-        weight once a step."""
+        With the usual second beta of 0.999, wide networks diverge near the peak learning rate. The
+        fused implementation is chosen where possible, because it reads every weight only once per
+        step.
+        """
         named_parameters = list(named_parameters)
         groups, given = super().get_params_for_optimizer(prefix, named_parameters)
-        if (
-            given.get("weight_decay") == WEIGHT_DECAY
-        ):  # a default of this class, which some optimizers do not know
+        # the default of this class must not reach optimizers without weight decay
+        if given.get("weight_decay") == WEIGHT_DECAY:
             given.pop("weight_decay")
             given |= accepted_arguments(self.optimizer, {"weight_decay": WEIGHT_DECAY})
         if self.optimizer in (torch.optim.Adam, torch.optim.AdamW):
@@ -159,7 +156,7 @@ class NetworkBuilder(SkorchRegressor):
         return groups, given
 
     def get_default_callbacks(self):
-        """Default callbacks, in the order in which they act."""
+        """Return the default callbacks in their order of action."""
         callbacks = [
             ("epoch_timer", EpochTimer()),
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
@@ -178,10 +175,9 @@ class NetworkBuilder(SkorchRegressor):
 
 
 def accepted_arguments(module, offered):
-    """Select the arguments that a constructor names; all where it takes any."""
-    if (
-        isinstance(module, type) and module.__init__ is torch.nn.Module.__init__
-    ):  # whose signature takes any
+    """Select the arguments that a constructor accepts."""
+    # torch's own constructor has **kwargs in its signature, but refuses them
+    if isinstance(module, type) and module.__init__ is torch.nn.Module.__init__:
         return {}
     parameters = inspect.signature(module).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -193,18 +189,19 @@ def accepted_arguments(module, offered):
 def in_single_precision(module, given, build):
     """Build a module in float32, or copy an instance of one.
 
-    PyTorch's default precision does not matter.
+    The result does not depend on PyTorch's default precision.
 
     Parameters
     ----------
     module : torch.nn.Module class or instance
+        Class to build, or instance to copy.
     given : dict
         Arguments of the constructor.
     build : callable
         Function of `module` and `given` that builds the module.
     """
     if isinstance(module, torch.nn.Module) and not given:
-        module = copy.deepcopy(module)  # training is not to change what was handed over
+        module = copy.deepcopy(module)  # training must not change the user's own instance
         types = {
             parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()
         }

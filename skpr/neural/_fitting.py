@@ -1,4 +1,4 @@
-"""A fit from the first check to the last epoch."""
+"""Whole course of a fit, from the first check to the last epoch."""
 
 from .._lazy import LazyBatch
 from .._tensors import even_rows, picked, resolve_device
@@ -19,7 +19,7 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
     def _fit(self, X, y, sample_weight, fit_params, *, anew, resumable):
         """Train a new network (`anew`) or the present one.
 
-        A `resumable` training reads and writes the checkpoint.
+        Only a `resumable` training of a new network reads and writes the checkpoint.
         """
         if not anew:
             self.check_unchanged()
@@ -38,7 +38,7 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
         return self
 
     def _train(self, X, y, fit_params):
-        """skorch's training, in step with the other processes where there are any."""
+        """Run skorch's training, in step with any other processes."""
         check_monitors(self, on_disk=isinstance(X, LazyBatch) or isinstance(y, LazyBatch))
         with in_step(self):
             super().partial_fit(X, y, **fit_params)

@@ -1,4 +1,4 @@
-"""Random generators of the process: seeded for a while, one thread at a time, and put back."""
+"""Temporary seeding of the process-wide random generators."""
 
 import contextlib
 import os
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-# PyTorch's generators, and NumPy's and Python's own, belong to the process: who seeds them must be
-# alone with them
+# The global generators of PyTorch, NumPy and Python belong to the process: only one thread at a
+# time may seed them and draw from them.
 _LOCK = threading.RLock()
 
 
@@ -24,7 +24,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def drawn_seed(random_state):
-    """Draw a seed from scikit-learn's `random_state`; from PyTorch's own generator for None."""
+    """Draw a seed from scikit-learn's `random_state`.
+
+    None draws it from PyTorch's global generator.
+    """
     if random_state is None:
         return int(torch.randint(2**31 - 1, ()))
     return int(check_random_state(random_state).randint(2**31 - 1))
@@ -32,8 +35,9 @@ def drawn_seed(random_state):
 
 @contextlib.contextmanager
 def seeded(seed):
-    """Run with all generators of the process seeded, alone among the threads that do so, and put
-    them back.
+    """Seed all global generators inside a context, and restore them after.
+
+    Threads that enter this context run one at a time.
     """
     with kept_generators():
         seed_generators(seed)
@@ -41,7 +45,7 @@ def seeded(seed):
 
 
 def seed_generators(seed):
-    """Seed all generators of the process, to be called within :func:`kept_generators`."""
+    """Seed all global generators inside :func:`kept_generators`."""
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     random.seed(seed)
@@ -49,9 +53,12 @@ def seed_generators(seed):
 
 @contextlib.contextmanager
 def kept_generators():
-    """Run alone among threads that do so, and put the generators of the process back."""
+    """Restore all global generators when the context ends.
+
+    Threads that enter this context run one at a time.
+    """
     with _LOCK:
-        with torch.device("cpu"):  # where states are, whatever the default device
+        with torch.device("cpu"):  # states are CPU tensors, whatever the default device
             kept = torch_states(), np.random.get_state(), random.getstate()  # noqa: NPY002
         try:
             yield
@@ -63,7 +70,7 @@ def kept_generators():
 
 
 def generator_states():
-    """State of the generators of the process as tensors, numbers and text."""
+    """Return the states of all global generators as plain values."""
     version, values, gauss = random.getstate()
     return torch_states() | {
         "numpy": numpy_state(np.random),
@@ -72,7 +79,10 @@ def generator_states():
 
 
 def set_generator_states(states):
-    """Put back what :func:`generator_states` returned; of devices, those that are here."""
+    """Restore the states from :func:`generator_states`.
+
+    States of devices that are absent here are ignored.
+    """
     set_torch_states(states)
     set_numpy_state(np.random, states["numpy"])
     version, values, gauss = states["python"]
@@ -80,7 +90,7 @@ def set_generator_states(states):
 
 
 def torch_states():
-    """State of PyTorch's generators, of the processor and of every device."""
+    """Return the states of PyTorch's generators on all devices."""
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -89,7 +99,10 @@ def torch_states():
 
 
 def set_torch_states(states):
-    """Put back what :func:`torch_states` returned; of devices, those that are here."""
+    """Restore the states from :func:`torch_states`.
+
+    States of devices that are absent here are ignored.
+    """
     torch.set_rng_state(states["torch"])
     if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
         torch.cuda.set_rng_state_all(states["cuda"])
@@ -98,13 +111,16 @@ def set_torch_states(states):
 
 
 def numpy_state(generator):
-    """State of a `RandomState`, or of `numpy.random` itself, without arrays."""
+    """Return the state of a NumPy `RandomState` as plain values.
+
+    `numpy.random` itself is accepted, too.
+    """
     state = generator.get_state(legacy=False)
     return state | {"state": {name: _as_tensor(value) for name, value in state["state"].items()}}
 
 
 def set_numpy_state(generator, state):
-    """Put back what :func:`numpy_state` returned."""
+    """Restore a state from :func:`numpy_state`."""
     inner = {name: _as_array(value) for name, value in state["state"].items()}
     generator.set_state(state | {"state": inner})
 

@@ -1,4 +1,4 @@
-"""Loading of whole batches, cut out of arrays and cast at once."""
+"""Loading of whole batches, sliced from arrays and cast at once."""
 
 import numpy as np
 import torch
@@ -11,20 +11,21 @@ from .._tensors import to_tensor
 
 
 class BatchDataset(Dataset):
-    """A skorch dataset that a `DataLoader` asks for whole batches.
+    """Data set of skorch's kind that delivers whole batches.
 
-    PyTorch's loader calls `__getitems__` with a batch of indices where a dataset has it; indexing
-    sample by sample and collating takes several times longer. Arrays may be NumPy arrays, tensors
-    on any device, or on disk: these are read, and what transformers do to them is computed, a batch
-    at a time on the network's device.
+    PyTorch's loader calls `__getitems__` with a batch of indices where a data set has this method;
+    indexing sample by sample and collating takes several times longer. Data may be NumPy arrays,
+    tensors on any device, or batches on disk. The latter are read and transformed one batch at a
+    time, on the network's device.
 
     Parameters
     ----------
     X, y : ndarray, torch.Tensor or LazyBatch
+        Magnitudes and objects.
     device : str
         Device on which batches from disk are computed.
     sample_weight : ndarray of shape (n_samples,), optional
-        Third part of every batch, if given.
+        Weights of the samples, which become the third part of every batch.
     """
 
     def __init__(self, X, y=None, device="cpu", sample_weight=None, **kwargs):
@@ -42,7 +43,7 @@ class BatchDataset(Dataset):
         return self[np.asarray(indices)]
 
     def transform(self, X, y):
-        """Replace a missing target by zeros, which skorch ignores."""
+        """Replace a missing target by zeros, which are ignored."""
         return X, torch.zeros(len(X)) if y is None else y
 
     def _take(self, data, index):
@@ -59,30 +60,30 @@ class BatchDataset(Dataset):
 
 
 def whole_batch(batch):
-    """Collate samples; a batch that is already whole stays as it is."""
+    """Collate samples, unless they already are a whole batch."""
     if isinstance(batch, tuple):
         return batch
     return tuple(_single(part) for part in default_collate(batch))
 
 
 def unpacked(X, y=None):
-    """Arrays inside a data set of skorch or PyTorch.
+    """Return the arrays inside a data set of skorch or PyTorch.
 
     Parameters
     ----------
     X : array-like, skorch.dataset.Dataset, torch.utils.data.TensorDataset or Subset of one
     y : array-like, optional
-        Taken from the data set if not given.
+        Objects; those of the data set by default.
 
     Returns
     -------
     X, y
-        As they were given, where `X` is no data set.
+        Arrays of the data set, or the arguments themselves where `X` is not a data set.
 
     Raises
     ------
     TypeError
-        For other data sets, which may draw at random and cannot be checked before the training.
+        For other data sets, which may be random and cannot be checked before training.
     """
     X, y = (np.asarray(part) if isinstance(part, SliceDataset) else part for part in (X, y))
     if isinstance(X, Subset):
@@ -94,10 +95,9 @@ def unpacked(X, y=None):
         inside, targets = (*X.tensors, None)[:2]
     elif isinstance(X, torch.utils.data.Dataset | DataLoader):
         raise TypeError(
-            f"X={type(X).__name__} is a source of samples that cannot be checked before the "
-            f"training; give arrays or "
-            "tensors, a skorch Dataset, a torch TensorDataset or a Subset of one, or a LazyBatch "
-            "of arrays on disk"
+            f"X={type(X).__name__} is a source of samples that cannot be checked before training; "
+            "give arrays or tensors, a skorch Dataset, a torch TensorDataset or a Subset of one, "
+            "or a LazyBatch of arrays on disk"
         )
     else:
         return X, y
@@ -105,12 +105,12 @@ def unpacked(X, y=None):
 
 
 def _single(part):
-    """A tensor in the network's precision."""
+    """Cast a tensor to the network's precision."""
     return part.to(torch.complex64 if part.is_complex() else torch.float32)
 
 
 def weights_of(dataset):
-    """Weights of a data set's samples, or None."""
+    """Return the sample weights of a data set, or None."""
     if isinstance(dataset, Subset):
         weights = weights_of(dataset.dataset)
         return None if weights is None else weights[np.asarray(dataset.indices)]

@@ -1,4 +1,4 @@
-"""Training losses between predicted and target objects, real or complex."""
+"""Training losses between predicted and target objects."""
 
 import copy
 import inspect
@@ -21,7 +21,10 @@ class MeanSquaredError(torch.nn.Module):
     """
 
     def forward(self, prediction, target, sample_weight=None):
-        """Loss of objects (n_samples, *object_shape), weights (n_samples,)."""
+        """Compute the loss of objects of shape (n_samples, *object_shape).
+
+        Optional weights have shape (n_samples,).
+        """
         _check_pair(self, prediction, target)
         return _averaged(_square(prediction - target), sample_weight)
 
@@ -29,7 +32,8 @@ class MeanSquaredError(torch.nn.Module):
 class RelativeSquaredError(torch.nn.Module):
     """Mean over samples of `|prediction - target|^2 / |target|^2`.
 
-    Every object counts alike, however bright; an empty one counts by its own square.
+    Every object counts alike, however bright. For an empty target, the squared prediction is
+    divided by the number of pixels.
 
     Examples
     --------
@@ -39,29 +43,33 @@ class RelativeSquaredError(torch.nn.Module):
     """
 
     def forward(self, prediction, target, sample_weight=None):
-        """Loss of objects (n_samples, *object_shape), weights (n_samples,)."""
+        """Compute the loss of objects of shape (n_samples, *object_shape).
+
+        Optional weights have shape (n_samples,).
+        """
         _check_pair(self, prediction, target)
-        scale = unit_scale(target)  # squares of any unit
+        scale = unit_scale(target)  # squares must not overflow, whatever the unit
         squares = _square((prediction - target) * scale).flatten(1).sum(dim=1)
         return _averaged(squares / _norms(target * scale), sample_weight)
 
 
 class OrbitLoss(torch.nn.Module):
-    """Relative squared error, minimised over the symmetries of the target.
+    """Relative squared error, minimised over the symmetries.
 
     Mean over samples of `min_g |prediction - g target|^2 / |target|^2`.
 
-    Invariant to which member of the target's orbit is given, so it needs no canonical targets; it
-    leaves the network to find a representative of its own. Differentiable wherever the best element
-    is unique.
+    The loss does not depend on which member of its orbit is given as the target, so targets need
+    not be canonical: the network is left to find a representative of its own. The loss is
+    differentiable wherever the best group element is unique.
 
     Parameters
     ----------
     shift, flip : bool, default=True
         Symmetries to minimise over.
     phase : bool, optional
-        Whether to minimise over the phase; by default for complex objects.
+        Whether to minimise over the phase; by default, for complex objects only.
     boundary : {"zero", "circular"}, default="zero"
+        Boundary of the shifts: zeros beyond the frame, or wrap-around.
 
     Examples
     --------
@@ -76,11 +84,15 @@ class OrbitLoss(torch.nn.Module):
         self.symmetries = {"shift": shift, "flip": flip, "phase": phase, "boundary": boundary}
 
     def forward(self, prediction, target, sample_weight=None):
-        """Loss of objects (n_samples, *object_shape), weights (n_samples,)."""
+        """Compute the loss of objects of shape (n_samples, *object_shape).
+
+        Optional weights have shape (n_samples,).
+        """
         _check_pair(self, prediction, target)
         scale = unit_scale(target)
         target, prediction = target * scale, prediction * scale
-        # the targets move, not the predictions: the gradient then is that of a plain squared error
+        # the targets are moved, not the predictions: the gradient is then that of a plain squared
+        # error
         squares = orbit_distances(target, prediction, squared=True, **self.symmetries)
         return _averaged(squares / _norms(target), sample_weight).to(prediction.real.dtype)
 
@@ -89,14 +101,16 @@ CRITERIA = {"mse": MeanSquaredError, "relative": RelativeSquaredError, "orbit": 
 
 
 def loss_of(criterion, prediction, target, sample_weight=None):
-    """A criterion's loss of a batch, each sample with its weight.
+    """Compute the loss of a batch, with optional sample weights.
 
     Parameters
     ----------
     criterion : torch.nn.Module
-        One that :func:`takes_weights`, where there are weights.
+        Loss; with weights, one that :func:`takes_weights` accepts.
     prediction, target : torch.Tensor of shape (n_samples, *object_shape)
+        Predicted and true objects.
     sample_weight : torch.Tensor of shape (n_samples,), optional
+        Weights of the samples, 1 on average.
     """
     if sample_weight is None:
         return criterion(prediction, target)
@@ -109,9 +123,9 @@ def loss_of(criterion, prediction, target, sample_weight=None):
 
 
 def takes_weights(criterion):
-    """Whether a criterion can weight samples.
+    """Return whether a criterion can weight samples.
 
-    Its `forward` names `sample_weight`, or it averages as torch's losses do.
+    Its `forward` must name `sample_weight`, or it must average as torch's losses do.
     """
     return _names_weights(criterion) or getattr(criterion, "reduction", None) == "mean"
 
@@ -121,25 +135,27 @@ def _names_weights(criterion):
 
 
 def _averaged(values, sample_weight):
-    """Mean over samples, with weights that are 1 on average."""
+    """Average over samples, with weights that are 1 on average."""
     if sample_weight is None:
         return values.mean()
     return (values.reshape(len(values), -1).mean(dim=1) * sample_weight).mean()
 
 
 def _check_pair(loss, prediction, target):
-    """Refuse what is no pair of batches of tensors: shapes that differ would be broadcast."""
+    """Refuse anything but two tensors of one shape.
+
+    Tensors of different shapes would be broadcast silently.
+    """
     if not (isinstance(prediction, torch.Tensor) and isinstance(target, torch.Tensor)):
         given = " and ".join(type(batch).__name__ for batch in (prediction, target))
         raise TypeError(
             f"{type(loss).__name__} compares tensors, but was given {given}; pass "
-            f"torch.as_tensor(...)"
+            "torch.as_tensor(...)"
         )
     if prediction.shape != target.shape:
         raise ValueError(
-            f"{type(loss).__name__} compares batches of one shape, but the prediction has "
-            f"{tuple(prediction.shape)} "
-            f"and the target {tuple(target.shape)}"
+            f"{type(loss).__name__} compares batches of one shape, but the prediction has shape "
+            f"{tuple(prediction.shape)} and the target {tuple(target.shape)}"
         )
 
 

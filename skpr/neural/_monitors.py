@@ -1,4 +1,4 @@
-"""Check that callbacks will find in the history what they monitor."""
+"""Check that callbacks monitor values that the history will hold."""
 
 from skorch.callbacks import BatchScoring, Checkpoint, EpochScoring, LRScheduler, PassthroughScoring
 
@@ -15,16 +15,16 @@ def check_monitors(net, on_disk):
     Parameters
     ----------
     net : PhaseRetrievalRegressor
-        With its callbacks.
+        Network with its callbacks.
     on_disk : bool
-        Whether magnitudes or objects are.
+        Whether magnitudes or objects are on disk.
 
     Raises
     ------
     ValueError
-        For a callback that monitors a validation set where there is none, or what no callback
-        records, for one that would read a whole set from disk, and for scikit-learn's scores of
-        objects that it cannot score.
+        For a callback that monitors a validation set where there is none, that monitors a value
+        which no callback records, that would read a whole set from disk, or that uses a score of
+        scikit-learn on objects which scikit-learn cannot score.
 
     Warns
     -----
@@ -34,7 +34,7 @@ def check_monitors(net, on_disk):
     validates = net.early_stopping or net.train_split is not None
     flat = len(net.object_shape_) == 1 and not net.is_complex_
     recorded, idle = _recorded(net, validates)
-    # callbacks of the user's own may record anything
+    # the user's own callbacks may record anything
     all_known = all(
         type(callback).__module__.split(".")[0] in ("skorch", "skpr")
         for _, callback in net.callbacks_
@@ -46,9 +46,9 @@ def check_monitors(net, on_disk):
             and not flat
         ):
             raise ValueError(
-                f"callback {name!r} scores by {callback.scoring!r}, which scikit-learn computes "
-                f"for real objects with "
-                "one axis only; give a scorer of skpr.metrics, such as neg_relative_error_scorer"
+                f"callback {name!r} uses scoring={callback.scoring!r}, which scikit-learn computes "
+                "only for real objects with one axis; give a scorer of skpr.metrics, such as "
+                "neg_relative_error_scorer"
             )
         caches = (
             getattr(callback, "use_caching", True) if net.use_caching == "auto" else net.use_caching
@@ -56,7 +56,7 @@ def check_monitors(net, on_disk):
         if on_disk and isinstance(callback, EpochScoring) and not caches:
             raise ValueError(
                 f"callback {name!r} cannot score batches on disk with use_caching=False; leave it "
-                f"True"
+                "True"
             )
         monitor = _monitored(callback)
         if monitor is None or monitor in recorded:
@@ -68,16 +68,18 @@ def check_monitors(net, on_disk):
         if all_known:
             names = ", ".join(sorted(recorded))
             raise ValueError(
-                f"callback {name!r} monitors {monitor!r}, which nothing records; there are {names}"
+                f"callback {name!r} monitors {monitor!r}, which nothing records; choose one of "
+                f"{names}"
             )
     if idle:
         warn_user(
-            f"there is no validation set to record {', '.join(map(repr, sorted(idle)))} of: {WAY}"
+            f"no validation set is held out, so {', '.join(map(repr, sorted(idle)))} cannot be "
+            f"recorded: {WAY}"
         )
 
 
 def _recorded(net, validates):
-    """Recorded names, and those that need a validation set that is not there."""
+    """Return the names recorded, and those that lack a validation set."""
     recorded, idle = set(ALWAYS), set()
     for _, callback in net.callbacks_:
         if isinstance(callback, BatchScoring | EpochScoring):
@@ -98,7 +100,7 @@ def _recorded(net, validates):
 
 
 def _monitored(callback):
-    """Name in the history that a callback reads, or None."""
+    """Return the name in the history that a callback reads, or None."""
     if isinstance(callback, LRScheduler):
         plateau = getattr(callback.policy, "__name__", callback.policy) == "ReduceLROnPlateau"
         return callback.monitor if plateau and isinstance(callback.monitor, str) else None

@@ -1,12 +1,17 @@
-"""Network architectures, from normalised magnitudes to objects.
+"""Network architectures from magnitudes to objects.
 
 A module is constructed with `fourier_shape`, `object_shape` and `n_channels` (1 for real objects, 2
-for the real and imaginary parts of complex ones) and maps features of shape (n_samples,
-*fourier_shape) to (n_samples, n_channels, *object_shape). A feature is 0 where its pixel was not
-measured. A module with a true attribute `uses_magnitudes` is called with the magnitudes themselves
-as a second argument, scaled to an object of unit norm and NaN where unmeasured, so that it can hold
-its estimate against them. In training it may return a tuple of images, each of which gets a loss:
-those of all samples, and others of all or of the first samples."""
+for the real and imaginary parts of complex ones). It maps features of shape (n_samples,
+*fourier_shape) to images of shape (n_samples, n_channels, *object_shape). The feature of an
+unmeasured pixel is 0.
+
+A module whose attribute `uses_magnitudes` is true receives the magnitudes as a second argument, so
+that it can compare its estimate with them. They are scaled to those of an object of a fixed norm
+and are NaN where unmeasured.
+
+In training, a module may return a tuple of batches of images, each of which gets a loss. At least
+one must cover the whole batch; others may cover its first samples only.
+"""
 
 import math
 from numbers import Integral, Real
@@ -18,7 +23,8 @@ from .._validation import short
 from ..iterative import hybrid_input_output
 from ..measurement import Measurement, mirrored, to_fft_order
 
-# of a normalised spectrum: below it, gradients through a projection, which are |F|^-1, are bounded
+# modulus of a normalised spectrum below which the gradient of a projection, which grows as 1 / |F|,
+# is bounded
 LEAST_MODULUS = 1e-3
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -28,26 +34,28 @@ TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3
 class MLP(nn.Module):
     """Multilayer perceptron from the spectrum to the image.
 
-    Real objects have symmetric magnitudes: it sees the mean of each Friedel pair, of which noise is
-    less.
+    Magnitudes of real objects are symmetric. For these, the network sees the mean of each Friedel
+    pair, which is less noisy.
 
     Parameters
     ----------
     fourier_shape, object_shape : tuple of int
+        Shapes of one magnitude and one object.
     n_channels : {1, 2}
-        1 for real, 2 for complex objects.
+        Number of output channels: 1 for real objects, 2 for complex ones.
     hidden_width : int
-        Units in each hidden layer.
+        Number of units in each hidden layer.
     n_hidden_layers : int
+        Number of hidden layers.
     dropout : float
         Probability of dropping a hidden unit in training.
     unmeasured : bool
-        Whether some pixels may be unmeasured; the network then also sees which.
+        Whether pixels may be unmeasured. The network then receives a mask as further input.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     polar : bool
-        Whether the last layer makes amplitude and phase of complex objects, not real and imaginary
-        part.
+        Whether the last layer outputs amplitude and phase of complex objects, instead of their real
+        and imaginary parts.
 
     Examples
     --------
@@ -77,7 +85,7 @@ class MLP(nn.Module):
         self.unmeasured = unmeasured
         self.centered = centered
         self.output_shape = (n_channels, *object_shape)
-        # in FFT order and centred alike, the first m // 2 + 1 columns hold each pair k, -k once
+        # in either layout, the first m // 2 + 1 columns hold at least one member of each pair k, -k
         self.n_columns = fourier_shape[-1] // 2 + 1 if self.is_half else fourier_shape[-1]
         n_features = math.prod(fourier_shape[:-1]) * self.n_columns
         widths = [n_features * (2 if unmeasured else 1)] + [hidden_width] * n_hidden_layers
@@ -89,7 +97,7 @@ class MLP(nn.Module):
     def forward(self, features, magnitudes, dropout=None):
         """Map features and magnitudes to (n_samples, n_channels, *object_shape).
 
-        With `dropout` given, hidden units are dropped with that probability, in training or not.
+        A given `dropout` replaces the network's own, and acts outside of training, too.
         """
         known = None
         if self.unmeasured:
@@ -110,7 +118,7 @@ class MLP(nn.Module):
         return _from_polar(images) if self.polar else images
 
     def _friedel_means(self, features, known):
-        """Means over the measured pixels of each pair, and their share."""
+        """Return the mean and the measured share of each Friedel pair."""
         features = features + mirrored(features, self.centered)
         if known is None:
             return features[..., : self.n_columns] / 2, None
@@ -121,52 +129,55 @@ class MLP(nn.Module):
 class UNet(nn.Module):
     """Perceptron whose image is refined by U-Nets and measured magnitudes.
 
-    Each of several stages confronts the image with the magnitudes and cleans it by a U-Net.
+    Convolutions cannot read a spectrum, because every Fourier pixel depends on the whole image. A
+    fully connected front end therefore makes a first image, which several stages refine. Each stage
+    has two steps:
 
-    Convolutions cannot read a spectrum: every Fourier pixel concerns the whole image. So a fully
-    connected front end makes a first image. Each stage then drives its image towards the magnitudes
-    and lets a U-Net see the image, what the measurement made of it, what one more magnitude
-    projection would change, and the first image; from these it makes a correction. Where the
-    spectrum is oversampled, the drive is a few unrolled steps of hybrid input-output (Fienup,
-    1982), which have nothing to learn and so nothing to overfit; without oversampling, frame and
-    positivity are too weak for them, and the drive is the projection alone.
+    1. It drives its image towards the measured magnitudes. Where the spectrum is oversampled, it
+       runs a few unrolled iterations of hybrid input-output (Fienup, 1982). These have no weights
+       and cannot overfit. Without oversampling, the frame and positivity are too weak for them, and
+       the stage applies the magnitude projection alone.
+    2. A U-Net computes a correction. Its inputs are the image, the driven image, the change that
+       one more projection would make, and the first image.
 
-    In training, every stage and the front end have a loss of their own. The stages learn together,
-    through the U-Nets and, without unrolled steps, the projections between them. They pass no
-    gradient back to the front end, which overfits long before they do: they are trained on its
-    guess with hidden units dropped, whose error on what it was trained on is about that of its
-    guess on new data.
+    In training, the front end and every stage have a loss of their own. The stages are trained
+    together: gradients pass through the U-Nets and, without unrolled iterations, through the
+    projections between them. No gradient passes back to the front end, which overfits long before
+    the stages do. The stages learn from a front-end image made with dropout: its error on the
+    training set is then about as large as that of a normal front-end image on new data.
 
     Parameters
     ----------
     fourier_shape, object_shape : tuple of int
+        Shapes of one magnitude and one object.
     n_channels : {1, 2}
-        1 for real, 2 for complex objects.
+        Number of output channels: 1 for real objects, 2 for complex ones.
     hidden_width, n_hidden_layers, dropout
         Width, depth and dropout of the front end, an :class:`MLP`.
     n_stages : int
+        Number of stages.
     width : int
-        Feature maps of a stage's U-Net at its finer level.
+        Number of feature maps at the finer level of each U-Net.
     n_projections : int or None
-        Unrolled steps of each stage; `None` for 20 where the Fourier grid is larger than the
-        object, else 0.
+        Number of unrolled iterations in each stage. None means 20 where the Fourier grid is larger
+        than the object, and 0 otherwise.
     beta : float
-        Feedback of these steps.
+        Feedback parameter of the unrolled iterations.
     stage_dropout : float
-        Probability of dropping a hidden unit of the front end where the stages learn from its
-        guess.
+        Probability of dropping a hidden unit of the front end when it makes the image that the
+        stages learn from.
     stage_share : float
-        Share of each batch, its first samples, on which the stages are trained; they cost more than
-        the front end, and learn from less.
+        Fraction of each batch, its first samples, on which the stages are trained. They cost more
+        than the front end and need fewer samples.
     non_negative : bool
-        Whether the drive also asks for non-negative values, besides the frame as support.
+        Whether the first step of each stage also enforces non-negative values.
     unmeasured : bool
-        Whether some pixels may be unmeasured; the front end then also sees which.
+        Whether pixels may be unmeasured. The front end then receives a mask as further input.
     centered : bool
         Whether zero frequency is in the middle of the magnitudes.
     polar : bool
-        Whether the front end makes amplitude and phase of complex objects, not real and imaginary
-        part.
+        Whether the front end outputs amplitude and phase of complex objects, instead of their real
+        and imaginary parts.
 
     Examples
     --------
@@ -211,12 +222,12 @@ class UNet(nn.Module):
         if not (isinstance(stage_share, Real) and 0 < stage_share <= 1):
             raise ValueError(
                 f"module__stage_share={short(stage_share)} is not valid; give a number above 0, "
-                f"up to 1"
+                "up to 1"
             )
         if not (isinstance(stage_dropout, Real) and 0 <= stage_dropout < 1):
             raise ValueError(
                 f"module__stage_dropout={short(stage_dropout)} is not valid; give a number from "
-                f"0, below 1"
+                "0, below 1"
             )
         self.object_shape = tuple(object_shape)
         if n_projections is None:
@@ -246,8 +257,9 @@ class UNet(nn.Module):
     def forward(self, features, magnitudes):
         """Map features and magnitudes to (n_samples, n_channels, *object_shape).
 
-        In training a tuple: the images of the last stage, of those before it, both for the first
-        samples of the batch only, and the front end's for all of them."""
+        In training, return a tuple: the images of the stages from the last to the first, for the
+        first samples of the batch only, then those of the front end for the whole batch.
+        """
         if not self.training:
             first = self.front(features, magnitudes)
             return [first, *self._staged(first, magnitudes)][-1]
@@ -258,7 +270,7 @@ class UNet(nn.Module):
         return (*self._staged(guess, magnitudes[part])[::-1], first)
 
     def _staged(self, first, magnitudes):
-        """Images after each stage."""
+        """Return the images after each stage."""
         first = first.float()
         if self.centered:
             magnitudes = to_fft_order(magnitudes)
@@ -273,7 +285,7 @@ class UNet(nn.Module):
         return stages
 
     def _driven(self, images, problem):
-        """Images after the unrolled steps, and the change by one more projection."""
+        """Return driven images, and the change by one more projection."""
         with torch.autocast(images.device.type, enabled=False):
             values = problem.to_normalized(_as_objects(images))
             if self.n_projections:
@@ -293,7 +305,7 @@ class UNet(nn.Module):
 
 
 class _Correction(nn.Module):
-    """Residual U-Net on half and quarter resolution, at first zero."""
+    """U-Net on two coarser levels, with zero output at first."""
 
     def __init__(self, n_axes, n_in, n_out, width):
         super().__init__()
@@ -306,7 +318,7 @@ class _Correction(nn.Module):
         self.up = TRANSPOSED[n_axes](width, n_out, kernel_size=6, stride=2, padding=2)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
-        if n_axes == 2:  # faster by a third
+        if n_axes == 2:  # a third faster
             self.to(memory_format=torch.channels_last)
 
     def forward(self, images):
@@ -319,7 +331,7 @@ class _Correction(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two convolutions on normalised maps, added to the input; at first zero."""
+    """Residual block of two convolutions, the identity at first."""
 
     def __init__(self, n_axes, width):
         super().__init__()
@@ -330,12 +342,12 @@ class _Residual(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def forward(self, maps):
-        """Map (n_samples, width, *shape) to the same."""
+        """Map (n_samples, width, *shape) to the same shape."""
         return maps + self.second(nn.functional.gelu(self.first(self.norm(maps))))
 
 
 def _from_polar(images):
-    """Real and imaginary parts of amplitudes and phases, at first small."""
+    """Convert raw amplitudes and phases to real and imaginary parts."""
     amplitudes, phases = nn.functional.softplus(2 * images[:, 0] - 1) / 2, 2 * images[:, 1]
     return torch.stack([amplitudes * phases.cos(), amplitudes * phases.sin()], dim=1)
 

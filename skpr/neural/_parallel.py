@@ -1,9 +1,10 @@
-"""Training in several processes at once by PyTorch's data-parallel engine.
+"""Data-parallel training in several processes.
 
 A process is one of several where `torch.distributed.init_process_group` has been called, as under
-`torchrun`. Each takes its share of every batch, and gradients are averaged, so that all have the
-same weights at every step: those of one process with whole batches but for rounding, where nothing
-is drawn at random but the order of samples."""
+`torchrun`. Each process takes its share of every batch, and gradients are averaged, so that all
+processes hold the same weights at every step. Where only the order of the samples is random, these
+are the weights that one process with whole batches would reach, up to rounding.
+"""
 
 import contextlib
 import gc
@@ -18,7 +19,7 @@ from ._generators import drawn_seed, seeded
 
 
 def n_processes():
-    """Number of processes that train together; 1 outside of a group."""
+    """Return the number of processes; 1 without a group."""
     return (
         distributed.get_world_size()
         if distributed.is_available() and distributed.is_initialized()
@@ -27,12 +28,12 @@ def n_processes():
 
 
 def process_rank():
-    """Index of this process; 0 for the only one."""
+    """Return the index of this process; 0 without a group."""
     return distributed.get_rank() if n_processes() > 1 else 0
 
 
 def of_first_process(value):
-    """Send a value of the first process to all; any object that pickles."""
+    """Return the first process's value in every process."""
     if n_processes() == 1:
         return value
     values = [value]
@@ -41,14 +42,14 @@ def of_first_process(value):
 
 
 def parallel_forward(module):
-    """Forward pass whose gradients are averaged over the processes.
+    """Return a forward pass with gradients averaged over processes.
 
-    None where there is one process only.
+    With one process only, return None.
     """
     if n_processes() == 1:
         return None
     device = next(module.parameters()).device
-    # skorch keeps a book of the modules that are attributes, in which this one is already
+    # the bound method, not the wrapper: skorch would register a module attribute a second time
     return DistributedDataParallel(
         module, device_ids=[device] if device.type == "cuda" else None
     ).__call__
@@ -56,24 +57,26 @@ def parallel_forward(module):
 
 @contextlib.contextmanager
 def in_step(net):
-    """Let a network train in step with those of other processes."""
+    """Train in step with other processes inside a context."""
     net._parallel = parallel_forward(net.module_)
     if net._parallel is not None:
-        torch.manual_seed(torch.initial_seed() % 2**31 + process_rank())  # for dropout
+        # dropout must differ between processes
+        torch.manual_seed(torch.initial_seed() % 2**31 + process_rank())
     try:
         yield
     finally:
         if vars(net).pop("_parallel", None) is not None:
-            gc.collect()  # the engine would hold on to the process group until the process ends, and beyond
+            # otherwise the engine keeps the process group alive beyond the end of the process
+            gc.collect()
 
 
 def drawn_seed_of_all(random_state):
-    """Draw a seed, the same in all processes."""
+    """Draw one seed for all processes."""
     return of_first_process(drawn_seed(random_state))
 
 
 def of_all_processes(value):
-    """Gather the values of all processes, in order, in all of them."""
+    """Return the values of all processes in every process."""
     if n_processes() == 1:
         return [value]
     values = [None] * n_processes()
@@ -82,15 +85,15 @@ def of_all_processes(value):
 
 
 class InStep(Callback):
-    """Copies losses and buffers of the first process to all after an epoch.
+    """Callback that shares losses and buffers among processes.
 
-    All then stop and slow down as one.
-
-    Losses are those of a process's own share and its own draws of noise, and statistics of batches
-    likewise."""
+    Each process computes losses and batch statistics from its own share of the data and its own
+    noise. After every epoch all processes take over those of the first one, so that early stopping
+    and learning-rate schedules act alike in all of them.
+    """
 
     def on_epoch_end(self, net, **kwargs):
-        """Take them over."""
+        """Copy the losses and buffers."""
         if n_processes() == 1:
             return
         names = [name for name in ("train_loss", "valid_loss") if name in net.history[-1]]
@@ -103,14 +106,15 @@ class InStep(Callback):
 
 
 class SharedOrder(Sampler):
-    """This process's share of an order of samples that all have in common.
+    """Share of one process in a common order of samples.
 
-    Every process gets equally many: the first ones come again where they do not divide.
+    Every process gets the same number of samples. If they do not divide evenly, the first ones are
+    repeated.
 
     Parameters
     ----------
     order : torch.utils.data.Sampler
-        Draws from torch's generator, if it draws.
+        Order of all samples; its random draws, if any, must come from torch's generator.
     """
 
     def __init__(self, order):

@@ -1,4 +1,4 @@
-"""Predictions of a fitted network, from the first check to the container."""
+"""Predictions of a fitted network."""
 
 import torch
 
@@ -16,39 +16,45 @@ from ._validation import (
     kind_of,
 )
 
-FEW = 4  # patterns of a batch that are looked at
+FEW = 4  # number of patterns of a batch that are checked for mistakes
 
 
 def has_cached_predictions(net):
-    """Whether a scoring callback of skorch lends its predictions of the epoch, which `predict` then
-    returns.
+    """Return whether a scoring callback has lent cached predictions.
+
+    A scoring callback of skorch keeps the predictions of an epoch and makes `predict` return them.
     """
     return "forward_iter" in vars(net)
 
 
 def _look(net, X):
-    """Look at patterns for mistakes; at few, which may come one by one, only at where zero
-    frequency is.
+    """Check patterns for plain mistakes before a prediction.
+
+    The full check needs `MANY` patterns. Smaller batches, which may come one by one, are checked
+    for the place of zero frequency only.
     """
     centered, whom = net.at_fit("centered"), type(net).__name__
     if len(X) < MANY:
         check_centring(X, centered, whom, kind=kind_of(net))
         return
-    usual = vars(net).get("_form")  # unknown to networks whose weights alone were loaded
+    usual = vars(net).get("_form")  # missing where only weights were loaded
     look_at(picked(X, even_rows(len(X), FEW)), centered, whom, kind_of(net), usual=usual)
 
 
 def predicted(net, X):
-    """Predict objects of magnitudes.
+    """Predict objects from magnitudes.
 
     Parameters
     ----------
     net : PhaseRetrievalRegressor
+        Fitted network.
     X : array-like, torch.Tensor or data set
+        Magnitudes of shape (n_samples, *fourier_shape).
 
     Returns
     -------
-    ndarray, or torch.Tensor on the device of `X` where it is a tensor
+    ndarray or torch.Tensor of shape (n_samples, *object_shape)
+        Tensor on the device of `X` where `X` is a tensor.
     """
     check_is_fitted(net)
     cached = has_cached_predictions(net)

@@ -1,4 +1,4 @@
-"""Estimator of objects from Fourier magnitudes by a network."""
+"""Regressor from Fourier magnitudes to objects by a network."""
 
 from __future__ import annotations
 
@@ -23,57 +23,60 @@ if TYPE_CHECKING:
 class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     r"""Network that reconstructs objects from Fourier magnitudes.
 
-    A skorch regressor with this field's defaults. Train it on magnitudes and one representative of
-    each object's orbit (:class:`skpr.SymmetryCanonicalizer`); on raw objects it learns the average
-    of all representatives. Each magnitude is divided by its norm, scaled and standardised inside
-    the model, so that exposure does not matter. skorch's tools work here, too:
-    `module__hidden_width=512` or `optimizer__betas=...` as parameters and in grids, callbacks, data
-    sets, `history`, `partial_fit`, `save_params` and `load_params`.
+    The class is a skorch regressor with defaults for phase retrieval. Train it on magnitudes and
+    one representative of each object's orbit (:class:`skpr.SymmetryCanonicalizer`); trained on raw
+    objects, it learns the average of all representatives. Each magnitude is divided by its norm,
+    scaled and standardised inside the model, so that exposure does not matter.
+
+    All tools of skorch are available: nested parameters such as `module__hidden_width=512` or
+    `optimizer__betas=...` (also in grids), callbacks, data sets, `history`, `partial_fit`,
+    `save_params` and `load_params`.
 
     Parameters
     ----------
     module : {"mlp", "unet"}, torch.nn.Module class or instance, default="mlp"
-        Network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or one of your own. A class is
-        given those of the arguments `fourier_shape`, `object_shape`, `n_channels` (1 real, 2
-        complex), `non_negative`, `unmeasured` (whether pixels may be) and `centered` that its
-        constructor names. An instance is copied, never trained itself. `forward` takes a batch of
-        scaled magnitudes (n_samples, \*fourier_shape), 0 where unmeasured, and returns (n_samples,
-        n_channels, \*object_shape). Networks compute in float32.
+        Network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or one of your own. A class
+        receives those of the arguments `fourier_shape`, `object_shape`, `n_channels` (1 for real
+        objects, 2 for complex ones), `non_negative`, `unmeasured` (whether pixels may be
+        unmeasured) and `centered` that its constructor names. An instance is copied, and never
+        trained itself. `forward` takes scaled magnitudes of shape (n_samples, \*fourier_shape), 0
+        where unmeasured, and returns images of shape (n_samples, n_channels, \*object_shape).
+        Networks compute in float32.
     criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
-        Loss: squared error relative to each object's energy; mean squared error in the unit of the
-        objects; or squared error minimised over the symmetries (:class:`skpr.neural.OrbitLoss`,
-        options as `criterion__boundary=...`).
+        Loss: squared error relative to each object's energy ("relative"), mean squared error in the
+        unit of the objects ("mse"), or squared error minimised over the symmetries ("orbit", see
+        :class:`skpr.neural.OrbitLoss`). Options are passed as `criterion__boundary=...`.
     optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
-        Options as `optimizer__weight_decay=...`. `betas` of Adam and AdamW are (0.9, 0.99) unless
-        given; the first of them moves with the schedule, by up to 0.05 either way.
+        Optimizer, with options such as `optimizer__weight_decay=...`. The default `betas` of Adam
+        and AdamW are (0.9, 0.99); the schedule varies the first one by up to 0.05 either way.
     lr : float, default=7e-4
-        Peak of the one-cycle schedule, which ends with the training. A learning-rate schedule of
-        your own among the `callbacks` (:class:`skorch.callbacks.LRScheduler`) takes its place;
-        `callbacks__schedule=None` leaves the rate constant.
+        Peak learning rate of the one-cycle schedule, which spans the whole training. A
+        learning-rate schedule of your own among the `callbacks`
+        (:class:`skorch.callbacks.LRScheduler`) replaces it; `callbacks__schedule=None` keeps the
+        rate constant.
     max_epochs : int, default=20
         Number of epochs.
     batch_size : int, default=128
-        Samples per batch; -1 for all at once.
+        Number of samples per batch; -1 for all samples at once.
     augmenter : transformer, optional
         Data augmentation, such as :class:`skpr.augmentation.RandomDeformation`, redrawn for every
-        batch. It is fitted on the first eight objects, on tensors or, where it knows these only, on
-        arrays. Magnitudes of the new objects are simulated; those in `X` must therefore be
-        magnitudes of `y` without detector effects (which belong into `detector`), in one unit or
-        one per sample. A strong deformation of a canonical object is no longer canonical: deform a
-        little. An augmenter that moves objects within their orbits, such as
-        :class:`skpr.ShiftFlipAugmenter`, is refused; its place is before the canonicalizer.
+        batch. It is fitted on the first eight objects, as tensors or, if it accepts only these, as
+        arrays. The magnitudes of the new objects are simulated. Those in `X` must therefore be the
+        magnitudes of `y` without detector effects, which belong in `detector`; each sample may have
+        a unit of its own. Keep deformations small: a strongly deformed canonical object is no
+        longer canonical. An augmenter that moves objects within their orbits, such as
+        :class:`skpr.ShiftFlipAugmenter`, is refused; it belongs before the canonicalizer.
     detector : transformer, optional
         Detector model applied to the training magnitudes: a step of :mod:`skpr.detector` or a
         pipeline of several. Noise and missing pixels are redrawn for every batch. A transformer
-        that knows arrays only is given arrays. Predictions are made from magnitudes as they are.
+        that accepts only arrays receives arrays. `predict` does not apply the detector model.
     magnitude_scaling : {"sqrt", "log"} or None, default="sqrt"
         Function that compresses the dynamic range.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
     symmetries : {"auto", "fourier", "phase"}, default="auto"
-        Symmetries over which `score` registers: shift, flip and phase, or the phase alone. "auto"
-        judges at `fit` by
-        :func:`skpr.measurement.symmetries_of`.
+        Symmetries over which `score` registers: shift, flip and phase ("fourier"), or the phase
+        alone. "auto" chooses at `fit` by :func:`skpr.measurement.symmetries_of`.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the training set, stop when its loss has not
         improved for `n_iter_no_change` epochs, and keep the best weights.
@@ -83,41 +86,43 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         Patience of early stopping, in epochs.
     tuning_steps : int, default=0
         Number of gradient steps by which `predict` fine-tunes the network to each sample (see
-        Notes). Read by `predict` alone: another value needs no new training.
+        Notes). Only `predict` reads it: changing it needs no new training.
     tuning_rate : float, default=3e-3
-        Length of these steps, in units of a hidden unit's input.
+        Learning rate of these steps, in units of a hidden unit's input.
     mixed_precision : bool, default=True
-        Whether to train and fine-tune in bfloat16 on a GPU or a CPU (Intel AMX) that multiplies
-        matrices in it. Transforms and losses stay in float32. A GPU also predicts in bfloat16.
+        Whether to train and fine-tune in bfloat16, on a GPU or a CPU (Intel AMX) that supports it
+        for matrix products. Transforms and losses stay in float32. A GPU also predicts in bfloat16.
     checkpoint : path-like, optional
-        File for the state of the training after every epoch. The same `fit`, called again after a
-        crash, resumes it and ends at the weights an uninterrupted run would have reached: see
-        :class:`skpr.neural.TrainingCheckpoint`, the callback that this parameter adds.
+        Checkpoint file, to which the state of the training is written after every epoch. Calling
+        the same `fit` again after a crash resumes the training and ends at the weights an
+        uninterrupted run would have reached. This parameter adds the callback
+        :class:`skpr.neural.TrainingCheckpoint`.
     device : str or torch.device, default="auto"
-        Device of the network; "auto" takes a GPU where there is one.
+        Device of the network; "auto" chooses a GPU where there is one.
     random_state : int, RandomState instance or None, default=None
-        Seed of weights, order of batches and dropout; None draws one from torch's generator. During
-        a training the generators of torch, NumPy and Python are seeded, and put back afterwards.
-        They belong to the process: trainings in several threads run one after the other, trainings
-        in several processes side by side.
+        Seed of weights, order of samples and dropout; None draws one from torch's generator. The
+        generators of torch, NumPy and Python are seeded for the training and restored afterwards.
+        Because they belong to the process, trainings in several threads run one after the other;
+        trainings in several processes run side by side.
     verbose : "auto", bool or int, default="auto"
-        Whether to show a line of progress; "auto" shows it on a terminal and not inside a search.
+        Whether to show a progress line; "auto" shows it on a terminal, but not inside a search.
     optimizer__weight_decay : float, default=0.2
-        Weight decay, for optimizers that know it.
+        Weight decay, for optimizers that support it.
     iterator_train__shuffle : bool, default=True
-        Whether batches are drawn at random.
+        Whether to shuffle the samples in every epoch.
     callbacks : list, optional
-        Callbacks after those of this class, such as :class:`skpr.neural.SymmetricError` or skorch's
-        `EpochScoring`. One that monitors a validation set needs `early_stopping` or `train_split`.
-        A search copies them: set one that cannot be copied, such as `TensorBoard` with its writer,
-        on the estimator that the search has found.
+        Further callbacks, which act after those of this class, such as
+        :class:`skpr.neural.SymmetricError` or skorch's `EpochScoring`. A callback that monitors a
+        validation set needs `early_stopping` or `train_split`. A search copies all callbacks. One
+        that cannot be copied, such as `TensorBoard` with its writer, must be set on the estimator
+        that the search has found.
     warm_start : bool, default=False
-        Whether a further `fit` starts from the present weights.
+        Whether another `fit` starts from the present weights.
     train_split, dataset, iterator_train, iterator_valid
         Validation set and loading of batches; see :class:`skorch.NeuralNet`. There is no validation
         set by default.
     iterator_train__collate_fn, iterator_valid__collate_fn
-        Functions that make a batch of samples; see :class:`skorch.NeuralNet`.
+        Functions that collate samples to a batch; see :class:`skorch.NeuralNet`.
     compile, predict_nonlinearity, use_caching, torch_load_kwargs, **kwargs
         See :class:`skorch.NeuralNetRegressor`.
 
@@ -130,12 +135,11 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     symmetries_ : {"fourier", "phase"}
         Symmetries over which `score` registers.
     is_complex_, is_non_negative_ : bool
-        Whether the targets are complex, and whether they are real and non-negative but for
-        rounding.
+        Whether the targets are complex, and whether they are real and non-negative up to rounding.
     unmeasured_ : bool
-        Whether there were unmeasured pixels in training; `predict` refuses them otherwise.
+        Whether the training set had unmeasured pixels. If not, `predict` refuses them.
     centered_, magnitude_scaling_
-        Parameters of these names at `fit`.
+        Values of these parameters at `fit`.
     detector_ : transformer or None
         Fitted detector model.
     module_ : torch.nn.Module
@@ -145,18 +149,20 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
 
     Notes
     -----
-    In one of several processes of a `torch.distributed` group, as under `torchrun`, every process
-    takes its share of each batch, and gradients are averaged. `fit` must be called in all of them
-    with the same data; the first process writes the checkpoint.
+    In a `torch.distributed` group of processes, as under `torchrun`, every process takes its share
+    of each batch, and gradients are averaged. `fit` must be called in all processes with the same
+    data. The first process writes the checkpoint.
 
-    Fine-tuning adds an offset per sample, at first 0, to the output of every linear layer. Adam
-    moves these offsets against `||F x| - b|^2 / |b|^2` of the network's image `x` on measured
-    pixels, and against negative values where objects have none. Images stay near those the network
-    can make, which iterations from its prediction do not. Magnitudes that are fitted ever better
-    need not mean better objects: choose the number of steps on held-out training data. Fine-tuning
-    is for spectra that are not oversampled. On oversampled ones iterations from the prediction
-    (:class:`skpr.RefinedRegressor`) can be exact, and the unrolled steps of `"unet"` pass no
-    gradient.
+    Fine-tuning adds an offset per sample, initially 0, to the output of every linear layer. Adam
+    adjusts these offsets to minimise `||F x| - b|^2 / |b|^2`, where `x` is the network's image and
+    `b` the magnitude on measured pixels. For non-negative objects, negative values count as misfit,
+    too. Unlike iterations started from the prediction, the images stay near those that the network
+    can make. A better fit to the magnitudes need not mean a better object: choose the number of
+    steps on held-out training data.
+
+    Fine-tuning is meant for spectra that are not oversampled. On oversampled ones, iterations from
+    the prediction (:class:`skpr.RefinedRegressor`) can be exact, and the unrolled iterations of
+    `"unet"` pass no gradient.
 
     Examples
     --------
@@ -164,7 +170,9 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     >>> from skpr import FourierMagnitude
     >>> objects = np.random.default_rng(0).random((64, 8, 8))
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
-    >>> net = PhaseRetrievalRegressor(max_epochs=2, module__hidden_width=32, random_state=0, device="cpu")
+    >>> net = PhaseRetrievalRegressor(
+    ...     max_epochs=2, module__hidden_width=32, random_state=0, device="cpu"
+    ... )
     >>> net.fit(magnitudes, objects).predict(magnitudes).shape
     (64, 8, 8)
     """
@@ -261,10 +269,10 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
             Real or complex objects; those of the data set by default.
         sample_weight : array-like of shape (n_samples,), optional
-            Weight of each sample in losses and scaling. The criterion must know `sample_weight`, as
-            those of this package do, or have `reduction="mean"`, as those of PyTorch.
+            Weight of each sample in losses and scaling. The criterion must accept `sample_weight`,
+            as those of this package do, or have `reduction="mean"`, as those of PyTorch do.
         **fit_params
-            `epochs`, in place of `max_epochs`; `groups`, for `train_split`.
+            Number of `epochs`, in place of `max_epochs`, and `groups` for `train_split`.
 
         Returns
         -------
@@ -273,24 +281,25 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         Raises
         ------
         ValueError
-            For infinity or negative values in the magnitudes, a pattern with no measured pixel, NaN
-            or infinity in the objects, values out of the range of float32, batches of different
-            lengths, objects larger than their magnitudes, an invalid parameter, or a module that
-            does not make such objects.
+            For infinite or negative magnitudes, a pattern without a measured pixel, NaN or infinity
+            in the objects, values outside the range of float32, batches of different lengths,
+            objects larger than their magnitudes, an invalid parameter, or a module whose output
+            does not fit the objects.
         TypeError
-            For a data set of another kind, and for arguments that `fit` does not know.
+            For a data set of another kind, and for unknown arguments of `fit`.
 
         Warns
         -----
         UserWarning
-            For magnitudes that plainly have zero frequency elsewhere than `centered` says, and for
-            a training that diverges.
+            For magnitudes whose zero frequency is plainly not where `centered` says, and for a
+            training that diverges.
 
         Notes
         -----
-        Ctrl-C ends training and leaves a usable estimator with the weights it had reached. Inside a
-        search or a cross-validation it ends all of it, since a network that is trained by half is
-        not to be compared with others."""
+        Ctrl-C ends training and leaves a usable estimator with the weights reached so far. Inside a
+        search or a cross-validation it ends the whole search, because a half-trained network must
+        not be compared with others.
+        """
         anew = not (self.warm_start and self.initialized_)
         return self._fit(X, y, sample_weight, fit_params, anew=anew, resumable=True)
 
@@ -316,34 +325,37 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape), or a data set
-            Magnitudes; NaN where unmeasured, if there were such pixels in training.
+            Non-negative magnitudes. Unmeasured pixels are NaN; they are accepted if the training
+            set had some, too.
 
         Returns
         -------
         ndarray or torch.Tensor of shape (n_samples, \*object_shape), float32 or complex64
-            A tensor on the device of `X`, without a gradient, where `X` is a tensor.
+            Objects. For a tensor `X`, a tensor on its device, without a gradient.
 
         Raises
         ------
         ValueError
-            For predictions that are not finite, of a network whose training has diverged.
+            For invalid magnitudes, and for predictions that are not finite because the training has
+            diverged.
 
         Warns
         -----
         UserWarning
-            For magnitudes that plainly have zero frequency elsewhere than `centered` says.
+            For magnitudes whose zero frequency is plainly not where `centered` says.
         """
         return predicted(self, X)
 
     def score(self, X: Batch, y: Batch | None = None, sample_weight: Any = None) -> float:
-        r"""Mean squared correlation with the truth modulo symmetries; 1 is best.
+        r"""Return the mean squared correlation with the truth, modulo symmetries.
 
-        It is `1 - relative_error`, with boundary and symmetries of the measurement as `fit` found
-        them.
+        The score is `1 - relative_error`, with the boundary and symmetries of the measurement that
+        `fit` found. The best value is 1.
 
         Parameters
         ----------
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape), or a data set
+            Non-negative magnitudes.
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
             True objects; those of the data set by default.
         sample_weight : array-like of shape (n_samples,), optional
@@ -352,6 +364,7 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         Returns
         -------
         float
+            Score.
         """
         check_is_fitted(self)
         if not has_cached_predictions(self):
@@ -366,7 +379,7 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         )
 
     def __getstate__(self):
-        """Plain data, which can be read on other machines and in later years."""
+        """Return plain data that other machines and later versions can read."""
         return plain_state(self)
 
     def __setstate__(self, state):

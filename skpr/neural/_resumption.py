@@ -1,4 +1,4 @@
-"""One training of a network: how long it is, where it resumes, and how it ends."""
+"""Length, resumption and interruption of one training."""
 
 import contextlib
 from dataclasses import dataclass
@@ -7,15 +7,26 @@ from skorch.callbacks import Callback
 
 from .._progress import inside_search
 from .._validation import check_count
-from ._checkpoint import TrainingCheckpoint, restore
+from ._checkpoint import TrainingCheckpoint
 from ._identity import named_callbacks
 from ._skorch import SkorchRegressor
+from ._training_state import restore
 
 
 @dataclass
 class Run:
-    """Length of a training, further arguments of `fit`, batches in an epoch, and whether it was
-    interrupted.
+    """Facts about the training in progress.
+
+    Attributes
+    ----------
+    n_epochs : int
+        Number of epochs of the whole training.
+    fit_params : dict
+        Further arguments of `fit`.
+    n_batches : int or None
+        Number of batches per epoch, where the loader tells it.
+    interrupted : bool
+        Whether the user interrupted the training.
     """
 
     n_epochs: int
@@ -25,9 +36,9 @@ class Run:
 
 
 class ResumableFit(SkorchRegressor):
-    """Trains for the epochs that were asked for, less those that a checkpoint holds."""
+    """Training loop that resumes from a checkpoint."""
 
-    _run = _checkpoint = None  # during a training
+    _run = _checkpoint = None  # set during a training only
 
     @property
     def _n_epochs(self):
@@ -36,7 +47,10 @@ class ResumableFit(SkorchRegressor):
 
     @contextlib.contextmanager
     def _running(self, fit_params, **others):
-        """Within, there is a training; an interrupted one ends the search that it is part of."""
+        """Enter a training, and clean up when it ends.
+
+        An interrupted training ends the search that it is part of.
+        """
         epochs = fit_params.get("epochs")
         if epochs is not None:
             check_count("epochs", epochs)
@@ -48,14 +62,14 @@ class ResumableFit(SkorchRegressor):
             checkpoint, _ = vars(self).pop("_checkpoint", None), vars(self).pop("_run", None)
             if checkpoint is not None:
                 checkpoint.close()
-        if (
-            run.interrupted and inside_search()
-        ):  # which would rank a network that is trained by half
+        # a search would otherwise rank a half-trained network
+        if run.interrupted and inside_search():
             raise KeyboardInterrupt("interrupted in the middle of a training")
 
     def _open_checkpoint(self, X, y, seed):
-        """Look for a checkpoint of this training, if one is to be kept, and return the training's
-        seed.
+        """Open the checkpoint, if any, and return the seed to use.
+
+        The seed is that of the checkpoint where a training is resumed.
         """
         given = [callback for _, callback in named_callbacks(self.callbacks)]
         if TrainingCheckpoint in given:
@@ -86,15 +100,15 @@ class ResumableFit(SkorchRegressor):
         return self._run.n_batches
 
     def get_iterator(self, dataset, training=False):
-        """skorch's, whose training batches are counted."""
+        """Return skorch's loader, and count its training batches."""
         iterator = super().get_iterator(dataset, training=training)
         if training and self._run is not None:
-            with contextlib.suppress(TypeError):  # which stays None where nobody can tell
+            with contextlib.suppress(TypeError):  # without a length, n_batches stays None
                 self._run.n_batches = len(iterator)
         return iterator
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """skorch's, for the epochs that are left of a training that resumes from a checkpoint."""
+        """Run skorch's loop for the epochs that remain."""
         if self._run is None:
             with self._running({"epochs": epochs}):
                 return self.fit_loop(X, y, epochs=epochs, **fit_params)
@@ -115,7 +129,10 @@ class ResumableFit(SkorchRegressor):
 
 
 def _raised_by_callback(error):
-    """Whether a callback ended the training, as early stopping does, and not the user."""
+    """Return whether a callback, not the user, ended the training.
+
+    Early stopping, for instance, raises `KeyboardInterrupt`, too.
+    """
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next

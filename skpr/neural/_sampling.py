@@ -1,4 +1,4 @@
-"""Order of samples: shuffled, held out, divided among processes."""
+"""Shuffling, splitting and sharing of samples among processes."""
 
 import contextlib
 import math
@@ -18,13 +18,13 @@ from ._validation import check_pairs
 
 
 class BatchSampler(SkorchRegressor):
-    """Choice of the samples of each batch, in training and validation."""
+    """Selection of the samples of each batch."""
 
-    _sample_weight = None  # during a fit
+    _sample_weight = None  # set during a fit only
 
     @contextlib.contextmanager
     def weighted(self, sample_weight):
-        """Within, samples of the training set have weights, unless these are None."""
+        """Attach weights to the training samples inside a context."""
         self._sample_weight = sample_weight
         try:
             yield
@@ -32,7 +32,7 @@ class BatchSampler(SkorchRegressor):
             vars(self).pop("_sample_weight", None)
 
     def get_dataset(self, X, y=None):
-        """Data set whose batches from disk are computed where the network is."""
+        """Return a data set that computes batches on the network's device."""
         dataset = super().get_dataset(X, y)
         collates = [
             self.get_params_for(name).get("collate_fn")
@@ -41,9 +41,7 @@ class BatchSampler(SkorchRegressor):
         if isinstance(dataset, BatchDataset) and any(
             collate is not whole_batch for collate in collates
         ):
-            dataset.__getitems__ = (
-                None  # what PyTorch's loader takes for a data set of single samples
-            )
+            dataset.__getitems__ = None  # PyTorch's loader then asks for single samples
         if isinstance(dataset, BatchDataset) and not self.get_params_for("iterator_train").get(
             "num_workers"
         ):
@@ -53,7 +51,7 @@ class BatchSampler(SkorchRegressor):
         return dataset
 
     def get_iterator(self, dataset, training=False):
-        """Loader of batches; samples on disk are shuffled in blocks."""
+        """Return a loader, which shuffles samples on disk in blocks."""
         if not training:
             return super().get_iterator(dataset, training)
         iterator = self._training_iterator(dataset)
@@ -64,15 +62,14 @@ class BatchSampler(SkorchRegressor):
         ):
             raise ValueError(
                 f"iterator_train__drop_last=True leaves no batch of {iterator.batch_size} of "
-                f"{len(dataset)} samples; "
-                "give a smaller batch_size"
+                f"{len(dataset)} samples; give a smaller batch_size"
             )
         if self.initialized_:
             check_trainable(self, dataset, iterator)
         return iterator
 
     def _training_iterator(self, dataset):
-        held = getattr(dataset, "dataset", dataset)  # the training part of one
+        held = getattr(dataset, "dataset", dataset)  # the whole set, if this is a part of it
         on_disk = [
             data
             for data in (getattr(held, "X", None), getattr(held, "y", None))
@@ -102,12 +99,12 @@ class BatchSampler(SkorchRegressor):
         return self.batch_size if self.batch_size > 0 else len(dataset)
 
     def batches_to_predict(self, X):
-        """Batches of magnitudes, without a draw from torch's own generator."""
+        """Return batches without drawing from torch's generator."""
         dataset = self.get_dataset(X)
         plain = self.iterator_valid is DataLoader and self.get_params_for("iterator_valid") == {
             "collate_fn": whole_batch
         }
-        if plain and type(dataset) is BatchDataset:  # a loader would add nothing but time
+        if plain and type(dataset) is BatchDataset:  # a loader would only cost time
             length = self._batch_length(dataset)
             return (dataset[start : start + length] for start in range(0, len(dataset), length))
         iterator = self.get_iterator(dataset, training=False)
@@ -116,7 +113,7 @@ class BatchSampler(SkorchRegressor):
         return iterator
 
     def forward_iter(self, X, training=False, device="cpu"):
-        """Output of the network for each batch."""
+        """Yield the output of the network for each batch."""
         for batch in self.batches_to_predict(X):
             made = self.evaluation_step(batch, training=training)
             yield (
@@ -126,7 +123,7 @@ class BatchSampler(SkorchRegressor):
             )
 
     def get_split_datasets(self, X, y=None, **fit_params):
-        """Hold out a validation set for early stopping, or as `train_split` says."""
+        """Split off a validation set for early stopping or by `train_split`."""
         if self.train_split is not None or not self.early_stopping:
             train, valid = super().get_split_datasets(X, y, **fit_params)
             valid = self._checked_validation_set(valid)
@@ -140,20 +137,20 @@ class BatchSampler(SkorchRegressor):
         n_samples = len(X)
         if not 1 <= math.ceil(self.validation_fraction * n_samples) < n_samples:
             raise ValueError(
-                f"early_stopping needs samples to hold out: "
-                f"validation_fraction={self.validation_fraction} of "
-                f"{n_samples} leaves none to train on"
+                "early_stopping needs samples to hold out: "
+                f"validation_fraction={self.validation_fraction} of {n_samples} leaves none to "
+                "train on"
             )
         seed = of_first_process(int(torch.randint(2**31 - 1, ())))
         parts = ValidSplit(float(self.validation_fraction), random_state=seed)(
             self.get_dataset(X, y)
         )
-        for part in parts:  # neighbours stay neighbours: batches are shuffled later
+        for part in parts:  # reads from disk stay contiguous; batches are shuffled later
             part.indices = np.sort(part.indices)
         return parts
 
     def _checked_validation_set(self, dataset):
-        """Check a validation set that was not split off the training set."""
+        """Check a validation set that the user provides."""
         if (
             dataset is None
             or isinstance(dataset, Subset)
@@ -163,26 +160,25 @@ class BatchSampler(SkorchRegressor):
         try:
             pair = unpacked(dataset)
         except TypeError:
-            return dataset  # of the user's own kind, for a loader of its own
+            return dataset  # of the user's own kind, with its own loader
         try:
             return self.get_dataset(*check_pairs(self, *pair, reset=False))
         except ValueError as error:
-            raise ValueError(
-                f"train_split gives a validation set that is not valid: {error}"
-            ) from error
+            raise ValueError(f"train_split returned an invalid validation set: {error}") from error
 
 
 class BlockShuffle(Sampler):
     """Random order of samples that are read in blocks.
 
-    Blocks come at random, and so do the samples of a pool of them.
+    The order of the blocks is random. As many blocks as fit into memory form a pool, whose samples
+    are shuffled together.
 
     Parameters
     ----------
     block_numbers : ndarray of shape (n_samples,), integers
-        The block that each sample is in.
+        Number of the block that each sample is in.
     pool_rows : int
-        Samples that fit into memory.
+        Number of samples that fit into memory.
     """
 
     def __init__(self, block_numbers, pool_rows):

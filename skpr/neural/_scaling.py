@@ -1,11 +1,12 @@
-"""Scaling and normalisation between a detector's numbers and a network, learned at fit.
+"""Scaling between raw magnitudes and a network, learned at fit.
 
-A magnitude `b` of any exposure is first divided by its norm: with Parseval's theorem that makes
-every object one of unit norm, so brightness is not something a network has to learn, and the
-prediction is multiplied by the brightness again. Where pixels are unmeasured (NaN), the norm is
-estimated from the others and from the share of the intensity that usually falls on them. Square
-root or logarithm tame the dynamic range; each pixel is then standardised over the training set, and
-an unmeasured one takes its mean."""
+A magnitude `b` of any exposure is first divided by its norm. By Parseval's theorem, this gives all
+objects the same norm, so that the network need not learn brightness; the prediction is multiplied
+by the brightness again. Where pixels are unmeasured (NaN), the norm is estimated from the measured
+ones and from the share of the intensity that usually falls on them. A square root or logarithm then
+compresses the dynamic range. Finally, each pixel is standardised over the training set, and
+unmeasured pixels are set to their mean.
+"""
 
 import json
 import math
@@ -18,31 +19,36 @@ from .._lazy import some_of
 from .._tensors import along_samples, chunks_of, energy, space_axes, to_tensor
 
 SCALINGS = {"sqrt": torch.sqrt, "log": lambda b: torch.log1p(10 * b), None: lambda b: b}
-MIN_SHARE = 1e-3  # a pattern of which less than this is measured has no norm to go by
-MAX_SAMPLES = 50_000  # that statistics are learned from
-LEAST_GAIN = 1e-30  # of objects over magnitudes
-LEAST_BATCH = 4  # samples: fewer take other paths through FFT and matrix product, and unrolled steps amplify rounding
-UNIT_NORM = 10.0  # networks see and make objects of this norm: pixels of order one
+MIN_SHARE = 1e-3  # smallest measured share of the intensity from which a norm is extrapolated
+MAX_SAMPLES = 50_000  # maximum number of samples from which statistics are learned
+LEAST_GAIN = 1e-30  # smallest ratio of object to magnitude norms that float32 can handle
+# smallest batch: fewer samples take other code paths through FFT and matrix product, and unrolled
+# iterations amplify the different rounding
+LEAST_BATCH = 4
+UNIT_NORM = 10.0  # norm of the objects that networks see and make, so that pixels are of order one
 
 
 class ScaledNetwork(nn.Module):
     """Network inside its scaling, from raw magnitudes to objects.
 
-    Its `state_dict` also says what it was built for, so that one like it can be built from a file
-    of weights alone.
+    Its `state_dict` also holds the facts that it was built with, so that an equal network can be
+    built from a file of weights alone.
 
     Parameters
     ----------
     network : torch.nn.Module
-        See :mod:`._networks` for its interface; its output may also be complex, flat, or lack the
-        axis of one channel.
+        Network with the interface of :mod:`._networks`; its output may also be complex, flat, or
+        without the channel axis where there is one channel.
     object_shape : tuple of int
+        Shape of one object.
     n_channels : {1, 2}
+        Number of channels: 1 for real objects, 2 for complex ones.
     scaling : {"sqrt", "log", None}
+        Function that compresses the dynamic range.
     statistics : dict
-        From :func:`learn_scaling`.
+        Statistics from :func:`learn_scaling`.
     facts : dict, optional
-        Further facts about the training, as JSON knows them, to be kept with the weights.
+        Further facts about the training, in types that JSON supports, stored with the weights.
     """
 
     def __init__(self, network, object_shape, n_channels, scaling, statistics, facts=None):
@@ -57,7 +63,10 @@ class ScaledNetwork(nn.Module):
             self.register_buffer(name, statistics[name])
 
     def forward(self, magnitudes):
-        """Map magnitudes to objects (n_samples, *object_shape), or several."""
+        """Map magnitudes to objects (n_samples, *object_shape).
+
+        A network with several outputs gives a tuple of such batches.
+        """
         n_samples = len(magnitudes)
         if n_samples < LEAST_BATCH and not self.training:
             objects = self(at_least_a_batch(magnitudes))
@@ -66,7 +75,7 @@ class ScaledNetwork(nn.Module):
                 if isinstance(objects, tuple)
                 else objects[:n_samples]
             )
-        # what a pixel that was never measured in training says, nothing was learned of
+        # pixels that were never measured in training have no statistics: they are ignored
         magnitudes = torch.where(self.shares > 0, magnitudes, torch.nan)
         unit, norms = unit_magnitudes(magnitudes, self.shares)
         features = ((SCALINGS[self.scaling](unit) - self.mean) / self.deviation).nan_to_num(0.0)
@@ -78,13 +87,14 @@ class ScaledNetwork(nn.Module):
         if max(map(len, images)) != len(magnitudes):
             made = " and ".join(str(len(part)) for part in images)
             raise ValueError(
-                f"{type(self.network).__name__} made {made} images of {len(magnitudes)} samples"
+                f"{type(self.network).__name__} returned {made} images for {len(magnitudes)} "
+                "samples"
             )
         objects = tuple(part * brightness[: len(part)] for part in images)
         return objects if isinstance(output, tuple) else objects[0]
 
     def _as_objects(self, output):
-        """Objects of a network's output, whose shape must not be ambiguous."""
+        """Convert a network's output to objects; refuse other shapes."""
         made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         channels = (
             1 if isinstance(output, torch.Tensor) and output.is_complex() else self.n_channels
@@ -94,23 +104,22 @@ class ScaledNetwork(nn.Module):
             shapes.append(self.object_shape)
         if made[1:] not in shapes:
             raise ValueError(
-                f"{type(self.network).__name__} returned {made} of a batch; it must return a "
-                f"tensor of shape "
-                f"{('n_samples', self.n_channels, *self.object_shape)}"
+                f"{type(self.network).__name__} returned {made} for a batch; it must return a "
+                f"tensor of shape {('n_samples', self.n_channels, *self.object_shape)}"
             )
         if output.is_complex() and self.n_channels == 1:
             raise ValueError(
-                f"{type(self.network).__name__} returned complex images of real objects"
+                f"{type(self.network).__name__} returned complex images for real objects"
             )
         if output.is_complex():
             return output.to(torch.complex64).reshape(-1, *self.object_shape)
         output = output.float().reshape(-1, self.n_channels, *self.object_shape)
         return output[:, 0] if self.n_channels == 1 else torch.complex(output[:, 0], output[:, 1])
 
-    # --- what the weights are kept with -----------------------------------------------------------
+    # --- facts stored with the weights ------------------------------------------------------------
 
     def get_extra_state(self):
-        """Facts about the network: JSON in a tensor, for any file of weights."""
+        """Return the facts about the network as JSON in a tensor."""
         own = {
             "object_shape": self.object_shape,
             "n_channels": self.n_channels,
@@ -119,25 +128,24 @@ class ScaledNetwork(nn.Module):
         return torch.tensor(list(json.dumps(own | self.facts).encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state):
-        """Refuse weights of a network that was built for something else."""
+        """Refuse weights of a network that was built with other facts."""
         check_same_facts(stored_facts(state), stored_facts(self.get_extra_state()))
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        state_dict.setdefault(
-            f"{prefix}_extra_state", self.get_extra_state()
-        )  # files written before there was one
+        # old files of weights hold no facts
+        state_dict.setdefault(f"{prefix}_extra_state", self.get_extra_state())
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def at_least_a_batch(magnitudes):
-    """Repeat magnitudes that are too few to be computed as among others."""
+    """Repeat magnitudes until they fill the smallest batch."""
     if len(magnitudes) >= LEAST_BATCH:
         return magnitudes
     return magnitudes[torch.arange(LEAST_BATCH, device=magnitudes.device) % len(magnitudes)]
 
 
 def stored_facts(state):
-    """Facts that a network's extra state holds, a dict."""
+    """Return the facts in a network's extra state as a dict."""
     facts = json.loads(bytes(state.tolist()).decode())
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
@@ -145,21 +153,31 @@ def stored_facts(state):
 
 
 def check_same_facts(saved, present):
-    """Refuse weights of a network that was built for something else."""
+    """Refuse weights of a network that was built with other facts."""
     for name, value in saved.items():
         if present.get(name, value) != value:
             raise ValueError(
                 f"these weights are of a network with {name}={value!r}, and cannot be loaded into "
-                f"one with "
-                f"{name}={present[name]!r}"
+                f"one with {name}={present[name]!r}"
             )
 
 
 def unit_magnitudes(magnitudes, shares=None):
-    """Magnitudes of an object of norm `UNIT_NORM`, and their divisors.
+    """Scale magnitudes to an object of norm `UNIT_NORM`.
 
-    `shares`, of shape fourier_shape and sum 1, says how much of the intensity usually falls on each
-    pixel; NaN, where a pixel is unmeasured, stays NaN. Any unit does, up to the range of float32.
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        Magnitudes in any unit that float32 can hold; NaN where unmeasured.
+    shares : torch.Tensor of shape (*fourier_shape,), optional
+        Share of the intensity that usually falls on each pixel; the sum is 1.
+
+    Returns
+    -------
+    unit : torch.Tensor of shape (n_samples, *fourier_shape)
+        Scaled magnitudes; NaN where unmeasured.
+    norms : torch.Tensor of shape (n_samples,)
+        Divisors of the magnitudes; 0 for an empty pattern, which is not divided.
     """
     known = ~magnitudes.isnan()
     total = energy(torch.where(known, magnitudes, 0.0))
@@ -176,26 +194,29 @@ def unit_magnitudes(magnitudes, shares=None):
 
 
 def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None):
-    """Learn statistics of pixels, and the ratio of object to magnitude norms.
+    """Learn pixel statistics and the ratio of object to magnitude norms.
 
-    Passes in chunks, over 50,000 samples at even distances where there are more; the gain is 1 for
-    magnitudes of an unnormalised DFT and whatever it needs to be for others.
+    The data are read in chunks; of more than 50,000 samples, 50,000 at even distances are used. The
+    ratio, called gain, is 1 for magnitudes of an unnormalised DFT.
 
     Parameters
     ----------
     magnitudes : ndarray or torch.Tensor of shape (n_samples, *fourier_shape)
+        Magnitudes of the training set; NaN where unmeasured.
     objects : ndarray or torch.Tensor of shape (n_samples, *object_shape)
+        Objects of the training set.
     scaling : {"sqrt", "log", None}
+        Function that compresses the dynamic range.
     detect : callable, optional
-        Detector model applied to the magnitudes before a network sees them.
+        Detector model, applied to the magnitudes first.
     sample_weight : ndarray of shape (n_samples,), optional
         Weight of each sample in the statistics.
 
     Returns
     -------
     dict
-        `mean`, `deviation`, `shares` and `gain`, as :class:`ScaledNetwork` wants them, and
-        `unmeasured`: whether there was any unmeasured pixel.
+        Tensors `mean`, `deviation`, `shares` and `gain` for :class:`ScaledNetwork`, and the bool
+        `unmeasured`: whether any pixel was unmeasured.
 
     Raises
     ------
@@ -203,15 +224,14 @@ def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None)
         If objects and magnitudes are in units too far apart for float32.
     """
     shares = None
-    incomplete = (
-        len(magnitudes) > MAX_SAMPLES and facts_of(magnitudes).n_nan > 0
-    )  # if only in others
+    # NaN may occur only in samples that the statistics leave out
+    incomplete = len(magnitudes) > MAX_SAMPLES and facts_of(magnitudes).n_nan > 0
     magnitudes, objects = some_of(magnitudes, MAX_SAMPLES), some_of(objects, MAX_SAMPLES)
     weights = (
         None if sample_weight is None else torch.as_tensor(some_of(sample_weight, MAX_SAMPLES))
     )
-    # a share is known once norms are, and norms of incomplete patterns once shares are: the second
-    # pass is near enough
+    # shares depend on the norms, and norms of incomplete patterns depend on the shares: they are
+    # computed in turns, and two passes after the first are accurate enough
     for _ in range(3):
         statistics = _PixelStatistics(scaling, shares)
         for part in chunks_of(len(magnitudes), 4 * math.prod(magnitudes.shape[1:])):
@@ -232,7 +252,7 @@ def _part(weights, part):
 
 
 class _PixelStatistics:
-    """Weighted sums over a training set, pixel by pixel, of what was measured."""
+    """Weighted sums over the measured values of each pixel."""
 
     def __init__(self, scaling, shares):
         self.scale, self.known_shares = SCALINGS[scaling], shares
@@ -240,7 +260,7 @@ class _PixelStatistics:
         self.unmeasured = False
 
     def add(self, magnitudes, objects, weights):
-        """Take in a chunk."""
+        """Add a chunk of samples."""
         unit, norms = unit_magnitudes(magnitudes, self.known_shares)
         known = ~unit.isnan()
         self.unmeasured = self.unmeasured or not bool(known.all())
@@ -262,9 +282,9 @@ class _PixelStatistics:
         self.n_lit += float(total(lit))
 
     def shares(self):
-        """Mean intensity of each pixel as a fraction of the sum.
+        """Return the mean intensity of each pixel as a fraction of the sum.
 
-        It is 0 for pixels that were never measured, and for these only.
+        It is 0 for pixels that were never measured, and only for these.
         """
         power = self.power / self._counts()
         total = power.sum()
@@ -275,20 +295,19 @@ class _PixelStatistics:
         return torch.where(self.count > 0, self.count, 1.0)
 
     def scaling(self):
-        """Mean, deviation and gain."""
+        """Return mean, deviation and gain."""
         count = self._counts()
         mean = self.total / count
         deviation = (self.squares / count - mean.square()).clamp_min(0).sqrt()
         overall = float(deviation.mean())
         floor = 0.01 * overall if overall > 0 else 1.0
-        # the network's objects have norm UNIT_NORM, so the gain of one object is |x| / (UNIT_NORM *
-        # norm)
+        # the network's objects have norm UNIT_NORM: the gain of one object is
+        # |x| / (UNIT_NORM * norm)
         gain = self.gains / self.n_lit if self.gains > 0 else 1.0
         if not LEAST_GAIN < gain < 1 / LEAST_GAIN:
             raise ValueError(
-                f"objects in y are about {gain:.1g} times as large as their magnitudes in X say, "
-                f"which float32 cannot "
-                "hold; give both in units nearer to each other"
+                f"objects in y are about {gain:.1g} times as large as their magnitudes in X imply, "
+                "a ratio that float32 cannot hold; give X and y in units closer to each other"
             )
         return {
             "mean": mean.float(),

@@ -1,4 +1,4 @@
-"""skorch's regressor under the conventions of scikit-learn."""
+"""Adaptation of skorch's regressor to scikit-learn's conventions."""
 
 import contextlib
 
@@ -10,10 +10,10 @@ from .._validation import short, warn_user
 
 
 class SkorchRegressor(NeuralNetRegressor):
-    """skorch's regressor with nested transformers and `device="auto"`."""
+    """Regressor of skorch with nested parameters and `device="auto"`."""
 
     def set_params(self, **params):
-        """Set parameters, those of nested transformers and loaders included."""
+        """Set parameters, including nested ones."""
         steps = ("augmenter", "detector")
         nested = {
             name: params.pop(name)
@@ -31,8 +31,8 @@ class SkorchRegressor(NeuralNetRegressor):
         if before is not None and self.module_ is not before and len(self.history):
             names = ", ".join(name for name in params if name.startswith("module"))
             warn_user(
-                f"{names} set after fit built a new network, with new weights: fit it before it "
-                f"predicts"
+                f"{names} set after fit built a new network, with new weights: call fit again "
+                "before predict"
             )
         if self.initialized_ and {"early_stopping", "n_iter_no_change"} & set(params):
             self._initialize_callbacks()
@@ -45,14 +45,14 @@ class SkorchRegressor(NeuralNetRegressor):
             if own and getattr(self, step) is None:
                 raise ValueError(
                     f"{step}=None has no parameters, but {', '.join(f'{step}__{n}' for n in own)} "
-                    f"was given"
+                    "was given"
                 )
             if own:
                 getattr(self, step).set_params(**own)
         return self
 
     def resolved(self, name, choices):
-        """Class or instance that a parameter such as `module` names or gives."""
+        """Return the class or instance that a parameter stands for."""
         value = getattr(self, name)
         if isinstance(value, str) and value in choices:
             return choices[value]
@@ -66,20 +66,20 @@ class SkorchRegressor(NeuralNetRegressor):
         return value
 
     def _get_param_names(self):
-        """Names of the parameters, without skorch's private attributes."""
+        """Return the names of the parameters, without private attributes."""
         return [name for name in super()._get_param_names() if not name.startswith("_")]
 
     def check_data(self, X, y):
-        """Nothing to do: skorch calls this after `fit` has checked everything."""
+        """Do nothing: `fit` has checked all data before skorch calls this."""
 
     @property
     def predict_proba(self):
-        """Not offered: for a regressor, raw output is what `predict` returns."""
+        """Unavailable: `predict` already returns the raw output of a regressor."""
         raise AttributeError(f"{type(self).__name__} has no predict_proba; use predict")
 
     @contextlib.contextmanager
     def _resolved(self):
-        """Lend skorch the meaning of `device` and `verbose`, which it reads."""
+        """Set `device` and `verbose` to values that skorch understands."""
         device, verbose = self.device, self.verbose
         self.device, self.verbose = resolve_device(device), False
         try:

@@ -1,5 +1,6 @@
-"""A fitted network as plain data: parameters, shapes, arrays and text, for pickle, joblib and skops
-alike.
+"""Fitted networks as plain data, for pickle, joblib and skops.
+
+The plain data are parameters, shapes, arrays and text.
 """
 
 import json
@@ -14,7 +15,7 @@ from ..measurement import boundary_of
 from ._generators import kept_generators
 
 _TENSOR = "tensor, as an array"
-# built again from the rest
+# fitted attributes that are rebuilt from the others
 _BUILT = (
     "augmenter_",
     "callbacks_",
@@ -31,24 +32,26 @@ _BUILT = (
 
 
 def plain_state(net):
-    """Everything about a network that is not at its default, without a single tensor or module.
+    """Return everything that a network needs to be rebuilt.
 
     Returns
     -------
     dict
-        `parameters` other than the defaults; `fitted` attributes; where there is a network, its
-        weights, those of the loss, and the state of the optimizer, as arrays; its history as JSON;
-        and the version that wrote it.
+        Plain data without tensors or modules: `parameters` that differ from their defaults,
+        `fitted` attributes, and the `version` that wrote them. For an initialized network also its
+        `weights`, those of the `criterion` and the state of the `optimizer`, as arrays, and its
+        `history` as JSON.
     """
     from .. import __version__
 
     defaults = type(net).__mro__[_depth(net)]().get_params(deep=False)
+    # paths are kept as text: path objects of one system cannot be read on another
     parameters = {
-        name: os.fspath(value) if isinstance(value, os.PathLike) else value  # a path of any system
+        name: os.fspath(value) if isinstance(value, os.PathLike) else value
         for name, value in net.get_params(deep=False).items()
         if name not in defaults or not _same(value, defaults[name])
     }
-    present = list(vars(net).items())  # which another thread may add to
+    present = list(vars(net).items())  # a copy: another thread may add attributes meanwhile
     fitted = {
         name: _to_arrays(value)
         for name, value in present
@@ -64,12 +67,12 @@ def plain_state(net):
 
 
 def restore_plain_state(net, state, base):
-    """Build a network from its plain state, on a device that exists here.
+    """Build a network from its plain state on an existing device.
 
     Parameters
     ----------
     net : PhaseRetrievalRegressor
-        As `__new__` made it.
+        Instance from `__new__`, not yet initialized.
     state : dict
         State from :func:`plain_state`.
     base : type
@@ -79,9 +82,8 @@ def restore_plain_state(net, state, base):
 
     if state["version"].split(".")[:2] != __version__.split(".")[:2]:
         warnings.warn(
-            f"this {type(net).__name__} was kept by skpr {state['version']} and is read by "
-            f"{__version__}: its "
-            "predictions may differ",
+            f"this {type(net).__name__} was saved by skpr {state['version']} and is read by "
+            f"{__version__}: its predictions may differ",
             VersionWarning,
             stacklevel=3,
         )
@@ -95,7 +97,7 @@ def restore_plain_state(net, state, base):
     if not _exists(device):
         net.device = "cpu"
     try:
-        with kept_generators():  # weights are drawn, and replaced
+        with kept_generators():  # initial weights are drawn, then replaced
             net.initialize()
     finally:
         net.device = device
@@ -106,7 +108,7 @@ def restore_plain_state(net, state, base):
 
 
 def _facts_of_old(net, fitted):
-    """Fitted attributes that the first versions did not have, as they follow from those they had."""
+    """Derive the fitted attributes that the first versions lack."""
     if "object_shape_" not in fitted:
         return {}
     facts = {
@@ -117,8 +119,9 @@ def _facts_of_old(net, fitted):
 
 
 def _depth(net):
-    """Place of the first class of the family that is constructed without arguments, which is the
-    package's own.
+    """Return the place of the first class of this package in the MRO.
+
+    Only classes of this package are known to need no arguments.
     """
     names = [cls.__module__.split(".")[0] for cls in type(net).__mro__]
     return names.index("skpr")
@@ -135,7 +138,7 @@ def _same(value, default):
 
 
 def _exists(device):
-    """Whether there is such a device here."""
+    """Return whether a device exists on this machine."""
     if device == "auto":
         return True
     try:
@@ -146,14 +149,17 @@ def _exists(device):
 
 
 def as_json(value):
-    """Turn a record of the history that JSON does not know into something that it does."""
+    """Convert a value of the history to a type that JSON supports."""
     if isinstance(value, np.ndarray | np.generic | torch.Tensor):
         return value.tolist()
     return repr(value)
 
 
 def plain(value):
-    """A value with NumPy's numbers as Python's; `NotImplemented` for one that is not plain."""
+    """Convert a value to plain Python types and tensors.
+
+    Numbers of NumPy become Python's. Any other value gives `NotImplemented`.
+    """
     if isinstance(value, dict | list | tuple):
         parts = [plain(part) for part in (value.values() if isinstance(value, dict) else value)]
         if any(part is NotImplemented for part in parts):
@@ -170,7 +176,7 @@ def plain(value):
 
 def _to_arrays(value):
     if isinstance(value, torch.Tensor):
-        narrow = value.dtype == torch.bfloat16  # which NumPy does not have
+        narrow = value.dtype == torch.bfloat16  # NumPy has no bfloat16
         return {
             _TENSOR: (value.float() if narrow else value).detach().cpu().numpy(),
             "bfloat16": narrow,

@@ -1,4 +1,4 @@
-"""One step of training or inference, from the batch to the loss."""
+"""Single steps of training and inference, from batch to loss."""
 
 import contextlib
 
@@ -13,13 +13,13 @@ from ._training import multiplies_bfloat16
 
 
 class BatchSteps(SkorchRegressor):
-    """Way of a batch through augmenter, detector, network and loss."""
+    """Steps from a batch to its predictions and loss."""
 
     _parallel = None  # forward pass in several processes, during a fit
     _batch_weight = None  # weights of the samples of the present batch, 1 on average over an epoch
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run an epoch, whose callbacks see batches as the network does."""
+        """Run an epoch whose callbacks receive the network's batches."""
         if iterator is None:
             return
         try:
@@ -28,7 +28,7 @@ class BatchSteps(SkorchRegressor):
             vars(self).pop("_batch_weight", None)
 
     def _seen(self, iterator, training):
-        """Batches after augmentation and the detector model, redrawn each time."""
+        """Yield batches after data augmentation and the detector model."""
         weights = weights_of(getattr(iterator, "dataset", None))
         total = 1.0 if weights is None else float(weights.mean()) or 1.0
         for X, y, *weight in iterator:
@@ -38,7 +38,11 @@ class BatchSteps(SkorchRegressor):
             yield X if self.detector_ is None else detected(self.detector_, X), y
 
     def train_step(self, batch, **fit_params):
-        """Train on a batch; predictions for callbacks are complete and detached."""
+        """Train on a batch, and return loss and predictions.
+
+        The predictions are detached. Where a callback scores training batches, they are computed
+        again for the whole batch in evaluation mode.
+        """
         step = super().train_step(batch, **fit_params)
         made = step["y_pred"]
         if not isinstance(made, tuple):
@@ -53,14 +57,14 @@ class BatchSteps(SkorchRegressor):
         }
 
     def infer(self, x, **fit_params):
-        """Pass a batch through the network, on its device and in its precision."""
+        """Pass a batch through the network on its own device."""
         training = self.module_.training
         forward = self._parallel if training and self._parallel is not None else self.module_
         with self.autocast(training):
             return forward(x.to(self.network_device, non_blocking=True), **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Loss in float32, summed over a network's outputs if it has several."""
+        """Compute the loss in float32, summed over all outputs."""
         outputs = y_pred if isinstance(y_pred, tuple) else (y_pred,)
         y_true = y_true.to(outputs[0].device, non_blocking=True)
         losses = []
@@ -76,14 +80,14 @@ class BatchSteps(SkorchRegressor):
         return self.module_.gain.device
 
     def autocast(self, training):
-        """Context of one pass: bfloat16 where it is asked for and fast."""
+        """Return a context with bfloat16 where requested and fast."""
         device = self.network_device
         return torch.autocast(
             device.type, dtype=torch.bfloat16, enabled=self._uses_bfloat16(device, training)
         )
 
     def uses_bfloat16(self):
-        """Whether the network is trained in bfloat16."""
+        """Return whether the network is trained in bfloat16."""
         return self._uses_bfloat16(self.network_device, training=True)
 
     def _uses_bfloat16(self, device, training):
@@ -96,10 +100,11 @@ class BatchSteps(SkorchRegressor):
 
 @contextlib.contextmanager
 def usual_torch(device):
-    """Let torch compute in its usual modes, whatever the caller has set.
+    """Reset torch to its default modes inside a context.
 
-    Training needs gradients where the caller wants none, and its own precision where the caller has
-    another."""
+    Training needs gradients even where the caller has disabled them, and chooses its own precision
+    whatever the caller has set.
+    """
     kinds = {"cpu", torch.device(device).type}
     elsewhere = torch.empty(0).device.type != "cpu"
     unusual = (

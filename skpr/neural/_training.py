@@ -1,4 +1,4 @@
-"""Callbacks of a training: schedule, divergence, early stopping, progress, error modulo symmetries."""
+"""Callbacks of a training: schedule, divergence, progress and errors."""
 
 import math
 import sys
@@ -14,22 +14,22 @@ from ..measurement import boundary_of
 from ..metrics import relative_error
 from ._parallel import of_all_processes
 
-# of a group of parameters, what a one-cycle schedule writes
+# options of a parameter group that a one-cycle schedule changes
 _SCHEDULED = "lr", "initial_lr", "max_lr", "min_lr", "betas", "max_momentum", "base_momentum"
 
 
 class OneCycle(Callback):
-    """One-cycle learning rate (Smith and Topin, 2017), and momentum of Adam, over exactly the steps
-    of this training.
+    """One-cycle schedule of learning rate and momentum.
 
-    The peak of the rate is that of each group of parameters; the first of its `betas` moves by 0.05
-    about its value, or by less near 0 and 1. A schedule of the user's goes before this one, which
-    then steps aside: a
-    :class:`skorch.callbacks.LRScheduler` from the beginning, anything else as soon as it sets a rate.
+    The schedule (Smith and Topin, 2017) spans exactly the steps of the training. Its peak is the
+    learning rate of each group of parameters. The first of the `betas` of Adam varies by 0.05 about
+    its value, or by less near 0 and 1. A schedule of the user takes precedence: this one is not set
+    up beside a :class:`skorch.callbacks.LRScheduler`, and stops as soon as anything else sets a
+    learning rate.
     """
 
     def on_train_begin(self, net, **kwargs):
-        """Forget the last training's schedule."""
+        """Discard the schedule of the previous training."""
         self.scheduler_ = self.configured_ = None
         self.steps_aside_ = any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_)
 
@@ -39,9 +39,8 @@ class OneCycle(Callback):
             return
         if net._n_batches is None:
             raise ValueError(
-                "the one-cycle schedule must know the number of batches, which iterator_train "
-                "does not tell; set "
-                "callbacks__schedule=None"
+                "the one-cycle schedule must know the number of batches, but iterator_train has "
+                "no length; set callbacks__schedule=None"
             )
         steps = net._n_epochs * net._n_batches
         if steps < 2:
@@ -68,14 +67,14 @@ class OneCycle(Callback):
         )
 
     def on_batch_end(self, net, training, **kwargs):
-        """Advance the schedule, unless somebody else has set the rate."""
+        """Advance the schedule, unless something else has set the rate."""
         if not training or self.scheduler_ is None:
             return
         if _rates(net.optimizer_) != [float(rate) for rate in self.scheduler_.get_last_lr()]:
             warnings.warn(
-                "another callback or set_params has set the learning rate during the training: "
-                "the one-cycle schedule "
-                "steps aside; pass callbacks__schedule=None to train without it from the beginning",
+                "another callback or set_params has set the learning rate during training: the "
+                "one-cycle schedule stops; pass callbacks__schedule=None to train without it from "
+                "the beginning",
                 UserWarning,
                 stacklevel=2,
             )
@@ -85,9 +84,7 @@ class OneCycle(Callback):
             self.scheduler_.step()
 
     def on_train_end(self, net, **kwargs):
-        """Leave the optimizer as it was configured, so that a further training starts from the same
-        rates.
-        """
+        """Restore the optimizer's configured rates for a further training."""
         self._put_back(net, _SCHEDULED)
 
     def _put_back(self, net, names):
@@ -99,17 +96,19 @@ class OneCycle(Callback):
                     group[name] = configured[name]
                 else:
                     group.pop(name, None)
-            group.setdefault(
-                "initial_lr", group["lr"]
-            )  # for a schedule of another kind that follows
+            group.setdefault("initial_lr", group["lr"])  # another schedule may need it later
         self.scheduler_ = self.configured_ = None
 
 
 class Divergence(Callback):
-    """Says when the loss is no longer a number, and ends a training whose weights are none either."""
+    """Callback that ends a training with a non-finite loss.
+
+    It warns of the first non-finite loss. A non-finite training loss ends the training after the
+    epoch; a non-finite validation loss does not.
+    """
 
     def on_train_begin(self, net, **kwargs):
-        """Nothing has been seen yet."""
+        """Reset the record of divergence."""
         self.told_ = self.diverged_ = False
 
     def on_batch_end(self, net, training, **kwargs):
@@ -123,12 +122,15 @@ class Divergence(Callback):
             return
         self.told_ = True
         kind = "" if training else "validation "
-        way = "mixed_precision=False, as bfloat16 is less exact, or " if net.uses_bfloat16() else ""
+        way = (
+            "mixed_precision=False, because bfloat16 is less precise, or "
+            if net.uses_bfloat16()
+            else ""
+        )
         warnings.warn(
             f"the training diverges: its {kind}loss is {loss} in epoch {len(net.history)}, batch "
-            f"{len(batches)}; set "
-            f"{way}a smaller lr than {net.lr:g}, or a smaller "
-            f"callbacks__gradient_clipping__gradient_clip_value",
+            f"{len(batches)}; set {way}a smaller lr than {net.lr:g}, or a smaller "
+            "callbacks__gradient_clipping__gradient_clip_value",
             UserWarning,
             stacklevel=2,
         )
@@ -136,20 +138,21 @@ class Divergence(Callback):
     def on_epoch_end(self, net, **kwargs):
         """End the training, in all processes."""
         if any(of_all_processes(self.diverged_)):
-            raise KeyboardInterrupt  # skorch's word for it
+            raise KeyboardInterrupt  # skorch ends a training this way
 
 
 class ProgressLine(Callback):
-    """One line on the terminal that says epoch, losses and time left; nothing where no terminal
-    watches.
+    """Progress line with epoch, losses and time left.
+
+    Nothing is shown where the output is not a terminal.
     """
 
     def on_train_begin(self, net, **kwargs):
-        """Remember the epochs of earlier trainings."""
+        """Count the epochs of earlier trainings."""
         self.n_before_ = len(net.history)
 
     def on_epoch_end(self, net, **kwargs):
-        """Rewrite the line, and log it."""
+        """Update the line, and log it."""
         row, done = net.history[-1], len(net.history) - self.n_before_
         left = sum(net.history[-done:, "dur"]) / done * (net._n_epochs - done)
         valid = f"  validation {row['valid_loss']:.4g}" if "valid_loss" in row else ""
@@ -162,25 +165,25 @@ class ProgressLine(Callback):
         print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
 
     def on_train_end(self, net, **kwargs):
-        """Leave the line behind."""
+        """End the line, which stays on the terminal."""
         if shows_progress(net.verbose) and len(net.history):
             print(file=sys.stderr, flush=True)
 
 
 class SymmetricError(Callback):
-    """Records the mean relative error modulo symmetries of the validation set after every epoch, as
-    `valid_error`.
+    """Callback that records the validation error modulo symmetries.
 
-    The loss is that of one representative and says little of an object that came out upside down.
-    One more of the `callbacks` of :class:`skpr.PhaseRetrievalRegressor`, where there is a
-    validation set (`early_stopping`, or `train_split`); :class:`skpr.TrainingDisplay` shows it.
+    After every epoch, it records the mean relative error over the validation set as `valid_error`.
+    The loss compares an object with one representative only and says little about one that came out
+    upside down; this error does not depend on the representative. Add the callback to the
+    `callbacks` of a :class:`skpr.PhaseRetrievalRegressor` with a validation set (`early_stopping`
+    or `train_split`). :class:`skpr.TrainingDisplay` shows the error.
 
     Parameters
     ----------
     boundary : {"auto", "zero", "circular"} or sequence of the latter, default="auto"
-        Whether shifts wrap around, for each axis of an object or for all; "auto" takes the
-        network's own boundary, and only the phase as a symmetry where that is the only one. See
-        :func:`skpr.metrics.relative_error`.
+        Boundary of the shifts, for each axis of an object or for all; see
+        :func:`skpr.metrics.relative_error`. "auto" takes boundary and symmetries from the network.
 
     Examples
     --------
@@ -189,7 +192,11 @@ class SymmetricError(Callback):
     >>> objects = np.random.default_rng(0).random((40, 8, 8))
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
     >>> net = PhaseRetrievalRegressor(
-    ...     max_epochs=2, early_stopping=True, callbacks=[("error", SymmetricError())], random_state=0, device="cpu"
+    ...     max_epochs=2,
+    ...     early_stopping=True,
+    ...     callbacks=[("error", SymmetricError())],
+    ...     random_state=0,
+    ...     device="cpu",
     ... )
     >>> len(net.fit(magnitudes, objects).history[:, "valid_error"])
     2
@@ -201,7 +208,7 @@ class SymmetricError(Callback):
         self.boundary = boundary
 
     def on_train_begin(self, net, **kwargs):
-        """Choose the symmetries to register over."""
+        """Choose the symmetries over which objects are registered."""
         n_axes = len(net.object_shape_)
         if self.boundary != "auto":
             self.symmetries_ = {"boundary": check_boundary(self.boundary, n_axes)}
@@ -214,15 +221,15 @@ class SymmetricError(Callback):
             self.symmetries_ |= {"shift": False, "flip": False}
 
     def on_epoch_begin(self, net, **kwargs):
-        """Forget the errors of the epoch before."""
+        """Discard the errors of the previous epoch."""
         self.errors_ = []
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
-        """Compare a validation batch with the truth."""
+        """Compute the errors of a validation batch."""
         if not training:
             found = y_pred[0] if isinstance(y_pred, tuple) else y_pred
             truth, found = batch[1].detach().cpu(), found.detach().cpu()
-            if not found.isfinite().all():  # the training diverges, and another callback says so
+            if not found.isfinite().all():  # the divergence callback warns of it
                 self.errors_.append(np.full(len(found), np.nan))
                 return
             self.errors_.append(
@@ -230,36 +237,37 @@ class SymmetricError(Callback):
             )
 
     def on_epoch_end(self, net, **kwargs):
-        """Record the mean."""
+        """Record the mean error."""
         if self.errors_:
             net.history.record("valid_error", float(np.concatenate(self.errors_).mean()))
 
 
 def best_weights_kept(patience):
-    """Early stopping on the validation loss that puts the best weights back."""
+    """Return early stopping that restores the weights of least loss."""
     return EarlyStopping(monitor="valid_loss", patience=patience, load_best=True, sink=_silent)
 
 
 def _silent(*args, **kwargs):
-    """Swallow skorch's messages: the progress line tells enough."""
+    """Discard skorch's messages, which the progress line replaces."""
 
 
 def multiplies_bfloat16():
-    """Whether this CPU has matrix units for bfloat16; without them it is slower than float32."""
-    capabilities = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # older versions of PyTorch do not tell
+    """Return whether this CPU has matrix units for bfloat16.
+
+    Without them, bfloat16 is slower than float32.
+    """
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older PyTorch
     return bool(capabilities.get("amx_bf16", False))
 
 
 def check_finite(net, objects):
-    """Refuse predictions that are not numbers, of a network whose training has diverged."""
+    """Refuse predictions with NaN or infinity."""
     bad = ~objects.isfinite().flatten(1).all(dim=1)
     if bad.any():
         raise ValueError(
             f"{type(net).__name__} predicts NaN or infinity for {int(bad.sum())} of "
-            f"{len(objects)} samples: its "
-            f"training has diverged; train it again with a smaller lr than {net.lr:g}"
+            f"{len(objects)} samples: its training has diverged; train it again with a smaller lr "
+            f"than {net.lr:g}"
         )
     return objects
 
@@ -269,5 +277,5 @@ def _rates(optimizer):
 
 
 def _half_width(momentum):
-    """Half of the range over which a momentum moves: 0.05 where that fits between 0 and 1."""
+    """Return half the range of a momentum: at most 0.05."""
     return min(0.05, float(momentum), (1 - float(momentum)) / 2)

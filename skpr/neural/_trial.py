@@ -1,4 +1,4 @@
-"""Trial of a user's module or loss on a few samples, before the training."""
+"""Trial run of a user's module or loss before the training."""
 
 import copy
 
@@ -12,23 +12,23 @@ from ._networks import MODULES
 
 
 def check_trainable(net, dataset, iterator):
-    """Refuse a module or a criterion that cannot be trained on these batches.
+    """Refuse a module or criterion that cannot be trained.
 
     Parameters
     ----------
     net : PhaseRetrievalRegressor
-        With its network and loss, which are left alone: copies are tried.
+        Network to be trained. Copies of its module and criterion are tried on two samples.
     dataset : torch.utils.data.Dataset
         Training set.
     iterator : torch.utils.data.DataLoader
-        Its batches.
+        Batches of the training set.
 
     Raises
     ------
     ValueError
-        For a module that fails, whose output has another shape than objects have, or that cannot be
-        trained on a single sample where the last batch is one; for a criterion that fails, or does
-        not return one number.
+        For a module that fails, whose output does not have the shape of the objects, or that cannot
+        be trained on a single sample where the last batch has only one. For a criterion that fails
+        or does not return one number.
     """
     modules, criteria = MODULES.values(), CRITERIA.values()
     module = None if type(net.module_.network) in modules else _copied(net.module_)
@@ -51,7 +51,7 @@ def check_trainable(net, dataset, iterator):
 
 
 def _copied(module):
-    """Copy of a module, None where it holds what cannot be copied."""
+    """Copy a module; return None if it cannot be copied."""
     try:
         return copy.deepcopy(module)
     except (TypeError, RuntimeError):
@@ -82,7 +82,7 @@ def _try(trial, magnitudes):
         trial(magnitudes)
     except (RuntimeError, TypeError, ValueError) as error:
         name = type(trial.network).__name__
-        if str(error).startswith(name):  # it is about the images that were returned
+        if str(error).startswith(name):  # the error of ScaledNetwork says enough
             raise
         raise ValueError(
             f"{name} fails on magnitudes of shape {tuple(magnitudes.shape)}: {error}"
@@ -98,13 +98,12 @@ def _try_single(trial, magnitudes, iterator):
         raise ValueError(
             f"batch_size={length} leaves a batch of one of {n_samples} samples, on which "
             f"{type(trial.network).__name__} cannot be trained ({error}); give "
-            f"batch_size={better}, or "
-            "iterator_train__drop_last=True"
+            f"batch_size={better}, or iterator_train__drop_last=True"
         ) from error
 
 
 def _smallest_batch(iterator):
-    """Length of the shortest batch of a loader, 0 where it cannot be told."""
+    """Return the length of the shortest batch; 0 if unknown."""
     length, sampler = getattr(iterator, "batch_size", None), getattr(iterator, "sampler", None)
     if length is None or not hasattr(sampler, "__len__"):
         return 0

@@ -18,13 +18,14 @@ def tuned_batches(net, X):
     Parameters
     ----------
     net : PhaseRetrievalRegressor
-        Fitted.
+        Fitted network.
     X : ndarray, torch.Tensor or LazyBatch of shape (n_samples, *fourier_shape)
         Checked magnitudes.
 
     Yields
     ------
     torch.Tensor of shape (batch_size, *object_shape)
+        Objects of a batch.
     """
     module = own_copy(net.module_)
     device = net.network_device
@@ -41,40 +42,44 @@ def tuned_batches(net, X):
 
 
 def own_copy(module):
-    """Copy of a module that shares its weights, frozen, but not its hooks.
+    """Copy a module with shared weights and hooks of its own.
 
-    Threads that predict at the same time do not disturb one another.
+    The weights are frozen. Threads that predict at the same time do not disturb one another.
     """
     tensors = itertools.chain(module.parameters(), module.buffers())
     return copy.deepcopy(module, {id(tensor): tensor.detach() for tensor in tensors}).eval()
 
 
 def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
-    """Fit offsets of hidden units, sample by sample, to measured magnitudes.
+    """Fit offsets of hidden units to each sample's measured magnitudes.
 
-    Adam takes every coordinate by itself, so a sample's result does not depend on its batch but for
-    rounding, which in bfloat16 can be seen.
+    Adam treats every coordinate separately, so the result for a sample does not depend on the rest
+    of its batch, up to rounding. In bfloat16 this rounding is visible.
 
     Parameters
     ----------
     module : ScaledNetwork
-        In evaluation mode, and this call's own, from :func:`own_copy`.
+        Module in evaluation mode, from :func:`own_copy`, which no other call uses.
     magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        Measured magnitudes; NaN where unmeasured.
     kind : {"non_negative", "real", "complex"}
         Kind of the objects; negative values of non-negative ones count as misfit.
     centered : bool
+        Whether zero frequency is in the middle of the magnitudes.
     n_steps : int
+        Number of gradient steps.
     rate : float
+        Learning rate of Adam.
 
     Returns
     -------
     context manager
-        In which the module computes with these offsets, for these samples.
+        Context inside which the module adds these offsets, for these samples only.
 
     Raises
     ------
     ValueError
-        For a network without linear layers.
+        For a network without linear layers, or whose image does not depend on them.
     """
     layers = tunable_layers(module.network, n_steps)
     ordered = to_fft_order(magnitudes) if centered else magnitudes
@@ -103,9 +108,9 @@ def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
             )
             if not any(gradient is not None for gradient in gradients):
                 raise ValueError(
-                    f"tuning_steps={n_steps} needs linear layers that the image depends on, and "
-                    f"no gradient comes back "
-                    f"to those of {type(module.network).__name__}; set tuning_steps=0"
+                    f"tuning_steps={n_steps} needs linear layers that the image depends on, but "
+                    f"those of {type(module.network).__name__} receive no gradient; set "
+                    "tuning_steps=0"
                 )
             for offset, gradient in zip(offsets, gradients, strict=True):
                 offset.grad = gradient
@@ -114,20 +119,19 @@ def tuned_offsets(module, magnitudes, kind, centered, n_steps, rate):
 
 
 def tunable_layers(network, n_steps):
-    """Linear layers of a network; `ValueError` where it has none."""
+    """Return the linear layers of a network, or raise `ValueError`."""
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     if not layers:
         raise ValueError(
             f"tuning_steps={n_steps} needs linear layers to tune, but {type(network).__name__} "
-            f"has none; "
-            "set tuning_steps=0"
+            "has none; set tuning_steps=0"
         )
     return layers
 
 
 @contextlib.contextmanager
 def _added(layers, offsets):
-    """Within, every layer's output has its offset added."""
+    """Add an offset to the output of every layer inside a context."""
     handles = [
         layer.register_forward_hook(partial(_shifted, offset))
         for layer, offset in zip(layers, offsets, strict=True)
@@ -144,7 +148,6 @@ def _shifted(offset, layer, inputs, output):
     if len(output) != len(offset):
         raise ValueError(
             f"a linear layer sees {len(output)} rows of {len(offset)} samples: rows that mix "
-            f"samples cannot be tuned "
-            "to each of them; set tuning_steps=0"
+            "samples cannot be tuned to each of them; set tuning_steps=0"
         )
     return output + offset.view(len(offset), *[1] * (output.ndim - 2), -1)

@@ -1,4 +1,4 @@
-"""Checks of parameters and data, before any work."""
+"""Checks of parameters and data before any work."""
 
 import inspect
 from numbers import Number
@@ -33,8 +33,9 @@ from ._losses import CRITERIA, MeanSquaredError
 from ._networks import MODULES
 from ._scaling import SCALINGS
 
-MANY = 8  # patterns that a look at a batch needs; fewer may come one by one
+MANY = 8  # number of patterns that the full check for mistakes needs
 SYMMETRIES = "auto", "fourier", "phase"
+# arguments that a module's constructor receives if it names them
 OFFERED = (
     "fourier_shape",
     "object_shape",
@@ -42,31 +43,31 @@ OFFERED = (
     "non_negative",
     "unmeasured",
     "centered",
-)  # to a module
+)
 NAMED = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.KEYWORD_ONLY,
 )
-# of the largest value: float32 reaches from 1e-38 to 3e38, and sums of a pattern's values need room
+# range of a batch's largest value: float32 reaches from 1e-38 to 3e38, and sums over a pattern must
+# fit, too
 LEAST_VALUE, LARGEST_VALUE = 1e-34, 1e35
-LEAST_SQUARED, LARGEST_SQUARED = (
-    0.05,
-    1e15,
-)  # under a criterion that squares values in their own unit
+# the same where the criterion squares values in their own unit
+LEAST_SQUARED, LARGEST_SQUARED = 0.05, 1e15
 
 
 # --- data -----------------------------------------------------------------------------------------
 
 
 def check_training_data(net, X, y, sample_weight, fit_params, *, reset):
-    """Validate all that `fit` is given, and the parameters.
+    """Validate the parameters and all arguments of `fit`.
 
     Returns
     -------
     X, y : ndarray, torch.Tensor or LazyBatch
         Checked magnitudes and objects.
     sample_weight : ndarray of shape (n_samples,) or None
+        Checked weights.
     """
     check_parameters(net)
     check_fit_params(net, fit_params)
@@ -75,10 +76,11 @@ def check_training_data(net, X, y, sample_weight, fit_params, *, reset):
 
 
 def check_pairs(net, X, y, *, reset, looks=False):
-    """Validate magnitudes and objects of a training or validation set.
+    """Validate the pairs of a training or validation set.
 
-    `reset` remembers what the network is built for; otherwise they must agree with it. `looks`
-    warns of what the patterns, and on `reset` the pairs, show to be mistaken.
+    With `reset`, shapes and kind of the data are stored for the network to be built; without it,
+    they must agree with the present network. With `looks`, plain mistakes in the patterns give a
+    warning; with `reset`, so do mistakes in the pairs.
 
     Returns
     -------
@@ -111,15 +113,14 @@ def check_pairs(net, X, y, *, reset, looks=False):
     elif (shape, complex_y) != (net.object_shape_, net.is_complex_):
         raise ValueError(
             f"y has {'complex' if complex_y else 'real'} objects of shape {shape}, but the "
-            f"network was built for "
-            f"{'complex' if net.is_complex_ else 'real'} ones of shape {net.object_shape_}"
+            f"network was built for {'complex' if net.is_complex_ else 'real'} ones of shape "
+            f"{net.object_shape_}"
         )
     elif net.is_non_negative_ and not is_non_negative(facts):
         raise ValueError(
             f"y has negative values, the smallest {facts.minimum:.4g}, but the network was built "
-            f"for non-negative "
-            "objects: those it was first fitted on; fit a new one on objects with negative values "
-            "among them"
+            "for non-negative objects, because it was first fitted on such; fit a new one on a "
+            "training set with negative values"
         )
     if looks and net.symmetries_ == "fourier":
         _look_at_pairs(net, X, pairs, reset=reset)
@@ -135,12 +136,12 @@ def _look_at_pairs(net, X, pairs, *, reset):
 
 
 def kind_of(net):
-    """Kind of the objects that a network was fitted on."""
+    """Return the kind of the objects that a network was fitted on."""
     return "complex" if net.is_complex_ else "non_negative" if net.is_non_negative_ else "real"
 
 
 def check_magnitudes(net, X, *, reset):
-    """Validate magnitudes, and detach them from any gradient."""
+    """Validate magnitudes, and detach them from gradients."""
     X, facts = inspect_fitted_magnitudes(net, X, reset=reset)
     check_some_measured(X, facts)
     check_range("X", facts)
@@ -149,8 +150,8 @@ def check_magnitudes(net, X, *, reset):
     if not reset and facts.n_nan and not net.unmeasured_:
         raise ValueError(
             f"X contains NaN, {facts.n_nan} unmeasured pixels, but the network was trained on "
-            f"complete patterns; "
-            "train it on patterns like these, or with detector=BeamStop(...) or MissingPixels(...)"
+            "complete patterns; train it on patterns like these, or with detector=BeamStop(...) or "
+            "MissingPixels(...)"
         )
     return X.detach() if isinstance(X, torch.Tensor) else X
 
@@ -160,15 +161,14 @@ def check_range(name, facts):
     if facts.largest > LARGEST_VALUE or 0 < facts.largest < LEAST_VALUE:
         raise ValueError(
             f"the largest value of {name} is {facts.largest:.2g}, out of the range of float32, in "
-            f"which networks "
-            f"compute; give {name} in another unit"
+            f"which networks compute; give {name} in another unit"
         )
 
 
 def check_unit_of_squares(net, facts):
     """Refuse objects whose squares overflow, and warn of tiny ones.
 
-    The optimizer takes gradients of tiny squares for zeros.
+    For the optimizer, the gradients of tiny squares are as good as zero.
     """
     if net.resolved("criterion", CRITERIA) not in (MeanSquaredError, torch.nn.MSELoss):
         return
@@ -177,10 +177,8 @@ def check_unit_of_squares(net, facts):
         return
     message = (
         f"criterion={short(net.criterion)} squares values of y in their own unit, and the largest "
-        f"is "
-        f"{facts.largest:.2g}, too {'large' if large else 'small'} to be trained on; give y in a "
-        f"unit in which it is "
-        "about 1, or criterion='relative'"
+        f"is {facts.largest:.2g}, too {'large' if large else 'small'} to be trained on; give y in "
+        "a unit in which it is about 1, or criterion='relative'"
     )
     if large:
         raise ValueError(message)
@@ -191,25 +189,23 @@ def check_objects_fit(fourier_shape, object_shape):
     """Refuse objects that cannot have magnitudes of this shape."""
     fourier_shape, object_shape = tuple(fourier_shape), tuple(object_shape)
     if len(fourier_shape) == 1 < len(object_shape):
-        return  # measurements without a grid, as those of a Gaussian matrix
+        return  # measurements without a grid, as with a Gaussian matrix
     if len(fourier_shape) != len(object_shape):
         raise ValueError(
             f"y has objects with {len(object_shape)} axes, of shape {object_shape}, but X "
-            f"magnitudes with "
-            f"{len(fourier_shape)}, of shape {fourier_shape}: both must have the same axes; "
-            f"reshape the objects"
+            f"magnitudes with {len(fourier_shape)}, of shape {fourier_shape}: both must have the "
+            "same axes; reshape the objects"
         )
     if any(n > m for n, m in zip(object_shape, fourier_shape, strict=True)):
         raise ValueError(
             f"y has objects of shape {object_shape}, larger than the magnitudes in X, of shape "
-            f"{fourier_shape}: an "
-            "axis of a magnitude is at least as long as the object's. X are magnitudes and y "
-            "objects; are they swapped?"
+            f"{fourier_shape}: each axis of a magnitude must be at least as long as the object's. "
+            "X must hold magnitudes and y objects; are they swapped?"
         )
 
 
 def check_sample_weight(net, sample_weight, n_samples):
-    """Weights of samples as an array of float64, or None."""
+    """Return validated sample weights in float64, or None."""
     if sample_weight is None:
         return None
     if isinstance(sample_weight, torch.Tensor):
@@ -220,7 +216,7 @@ def check_sample_weight(net, sample_weight, n_samples):
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight has shape {weights.shape}; give one weight for each of {n_samples} "
-            f"samples"
+            "samples"
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise ValueError(
@@ -228,20 +224,19 @@ def check_sample_weight(net, sample_weight, n_samples):
         )
     if not (isinstance(net.dataset, type) and issubclass(net.dataset, BatchDataset)):
         raise ValueError(
-            f"sample_weight cannot be given with dataset={short(net.dataset)}; leave dataset as "
-            f"it is"
+            f"sample_weight cannot be given with dataset={short(net.dataset)}; leave dataset at "
+            "its default"
         )
     return weights
 
 
 def check_fit_params(net, fit_params):
-    """Refuse arguments of `fit` that nobody takes."""
+    """Refuse unknown arguments of `fit`."""
     others = [name for name in fit_params if name not in ("epochs", "groups", "classes")]
     if others:
         raise TypeError(
             f"fit got {', '.join(f'{name}=...' for name in others)}, which it does not know; it "
-            f"takes sample_weight, "
-            "epochs, and groups for train_split"
+            "takes sample_weight, epochs, and groups for train_split"
         )
     if fit_params.get("groups") is not None and net.train_split is None:
         raise ValueError(
@@ -255,8 +250,7 @@ def check_is_fitted(net):
     if not net.initialized_:
         raise NotFittedError(
             f"This {type(net).__name__} instance is not fitted yet. Call 'fit' with appropriate "
-            f"arguments before using "
-            "this estimator."
+            "arguments before using this estimator."
         )
 
 
@@ -272,8 +266,7 @@ def check_parameters(net):
     if not callable(net.optimizer):
         raise ValueError(
             f"optimizer={_short(net.optimizer)} is not valid; give a torch.optim.Optimizer class, "
-            f"and its options as "
-            "optimizer__..."
+            "and its options as optimizer__..."
         )
     for name in ("augmenter", "detector"):
         step = getattr(net, name)
@@ -293,15 +286,16 @@ def check_parameters(net):
 
 
 def check_builds(net, name, value):
-    """Refuse a function that does not build a module, but is what a module would compute.
+    """Refuse functions of data in place of a module class.
 
-    It has a required argument that the network does not give.
+    A function of data, such as `torch.nn.functional.mse_loss`, has a required argument that the
+    regressor does not give.
     """
     if not inspect.isroutine(value):
         return
     try:
         parameters = inspect.signature(value).parameters.values()
-    except (TypeError, ValueError):  # not to be looked into
+    except (TypeError, ValueError):  # no signature to inspect
         return
     given = {*net.get_params_for(name), *(OFFERED if name == "module" else ())}
     required = [one.name for one in parameters if one.default is one.empty and one.kind in NAMED]
@@ -310,19 +304,19 @@ def check_builds(net, name, value):
         valid = ", ".join(repr(choice) for choice in (MODULES if name == "module" else CRITERIA))
         raise ValueError(
             f"{name}={short(value)} is a function of {', '.join(missing)}, not a class; give "
-            f"{valid} or a "
-            f"torch.nn.Module class{', torch.nn.MSELoss for instance' if name == 'criterion' else ''}"
+            f"{valid} or a torch.nn.Module class"
+            f"{', torch.nn.MSELoss for instance' if name == 'criterion' else ''}"
         )
 
 
 def check_callbacks(callbacks):
-    """Refuse what is no list of callbacks, or of names and callbacks."""
+    """Refuse anything but a list of callbacks."""
     if callbacks is None or (isinstance(callbacks, str) and callbacks == "disable"):
         return
     if not isinstance(callbacks, list | tuple):
         raise TypeError(
-            f"callbacks={short(callbacks)} is not a list; give [callback, ...] or [(name, "
-            f"callback), ...]"
+            f"callbacks={short(callbacks)} is not a list; give [callback, ...] or "
+            "[(name, callback), ...]"
         )
     for one in callbacks:
         callback = (
@@ -336,7 +330,7 @@ def check_callbacks(callbacks):
 
 
 def check_prediction_parameters(net):
-    """Refuse invalid parameters that `predict` reads, if set after `fit`."""
+    """Refuse invalid parameters of `predict`."""
     check_count("tuning_steps", net.tuning_steps, low=0)
     check_number("tuning_rate", net.tuning_rate, 0, closed="neither")
     if net.batch_size != -1:

@@ -1,4 +1,4 @@
-"""Files of weights, from which the network can be built."""
+"""Weight files from which a network can be built."""
 
 import os
 
@@ -11,12 +11,12 @@ from ._scaling import check_same_facts, stored_facts
 from ._skorch import SkorchRegressor
 
 FACTS = "_extra_state"  # key of a network's facts in its `state_dict`
-COMPILED = "_orig_mod."  # what PyTorch puts before every key of a compiled module
+COMPILED = "_orig_mod."  # prefix of every key of a module compiled by PyTorch
 STATISTICS = "mean", "deviation", "gain", "shares"
 
 
 class WeightFiles(SkorchRegressor):
-    """Loading of weights into a network that has not seen data."""
+    """Loading of weights into a network that was never fitted."""
 
     def load_params(
         self,
@@ -28,11 +28,11 @@ class WeightFiles(SkorchRegressor):
         use_safetensors=False,
         **kwargs,
     ):
-        """Load weights of `save_params` or of skorch's `Checkpoint`.
+        """Load weights from `save_params` or from skorch's `Checkpoint`.
 
-        No `fit` is needed before: where there is no network yet, one is built for the shapes,
+        No previous `fit` is needed: where there is no network yet, one is built for the shapes,
         scaling and kind of objects that are saved with the weights. The parameters `module` and
-        `module__...` must be those of the network that was saved.
+        `module__...` must be those of the saved network.
 
         Parameters
         ----------
@@ -60,9 +60,8 @@ class WeightFiles(SkorchRegressor):
                 self._build_for(saved)
             elif saved is not None and not self.initialized_:
                 raise ValueError(
-                    f"{source!r} holds no shapes, as save_params of this class writes them: fit "
-                    f"the network before "
-                    "weights are loaded into it"
+                    f"{source!r} holds no shapes, which save_params of this class writes: fit the "
+                    "network before weights are loaded into it"
                 )
             try:
                 super().load_params(
@@ -71,9 +70,8 @@ class WeightFiles(SkorchRegressor):
             except RuntimeError as error:
                 first = str(error).splitlines()[:2][-1].strip()
                 raise ValueError(
-                    f"the weights are of another network than module={self.module!r} with its "
-                    f"module__... parameters: "
-                    f"{first}"
+                    "the weights do not belong to the network of "
+                    f"module={self.module!r} and its module__... parameters: {first}"
                 ) from error
         if saved is not None:
             self.scaling_statistics_ = {
@@ -81,13 +79,13 @@ class WeightFiles(SkorchRegressor):
             }
 
     def _checkpoint_file(self, checkpoint):
-        """File that a callback of skorch has written weights to."""
+        """Return the weight file written by a callback of skorch."""
         if checkpoint.f_history is not None:
             self.history = History.from_file(checkpoint.f_history_)  # the name may depend on it
         return checkpoint.get_formatted_files(self).get("f_params")
 
     def _read(self, file, use_safetensors):
-        """State of a module in a file, whose position stays as it is."""
+        """Read a module's state from a file without moving its position."""
         place = None if isinstance(file, str | os.PathLike) else file.tell()
         if use_safetensors:
             from safetensors.torch import load, load_file
@@ -102,7 +100,7 @@ class WeightFiles(SkorchRegressor):
         return as_if_not_compiled(state)
 
     def _build_for(self, saved):
-        """Build the network of saved weights; refuse them if there is another."""
+        """Build the network of saved weights, or check the present one."""
         facts = stored_facts(saved[FACTS])
         present = {name: getattr(self, name) for name in ("magnitude_scaling", "centered")}
         check_same_facts({name: facts[name] for name in present}, present)
@@ -119,10 +117,10 @@ class WeightFiles(SkorchRegressor):
         self.boundary_ = boundary_of(self.object_shape_, self.fourier_shape_)
         self.scaling_statistics_ = {name: saved[name].clone() for name in STATISTICS}
         self.generator_ = self.augmenter_ = self.detector_ = None
-        with kept_generators():  # weights are drawn, and replaced
+        with kept_generators():  # initial weights are drawn, then replaced
             self.initialize()
 
 
 def as_if_not_compiled(state):
-    """State of a module under the names that it has where it is not compiled."""
+    """Return a state under the names of an uncompiled module."""
     return {name.removeprefix(COMPILED): value for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""Training on new objects, drawn anew for every batch."""
+"""Data augmentation and detector model in training."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def pairs():
 
 
 class Doubling(TransformerMixin, BaseEstimator):
-    """An augmenter whose objects are easily told from others."""
+    """Augmenter whose objects are easy to recognise."""
 
     def __init__(self, factor=2, offset=1):
         self.factor = factor
@@ -38,7 +38,7 @@ class Doubling(TransformerMixin, BaseEstimator):
 
 
 class Seen(PhaseRetrievalRegressor):
-    """Remembers the batches its network was trained on."""
+    """Regressor that records its training batches."""
 
     def train_step_single(self, batch, **fit_params):
         self.__dict__.setdefault("seen", []).append(batch)
@@ -105,7 +105,7 @@ def test_its_parameters_are_parameters_of_the_network(pairs):
     search = GridSearchCV(
         net, {"augmenter__bend": [0.0, 0.2], "detector__n_photons": [1e5]}, cv=2
     ).fit(*pairs)
-    assert len(set(search.cv_results_["mean_test_score"])) == 2  # the values reached the trainings
+    assert len(set(search.cv_results_["mean_test_score"])) == 2  # the grid's values took effect
     assert search.best_estimator_.augmenter.bend == search.best_params_["augmenter__bend"]
     assert search.best_estimator_.detector_.n_photons == 1e5
     model = make_phase_retriever(augmenter=RandomDeformation(), augmenter__bend=0.5, **SMALL)
@@ -180,7 +180,7 @@ def test_magnitudes_in_another_layout_are_refused(pairs):
 def test_an_augmenter_that_changes_the_shape_is_refused(pairs):
     with pytest.raises(
         ValueError,
-        match=r"makes objects of shape \(12, 12\) of \(8, 8\); frame them before training",
+        match=r"turns objects of shape \(8, 8\) into \(12, 12\); crop or pad them before",
     ):
         PhaseRetrievalRegressor(augmenter=ShiftFlipAugmenter(frame_shape=12), **SMALL).fit(*pairs)
 
@@ -192,7 +192,7 @@ def test_what_is_no_transformer_is_refused(augmenter, pairs):
 
 
 class InNumPy(Doubling):
-    """An augmenter that knows arrays only."""
+    """Augmenter that accepts only arrays."""
 
     def transform(self, X):
         return np.asarray(super().transform(np.asarray(X, dtype=np.float64)))
@@ -268,7 +268,7 @@ def test_new_objects_are_not_taken_for_moved_ones(augmenter, pairs):
 
 
 class Saturated:
-    """A detector of no library, that knows arrays only and counts how often it was fitted."""
+    """Detector without scikit-learn that accepts only arrays and counts fits."""
 
     n_fits = 0
 
@@ -295,7 +295,7 @@ def test_a_detector_may_know_arrays_only(detector, pairs):
     net = PhaseRetrievalRegressor(detector=detector, **SMALL).fit(*pairs)
     assert len(net.history) == 3
     assert np.isfinite(net.history[:, "train_loss"]).all()
-    assert getattr(detector, "n_fits", 0) == 0  # what was handed over is not what is fitted
+    assert getattr(detector, "n_fits", 0) == 0  # a copy is fitted, not the user's own instance
     assert net.detector_ is not detector
 
 
@@ -319,7 +319,7 @@ def test_arrays_and_tensors_are_the_same_to_a_detector(pairs):
 )
 def test_what_a_detector_makes_must_be_magnitudes(function, pairs):
     with pytest.raises(
-        ValueError, match="detector=.* makes values that are negative, infinite or complex"
+        ValueError, match="detector=.* returns negative, infinite or complex values"
     ):
         PhaseRetrievalRegressor(detector=FunctionTransformer(function), **SMALL).fit(*pairs)
 

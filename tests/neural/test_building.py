@@ -1,4 +1,4 @@
-"""Networks, losses and optimizers: built anew, and left as they were handed over."""
+"""Construction of networks, losses and optimizers, without side effects."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Generators of the process: seeded by one training at a time, and put back."""
+"""Temporary seeding of the process-wide random generators."""
 
 import random
 import threading
@@ -34,7 +34,7 @@ def pairs():
 
 
 def draws():
-    """A number of each generator."""
+    """Draw a number from each generator."""
     return float(torch.rand(())), float(np.random.rand()), np.random.normal(), random.random()  # noqa: NPY002
 
 
@@ -100,7 +100,7 @@ def test_threads_train_as_one_would(pairs):
 
 def test_what_draws_from_numpy_itself_is_seeded_too(pairs):
     class Jittering:
-        """A detector that knows nothing of random_state."""
+        """Detector without a random_state."""
 
         def fit(self, X):
             return self

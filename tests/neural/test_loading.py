@@ -91,7 +91,7 @@ def test_slices_of_data_sets_are_arrays():
 
 
 class Drawn(torch.utils.data.Dataset):
-    """Samples that nobody has seen yet."""
+    """Data set that draws its samples at random."""
 
     def __len__(self):
         return 8

@@ -1,4 +1,4 @@
-"""Callbacks that read the history, and what they would not find there."""
+"""Callbacks that monitor values missing from the history."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,8 @@ def test_the_training_loss_may_be_watched_without_a_validation_set(pairs, tmp_pa
 def test_misspelt_monitors_are_named_with_what_there_is(pairs):
     net = PhaseRetrievalRegressor(callbacks=[EarlyStopping(monitor="train_los")], **SMALL)
     with pytest.raises(
-        ValueError, match="monitors 'train_los', which nothing records; there are .*train_loss, "
+        ValueError,
+        match="monitors 'train_los', which nothing records; choose one of .*train_loss, ",
     ):
         net.fit(*pairs)
 
@@ -93,7 +94,7 @@ def test_scores_of_a_validation_set_that_is_not_there_are_warned_of(pairs):
     scores = EpochScoring(neg_relative_error_scorer, name="error")
     with pytest.warns(
         UserWarning,
-        match="there is no validation set to record 'error' of: set early_stopping=True",
+        match="no validation set is held out, so 'error' cannot be recorded: set early_stop",
     ):
         PhaseRetrievalRegressor(callbacks=[scores], **SMALL).fit(*pairs)
     watched = PhaseRetrievalRegressor(
@@ -110,7 +111,7 @@ def test_scores_of_scikit_learn_are_for_real_objects_with_one_axis(kind, pairs):
     )
     with pytest.raises(
         ValueError,
-        match="scores by 'r2', which scikit-learn computes for real objects with one axis",
+        match="uses scoring='r2', which scikit-learn computes only for real objects",
     ):
         net.fit(*pairs)
     lines = FourierMagnitude().fit_transform(pairs[1][:, 0]), pairs[1][:, 0]

@@ -83,7 +83,7 @@ def test_any_precision_is_trained_in_single(dtype, pairs):
 
 
 class Tiny(torch.nn.Module):
-    """A user's network that names one of the arguments it is offered, and one of its own."""
+    """User's network that names one offered argument and one of its own."""
 
     def __init__(self, object_shape, width=4):
         super().__init__()
@@ -129,14 +129,14 @@ def test_early_stopping_keeps_the_best_weights(pairs):
     losses = net.history[:, "valid_loss"]
     assert len(losses) < 60
     best = 0
-    for epoch, loss in enumerate(losses):  # skorch counts what gains more than 1e-4 of the loss
+    for epoch, loss in enumerate(losses):  # skorch ignores gains below 1e-4 of the loss
         best = epoch if loss < (1 - 1e-4) * losses[best] else best
     assert len(losses) == best + 4
     kept = RelativeSquaredError()(
         torch.from_numpy(net.predict(held_out[0])), torch.from_numpy(held_out[1])
     )
     assert kept.item() == pytest.approx(losses[best], rel=1e-4)
-    assert abs(losses[-1] - losses[best]) > 1e-3 * losses[best]  # the last weights were others
+    assert abs(losses[-1] - losses[best]) > 1e-3 * losses[best]  # the last weights differ
     stopped_early = PhaseRetrievalRegressor(lr=0.01, **SMALL | {"max_epochs": 60}).fit(
         pairs[0], noise
     )
@@ -302,7 +302,7 @@ class TooFew(ComplexInside):
 def test_a_module_that_drops_samples_is_refused():
     objects = random_objects((8, 8), "float32")
     magnitudes = FourierMagnitude().fit_transform(objects)
-    with pytest.raises(ValueError, match="TooFew made 1 images of 2 samples"):
+    with pytest.raises(ValueError, match="TooFew returned 1 images for 2 samples"):
         PhaseRetrievalRegressor(TooFew, max_epochs=1, device="cpu", mixed_precision=False).fit(
             magnitudes, objects
         )
@@ -318,7 +318,7 @@ def test_representations_show_what_was_set():
 
 def test_skorchs_tensorboard_watches_a_fit():
     class Writer:
-        """What a `SummaryWriter` is asked for."""
+        """Stand-in for a `SummaryWriter`."""
 
         def __init__(self):
             self.seen = {}

@@ -1,4 +1,4 @@
-"""How long a training is, and how it ends."""
+"""Length and interruption of a training."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def pairs():
 
 
 class Interrupted(PhaseRetrievalRegressor):
-    """The user presses Ctrl-C in the sixth step."""
+    """Regressor whose user presses Ctrl-C in the sixth step."""
 
     def train_step_single(self, batch, **fit_params):
         if len(self.history) == 2 and len(self.history[-1, "batches"]) == 2:
@@ -52,7 +52,7 @@ def test_ctrl_c_ends_a_search(search, pairs):
 
 
 class Satisfied(Callback):
-    """Ends the training after its second epoch, as skorch's own callbacks do."""
+    """Callback that ends the training after two epochs, as skorch's do."""
 
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == 2:

@@ -25,7 +25,7 @@ def tensors(X, y):
 
 
 class Pairs(torch.utils.data.Dataset):
-    """A data set of the user's own."""
+    """User's own data set."""
 
     def __init__(self, X, y):
         self.X, self.y = X, y
@@ -55,7 +55,7 @@ def test_a_validation_set_may_be_given(kind, pairs):
         (
             np.ones((5, 3, 3)),
             np.ones((5, 8, 8)),
-            "train_split gives a validation set that is not valid: X has",
+            "train_split returned an invalid validation set: X has",
         ),
         (np.ones((5, 16, 16)), np.ones((5, 8, 7)), "not valid: y has real objects of shape"),
         (

@@ -68,7 +68,7 @@ def test_statistics_of_many_samples_are_learned_from_some(monkeypatch):
     some = learn_scaling(magnitudes, objects, "sqrt")
     torch.testing.assert_close(some["mean"], whole["mean"], rtol=0.3, atol=0.05)
     assert not torch.equal(some["mean"], whole["mean"])
-    magnitudes[100, 2, 2] = np.nan  # in none of those
+    magnitudes[100, 2, 2] = np.nan  # in a sample that the statistics leave out
     assert learn_scaling(magnitudes, objects, "sqrt")["unmeasured"]
 
 
@@ -91,7 +91,7 @@ def test_units_too_far_apart_are_refused():
     x = random_objects((8, 8), "float32", n_samples=8)
     with pytest.raises(
         ValueError,
-        match=r"objects in y are about 1e\+40 times as large as their magnitudes in X say",
+        match=r"objects in y are about 1e\+40 times as large as their magnitudes in X imply",
     ):
         learn_scaling(
             FourierMagnitude().fit_transform(x) * np.float32(1e-20), x * np.float32(1e20), "sqrt"
@@ -109,7 +109,7 @@ def test_weights_of_samples_count_in_the_statistics():
 
 
 class Recorder(torch.nn.Module):
-    """Remembers how many samples it was given at once."""
+    """Network that records the number of samples per call."""
 
     def forward(self, features):
         self.n_samples = len(features)

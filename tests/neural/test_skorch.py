@@ -1,4 +1,4 @@
-"""skorch's regressor, where scikit-learn's users would expect something else."""
+"""Adaptation of skorch's regressor to scikit-learn's conventions."""
 
 import numpy as np
 import pytest

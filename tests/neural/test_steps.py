@@ -1,6 +1,4 @@
-"""Steps of training and inference: callbacks that score, weights, and the modes that PyTorch may be
-in.
-"""
+"""Training steps with scoring callbacks, weights and modes of PyTorch."""
 
 import contextlib
 import pickle
@@ -57,7 +55,7 @@ def test_skorchs_scores_of_an_epoch_are_those_of_its_validation_set(module, cach
 @pytest.mark.parametrize("module", ["mlp", "unet"])
 def test_scores_of_the_training_set_are_of_the_batches_that_were_trained_on(module, pairs):
     class Batches(Callback):
-        """Keep the last epoch's batches as callbacks see them."""
+        """Callback that records the batches of the last epoch."""
 
         def on_epoch_begin(self, net, **kwargs):
             self.truths, self.found = [], []
@@ -80,9 +78,8 @@ def test_scores_of_the_training_set_are_of_the_batches_that_were_trained_on(modu
     assert len(found) == len(truths) == len(pairs[0])
     assert not found.requires_grad
     assert net.history[-1, "error"] == pytest.approx(-relative_error(truths, found), rel=1e-5)
-    assert (
-        np.abs(np.sort(truths.sum((1, 2))) - np.sort(pairs[1].sum((1, 2)))).max() > 1e-3
-    )  # of new objects
+    # the batches hold new objects
+    assert np.abs(np.sort(truths.sum((1, 2))) - np.sort(pairs[1].sum((1, 2)))).max() > 1e-3
 
 
 def test_equal_weights_change_nothing(pairs):
@@ -150,7 +147,7 @@ def test_networks_compute_the_same_in_any_mode_of_pytorch(mode, container, pairs
     expected = fitted_and_predicted(*pairs)
     with mode():
         found = fitted_and_predicted(*map(container, pairs))
-    for one, other in zip(found, expected, strict=True):  # rounded to bfloat16 at other times
+    for one, other in zip(found, expected, strict=True):  # rounding to bfloat16 may differ
         np.testing.assert_allclose(np.asarray(one), other, rtol=0, atol=1e-5)
 
 

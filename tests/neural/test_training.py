@@ -42,7 +42,7 @@ def test_progress_is_silent_without_a_terminal_unless_asked(capsys):
 
 
 class Recorder(Callback):
-    """Keeps the rate and the first beta of the steps of the last training."""
+    """Callback that records learning rate and first beta of every step."""
 
     def on_train_begin(self, net, **kwargs):
         self.rates, self.momenta = [], []
@@ -55,7 +55,7 @@ class Recorder(Callback):
 
 
 def trained(fit_params=None, **parameters):
-    """A network and what its recorder has seen."""
+    """Train a network; return it with the records of its callback."""
     recorder = Recorder()
     net = PhaseRetrievalRegressor(
         **SMALL | {"max_epochs": 20, "lr": 0.01, "callbacks": [recorder]} | parameters
@@ -148,7 +148,7 @@ def test_momentum_of_plain_gradient_descent_stays():
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"callbacks__schedule": None}], ids=["built-in steps aside", "none"]
+    "given", [{}, {"callbacks__schedule": None}], ids=["built-in schedule stops", "none"]
 )
 def test_a_schedule_of_the_user_is_the_only_one(given):
     own = LRScheduler("StepLR", step_size=1, gamma=0.1)
@@ -160,7 +160,7 @@ def test_a_schedule_of_the_user_is_the_only_one(given):
 
 
 class Decaying(Callback):
-    """A schedule that is no scheduler."""
+    """Schedule that is not a skorch scheduler."""
 
     def on_epoch_begin(self, net, **kwargs):
         for group in net.optimizer_.param_groups:
@@ -170,7 +170,7 @@ class Decaying(Callback):
 def test_a_callback_that_sets_the_rate_is_heard():
     recorder = Recorder()
     with pytest.warns(
-        UserWarning, match="the one-cycle schedule steps aside; pass callbacks__schedule=None"
+        UserWarning, match="the one-cycle schedule stops; pass callbacks__schedule=None"
     ):
         trained(max_epochs=3, batch_size=20, callbacks=[Decaying(), recorder])
     np.testing.assert_allclose(recorder.rates, [0.01, 0.01, 0.005, 0.005, 0.01 / 3, 0.01 / 3])
@@ -178,7 +178,7 @@ def test_a_callback_that_sets_the_rate_is_heard():
 
 
 class Endless(DataLoader):
-    """A loader that does not tell its length."""
+    """Loader without a length."""
 
     def __len__(self):
         raise TypeError("nobody knows")

@@ -1,4 +1,4 @@
-"""Modules of one's own, tried before they are trained."""
+"""Trial runs of a user's module and loss."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SMALL = {"max_epochs": 1, "device": "cpu", "random_state": 0}
 
 
 class Net(nn.Module):
-    """A network whose parameter says how to spoil it."""
+    """Network whose output is spoilt by a given function."""
 
     def __init__(
         self,
@@ -78,12 +78,12 @@ def pairs():
     [
         (
             channels_last,
-            r"Net returned \(2, 7, 6, 1\) of a batch; it must return a tensor of shape",
+            r"Net returned \(2, 7, 6, 1\) for a batch; it must return a tensor of shape",
         ),
-        (transposed, r"Net returned \(2, 1, 6, 7\) of a batch"),
-        (cropped, r"Net returned \(2, 1, 7, 5\) of a batch"),
-        (several, "Net returned list of a batch"),
-        (in_complex, "Net returned complex images of real objects"),
+        (transposed, r"Net returned \(2, 1, 6, 7\) for a batch"),
+        (cropped, r"Net returned \(2, 1, 7, 5\) for a batch"),
+        (several, "Net returned list for a batch"),
+        (in_complex, "Net returned complex images for real objects"),
     ],
 )
 def test_images_of_another_shape_or_kind_are_refused(spoil, message, pairs):

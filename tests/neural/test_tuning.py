@@ -1,4 +1,4 @@
-"""Fine-tuning a network to each sample by what was measured of it."""
+"""Fine-tuning of a network to each measured sample."""
 
 import threading
 
@@ -22,7 +22,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Objects of a family with a few degrees of freedom, which a small network learns roughly."""
+    """Fit a small network to objects with few degrees of freedom."""
     basis = random_objects((6, 9, 8), "float32", n_samples=1)[0]
     weights = np.random.default_rng(1).random((300, 6)).astype(np.float32)
     objects = np.abs(np.einsum("ni,ijk->njk", weights, basis))
@@ -199,7 +199,7 @@ def test_a_network_without_linear_layers_cannot_be_tuned():
 
 
 class Linears(torch.nn.Module):
-    """Linear layers on rows of the pattern, and one that is not used."""
+    """Linear layers on rows of the pattern, one of them unused."""
 
     def __init__(self, mixes_samples=False, passes_gradients=True):
         super().__init__()
@@ -232,7 +232,7 @@ def test_layers_may_see_several_rows_of_a_sample(n_samples):
     ("options", "message"),
     [
         ({"module__mixes_samples": True}, "sees 384 rows of 24 samples"),
-        ({"module__passes_gradients": False}, "no gradient comes back to those of Linears"),
+        ({"module__passes_gradients": False}, "those of Linears receive no gradient"),
     ],
 )
 def test_networks_that_cannot_be_tuned_are_named(options, message):

@@ -1,6 +1,4 @@
-"""Networks on what a detector gives: unmeasured pixels, noise, and draws that belong to the
-training loop.
-"""
+"""Networks with detector effects: unmeasured pixels and fresh noise."""
 
 import numpy as np
 import pytest
@@ -34,7 +32,7 @@ def pairs():
 
 
 class Recorder(TransformerMixin, BaseEstimator):
-    """A detector that draws one number for all it is given, and remembers it."""
+    """Detector that draws one number per call and records it."""
 
     drawn = []
 
@@ -79,7 +77,7 @@ def test_every_batch_is_drawn_anew_and_the_seed_repeats_it(pairs):
         for _ in range(2)
     ]
     half = len(Recorder.drawn) // 2
-    assert half >= 2 * 4  # epochs and batches, besides what the scaling is learned from
+    assert half >= 2 * 4  # epochs and batches, besides the draws for the scaling
     assert len(set(Recorder.drawn[:half])) == half
     assert Recorder.drawn[:half] == Recorder.drawn[half:]
     np.testing.assert_array_equal(nets[0].predict(pairs[0]), nets[1].predict(pairs[0]))
@@ -117,7 +115,7 @@ def test_parameters_of_the_detector_are_parameters_of_the_network(pairs):
     net = PhaseRetrievalRegressor(detector=PhotonNoise(1e5), **SMALL)
     assert net.get_params()["detector__n_photons"] == 1e5
     search = GridSearchCV(net, {"detector__n_photons": [1e3, 1e6], "lr": [1e-3]}, cv=2).fit(*pairs)
-    assert len(set(search.cv_results_["mean_test_score"])) == 2  # the values reached the trainings
+    assert len(set(search.cv_results_["mean_test_score"])) == 2  # the grid's values took effect
     assert search.best_estimator_.detector_.n_photons == search.best_params_["detector__n_photons"]
     model = make_phase_retriever(detector=BeamStop(3), **SMALL).fit(pairs[1], pairs[1])
     assert model[1:].predict(BeamStop(5).fit_transform(pairs[0])).shape == pairs[1].shape
@@ -135,7 +133,7 @@ def test_what_a_network_starts_behind_a_beam_stop_iterations_finish():
 
 def test_a_detector_that_changes_the_shape_is_refused(pairs):
     with pytest.raises(
-        ValueError, match=r"makes patterns of shape \(8, 8\) of \(16, 18\); crop and bin before"
+        ValueError, match=r"turns patterns of shape \(16, 18\) into \(8, 8\); crop and bin before"
     ):
         PhaseRetrievalRegressor(detector=Cropping(8), **SMALL).fit(*pairs)
 
@@ -185,7 +183,7 @@ def test_of_a_friedel_pair_one_measured_pixel_is_enough(grid, centered):
     features_spoilt = (spoilt - b.mean()).nan_to_num(0)
     for layer in net.layers:
         if isinstance(layer, torch.nn.Linear):
-            # what the network makes of the shares of a pair that were measured is not at issue here
+            # the measured shares of Friedel pairs do not matter here
             layer.weight.data[:, layer.in_features // 2 :] *= 0
             break
     torch.testing.assert_close(net(features_spoilt, spoilt), net(features, b), atol=1e-4, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""First mistakes with data and parameters, named before any work."""
+"""Common mistakes with data and parameters, refused before any work."""
 
 import numpy as np
 import pytest

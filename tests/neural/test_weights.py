@@ -1,4 +1,4 @@
-"""Weights that are loaded into a network that has not seen data."""
+"""Loading of weights into a network that was never fitted."""
 
 import io
 
@@ -83,7 +83,7 @@ def test_from_an_open_file_and_from_a_checkpoint_of_skorch(pairs, tmp_path):
     [
         (
             {"module__hidden_width": 6},
-            r"weights are of another network than module='mlp' .*size mismatch",
+            r"weights do not belong to the network of module='mlp' .*size mismatch",
         ),
         (
             {"magnitude_scaling": "log"},
