@@ -1,14 +1,15 @@
-"""A grid search, and a reconstruction of more patterns than fit into memory, on a dask cluster.
+"""Grid search and out-of-core reconstruction on a dask cluster.
 
-Without arguments, the cluster is two processes of this machine. On a cluster of yours, start a
-scheduler and workers, one for each GPU, and give this script the scheduler's address::
+The script searches for the best model, then reconstructs patterns that need not fit into memory.
+Without arguments, the cluster consists of two processes on this machine. On your own cluster, start
+a scheduler and workers, one for each GPU, and give this script the scheduler file::
 
     dask scheduler --scheduler-file scheduler.json &
     CUDA_VISIBLE_DEVICES=0 dask worker --scheduler-file scheduler.json --nthreads 1 &
     CUDA_VISIBLE_DEVICES=1 dask worker --scheduler-file scheduler.json --nthreads 1 &
     python examples/cluster_search.py --scheduler-file scheduler.json
 
-With SLURM, `dask-jobqueue` starts the workers; in place of the local cluster below, write::
+With SLURM, `dask-jobqueue` starts the workers. Replace the local cluster below by::
 
     from dask_jobqueue import SLURMCluster
 
@@ -20,10 +21,11 @@ With SLURM, `dask-jobqueue` starts the workers; in place of the local cluster be
         walltime="04:00:00",
         job_extra_directives=["--gres=gpu:1"],
     )
-    cluster.scale(jobs=8)  # eight workers, a GPU each
+    cluster.scale(jobs=8)  # eight workers with one GPU each
 
-A worker that dies takes nothing with it: its candidates are fitted again by others. Models are
-seeded, so the scores are those of a search on one machine."""
+If a worker dies, nothing is lost: other workers fit its candidates again. Models are seeded, so the
+scores are those of a search on one machine.
+"""
 
 import argparse
 import contextlib
@@ -41,7 +43,7 @@ from skpr.metrics import neg_relative_error_scorer, relative_error
 
 
 def search(objects, epochs):
-    """Eight candidates: four ways to break the symmetries, at two learning rates."""
+    """Compare four ways to break the symmetries at two learning rates."""
     model = make_phase_retriever(max_epochs=epochs, random_state=0)
     grid = {
         "retrieve__transformer__canonicalize": [
@@ -58,8 +60,9 @@ def search(objects, epochs):
 
 
 def reconstruct(client, retriever, magnitudes):
-    """Reconstructions of a dask array of patterns, block by block, wherever there is a worker: a
-    dask array.
+    """Reconstruct a dask array of patterns block by block, on all workers.
+
+    The result is a lazy dask array of objects.
     """
     sizes = ((n,) for n in retriever.regressor_.object_shape_)
     return magnitudes.map_blocks(
@@ -71,7 +74,7 @@ def reconstruct(client, retriever, magnitudes):
 
 
 def predict(magnitudes, retriever):
-    """What a worker does with a block."""
+    """Reconstruct one block on a worker."""
     return retriever.predict(magnitudes)
 
 
@@ -79,7 +82,7 @@ def main():
     """Search, then reconstruct."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--scheduler-file", help="of a running cluster; two local processes if not given"
+        "--scheduler-file", help="scheduler file of a running cluster; default: two local processes"
     )
     parser.add_argument("--train", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
@@ -107,8 +110,7 @@ def main():
                 f"{-found.cv_results_['mean_test_score'][rank]:.4f}  "
                 f"{' '.join(str(v) for v in params.values())}"
             )
-        # patterns on disk or in a store would be dask.array.from_zarr(...) or
-        # from_array(h5py_dataset)
+        # for patterns on disk, use dask.array.from_zarr(...) or from_array(h5py_dataset)
         patterns = dask.array.from_array(
             found.best_estimator_[:1].transform(test), chunks=(100, -1, -1)
         )

@@ -1,11 +1,12 @@
-"""One network, trained by several processes at once: a GPU each, on one machine or many.
+"""Data-parallel training of one network, with one GPU per process.
 
     torchrun --nproc-per-node 2 examples/distributed_training.py
 
-PyTorch starts the processes; the script says how they talk (NCCL between GPUs, else gloo) and fits
-as ever. Every process reads the same data and takes its share of each batch. On several machines,
-`torchrun --nnodes 4 --rdzv-endpoint host:port` starts the same script on each. A fit with
-`checkpoint=` goes on where it was when `torchrun` starts it again."""
+PyTorch starts the processes. The script only chooses their communication (NCCL between GPUs, gloo
+otherwise); the fit is the same as in a single process. Every process reads the same data and takes
+its share of each batch. On several machines, run `torchrun --nnodes 4 --rdzv-endpoint host:port` on
+each. With `--checkpoint`, a training that `torchrun` restarts resumes where it was interrupted.
+"""
 
 import argparse
 import os
@@ -24,7 +25,7 @@ parser.add_argument("--epochs", type=int, default=60)
 parser.add_argument("--checkpoint", default=None)
 arguments = parser.parse_args()
 
-if "WORLD_SIZE" in os.environ:  # under torchrun; otherwise this is an ordinary script
+if "WORLD_SIZE" in os.environ:  # set by torchrun; without it, this is an ordinary script
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -43,7 +44,7 @@ weights = (
 )
 error = relative_error(objects[-300:], model.predict(objects[-300:]))
 rank = int(os.environ.get("RANK", 0))
-# one piece, so that lines of processes do not mix
+# a single write, so that the lines of several processes do not mix
 sys.stdout.write(f"process {rank}: relative error {error:.4f}, sum of weights {float(weights)!r}\n")
 sys.stdout.flush()
 if distributed.is_initialized():

@@ -1,23 +1,23 @@
 """
-What the symmetries cost, and what breaking them buys
-=====================================================
+The cost of symmetries, and the gain from breaking them
+=======================================================
 
-The experiment of Tayal et al., "Unlocking Inverse Problems Using Deep Learning: Breaking Symmetries
-in Phase Retrieval" (2020), with this package: the same images in four variants (as they are; half
-of them flipped; randomly shifted; both), each learned from raw pairs and after symmetry breaking,
-scored by the paper's relative error modulo symmetries.
+This example repeats the experiment of Tayal et al., "Unlocking Inverse Problems Using Deep
+Learning: Breaking Symmetries in Phase Retrieval" (2020). The same images come in four variants:
+unchanged, half of them flipped, randomly shifted, and both. For each variant, one network is
+trained on raw pairs and one after symmetry breaking. The score is the paper's relative error modulo
+symmetries.
 
 ``python examples/plot_02_symmetry_breaking.py`` runs on the bundled digits in a few minutes. The
-paper's data, 28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid::
+paper's data are images of 28 x 28 pixels in a 42 x 42 frame on a 96 x 96 Fourier grid::
 
-    python examples/plot_02_symmetry_breaking.py --data fashion-mnist --module unet --train 20000
-    --test 10000 \
-        --trainings canonical --iterations 300
+    python examples/plot_02_symmetry_breaking.py --data fashion-mnist --module unet \\
+        --train 20000 --test 10000 --trainings canonical --iterations 300
 
-Two more sets ask the same of objects as coherent imaging sees them, in five to twenty minutes:
-``--data cells``, nuclei cut out of real microscopy images, and ``--data crystals``, simulated
-strained crystals, which are complex, so that a third symmetry, the global phase, is a variant of
-its own. """
+Two more data sets resemble objects of coherent imaging and take five to twenty minutes: ``--data
+cells``, nuclei cut out of real microscopy images, and ``--data crystals``, simulated strained
+crystals. Crystals are complex, so a third symmetry, the global phase, is a variant of its own.
+"""
 
 import argparse
 import time
@@ -57,7 +57,7 @@ VARIANTS = {
     "both": ("flip", "shift"),
     "all": ("phase", "flip", "shift"),
 }
-# data: frame, Fourier grid, largest shift; training and test objects, epochs
+# frame, Fourier grid, largest shift, training objects, test objects and epochs of each data set
 SETTINGS = {
     "digits": (24, 48, 4, 1400, 300, 60),
     "fashion-mnist": (42, 96, 7, 1400, 300, 12),
@@ -73,13 +73,16 @@ parser.add_argument(
     "--train",
     type=int,
     default=None,
-    help="training images: 1400; 3000 for cells, crystals (README's figures: 20000)",
+    help="training images; default: 1400, or 3000 for cells and crystals (README: 20000)",
 )
 parser.add_argument(
-    "--test", type=int, default=None, help="test images: 300; 500 for cells, crystals"
+    "--test",
+    type=int,
+    default=None,
+    help="test images; default: 300, or 500 for cells and crystals",
 )
 parser.add_argument(
-    "--epochs", type=int, default=None, help="60 for digits, 12 for fashion-mnist, else 20"
+    "--epochs", type=int, default=None, help="default: 60 for digits, 12 for fashion-mnist, else 20"
 )
 parser.add_argument("--module", choices=["mlp", "unet"], default="mlp")
 parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=None)
@@ -87,7 +90,7 @@ parser.add_argument(
     "--trainings", nargs="+", choices=["raw", "canonical"], default=["raw", "canonical"]
 )
 parser.add_argument(
-    "--iterations", type=int, default=0, help="iterations that refine the predictions; none if 0"
+    "--iterations", type=int, default=0, help="iterations of the refinement; 0 for none"
 )
 parser.add_argument("--device", default="auto")
 parser.add_argument("--seed", type=int, default=0)
@@ -105,7 +108,7 @@ names = (
 names = arguments.variants or names
 
 # %%
-# The images of the paper and the digits have a natural orientation, and stand where they stand.
+# The images of the paper and the digits have a natural orientation and position.
 
 
 def digits():
@@ -119,12 +122,12 @@ def fashion_mnist():
 
 
 # %%
-# Nuclei and crystals have none: a nucleus is as likely as its flip, and a crystal as itself times
-# any phase, so the symmetries are in the population before any augmenter adds them. For a variant
-# "none" that is really free of them, rules that look at one object at a time settle each: bounding
-# box in the middle, positive skewness, positive sum. That too is symmetry breaking, so "raw" on
-# "none" shows what simple rules reach, where the template is not used. Nuclei of one microscopy
-# image resemble each other: no image gives both training and test nuclei.
+# Nuclei and crystals have none: a nucleus is as likely as its flip, and a crystal as likely as the
+# same crystal times any phase. Their populations therefore contain the symmetries before an
+# augmenter adds any. To make the variant "none" free of symmetries, simple rules place each object
+# by itself: bounding box in the middle, positive skewness, positive sum. This, too, is symmetry
+# breaking, so "raw" on "none" shows what simple rules achieve without the template. Nuclei from one
+# microscopy image resemble each other, so each image serves either training or testing.
 
 
 def settled(objects):
@@ -141,7 +144,7 @@ def cells():
 
 
 def crystals():
-    # phases that vary by more than half a turn within most crystals
+    # phases vary by more than half a turn within most crystals
     objects = make_crystals(
         n_train + n_test, shape=(frame, frame), max_phase=6.0, random_state=0
     ).data
@@ -156,11 +159,11 @@ train, test = {
 }[arguments.data]()
 
 # %%
-# The variants of training and test set.
+# Variants of the training and test sets.
 
 
 def variant(images, name, seed):
-    """Place images in their frame, shifted, flipped and turned in phase as the variant's name says."""
+    """Place images in their frame, moved by the symmetries of a variant."""
     return ShiftFlipAugmenter(
         frame_shape=frame,
         max_shift=max_shift if "shift" in VARIANTS[name] else 0,
@@ -171,11 +174,11 @@ def variant(images, name, seed):
 
 
 # %%
-# One network, one budget; only the step that breaks the symmetries differs.
+# Network and training are always the same. Only the symmetry-breaking step differs.
 
 
 def retriever(training):
-    """The pipeline, with or without symmetry breaking."""
+    """Build the pipeline, with or without symmetry breaking."""
     network = PhaseRetrievalRegressor(
         arguments.module, max_epochs=epochs, device=arguments.device, random_state=arguments.seed
     )
@@ -227,7 +230,7 @@ for name in names:
         print(flush=True)
 
 # %%
-# The picture: what each symmetry costs a network that is not told about it.
+# The figure shows the cost of each symmetry for a network trained on raw pairs.
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 places = np.arange(len(names))
@@ -256,11 +259,13 @@ print(f"saved {path}")
 
 # %%
 # Conclusion: canonical training sets are the same whatever symmetries were in the data, so the
-# symmetries cost nothing. What each costs raw pairs depends on the objects: nuclei are nearly their
-# own flips, so of the two only shifts matter; crystals pay for shifts and phases, and for flips
-# little more than "none" pays already. Limits: the published figures (dashes) are for 60,000 images
-# and another network, a guide rather than a like-for-like comparison; and "none" is not free of
-# symmetry either in the images, which differ in where their content lies. In the crystals it is,
-# but they come in every orientation, where any rule for the flip jumps between some neighbours, and
-# so does the origin of a phase where the sum of an object is small. The template gives less error
-# than these rules.
+# symmetries cost nothing. Their cost for raw pairs depends on the objects. Nuclei nearly equal
+# their own flips, so only shifts matter. For crystals, shifts and phases are costly, while flips
+# add little to the error of "none".
+#
+# Limits: the published figures (dashes) were obtained with 60,000 images and another network. They
+# are a guide, not a like-for-like comparison. The variant "none" of the images is not free of
+# symmetry, because their content lies in different places. The variant "none" of the crystals is,
+# but crystals come in every orientation, so any rule for the flip jumps between some neighbours.
+# The rule for the phase does so, too, where the sum of an object is small. The template gives a
+# smaller error than these rules.

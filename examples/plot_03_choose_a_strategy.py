@@ -1,12 +1,12 @@
 """
-Let cross-validation choose the canonicalization
-================================================
+Choose the canonicalization by cross-validation
+===============================================
 
-Symmetry breaking is a step of the pipeline, so the question of how to break them, or whether, is a
-grid search. Scoring is modulo symmetries: no strategy gains from putting objects where the truth
-happens to be.
+Symmetry breaking is a step of the pipeline. A grid search can therefore decide whether and how to
+break the symmetries. The score is computed modulo symmetries, so no strategy gains from placing
+objects where the true ones happen to be.
 
-Run it with ``python examples/plot_03_choose_a_strategy.py``; about eight minutes on two cores.
+``python examples/plot_03_choose_a_strategy.py`` takes about eight minutes on two cores.
 """
 
 import argparse
@@ -31,13 +31,13 @@ parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "fig
 arguments = parser.parse_args()
 
 # %%
-# Objects shifted and flipped at random, as in the quick start.
+# Objects are shifted and flipped at random, as in the quick start.
 
 digits = load_digit_objects().data[: arguments.train]
 objects = ShiftFlipAugmenter(frame_shape=24, random_state=0).fit_transform(digits)
 
 # %%
-# The candidates: nothing, each symmetry alone, fixed rules, and the fitted template.
+# Candidates: no symmetry breaking, each symmetry alone, fixed rules, and the fitted template.
 
 strategies = {
     "passthrough": "passthrough",
@@ -59,7 +59,7 @@ search = GridSearchCV(
 ).fit(objects, objects)
 
 # %%
-# The ranking, best first.
+# Ranking, from best to worst.
 
 errors, spread = -search.cv_results_["mean_test_score"], search.cv_results_["std_test_score"]
 order = np.argsort(errors)
@@ -73,7 +73,7 @@ for rank, index in enumerate(order, start=1):
     )
 
 # %%
-# And as a picture.
+# The same ranking as a figure.
 
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 axes.barh(
@@ -85,6 +85,6 @@ figure.savefig(arguments.figures / "plot_03_choose_a_strategy.png", dpi=80)
 print(f"saved {arguments.figures / 'plot_03_choose_a_strategy.png'}")
 
 # %%
-# Conclusion: most of the gain comes from the shift, and a rule that is continuous beats one that is
-# not. Limits: differences smaller than the spread over folds are noise; digits have a natural
-# orientation, from which rules profit.
+# Conclusion: most of the gain comes from the shift, and continuous rules are better than
+# discontinuous ones. Limits: differences smaller than the spread over the folds are noise. Digits
+# have a natural orientation, which favours the fixed rules.

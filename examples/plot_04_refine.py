@@ -1,14 +1,15 @@
 """
-Finishing what a network starts
-===============================
+Refine the predictions of a network by iterations
+=================================================
 
-A network's one pass is near the object, but not exact. Iterative phase retrieval is exact where it
-converges, but from random starts it often does not. Here a network's prediction starts the
-iterations: once a network trained on symmetry-broken objects, once one trained on raw pairs, beside
-random starts with three times the iterations. Objects are shifted and flipped at random.
+A single pass through a network gives an image near the object, but not an exact one. Iterative
+phase retrieval is exact where it converges, but from random starts it often fails to converge. Here
+the iterations start from the predictions of a network: one trained on symmetry-broken objects, and
+one trained on raw pairs. For comparison, random starts get up to three times as many iterations.
+Objects are shifted and flipped at random.
 
-``python examples/plot_04_refine.py`` runs on the bundled digits in about two minutes. The paper's
-data, 28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid::
+``python examples/plot_04_refine.py`` runs on the bundled digits in about two minutes. For images of
+28 x 28 pixels in a 42 x 42 frame on a 96 x 96 Fourier grid, run::
 
     python examples/plot_04_refine.py --data fashion-mnist --module unet --train 12000 --test 1000
 """
@@ -39,7 +40,9 @@ parser = argparse.ArgumentParser(
 parser.add_argument("--data", choices=["digits", "fashion-mnist"], default="digits")
 parser.add_argument("--train", type=int, default=1400)
 parser.add_argument("--test", type=int, default=300)
-parser.add_argument("--epochs", type=int, default=None, help="60 for digits, 12 for fashion-mnist")
+parser.add_argument(
+    "--epochs", type=int, default=None, help="default: 60 for digits, 12 for fashion-mnist"
+)
 parser.add_argument("--module", choices=["mlp", "unet"], default="mlp")
 parser.add_argument("--iterations", type=int, default=300)
 parser.add_argument("--seed", type=int, default=0)
@@ -47,8 +50,8 @@ parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "fig
 arguments = parser.parse_args()
 
 # %%
-# The objects, and what a detector records of them. Of Fashion-MNIST's test images the first 1,000
-# are left out: the network was developed with an eye on them.
+# Objects and their magnitudes. The first 1,000 test images of Fashion-MNIST are left out, because
+# they were looked at during the development of the network.
 
 if arguments.data == "digits":
     images = load_digit_objects().data
@@ -62,7 +65,7 @@ else:
 
 
 def anywhere(images, seed):
-    """Shifted by up to `max_shift` pixels, half of them upside down."""
+    """Shift images by up to `max_shift` pixels and flip half of them."""
     return ShiftFlipAugmenter(
         frame_shape=frame, max_shift=max_shift, random_state=seed
     ).fit_transform(images)
@@ -73,8 +76,8 @@ magnitude = FourierMagnitude(fourier_shape=fourier_shape)
 train_magnitudes, magnitudes = magnitude.fit_transform(train), magnitude.fit(test).transform(test)
 
 # %%
-# Two refined regressors that differ in one step: whether the symmetries of the training objects are
-# broken.
+# The two refined regressors differ in one step only: whether the symmetries of the training objects
+# are broken.
 
 models = {}
 for name, transformer in (
@@ -91,8 +94,9 @@ for name, transformer in (
     print(f"{name}: fitted in {time.perf_counter() - start:.0f} s", flush=True)
 
 # %%
-# Each budget of iterations is a retrieval of its own: leave local minima, then settle. Random
-# starts get three times the largest budget. Nothing is chosen by looking at the truth.
+# Each number of iterations is a separate retrieval, because the algorithms first leave local minima
+# and settle at the end. Random starts are also run with three times the largest number. Nothing is
+# chosen by looking at the true objects.
 
 predictions = {name: model.regressor_.predict(magnitudes) for name, model in models.items()} | {
     "random starts": None
@@ -104,7 +108,7 @@ print(f"{'start':<26}{'iterations':>11}{'mean':>9}{'median':>10}{'below .01':>11
 
 
 def report(name, n_iter, found, seconds):
-    """Print a row and keep it for the picture."""
+    """Print a row and store it for the figure."""
     each = relative_error(test, found, multioutput="raw_values")
     solved = (each < 0.01).mean()
     rows.setdefault(name, []).append((n_iter, each.mean(), solved))
@@ -134,8 +138,8 @@ for name, init in predictions.items():
     histories[name] = history
 
 # %%
-# The picture: error against iterations, success against iterations, and the Fourier error of single
-# starts.
+# The figure shows the error and the success rate against the number of iterations, and the Fourier
+# error of individual starts.
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
 for number, (name, points) in enumerate(rows.items()):
@@ -155,7 +159,8 @@ figure.savefig(path, dpi=80)
 print(f"saved {path}")
 
 # %%
-# Conclusion: in the same number of iterations a network's start fails less often than a random one,
-# if its training set had its symmetries broken. With three times the iterations random starts catch
-# up, so the network saves time. Limits: data are free of noise here, and the objects have sharp
-# edges; where they are soft and the frame is loose, any start needs many more iterations.
+# Conclusion: for the same number of iterations, a start from the network fails less often than a
+# random one, provided that the symmetries of its training set were broken. With three times as many
+# iterations, random starts catch up, so the network saves time. Limits: the data are free of noise,
+# and the objects have sharp edges. Objects with soft edges in a loose frame need many more
+# iterations from any start.

@@ -2,17 +2,17 @@
 Few photons and a beam stop
 ===========================
 
-A detector counts photons, and a stop keeps the direct beam off it: noise everywhere, and nothing
-measured where a pattern is brightest. Here every method meets both: the iterations, which take
-magnitudes as exact and know nothing about objects but their frame and that they are not negative,
-and networks, which have seen objects. One network is trained for all exposures and stops: noise and
-stop are drawn anew for every batch of its training.
+A detector counts photons, and a beam stop shields it from the direct beam. Every pixel is therefore
+noisy, and the brightest part of a pattern is not measured. This example compares methods under both
+conditions. The iterations take the magnitudes as exact and know only the frame of the objects and
+that they are non-negative. The networks have learned from objects. One network serves all exposures
+and stops, because noise and stop are redrawn for every batch of its training.
 
 ``python examples/plot_06_photons_and_beam_stop.py`` runs on the bundled digits in about five
-minutes; Fashion-MNIST::
+minutes. For Fashion-MNIST, run::
 
-    python examples/plot_06_photons_and_beam_stop.py --data fashion-mnist --module unet --train
-    12000
+    python examples/plot_06_photons_and_beam_stop.py --data fashion-mnist --module unet \\
+        --train 12000
 """
 
 import argparse
@@ -42,19 +42,25 @@ parser = argparse.ArgumentParser(
 parser.add_argument("--data", choices=["digits", "fashion-mnist"], default="digits")
 parser.add_argument("--train", type=int, default=1400)
 parser.add_argument("--test", type=int, default=200)
-parser.add_argument("--epochs", type=int, default=None, help="60 for digits, 12 for fashion-mnist")
+parser.add_argument(
+    "--epochs", type=int, default=None, help="default: 60 for digits, 12 for fashion-mnist"
+)
 parser.add_argument("--module", choices=["mlp", "unet"], default="mlp")
 parser.add_argument("--iterations", type=int, default=500)
 parser.add_argument(
-    "--photons", type=float, nargs="+", default=[1e3, 1e4, 1e5, 1e6, 1e7, np.inf], help="inf: exact"
+    "--photons",
+    type=float,
+    nargs="+",
+    default=[1e3, 1e4, 1e5, 1e6, 1e7, np.inf],
+    help="photons per pattern; inf for exact magnitudes",
 )
-parser.add_argument("--stop", type=int, default=5, help="pixels across that are hidden")
+parser.add_argument("--stop", type=int, default=5, help="width of the beam stop in pixels")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path(__file__).parent / "figures")
 arguments = parser.parse_args()
 
 # %%
-# Objects anywhere in their frame, either way up.
+# Objects lie anywhere in their frame, upright or flipped.
 
 if arguments.data == "digits":
     images = load_digit_objects().data
@@ -73,11 +79,11 @@ forward = FourierMagnitude(fourier_shape=fourier_shape).fit(objects)
 magnitudes, clean = forward.transform(objects), forward.transform(unseen)
 
 # %%
-# Two networks, with and without symmetry breaking, for exposures and stops of many kinds.
+# Two networks, with and without symmetry breaking, are trained for many exposures and stops.
 
 
 def network(transformer):
-    """A network trained on what detectors make of the magnitudes."""
+    """Train a network on magnitudes with simulated detector effects."""
     detector = make_pipeline(PhotonNoise((1e4, 1e7)), BeamStop((0, 7), offset=1))
     regressor = PhaseRetrievalRegressor(
         arguments.module, max_epochs=epochs, detector=detector, random_state=arguments.seed
@@ -95,15 +101,15 @@ networks = {
 seconds = time.perf_counter() - start
 print(
     f"{arguments.data}: {len(objects)} training objects, {epochs} epochs, {seconds:.0f} s for two "
-    f"networks"
+    "networks"
 )
 
 # %%
-# Every method on the same patterns.
+# All methods reconstruct the same patterns.
 
 
 def measured(n_photons, stop):
-    """What a detector records of the test objects."""
+    """Simulate the measured magnitudes of the test objects."""
     counted = clean
     if np.isfinite(n_photons):
         counted = PhotonNoise(n_photons, random_state=arguments.seed).fit_transform(clean)
@@ -111,7 +117,7 @@ def measured(n_photons, stop):
 
 
 def found_by(patterns):
-    """Reconstructions by each method."""
+    """Yield the name and the reconstructions of each method."""
     for algorithm in ("er", "hio", "hpr", "raar", "dm", "admm", "apg", "auto"):
         retriever = IterativePhaseRetrieval(
             algorithm, arguments.iterations, random_state=arguments.seed
@@ -139,14 +145,15 @@ errors = {}
 for n_photons in arguments.photons:
     for name, reconstructions in found_by(measured(n_photons, arguments.stop)):
         errors.setdefault(name, []).append(relative_error(unseen, reconstructions))
-print(f"\nmean relative error with a stop of {arguments.stop} x {arguments.stop}")
+print(f"\nmean relative error with a beam stop of {arguments.stop} x {arguments.stop}")
 print(
-    f"{'photons a pattern':<46}" + "".join(f"{n_photons:>9.0e}" for n_photons in arguments.photons)
+    f"{'photons per pattern':<46}"
+    + "".join(f"{n_photons:>9.0e}" for n_photons in arguments.photons)
 )
 for name, row in errors.items():
     print(f"{name:<46}" + "".join(f"{error:>9.4f}" for error in row))
 
-print("\nthe symmetry-broken network behind other stops, 1e6 photons")
+print("\nsymmetry-broken network with other beam stops, 1e6 photons per pattern")
 for stop in (0, 3, 5, 7, 9):
     error = relative_error(
         unseen, networks["symmetry-broken network"].regressor_.predict(measured(1e6, stop))
@@ -154,7 +161,7 @@ for stop in (0, 3, 5, 7, 9):
     print(f"{stop} x {stop}: {error:.4f}")
 
 # %%
-# The picture: error against photons, every method beside the others.
+# The figure shows the error of every method against the number of photons.
 
 figure, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
 for name, row in errors.items():
@@ -169,7 +176,7 @@ for name, row in errors.items():
         ms=4,
     )
 ax.set(
-    xlabel="photons a pattern; last: exact magnitudes",
+    xlabel="photons per pattern; last: exact magnitudes",
     ylabel="mean relative error modulo symmetries",
 )
 ax.set_title(f"{arguments.data}, beam stop of {arguments.stop} x {arguments.stop}", fontsize=10)
@@ -180,9 +187,9 @@ figure.savefig(path, dpi=80)
 print(f"saved {path}")
 
 # %%
-# Conclusion: in a loose frame what a stop hides is not determined by the rest, and iterations alone
-# stay where they are, however many photons there are; the network fills it in from what it has seen
-# of objects. Iterations from its prediction leave the prediction with the minimum. The refinement
-# that weighs both, prediction and measurement, by their noise gains at every exposure. Limits: the
-# network fills in what is likely, which is not what is measured; for objects of another kind that
-# is the wrong thing.
+# Conclusion: in a loose frame, the measured pixels do not determine those behind a beam stop.
+# Iterations alone therefore do not improve with the number of photons. The network fills in the
+# missing pixels from what it has learned about objects. Iterations that start from its prediction
+# drift away from it. The refinement, which weights prediction and measurement by their noise,
+# improves on the prediction at every exposure. Limits: the network fills in what is likely, not
+# what was measured. For objects of another kind this is wrong.

@@ -1,24 +1,23 @@
-"""Canonical forms of objects that are not exactly dark outside: what a background costs.
+"""Effect of a background on the canonical forms of objects.
 
-Digits, nuclei (where SKPR_DATA holds `cells/`) and crystals, real and complex, anywhere in their
-frame, get backgrounds of several levels and structures, or are retrieved by the package from their
-magnitudes. Each set is canonicalized by `SymmetryCanonicalizer`, as it is by default and with
-`background=0`, to which all that is not 0 is content. Columns:
+Digits, nuclei (where SKPR_DATA holds `cells/`) and crystals, real and complex, lie anywhere in
+their frame. They get backgrounds of several levels and structures, or are retrieved from their
+magnitudes. `SymmetryCanonicalizer` canonicalizes each set with its defaults and with
+`background=0`, where every nonzero pixel counts as content. The columns compare the result with
+that of the same objects without background:
 
-- `level`: the fitted `background_`, as a fraction of the maximum;
-- `variance`: that of the canonical set, `variance_`, beside that of the same objects in exact
-  darkness, `dark`;
-- `differs`: share of objects whose representative is shifted or flipped otherwise than that of the
-  object in darkness;
-- `moves`: share of objects whose representative is another one after a shift and flip that keep the
-  object inside;
+- `level`: fitted `background_`, as a fraction of the maximum;
+- `variance`: `variance_` of the canonical set;
+- `dark`: `variance_` of the same objects without background;
+- `differs`: fraction of objects whose representative is shifted or flipped differently than without
+  background;
+- `moves`: fraction of objects whose representative changes when they are shifted or flipped inside
+  the frame;
 - `lost`: largest fraction of its energy that an object loses, `lost_energy_`;
-- `error`, with `--train`: mean relative error, on objects in darkness that the network has not
-  seen, of a perceptron trained on the exact magnitudes and the canonical set, of 24 x 24 and 32 x
-  32; the first row is in darkness;
-- `own`: the same, of one trained on the same objects, moved to where they belong by what is known
-  of those in darkness: the share of the error that comes with the objects, whoever canonicalizes
-  them.
+- `error`, with `--train` and two-dimensional objects: mean relative error of a perceptron trained
+  on exact magnitudes and the canonical set, on unseen objects without background;
+- `own`: the same error of a perceptron trained on the same objects, canonicalized by the shifts and
+  flips found without background. It is the part of the error that is due to the objects themselves.
 
     SKPR_DATA=path/to/data python examples/benchmarks/backgrounds.py --train 40
 """
@@ -48,11 +47,13 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 parser.add_argument(
-    "--objects", type=int, default=300, help="objects of each kind; 1,400 where networks train"
+    "--objects", type=int, default=300, help="objects of each kind; always 1,400 with --train"
 )
 parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
 parser.add_argument("--train", type=int, default=0, help="epochs of the networks; 0 for none")
-parser.add_argument("--iterations", type=int, default=300, help="of the retrievals; 0 for none")
+parser.add_argument(
+    "--iterations", type=int, default=300, help="iterations of the retrievals; 0 for none"
+)
 parser.add_argument("--shift", default="template", choices=("template", "centroid", "box"))
 parser.add_argument(
     "--flip",
@@ -68,7 +69,7 @@ framed = ShiftFlipAugmenter(frame_shape=24, random_state=arguments.seed)
 
 
 def objects_of(kind, n, seed=0):
-    """Objects anywhere in a dark frame; others for another seed."""
+    """Draw objects anywhere in a dark frame."""
     if kind == "digits":
         return framed.fit_transform(digits[seed * 1400 :][:n])
     if kind == "nuclei":
@@ -85,12 +86,12 @@ def objects_of(kind, n, seed=0):
 
 
 def peaks(objects):
-    """Largest modulus of each object, to be multiplied with objects."""
+    """Return the largest modulus of each object, broadcastable to objects."""
     return np.abs(objects).max(axis=tuple(range(1, objects.ndim)), keepdims=True)
 
 
 def noise(objects, level):
-    """Gaussian in every pixel."""
+    """Add Gaussian noise to every pixel."""
     rng = np.random.default_rng(arguments.seed)
     drawn = rng.standard_normal(objects.shape)
     if np.iscomplexobj(objects):
@@ -99,24 +100,24 @@ def noise(objects, level):
 
 
 def clipped(objects, level):
-    """Noise clipped at 0, as non-negative retrievals leave it; of complex objects, as it is."""
+    """Add Gaussian noise clipped at 0, as left by non-negative retrievals."""
     rng = np.random.default_rng(arguments.seed)
     return objects + level * peaks(objects) * rng.standard_normal(objects.shape).clip(0)
 
 
 def pedestal(objects, level):
-    """The same everywhere."""
+    """Add a constant."""
     return objects + level * peaks(objects)
 
 
 def ramp(objects, level):
-    """From nothing on one side of the frame to `level` on the other."""
+    """Add a ramp that rises from 0 to `level` across the frame."""
     rising = np.linspace(0, 1, objects.shape[1]).reshape([-1] + [1] * (objects.ndim - 2))
     return objects + level * peaks(objects) * rising
 
 
 def hot(objects, level):
-    """Noise, and one pixel of each object as bright as its maximum."""
+    """Add noise, and set one pixel of each object to its maximum."""
     rng = np.random.default_rng(arguments.seed + 1)
     noisy = noise(objects, level)
     places = tuple(rng.integers(0, n, len(objects)) for n in objects.shape[1:])
@@ -125,7 +126,7 @@ def hot(objects, level):
 
 
 def elements(objects, seed):
-    """Shifts and flips that keep objects in darkness inside the frame."""
+    """Draw shifts and flips that keep objects inside the frame."""
     return draw_elements(
         objects,
         max_shift=None,
@@ -137,8 +138,9 @@ def elements(objects, seed):
 
 
 def retrieved(objects, photons):
-    """What the package finds from magnitudes, and the objects registered onto it, without those not
-    found inside.
+    """Retrieve objects from magnitudes, and register the true ones onto them.
+
+    Objects that the registration would move out of the frame are left out.
     """
     magnitudes = FourierMagnitude().fit_transform(objects)
     if photons:
@@ -158,31 +160,32 @@ def retrieved(objects, photons):
 
 
 def energies(objects):
-    """Sum of the squared modulus of each object."""
+    """Return the sum of the squared modulus of each object."""
     return (np.abs(objects) ** 2).sum(axis=tuple(range(1, objects.ndim)))
 
 
 def done(canonicalizer, objects):
-    """Representatives, and the shift and flip that led to each."""
+    """Return the representatives, and the symmetry that leads to each."""
     representatives = canonicalizer.transform(objects)
     return representatives, register(objects, representatives, phase=True)[1]
 
 
 def share_of_others(found, expected):
-    """Share of objects that lie elsewhere or the other way up."""
+    """Return the fraction of objects that are shifted or flipped."""
     errors = relative_error(expected, found, shift=False, flip=False, multioutput="raw_values")
     return np.mean(errors > 1e-3)
 
 
 def in_line(found, expected):
-    """One shift and flip for all, which brings the mean of the first onto that of the second."""
+    """Register the mean of `found` onto that of `expected`; move all alike."""
     element = register(found.mean(axis=0)[None], expected.mean(axis=0)[None], phase=True)[1]
     return act(found, type(element)(*(np.repeat(part, len(found), axis=0) for part in element)))
 
 
 def row(name, objects, dark, **parameters):
-    """Canonicalize objects with a background, of which `dark` are those without, and print what
-    became of them.
+    """Canonicalize objects with a background, and print a row.
+
+    The same objects without background are `dark`.
     """
     strategies = {"shift": arguments.shift, "flip": arguments.flip}
     reference = SymmetryCanonicalizer(**strategies, background=0).fit(dark)
@@ -208,7 +211,7 @@ def row(name, objects, dark, **parameters):
 
 
 def trained(representatives, dark):
-    """Mean relative error, on unseen objects in darkness, of a network trained on representatives."""
+    """Train a network on representatives; return its error on unseen objects."""
     magnitude = FourierMagnitude()
     network = PhaseRetrievalRegressor(
         "mlp",
@@ -227,9 +230,8 @@ for kind in arguments.kinds:
         continue
     dark = objects_of(kind, 1400 if arguments.train else arguments.objects)
     unseen = objects_of(kind, 397, seed=1) if arguments.train else None
-    wide = dark.astype(
-        np.result_type(dark.dtype, np.float64)
-    )  # float32 cannot hold a background of 1e-12
+    # float32 cannot hold a background of 1e-12
+    wide = dark.astype(np.result_type(dark.dtype, np.float64))
     print(f"\n{kind}, {len(dark)} of {' x '.join(map(str, dark.shape[1:]))}")
     print(
         f"{'':<26}{'level':>9}{'variance':>10}{'dark':>9}{'differs':>9}{'moves':>8}{'lost':>9}",
@@ -242,7 +244,7 @@ for kind in arguments.kinds:
     row("noise 1e-02, background=0", noise(dark, 1e-2), dark, background=0)
     for structure in (clipped, pedestal, ramp, hot):
         row(f"{structure.__name__} 1e-02", structure(dark, 1e-2).astype(dark.dtype), dark)
-    # a shift in the dark brings in zeros on one side
+    # a shift brings in zeros on one side, so the background is not uniform
     shifted = elements(dark, arguments.seed + 3)
     row("noise 1e-02, then shifted", act(noise(dark, 1e-2), shifted), act(dark, shifted))
     if arguments.iterations and dark.ndim == 3:

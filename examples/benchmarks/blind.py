@@ -1,12 +1,13 @@
-"""Patterns of unknown objects without any setting, beside the best setting that knows the truth.
+"""Retrieval of unknown objects by defaults, compared with chosen settings.
 
-Mixed patterns of 128 x 128: crystals and strained crystals, cells, blobs (`blobs/blobs32.npz` in
-the folder SKPR_DATA; left out without it), and particles of 5 to 20 pixels, real and complex; 1e4
-to 1e8 photons, half of them behind a beam stop. Every row retrieves each pattern alone, from 8
-starts. "no setting" decides everything from the pattern. The other rows are given the kind of
-object, a threshold and a last width of shrinkwrap, and keep the start with the smallest Fourier
-error; the best of them is known only to who has the truth. An object is solved if its relative
-error, after registration to fractions of a pixel, is at most `--solved`.
+The patterns of 128 x 128 pixels are mixed: crystals and strained crystals, cells, blobs
+(`blobs/blobs32.npz` in the folder SKPR_DATA; left out without it), and particles of 5 to 20 pixels,
+real and complex. They have 1e4 to 1e8 photons, half of them with a beam stop. Every row retrieves
+each pattern separately, from 8 starts. "no setting" decides everything from the pattern. The other
+rows are given the kind of object, and a threshold and final width for shrinkwrap; they keep the
+start with the smallest Fourier error. Only the true objects tell which of these settings is best.
+An object is solved if its relative error, after registration to fractions of a pixel, is at most
+`--solved`.
 
     SKPR_DATA=path/to/data python examples/benchmarks/blind.py
 """
@@ -46,7 +47,7 @@ KINDS = ["crystal", "complex crystal", "cell", "small", "complex small"] + ["blo
 
 
 def drawn(kind, rng):
-    """An object of a kind, in its frame."""
+    """Draw an object of a kind in its frame."""
     max_phase = float(rng.uniform(1, 3)) if kind.startswith("complex") else 0.0
     seed = int(rng.integers(2**31))
     if kind == "blob":
@@ -64,14 +65,14 @@ def drawn(kind, rng):
 
 
 def measured(x, rng):
-    """A pattern of the object."""
+    """Simulate a pattern of the object."""
     noise = PhotonNoise(10 ** rng.uniform(4, 8), random_state=int(rng.integers(2**31)))
     steps = [FourierMagnitude(), noise] + [BeamStop(int(rng.integers(2, 6)))] * int(rng.integers(2))
     return make_pipeline(*steps).fit_transform(x[None])
 
 
 def error(x, found):
-    """Relative error modulo symmetries and fractions of a pixel."""
+    """Compute the relative error modulo symmetries and subpixel shifts."""
     pair = np.stack([x.astype(found.dtype), found])
     moved = combine_reconstructions(pair, errors=[0.0, 1.0], subpixel=True).registered[1]
     norms = np.vdot(x, x).real * np.vdot(moved, moved).real
@@ -92,7 +93,7 @@ for text in arguments.settings:
     }
 
 print(f"{'':<30}" + "".join(f"{f'<= {limit}':>9}" for limit in arguments.solved), end="")
-print("   by kind at the first limit: " + ", ".join(KINDS) + "    s a pattern")
+print("   by kind at the first limit: " + ", ".join(KINDS) + "    s per pattern")
 for name, given in settings.items():
     errors, start = [], time.perf_counter()
     for x, pattern in zip(objects, patterns, strict=True):
@@ -105,7 +106,7 @@ for name, given in settings.items():
             n_iter=arguments.iterations, random_state=arguments.seed, device="cpu", **given, **truth
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of patterns with few photons
+            warnings.simplefilter("ignore", UserWarning)  # patterns with few photons
             found = retriever.fit(pattern).predict(pattern)[0]
         errors.append(error(x, found))
     errors = np.array(errors)

@@ -1,9 +1,10 @@
-"""Complex crystals, shifted, flipped and with a global phase: networks, refinement, and random
-starts beside them.
+"""Complex crystals by networks, by refinement and from random starts.
 
-Crystals of 64 x 64 pixels with phases of several radians, seen on a Fourier grid of 128 x 128. One
-network is trained on raw pairs, one after symmetry breaking; each starts the same iterations with
-shrinkwrap, and random starts get five times as many."""
+The crystals of 64 x 64 pixels have phases of several radians, random shifts, flips and a random
+global phase; the Fourier grid is 128 x 128. One network is trained on raw pairs and one after
+symmetry breaking. The predictions of both start the same iterations with shrinkwrap. Random starts
+get as many iterations, and five times as many.
+"""
 
 import argparse
 import time
@@ -31,7 +32,7 @@ parser.add_argument(
     "--size",
     type=int,
     default=64,
-    help="pixels of a crystal's frame, half those of the Fourier grid",
+    help="width of a crystal's frame in pixels; the Fourier grid is twice as wide",
 )
 parser.add_argument("--max-phase", type=float, default=3.0, help="largest phase in radians")
 parser.add_argument("--module", default="unet", choices=("mlp", "unet"))
@@ -40,13 +41,13 @@ parser.add_argument(
     "--iterations",
     type=int,
     default=300,
-    help="of the refinement; random starts get five times these",
+    help="iterations of the refinement; random starts also get five times as many",
 )
 parser.add_argument(
     "--trainings", nargs="+", default=("raw", "canonical"), choices=("raw", "canonical")
 )
 parser.add_argument(
-    "--keep", type=Path, help="folder for fitted networks: one that is there is not trained again"
+    "--keep", type=Path, help="folder of fitted networks; those found there are not trained again"
 )
 parser.add_argument("--threads", type=int, help="torch threads")
 parser.add_argument("--device", default="auto")
@@ -57,7 +58,7 @@ if arguments.threads:
 
 
 def crystals(n_samples, seed):
-    """Crystals anywhere on their orbits."""
+    """Draw crystals at random places on their orbits."""
     shape = (arguments.size, arguments.size)
     objects = make_crystals(
         n_samples, shape=shape, max_phase=arguments.max_phase, random_state=seed
@@ -66,7 +67,7 @@ def crystals(n_samples, seed):
 
 
 def fitted(training, magnitudes, objects):
-    """A network trained on raw or canonical objects, and the seconds it took."""
+    """Return a network trained on raw or canonical objects, and the seconds."""
     settings = (
         training,
         arguments.module,
@@ -96,7 +97,7 @@ def fitted(training, magnitudes, objects):
 
 
 def report(start, n_iter, objects, seconds):
-    """One row of the table."""
+    """Print a row of the table."""
     errors = relative_error(unseen, objects, multioutput="raw_values")
     solved = 100 * (errors <= 0.01).mean()
     print(
@@ -107,8 +108,9 @@ def report(start, n_iter, objects, seconds):
 
 
 def refiner(n_iter):
-    """Iterations with shrinkwrap; the threshold and the blur were chosen on crystals of another
-    seed.
+    """Return iterations with shrinkwrap.
+
+    The threshold and the width were chosen on crystals of another seed.
     """
     return IterativePhaseRetrieval(
         n_iter=n_iter,
@@ -125,13 +127,13 @@ unseen = crystals(arguments.test, arguments.seed + 2)
 measured = FourierMagnitude().fit_transform(unseen)
 print(
     f"{arguments.train} training and {arguments.test} test crystals of {arguments.size} x "
-    f"{arguments.size}, phases up "
-    f"to {arguments.max_phase} radians, {arguments.module}, {arguments.epochs} epochs"
+    f"{arguments.size}, phases up to {arguments.max_phase} radians, {arguments.module}, "
+    f"{arguments.epochs} epochs"
 )
 print(f"{'start':<24}{'iterations':>10}{'mean':>10}{'median':>12}{'<= .01':>10}{'[s]':>9}")
 
 # %%
-# Networks: one pass, then the same iterations from each.
+# Networks: a single pass, then the same iterations from each prediction.
 
 train = crystals(arguments.train, arguments.seed + 1)
 magnitudes = FourierMagnitude().fit_transform(train)

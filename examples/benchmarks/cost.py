@@ -1,10 +1,10 @@
-"""What a reconstruction costs: training, images per second, and iterations from random starts
-beside them.
+"""Time of a reconstruction by networks and by iterations.
 
-28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, Fashion-MNIST, shifted and flipped. The
-iterations start at random and stop when their mean error over the same test objects is that of the
-network's single pass, and that of the network's pass with iterations after it. Times are of
-predictions alone, on the device PyTorch finds, with as many threads as it takes.
+Images of Fashion-MNIST, 28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, are shifted and
+flipped. The table gives the training time and the images per second of each network, for a single
+pass and with iterations after it. It then gives the number of iterations from random starts that
+reach the same mean error on the same test objects. Prediction times exclude training, and are
+measured with PyTorch's default device and number of threads.
 
     SKPR_DATA=path/to/data python examples/benchmarks/cost.py
 """
@@ -38,12 +38,12 @@ arguments = parser.parse_args()
 
 
 def framed(images, seed):
-    """Anywhere in the frame, either way up."""
+    """Shift images in a frame, and flip half of them."""
     return ShiftFlipAugmenter(frame_shape=42, max_shift=7, random_state=seed).fit_transform(images)
 
 
 def timed(function, repeats=3):
-    """Result and the median of seconds."""
+    """Return the result of a function, and the median time in seconds."""
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -71,7 +71,7 @@ def report(name, found, training, seconds):
 
 
 def iterated(n_iter, init=None, **parameters):
-    """The reconstructions of a number of iterations."""
+    """Reconstruct the test objects by a number of iterations."""
     retriever = IterativePhaseRetrieval(
         n_iter=n_iter, tol=0, random_state=arguments.seed, **parameters
     )
@@ -96,8 +96,8 @@ for module in ("mlp", "unet"):
         f"{module}, then {iterations}", polished, training, seconds + after
     )
 
-# the fewest iterations, of a ladder in steps of a quarter, at which random starts have the error of
-# each
+# fewest iterations at which random starts reach the error of each network, among numbers that grow
+# by a quarter
 ladder = [int(round(10 * 1.25**k)) for k in range(25)]
 for algorithm in ("hio", "auto"):
     goals = sorted(targets.items(), key=lambda item: -item[1])

@@ -1,11 +1,11 @@
-"""Coverage of the deviations that `skpr.iterative.uncertainty` gives: of 90 % intervals, some 90 %
-hold the truth.
+"""Coverage of the 90 % intervals from `skpr.iterative.uncertainty`.
 
 Eight blobs (`blobs/blobs32.npz` in the folder SKPR_DATA; crystals without it) and eight strained
-crystals, default settings, nothing known of their supports. The share of an object's pixels, of
-those above 2 % of its maximum, that are within 1.645 deviations of the truth (real), or 1.517
-(modulus of the difference of complex pixels, whose two parts have one deviation: Rayleigh's
-distribution), after registration to fractions of a pixel.
+crystals are retrieved with default settings and unknown supports. After registration to fractions
+of a pixel, the table gives the fraction of an object's pixels, among those above 2 % of its
+maximum, whose interval holds the true value. For real pixels the interval extends over 1.645
+standard deviations. For complex pixels the modulus of the difference must be below 1.517 standard
+deviations: both parts share one variance, so the modulus follows a Rayleigh distribution.
 
     SKPR_DATA=path/to/data python examples/benchmarks/coverage.py
 """
@@ -68,5 +68,8 @@ for name, objects in sets.items():
             inside = np.abs(truth) > 0.02 * np.abs(truth).max()
             within = np.abs(x - truth) <= (1.517 if np.iscomplexobj(x) else 1.645) * deviation
             shares.append(within[inside].mean())
-        row = f"{name:<20}{n_photons:>8.0e}{np.mean(shares):>8.3f}{min(shares):>8.2f}{max(shares):>8.2f}"
-        print(f"{row}{seconds[0]:>15.0f}{seconds[1]:>16.0f}", flush=True)
+        print(
+            f"{name:<20}{n_photons:>8.0e}{np.mean(shares):>8.3f}{min(shares):>8.2f}"
+            f"{max(shares):>8.2f}{seconds[0]:>15.0f}{seconds[1]:>16.0f}",
+            flush=True,
+        )

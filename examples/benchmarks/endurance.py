@@ -1,8 +1,8 @@
-"""A model in service: a million predictions, malformed inputs and damaged files.
+"""Long use of a model: many predictions, malformed inputs, damaged files.
 
-Predicts magnitudes in a loop and prints the process's memory along the way; then hands every
-estimator inputs that are not what it takes, and the reader of model files damaged ones, and counts
-how they were refused.
+The script makes a million predictions in a loop and prints the memory of the process along the way.
+It then gives malformed inputs to every estimator and damaged files to the reader of models, and
+counts how they were refused.
 
     python examples/benchmarks/endurance.py
 """
@@ -47,7 +47,7 @@ network = PhaseRetrievalRegressor(**small).fit(magnitudes, objects)
 
 
 def resident():
-    """MiB of memory that the process holds."""
+    """Return the resident memory of the process in MiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
@@ -75,7 +75,11 @@ print(
 
 
 def malformed(good, fits, takes_nan):
-    """Something that looks like a batch, but is none; a fit may be of any shape."""
+    """Return an invalid batch.
+
+    Batches of another shape are valid for a fit, and all NaN for some transformers: these are not
+    returned there.
+    """
     bad = np.array(good[: rng.integers(1, 6)], dtype=np.float64)
     place = tuple(rng.integers(n) for n in bad.shape)
     kind = rng.choice(
@@ -157,7 +161,7 @@ for _ in range(arguments.inputs):
         act(bad)
     except (ValueError, TypeError) as error:
         outcomes[type(error).__name__] += 1
-    except Exception as error:  # what is to be found here
+    except Exception as error:  # the benchmark looks for these
         others.append((name, type(bad).__name__, getattr(bad, "shape", None), repr(error)[:200]))
     else:
         outcomes["accepted"] += 1

@@ -1,26 +1,32 @@
-"""Gaussian phase retrieval as Tayal, Lai, Kumar and Sun (2020, arXiv:2003.09077) pose it: what
-symmetry breaking gains.
+"""Symmetry breaking in Gaussian phase retrieval, against published errors.
 
-Objects of n values, uniform in the unit ball, are to be found from 4 n magnitudes `|A x|`; the
-network is m-256-128-64-n, Adam with rate 1e-3, up to 100 epochs, patience 10. The error is the
-smallest `|s y - x|^2 / n^2` over signs (phases) s, times 1e4. Its normalisation is inferred: the
-prediction 0 then has the error 1 / (n (n + 2)), which is 286, 83.3 and 39.2 for n = 5, 10 and 15,
-where the paper has 283, 82 and 38 before symmetry breaking. The usual `|s y - x|^2 / n` and the
-share of the objects' energy stand beside it. Rows:
+The problem is that of Tayal, Lai, Kumar and Sun (2020, arXiv:2003.09077). Objects of n values,
+uniform in the unit ball, are retrieved from 4 n magnitudes `|A x|`. The network is m-256-128-64-n,
+trained by Adam with learning rate 1e-3 for up to 100 epochs with a patience of 10.
 
-    zero        predicts nothing raw         trained on objects as they come: "before" in the paper
-    paper       on those whose last value (the first, if complex) is positive: "after" origin
-    on those whose sum is positive template    on those that are nearest to the mean of all orbit
-    on objects as they come, with a loss modulo sign wide        as origin, with 512-512-512 and the
-    package's optimizer and one-cycle schedule, 40 epochs at most neighbours  the mean of the five
-    nearest in the training set of `paper`
+The error is the smallest `|s y - x|^2 / n^2` over signs (phases) s, times 1e4. The normalisation is
+inferred: with it, the prediction 0 has the error 1 / (n (n + 2)), which is 286, 83.3 and 39.2 for
+n = 5, 10 and 15; the paper reports 283, 82 and 38 before symmetry breaking. Two more columns give
+the usual `|s y - x|^2 / n` and the error as a fraction of the objects' energy. The rows are:
 
-Unlike in the paper, a network sees each measurement divided by its norm; the batch size there is
-unknown. The paper has 20,000 samples for n = 5 and a million for more, the defaults of `--samples`.
+    zero        the prediction 0
+    raw         trained on objects as drawn: "before" in the paper
+    paper       trained on objects whose last value (if complex: first) is positive: "after"
+    origin      trained on objects whose sum is positive
+    template    trained on the objects nearest to the mean of all
+    orbit       trained on objects as drawn, with a loss modulo sign
+    wide        as origin, with hidden layers 512-512-512, the package's optimizer and one-cycle
+                schedule, and at most 40 epochs
+    neighbours  mean of the five nearest neighbours in the training set of `paper`
 
-    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 5 OMP_NUM_THREADS=1 python
-    examples/benchmarks/gaussian.py --n 10 --epochs 25 OMP_NUM_THREADS=1 python
-    examples/benchmarks/gaussian.py --n 15 --epochs 25 --trainings raw paper neighbours
+Unlike in the paper, a network sees each measurement divided by its norm. The paper does not state
+the batch size. It has 20,000 samples for n = 5 and a million for larger n, which are the defaults
+of `--samples`.
+
+    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 5
+    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 10 --epochs 25
+    OMP_NUM_THREADS=1 python examples/benchmarks/gaussian.py --n 15 --epochs 25 \\
+        --trainings raw paper neighbours
 """
 
 import argparse
@@ -50,16 +56,18 @@ PUBLISHED = {
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
-parser.add_argument("--n", type=int, default=5, help="values of an object")
+parser.add_argument("--n", type=int, default=5, help="number of values of an object")
 parser.add_argument(
-    "--complex", action="store_true", help="complex objects and matrix; nothing published beside it"
+    "--complex", action="store_true", help="complex objects and matrix, without published errors"
 )
 parser.add_argument(
-    "--samples", type=int, help="training objects, a tenth of which are for validation"
+    "--samples", type=int, help="training objects; a tenth of them is held out for validation"
 )
 parser.add_argument("--test", type=int, default=10_000)
-parser.add_argument("--epochs", type=int, default=100, help="at most")
-parser.add_argument("--batch", type=int, help="128 up to 100,000 samples, 1,024 above")
+parser.add_argument("--epochs", type=int, default=100, help="maximum number of epochs")
+parser.add_argument(
+    "--batch", type=int, help="batch size; default: 128 up to 100,000 samples, 1,024 above"
+)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--trainings", nargs="+", choices=TRAININGS, default=TRAININGS)
 arguments = parser.parse_args()
@@ -71,7 +79,7 @@ batch_size = arguments.batch or (128 if n_samples <= 100_000 else 1024)
 
 
 class Perceptron(torch.nn.Sequential):
-    """The paper's network; its input is a vector, not a spectrum with a mirror image."""
+    """Network of the paper, whose input is a vector without Friedel pairs."""
 
     def __init__(self, fourier_shape, object_shape, n_channels, widths=(256, 128, 64)):
         widths = [*fourier_shape, *widths]
@@ -82,7 +90,7 @@ class Perceptron(torch.nn.Sequential):
 
 
 def draw_objects(n_samples, stream):
-    """Uniform in the unit ball; training and test set are different streams of the seed."""
+    """Draw objects uniformly from the unit ball, by a stream of the seed."""
     rng = np.random.default_rng([seed, stream])
     n_real = 2 * n if arguments.complex else n
     objects = rng.standard_normal((n_samples, n_real), dtype=np.float32)
@@ -92,13 +100,13 @@ def draw_objects(n_samples, stream):
 
 
 def paper_rule(objects):
-    """The member of each orbit whose last value, or first if complex, is real and positive."""
+    """Make the last value, or the first if complex, real and positive."""
     value = objects[:, :1] if np.iscomplexobj(objects) else objects[:, -1:]
     return objects * np.conj(value) / np.maximum(np.abs(value), np.finfo(value.dtype).tiny)
 
 
 def network(**params):
-    """A perceptron with the package's optimizer and schedule."""
+    """Return a perceptron with the package's optimizer and schedule."""
     defaults = {"criterion": "mse", "batch_size": batch_size, "max_epochs": arguments.epochs}
     return PhaseRetrievalRegressor(
         Perceptron,
@@ -111,7 +119,7 @@ def network(**params):
 
 
 def paper_network(**params):
-    """The same with the paper's."""
+    """Return a perceptron with the paper's optimizer and constant rate."""
     defaults = {
         "optimizer": torch.optim.Adam,
         "optimizer__weight_decay": 0.0,
@@ -126,7 +134,7 @@ def paper_network(**params):
 
 
 def retriever(training):
-    """What maps magnitudes to objects in one row of the table."""
+    """Return the regressor of a row of the table."""
     if training == "neighbours":
         return SymmetryBreakingRegressor(
             KNeighborsRegressor(n_neighbors=5), FunctionTransformer(paper_rule)
@@ -152,7 +160,7 @@ def retriever(training):
 
 
 def print_row(name, predicted, published="", epochs="", seconds=0.0):
-    """Errors of a prediction of the test set."""
+    """Print the errors of a prediction of the test set."""
     error = orbit_mean_squared_error(test, predicted, shift=False, flip=False, phase=True)
     share = n * error / np.mean(np.sum(np.abs(test) ** 2, axis=1))
     errors = f"{1e4 * error / n:>10.2f}{published:>11}{1e4 * error:>13.2f}{share:>11.4f}"
@@ -162,8 +170,8 @@ def print_row(name, predicted, published="", epochs="", seconds=0.0):
 train, test = draw_objects(n_samples, stream=1), draw_objects(arguments.test, stream=2)
 published = {} if arguments.complex else PUBLISHED.get(n, {})
 print(
-    f"n = {n}, {train.dtype}, {n_samples} samples, {len(test)} to test, batch {batch_size}, seed "
-    f"{seed}"
+    f"n = {n}, {train.dtype}, {n_samples} samples, {len(test)} test samples, batch {batch_size}, "
+    f"seed {seed}"
 )
 print(
     f"{'':<12}{'1e4 error':>10}{'published':>11}{'1e4 |.|^2/n':>13}{'of energy':>11}{'epochs':>8}"

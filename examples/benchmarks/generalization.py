@@ -1,15 +1,16 @@
-"""Networks trained on Fashion-MNIST, on images of another kind and on few photons.
+"""Networks trained on Fashion-MNIST, tested on other images and few photons.
 
-28 x 28 in a 42 x 42 frame on a 96 x 96 Fourier grid, shifts of up to 7 pixels either way, half of
-the objects flipped. Two networks differ in what they saw in training: exact magnitudes, or patterns
-of 1e3 to 1e7 photons, drawn anew for every batch. They are tested on Fashion-MNIST's test images,
-on the bundled handwritten digits, enlarged to 28 x 28, and on nuclei of 28 x 28 from microscopy
-images. No network has seen anything of the last two.
+Images of 28 x 28 pixels lie in a 42 x 42 frame on a 96 x 96 Fourier grid, shifted by up to 7 pixels
+either way, and half of them are flipped. One network is trained on exact magnitudes, another on
+patterns of 1e3 to 1e7 photons, whose noise is redrawn for every batch. They are tested on the test
+images of Fashion-MNIST, on the bundled handwritten digits, enlarged to 28 x 28, and on nuclei of
+28 x 28 from microscopy images. The last two kinds are absent from the training set.
 
     SKPR_DATA=path/to/data python examples/benchmarks/generalization.py
 
-About a quarter of an hour on two cores; ``--keep folder`` keeps the networks there, and takes them
-from there."""
+It takes about a quarter of an hour on two cores. ``--keep folder`` saves the networks in a folder,
+and loads them from there if they exist.
+"""
 
 import argparse
 import time
@@ -42,17 +43,17 @@ parser.add_argument("--epochs", type=int, default=12)
 parser.add_argument("--module", choices=["mlp", "unet"], default="unet")
 parser.add_argument("--iterations", type=int, default=300)
 parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--keep", type=Path, default=None)
+parser.add_argument("--keep", type=Path, default=None, help="folder of fitted networks")
 arguments = parser.parse_args()
 
 
 def framed(images, seed):
-    """Anywhere in the frame, either way up."""
+    """Shift images in a frame, and flip half of them."""
     return ShiftFlipAugmenter(frame_shape=42, max_shift=7, random_state=seed).fit_transform(images)
 
 
 def trained(name, detector):
-    """A refined network on canonical objects, or the one that was kept."""
+    """Train a refined network on canonical objects, or load a saved one."""
     settings = (name, arguments.module, arguments.train, arguments.epochs, arguments.seed)
     path = arguments.keep and arguments.keep / f"{'_'.join(map(str, settings))}.joblib"
     if path and path.exists():
@@ -76,7 +77,7 @@ def trained(name, detector):
 
 
 def test_sets():
-    """Up to `--images` objects of each kind, in frames."""
+    """Return up to `--images` objects of each kind, in frames."""
     digits = load_digit_objects().data
     digits = zoom(digits, (1, 28 / digits.shape[1], 28 / digits.shape[2]), order=1).clip(0)
     kinds = {
@@ -94,7 +95,7 @@ def test_sets():
 
 
 def iterated(magnitudes, objects, init, **parameters):
-    """Iterations from a prediction, or from random starts."""
+    """Run iterations from a prediction, or from random starts."""
     retriever = IterativePhaseRetrieval(
         n_iter=arguments.iterations, n_starts=1, random_state=arguments.seed, **parameters
     )
@@ -106,13 +107,13 @@ networks = {
     "exact": trained("exact", None),
     "noisy": trained("noisy", PhotonNoise((PHOTONS[0], PHOTONS[-1]))),
 }
-settle = {"algorithm": "apg", "tol": "poisson"}  # small steps that stop at the noise
+settle = {"algorithm": "apg", "tol": "poisson"}  # small steps that stop at the noise level
 for kind, objects in test_sets().items():
     exact = magnitude.fit_transform(objects)
     patterns = [
         PhotonNoise(n, random_state=arguments.seed).fit_transform(exact) for n in PHOTONS
     ] + [exact]
-    print(f"\n{kind}, {len(objects)} objects: mean relative error at photons a pattern")
+    print(f"\n{kind}, {len(objects)} objects: mean relative error by photons per pattern")
     print(f"{'':<34}" + "".join(f"{n:>9.0e}" for n in PHOTONS) + f"{'exact':>9}", flush=True)
     rows = {
         f"network, {name} training": [model.regressor_.predict(b) for b in patterns]
@@ -125,7 +126,7 @@ for kind, objects in test_sets().items():
         rows[f"{name}, iterated"] = [
             iterated(b, objects, x) for b, x in zip(patterns, found, strict=True)
         ]
-        counted = zip(patterns[:-1], found, strict=False)  # exact magnitudes are no counts
+        counted = zip(patterns[:-1], found, strict=False)  # exact magnitudes have no noise level
         rows[f"{name}, settled"] = [iterated(b, objects, x, **settle) for b, x in counted]
     rows["random starts, iterated"] = [iterated(b, objects, None) for b in patterns]
     for name, found in rows.items():

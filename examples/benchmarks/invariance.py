@@ -1,11 +1,10 @@
-"""Invariance of every canonicalization strategy on Fashion-MNIST: `c(g x) = c(x)`, and unchanged
-magnitudes.
+"""Invariance of every canonicalization strategy on Fashion-MNIST.
 
-Each of 10,000 images in a 42 x 42 frame is moved to random members of its orbit (any integer shift
-that keeps its content inside, both flips) and canonicalized; the table counts images whose
-representative differs by more than 1e-4 (float32) or 1e-8 (float64), and those whose magnitudes
-change by more than 1e-5 or 1e-10. `--phase` multiplies the images by a smooth complex phase first,
-and the members by random global phases.
+Each of 10,000 images in a 42 x 42 frame is moved to random members of its orbit, by any integer
+shift that keeps its content inside and by flips, and canonicalized. The table counts violations of
+`c(g x) = c(x)`: images whose representative differs by more than 1e-4 (float32) or 1e-8 (float64).
+It also counts images whose magnitudes change by more than 1e-5 or 1e-10. With `--phase`, the images
+are first multiplied by a smooth complex phase, and the members by random global phases.
 
     SKPR_DATA=... python examples/benchmarks/invariance.py
 """
@@ -44,12 +43,12 @@ magnitude = FourierMagnitude(fourier_shape=84).fit(images)
 
 
 def differences(a, b):
-    """Largest absolute difference of each sample, relative to its largest value."""
+    """Return the largest difference per sample, relative to its maximum."""
     return np.abs(a - b).max(axis=(1, 2)) / np.abs(b).max(axis=(1, 2))
 
 
 def largest_magnitude_change(a, b):
-    """In slices, so that not all magnitudes are in memory at once."""
+    """Compare the magnitudes of two batches, in slices to save memory."""
     parts = [slice(i, i + 1000) for i in range(0, len(a), 1000)]
     return np.concatenate(
         [differences(magnitude.transform(a[p]), magnitude.transform(b[p])) for p in parts]

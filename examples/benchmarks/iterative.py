@@ -1,10 +1,10 @@
-"""Time per iteration and quality of every iterative algorithm, beside public packages, on the same
-objects.
+"""Speed and quality of all iterative algorithms and of other packages.
 
-Non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 in 128 x 128, in loose
-boxes as supports. An object is solved if its PSNR after registration is at least 30 dB. Time is a
-multiple of one complex64 transform pair of the batch of 64 by scipy.fft, one thread, timed between
-the rows. Packages that are not installed are left out with a word.
+The objects are non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 on a
+Fourier grid of 128 x 128, with loose boxes as supports. An object is solved if its PSNR after
+registration is at least 30 dB. Times per iteration are multiples of the time of one complex64
+transform pair of the batch of 64 by scipy.fft with one thread, measured alongside. Packages that
+are not installed are reported and left out.
 
     SKPR_DATA=path/to/data python examples/benchmarks/iterative.py
 """
@@ -27,7 +27,9 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 parser.add_argument("--iterations", type=int, default=500)
-parser.add_argument("--repeats", type=int, default=7, help="timings of which the median is given")
+parser.add_argument(
+    "--repeats", type=int, default=7, help="number of timings, whose median is printed"
+)
 parser.add_argument("--seeds", type=int, nargs="+", default=[0])
 parser.add_argument("--skip-quality", action="store_true")
 arguments = parser.parse_args()
@@ -53,7 +55,7 @@ ALGORITHMS = {
 
 
 def retrieve(algorithm, magnitudes, targets, masks, seed=0, **settings):
-    """Every object from its magnitudes."""
+    """Retrieve every object from its magnitudes."""
     settings = {"n_starts": 1} | settings
     retriever = IterativePhaseRetrieval(
         algorithm, n_iter=n, support=masks, random_state=seed, device="cpu", **settings
@@ -62,21 +64,22 @@ def retrieve(algorithm, magnitudes, targets, masks, seed=0, **settings):
 
 
 def quality(found):
-    """Median PSNR and number solved."""
+    """Return the median PSNR and the number of solved objects."""
     values = orbit_psnr(objects, found, data_range=1.0, multioutput="raw_values")
     return f"{np.median(values):6.1f}, {(values >= 30).sum():2d}"
 
 
 def transform_pair(batch):
-    """The unit of time: seconds of one complex transform and its inverse."""
+    """Return the unit of time: seconds of a complex transform and inverse."""
     start = time.perf_counter()
     scipy.fft.ifft2(scipy.fft.fft2(batch, workers=1), workers=1)
     return time.perf_counter() - start
 
 
 def time_per_iteration(algorithm, complex_objects=False):
-    """Seconds an iteration over the unit, whole retrievals of two lengths, so that starting costs
-    nothing.
+    """Measure the time per iteration in units of a transform pair.
+
+    Retrievals of two lengths are timed; their difference does not contain the start.
     """
     batch = np.concatenate([objects, objects])
     masks = np.concatenate([supports, supports])
@@ -111,11 +114,11 @@ if not arguments.skip_quality:
             one = quality(retrieve(algorithm, clean, objects, supports, seed))
             seconds = time.perf_counter() - start
             four = quality(retrieve(algorithm, clean, objects, supports, seed, n_starts=4))
-            # noisy magnitudes come from an orthonormal transform: the amplitude of the object is
-            # 128 times smaller
+            # the noisy magnitudes come from an orthonormal transform, which makes them 128 times
+            # smaller
             photons = quality(retrieve(algorithm, 128 * noisy, objects, supports, seed))
             print(f"{name:<22}{seed:>5}{one:>13}{four:>13}{photons:>13}{seconds:>7.1f}", flush=True)
-    # what packages without positivity are to be compared with
+    # reference for packages without positivity
     one, photons = (
         quality(
             np.abs(
@@ -137,13 +140,13 @@ if not arguments.skip_quality:
     )
     for name, run in PEERS.items():
         if importlib.util.find_spec(name) is None:
-            print(f"{name:<22} not installed, left out")
+            print(f"{name:<22} is not installed: left out")
             continue
         seed = arguments.seeds[0]
         start = time.perf_counter()
         one = quality(run(clean, supports, n, seed))
         seconds = time.perf_counter() - start
-        # of whole runs, which for these packages is almost all iterations
+        # whole runs are timed, since almost all time of these packages is spent in iterations
         unit = min(
             transform_pair(np.concatenate([clean, clean]).astype(np.complex64)) for _ in range(5)
         )
@@ -161,6 +164,5 @@ print(
 )
 for name in ("hio", "er", "hpr", "raar", "dm", "dm, beta 0.75", "apg", "admm"):
     print(f"{name:<22}{time_per_iteration(ALGORITHMS[name]):>8.2f}", flush=True)
-print(
-    f"{'hio, complex objects':<22}{time_per_iteration(ALGORITHMS['hio'], complex_objects=True):>8.2f}"
-)
+ratio = time_per_iteration(ALGORITHMS["hio"], complex_objects=True)
+print(f"{'hio, complex objects':<22}{ratio:>8.2f}")

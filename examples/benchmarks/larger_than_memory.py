@@ -1,11 +1,11 @@
-"""Training on more than memory holds: objects in one file, magnitudes simulated as the network asks
-for them.
+"""Training on a data set larger than memory.
 
-Writes ``--gigabytes`` of random objects to ``--file`` (a NumPy file, or HDF5 by its suffix) unless
-it is there, piece by piece, and fits `make_phase_retriever` to them in a process whose memory is
-limited to ``--limit`` gigabytes: a control group of Linux where one may be made (root), which
-counts what the process has read of the file as well, else the process's own data segment. Prints
-what was used at most, and the error on objects that were not in the file.
+The objects are read from one file, and their magnitudes are simulated batch by batch. The script
+writes ``--gigabytes`` of random objects to ``--file`` (a NumPy or HDF5 file, by its suffix) unless
+the file exists. It then fits `make_phase_retriever` to them in a process whose memory is limited to
+``--limit`` gigabytes, and prints the peak memory and the error on objects that are not in the file.
+With root access, the limit is that of a Linux control group, which also counts cached pages of the
+file. Without it, the limit is that of the process's data segment.
 
     python examples/benchmarks/larger_than_memory.py --file /scratch/objects.npy
 """
@@ -31,12 +31,13 @@ parser.add_argument("--gigabytes", type=float, default=12.0)
 parser.add_argument("--limit", type=float, default=4.0)
 parser.add_argument("--epochs", type=int, default=1)
 parser.add_argument("--width", type=int, default=256, help="hidden units of the perceptron")
-parser.add_argument("--limited", action="store_true", help=argparse.SUPPRESS)  # the process itself
+# set by the script itself for the limited process
+parser.add_argument("--limited", action="store_true", help=argparse.SUPPRESS)
 arguments = parser.parse_args()
 
 
 def objects(n_samples, seed):
-    """Blobs with a few degrees of freedom, anywhere in a dark frame."""
+    """Draw blobs with few degrees of freedom, anywhere in a dark frame."""
     rng = np.random.default_rng(seed)
     rows, columns = np.arange(24)[:, None] - 11.5, np.arange(24)[None] - 11.5
     made = np.zeros((n_samples, *SHAPE), np.float32)
@@ -55,7 +56,7 @@ def objects(n_samples, seed):
 
 
 def write(path):
-    """The file, in pieces of a thousand; the same hundred thousand objects come again and again."""
+    """Write the file in pieces, repeating the first 100,000 objects."""
     n_samples = int(arguments.gigabytes * 2**30 // (4 * np.prod(SHAPE)))
     pieces = [objects(1000, seed) for seed in range(min(100, n_samples // 1000 + 1))]
     with contextlib.ExitStack() as stack:
@@ -72,7 +73,7 @@ def write(path):
 
 
 def fit():
-    """What runs in limited memory."""
+    """Fit and test the model; this part runs in limited memory."""
     from skpr import make_phase_retriever
     from skpr.metrics import relative_error
 
@@ -84,7 +85,7 @@ def fit():
         data = h5py.File(arguments.file, "r")["objects"]
     print(
         f"{len(data)} objects of {data.shape[1:]}: {data.dtype.itemsize * data.size / 2**30:.1f} "
-        f"GiB",
+        "GiB",
         flush=True,
     )
     start = time.perf_counter()
@@ -98,20 +99,20 @@ def fit():
     test = objects(500, 10**6)
     error = relative_error(test, model.predict(test))
     print(
-        f"fitted in {seconds:.0f} s, {arguments.epochs * len(data) / seconds:.0f} objects a "
-        f"second, error {error:.4f}"
+        f"fitted in {seconds:.0f} s, {arguments.epochs * len(data) / seconds:.0f} objects "
+        f"per second, error {error:.4f}"
     )
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     own = int(status["RssAnon"].split()[0]) / 2**20 if "RssAnon" in status else float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
         f"memory of the process: {own:.2f} GiB of its own at the end, at most {peak:.2f} GiB with "
-        f"the mapped file"
+        "the mapped file"
     )
 
 
 def limit():
-    """Put this process under the limit; returns what the limit is of."""
+    """Limit the memory of this process, and return a description."""
     n_bytes = int(arguments.limit * 2**30)
     for group, name in ((GROUP, "memory.limit_in_bytes"), (GROUP2, "memory.max")):
         with contextlib.suppress(OSError):
@@ -129,9 +130,8 @@ if arguments.limited:
 else:
     if not arguments.file.exists():
         write(arguments.file)
-    with open(
-        arguments.file, "rb"
-    ) as file:  # what the system keeps of it in memory would not count as the process's
+    # pages that the system has already cached would not count for the process: drop them
+    with open(arguments.file, "rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     done = subprocess.run([sys.executable, *sys.argv, "--limited"])

@@ -1,9 +1,10 @@
-"""A measured crystal with defaults alone: nothing but the pattern is given.
+"""Retrieval of a measured crystal from its pattern alone, by defaults.
 
-The rocking curve of `plot_05_measured_crystal.py` (`bragg-cdi` in the folder SKPR_DATA): the middle
-slice of 128^2, the central 64^3, and the whole volume of 128^3 from three seeds with one object
-each. Held-out errors are Fourier errors. Then what must not be believed: the slice shuffled, with a
-hot pixel, and noise.
+The pattern is the rocking curve of `plot_05_measured_crystal.py` (`bragg-cdi` in the folder
+SKPR_DATA): its middle slice of 128^2, its central 64^3, and the whole volume of 128^3, which is
+retrieved once from each of three seeds. Three more patterns must be recognised as invalid: the
+slice with shuffled pixels, the slice with a hot pixel, and noise. Errors on held-out pixels are
+Fourier errors.
 
     SKPR_DATA=path/to/data python examples/benchmarks/measured.py
 """
@@ -25,12 +26,12 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("--starts", type=int, default=10)
 parser.add_argument("--iterations", type=int, default=500)
-parser.add_argument("--size", type=int, default=128, help="pixels of the volume, along each axis")
+parser.add_argument("--size", type=int, default=128, help="width of the volume in pixels")
 parser.add_argument("--seed", type=int, default=0)
 arguments = parser.parse_args()
 
 torch.set_num_threads(1)
-warnings.simplefilter("ignore", UserWarning)  # of the patterns that are made wrong
+warnings.simplefilter("ignore", UserWarning)  # for the invalid patterns
 folder, n = data_folder() / "bragg-cdi", arguments.size
 volume = read_diffraction(
     folder / "S0054_rocking.npz",
@@ -62,7 +63,7 @@ for name, pattern in patterns.items():
     runs = combine_reconstructions(found, pattern, subpixel=True)[0]
     print(f"{name}: {time.perf_counter() - start:.0f} s, {retriever.constraints_}")
     print(f"  {found.summary()}")
-    print(f"  error on pixels held out {np.sort(found.free_errors[0]).round(3)}")
+    print(f"  error on held-out pixels {np.sort(found.free_errors[0]).round(3)}")
     n_alike = int((runs.correlations >= 0.95).sum())
     print(f"  {n_alike} of {arguments.starts} agree by .95: {np.sort(runs.correlations).round(3)}")
     print(f"  {runs.reason or f'half a period of {runs.resolution:.2f} pixels'}", flush=True)

@@ -1,21 +1,23 @@
-"""Phase retrieval without oversampling, as Uelwer, Oberstrass and Harmeling (2020, 2021) score it.
+"""Phase retrieval without oversampling, against published errors.
 
-28 x 28 images with values from 0 to 1 on a 28 x 28 Fourier grid, free of noise; the first 1,024
-test images. The prediction and its 180-degree rotation are registered to the truth by circular
-cross-correlation, then compared pixel by pixel. The network's values outside of 0 to 1 are set to
-these. SSIM is given for a data range of 2, as published, and of 1.
+The scores are those of Uelwer, Oberstrass and Harmeling (2020, 2021). Images of 28 x 28 pixels with
+values from 0 to 1 are retrieved from noise-free magnitudes on a 28 x 28 Fourier grid; the first
+1,024 test images are used. The prediction and its 180-degree rotation are registered to the truth
+by circular cross-correlation, then compared pixel by pixel. The values of the network are clipped
+to the range from 0 to 1. SSIM is given for a data range of 2, as published, and of 1.
 
     SKPR_DATA=path/to/data python examples/benchmarks/not_oversampled.py --train 30000
 
-Three iterative algorithms from random starts, a quarter of a minute, and, with ``--train``, a
-network (`make_phase_retriever(preset="accurate")`, about a quarter of an hour on two cores), its
-one pass and its pass fine-tuned to each image. How long to fine-tune is chosen on 512 training
-images that the network was not trained on.
+Three iterative algorithms from random starts take a quarter of a minute. With ``--train``, a
+network (`make_phase_retriever(preset="accurate")`) is trained in about a quarter of an hour on two
+cores, and tested by a single pass and with fine-tuning to each image. The number of fine-tuning
+steps is chosen on 512 held-out training images.
 
-Other sets of 28 x 28 images: ``--data nuclei`` (from microscopy images; test nuclei come from other
-images than training nuclei), or a path: a folder with the four files of MNIST and its relatives, of
-which train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz are read, or an .npz file with
-x_train and x_test."""
+Other sets of 28 x 28 images are ``--data nuclei``, from microscopy images that are split between
+training and test set, or a path. The path may be a folder with the files
+train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz, as for MNIST and its relatives, or an .npz
+file with x_train and x_test.
+"""
 
 import argparse
 import time
@@ -52,18 +54,24 @@ parser.add_argument(
     "--train", type=int, default=0, help="training images of the network; 0 for none"
 )
 parser.add_argument(
-    "--held-out", type=int, default=512, help="training images that choose the steps of fine-tuning"
+    "--held-out",
+    type=int,
+    default=512,
+    help="training images held out to choose the fine-tuning steps",
 )
-parser.add_argument("--epochs", type=int, default=None, help="those of the preset if not given")
+parser.add_argument("--epochs", type=int, default=None, help="epochs; default: those of the preset")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument(
-    "--keep", type=Path, default=None, help="folder for the network, taken from there where it is"
+    "--keep",
+    type=Path,
+    default=None,
+    help="folder of the fitted network, which is loaded if it exists",
 )
 arguments = parser.parse_args()
 
 
 def nuclei():
-    """Nuclei of four fifths of the microscopy images, and of the others."""
+    """Return training and test nuclei, from different microscopy images."""
     cells = load_cells((28, 28))
     split = GroupShuffleSplit(1, test_size=0.2, random_state=0).split(
         cells.data, groups=cells.image
@@ -72,7 +80,7 @@ def nuclei():
 
 
 def stored(path):
-    """Images of a folder of idx files, or of an .npz file."""
+    """Read images from a folder of idx files, or from an .npz file."""
     if path.is_dir():
         return (
             read_idx_images(path / f"{name}-images-idx3-ubyte.gz") for name in ("train", "t10k")
@@ -82,7 +90,7 @@ def stored(path):
 
 
 def images():
-    """Training and test images, float32 from 0 to 1."""
+    """Return training and test images, float32 from 0 to 1."""
     if arguments.data == "fashion-mnist":
         parts = fetch_fashion_mnist("train").data, fetch_fashion_mnist("test").data
     else:
@@ -92,9 +100,7 @@ def images():
         for part in parts
     ]
     if not all(part.min() >= 0 and part.max() <= 1 for part in parts):
-        raise ValueError(
-            f"--data {arguments.data} has values that are neither bytes nor from 0 to 1"
-        )
+        raise ValueError(f"--data {arguments.data} must hold bytes, or values from 0 to 1")
     return parts
 
 
@@ -126,7 +132,7 @@ for algorithm, beta in (("hio", 0.8), ("raar", 0.87), ("auto", None)):
     report(algorithm, retriever.predict(magnitudes), time.perf_counter() - start)
 
 if arguments.train:
-    # natural images are upright and centred as they are: no symmetry is left to break
+    # these images are upright and centred: no symmetry is left to break
     chosen = {} if arguments.epochs is None else {"max_epochs": arguments.epochs}
     model = make_phase_retriever(
         preset="accurate",
@@ -138,7 +144,7 @@ if arguments.train:
         **chosen,
     )
     n_train = arguments.train
-    if len(train) < n_train + arguments.held_out:  # of a small set an eighth is held out
+    if len(train) < n_train + arguments.held_out:  # hold out an eighth of a small set
         n_train = len(train) - min(arguments.held_out, max(1, len(train) // 8))
     objects, held_out = train[:n_train], train[n_train:][: arguments.held_out]
     start = time.perf_counter()

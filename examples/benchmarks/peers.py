@@ -1,8 +1,9 @@
-"""How other packages are driven on the benchmark's objects; each function runs one package on the
-whole set.
+"""Drivers of other packages for the benchmark of iterative algorithms.
 
-All take centred magnitudes (n, 128, 128), supports (n, 64, 64), iterations and a seed, and return
-objects (n, 64, 64). QoraPhase, which needs JAX and Python 3.12, is not among them."""
+Each function runs one package on the whole set. It takes centred magnitudes (n, 128, 128), supports
+(n, 64, 64), a number of iterations and a seed, and returns objects (n, 64, 64). QoraPhase, which
+needs JAX and Python 3.12, is not included.
+"""
 
 import contextlib
 import io
@@ -14,26 +15,27 @@ import torch
 
 
 def on_grid(supports, grid):
-    """Masks in the corner of the Fourier grid."""
+    """Pad supports to the Fourier grid, in its corner."""
     return np.pad(
         supports, [(0, 0)] + [(0, m - n) for m, n in zip(grid, supports.shape[1:], strict=True)]
     )
 
 
 def cropped(found, supports):
-    """Modulus of what was found in the supports, in their frame."""
+    """Return the modulus inside the supports, cropped to their frame."""
     height, width = supports.shape[1:]
     return (np.abs(np.asarray(found))[:, :height, :width] * supports).astype(np.float32)
 
 
 def scaled(image, pattern):
-    """An image in the units of its pattern, for packages that normalise in their own ways."""
+    """Scale an image, normalised in any way, to the units of its pattern."""
     return np.asarray(image) * np.linalg.norm(pattern) / np.linalg.norm(np.fft.fft2(image))
 
 
 def deepinv(magnitudes, supports, n_iter, seed):
-    """Projected gradient with positivity and support, on its AmplitudeLoss of its PhaseRetrieval
-    physics; one batch.
+    """Run projected gradient with positivity and support by deepinv.
+
+    It uses deepinv's AmplitudeLoss and PhaseRetrieval physics, on all objects as one batch.
     """
     import deepinv as package
 
@@ -61,8 +63,9 @@ def deepinv(magnitudes, supports, n_iter, seed):
 
 
 def cohere_core(magnitudes, supports, n_iter, seed):
-    """HIO, last tenth error reduction, NumPy back end, without positivity, which it has not; one by
-    one.
+    """Run HIO, and error reduction for the last tenth, by cohere_core.
+
+    Objects are retrieved one by one by the NumPy back end. The package does not offer positivity.
     """
     from cohere_core.controller.phasing import Rec
 
@@ -83,7 +86,10 @@ def cohere_core(magnitudes, supports, n_iter, seed):
 
 
 def skbeam(magnitudes, supports, n_iter, seed):
-    """scikit-beam's difference map, complex mode, without shrinkwrap; one by one."""
+    """Run the difference map by scikit-beam, one object after another.
+
+    The mode is complex, without shrinkwrap.
+    """
     from skbeam.core.cdi import cdi_recon
 
     rng = np.random.default_rng(seed)

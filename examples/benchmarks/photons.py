@@ -1,11 +1,11 @@
-"""Iterations on photon counts beside the bound: how far reconstructions are from the best that
-counts allow.
+"""Reconstructions from photon counts, compared with the noise limit.
 
-Non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 in 128 x 128, random
-starts, default settings, in loose boxes and in their true supports. The bound is that of the true
-supports (`skpr.metrics.noise_limit`); in a box there is none, because a shift by a fraction of a
-pixel changes no magnitude to first order. So PSNR is given after registration to whole pixels, and
-to fractions. An object is solved if its PSNR after registration is at least 30 dB.
+Non-negative blobs (`blobs/blobs32.npz` in the folder SKPR_DATA), 64 x 64 on a Fourier grid of 128 x
+128, are retrieved from random starts with default settings, in loose boxes and in their true
+supports. The noise limit is that of the true supports (`skpr.metrics.noise_limit`). For a box there
+is none, because a shift by a fraction of a pixel changes no magnitude to first order. PSNR is
+therefore given after registration to whole pixels and after registration to fractions. An object is
+solved if its PSNR after registration to whole pixels is at least 30 dB.
 
     SKPR_DATA=path/to/data python examples/benchmarks/photons.py
 """
@@ -47,8 +47,8 @@ WAYS = {
 
 
 def psnr(found, n_photons):
-    """Values after registration to whole pixels, and to fractions."""
-    # magnitudes are roots of counts, of which each pattern has as many
+    """Compute PSNR after registration to whole pixels, and to fractions."""
+    # magnitudes are roots of counts, with the same total in every pattern
     found = found * np.sqrt(np.square(clean).sum(axis=(1, 2)) / n_photons)[:, None, None]
     whole = orbit_psnr(objects, found, data_range=1.0, multioutput="raw_values")
     moved = [

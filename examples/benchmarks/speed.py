@@ -1,11 +1,10 @@
-"""Speed of the transformers and of a training epoch, each as a ratio to a reference timed in the
-same run.
+"""Speed of the transformers and of a training epoch, against references.
 
-Transformers on 10,000 float32 objects of 42 x 42, against one real FFT and its inverse (torch) of
-the same batch zero-padded to the Fourier grid of 84 x 84, the reference of the bounds; a second
-column takes the same pair in chunks of 64, which stay in the cache. An epoch of the regressor
-against a hand-written torch loop over the same network, batches and data. Medians of several runs
-in turn, one thread.
+The transformers process 10,000 float32 objects of 42 x 42 pixels. Their reference is a real FFT and
+its inverse (torch) of the same batch, zero-padded to the Fourier grid of 84 x 84; the bounds refer
+to it. A second column uses the same pair in chunks of 64, which stay in the cache. An epoch of the
+regressor is compared with a hand-written torch loop over the same network, batches and data. All
+figures are ratios of medians over several alternating runs with one thread.
 
     python examples/benchmarks/speed.py
 """
@@ -30,14 +29,14 @@ parser = argparse.ArgumentParser(
 )
 parser.add_argument("--objects", type=int, default=10_000)
 parser.add_argument("--repeats", type=int, default=5)
-parser.add_argument("--train", type=int, default=4_000, help="pairs of a training epoch")
-parser.add_argument("--device", default="cpu", help="of the training epoch")
+parser.add_argument("--train", type=int, default=4_000, help="number of pairs in a training epoch")
+parser.add_argument("--device", default="cpu", help="device of the training epoch")
 arguments = parser.parse_args()
 torch.set_num_threads(1)
 
 
 def timed(function):
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     if arguments.device != "cpu":
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -54,7 +53,7 @@ tensor = torch.from_numpy(objects)
 
 
 def transform_pair(chunk):
-    """One real FFT and its inverse on the padded grid."""
+    """Compute a real FFT and its inverse on the padded grid."""
     for part in tensor.split(chunk):
         torch.fft.irfft2(torch.fft.rfft2(part, s=(84, 84)), s=(84, 84))
 
@@ -100,7 +99,7 @@ for module in ("mlp", "unet"):
     net.fit(magnitudes, objects)
 
     def epoch_by_hand(net=net):
-        """The loop one would write: shuffle, cut batches, forward, backward, clip, step."""
+        """Train for an epoch by a plain loop with shuffling and clipping."""
         device = next(net.module_.parameters()).device
         X, y = torch.from_numpy(magnitudes), torch.from_numpy(objects)
         weights, options = (
@@ -130,5 +129,5 @@ for module in ("mlp", "unet"):
         ratios.append(net.history[-1, "dur"] / by_hand)
     print(
         f"training epoch, {module:<6}{statistics.median(ratios):>12.2f} of a hand-written loop, "
-        f"bound 1.1"
+        "bound 1.1"
     )

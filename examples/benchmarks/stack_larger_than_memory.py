@@ -1,9 +1,9 @@
-"""The sum, in a window of 256 x 256 pixels, of a stack of frames that is larger than memory.
+"""Sum of a stack of frames that is larger than memory.
 
-Writes sparse files of ``--gigabytes`` to ``--folder`` (NumPy's and HDF5, the latter in one piece
-and in chunks), reads them by `read_diffraction(frames="sum", crop=256)`, each in a process of its
-own, and prints time and the most memory that the process has used, next to what importing the
-package alone takes.
+The script writes sparse files of ``--gigabytes`` to ``--folder``: a NumPy file, a contiguous HDF5
+file and a chunked one. It reads each in a separate process by
+`read_diffraction(frames="sum", crop=256)`, which sums a window of 256 x 256 pixels. It prints the
+time, the memory after importing the package, and the peak memory.
 
     python examples/benchmarks/stack_larger_than_memory.py --folder /scratch
 """
@@ -27,12 +27,12 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--folder", type=Path, required=True)
 parser.add_argument("--gigabytes", type=float, default=20.0)
 parser.add_argument("--verbose", action="store_true", help="show progress")
-parser.add_argument("--read", help=argparse.SUPPRESS)  # the process that reads
+parser.add_argument("--read", help=argparse.SUPPRESS)  # set for the reading process
 arguments = parser.parse_args()
 
 
 def write(path, layout):
-    """A sparse file whose first and last frames hold a few counts in the middle."""
+    """Write a sparse file with a few counts in its first and last frames."""
     n_frames = max(2, round(arguments.gigabytes * 1e9 / (4 * np.prod(SHAPE))))
     middle = tuple(slice(n // 2, n // 2 + 4) for n in SHAPE)
     if layout == "npy":
@@ -44,7 +44,8 @@ def write(path, layout):
     with h5py.File(path, "w") as file:
         kept = {"chunks": CHUNK, "compression": "gzip"} if layout == "hdf5 in chunks" else {}
         stack = file.create_dataset("entry/data/data", (n_frames, *SHAPE), np.uint32, **kept)
-        if kept:  # chunks that were never written are unmeasured: one of zeros, compressed once, stands for all
+        # chunks that were never written count as unmeasured: write zeros, compressed only once
+        if kept:
             zeros = zlib.compress(bytes(4 * int(np.prod(CHUNK))))
             for place in itertools.product(*map(range, [0] * 3, stack.shape, CHUNK)):
                 stack.id.write_direct_chunk(place, zeros)
@@ -52,7 +53,7 @@ def write(path, layout):
 
 
 def peak_gigabytes():
-    """The most memory that this process has had."""
+    """Return the peak memory of this process in gigabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
