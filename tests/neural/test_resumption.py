@@ -80,3 +80,14 @@ def test_epochs_of_fit_replace_those_of_the_parameters(pairs):
     net = PhaseRetrievalRegressor(**SMALL).fit(*pairs, epochs=2)
     assert len(net.history) == 2
     assert len(net.partial_fit(*pairs, epochs=3).history) == 5
+
+
+def test_a_callback_that_interrupts_leaves_a_usable_network(pairs):
+    class Interrupt(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    net = PhaseRetrievalRegressor(**SMALL | {"max_epochs": 10}, callbacks=[Interrupt()]).fit(*pairs)
+    assert len(net.history) == 2
+    assert np.isfinite(net.predict(pairs[0])).all()

@@ -117,3 +117,10 @@ def test_loading_may_be_changed_after_a_fit(pairs):
     net.set_params(iterator_train__batch_size=10, iterator_valid__batch_size=7).fit(*pairs)
     assert net.history[-1, "train_batch_count"] == 4
     assert [len(part) for part in net.forward_iter(pairs[0])] == [7] * 5 + [5]
+
+
+def test_early_stopping_needs_samples():
+    with pytest.raises(
+        ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"
+    ):
+        PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(np.ones((1, 4)), np.ones((1, 2)))
