@@ -57,11 +57,15 @@ def test_a_validation_set_may_be_given(kind, pairs):
             np.ones((5, 8, 8)),
             "train_split returned an invalid validation set: X has",
         ),
-        (np.ones((5, 16, 16)), np.ones((5, 8, 7)), "not valid: y has real objects of shape"),
+        (
+            np.ones((5, 16, 16)),
+            np.ones((5, 8, 7)),
+            "invalid validation set: y has real objects of shape",
+        ),
         (
             np.full((5, 16, 16), np.nan),
             np.ones((5, 8, 8)),
-            "not valid: X contains NaN in every pixel",
+            "invalid validation set: X contains NaN in every pixel",
         ),
     ],
 )
