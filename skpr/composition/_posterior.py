@@ -1,4 +1,4 @@
-"""The refiner that weighs what was measured against what was predicted, each by its own noise."""
+"""Refiner that weighs measurement and prediction by the noise of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._tensors import (
-    along_samples,
     chunks_of,
     even_rows,
     picked,
@@ -26,13 +25,13 @@ from ..iterative import IterativePhaseRetrieval
 from ..measurement import CountingNoise, Grid, Likelihood, Measurement, mirrored, photons_of
 from ..metrics import fourier_error, relative_error
 from ..symmetry import register
-from ._prior import Prior
+from ._prior import SMALLEST, Prior
 
 if TYPE_CHECKING:
     from .._typing import Batch, Seed, Self
     from ..iterative import Retrieval
 
-EVERYTHING = "none", 0, b""  # measured, and without noise
+EVERYTHING = "none", 0, b""  # group of patterns without noise or unmeasured pixels
 FEWEST, LARGEST = (
     4,
     1 << 19,
@@ -48,21 +47,23 @@ EXACT = 1e-4  # of the root mean square magnitude: noise of what has none
 
 
 class PosteriorRefiner(BaseEstimator):
-    r"""Refine predictions to the object that is likeliest given both, what was measured and what
-    was predicted.
+    r"""Refine predictions to the likeliest object given measurement and prediction.
 
-    The posterior `-log p = deviance(x) / 2 + w sum_k |F(x - c p)_k|^2 / s_k` has the likelihood of
-    the measured pixels (Poisson's where magnitudes are roots of counts) and, as a prior, the
-    prediction `p`, scaled to the pattern, with the power `s` of its errors on each ring of
-    frequencies. What was measured well is held by the measurement, what was not, or hardly, by the
-    prediction. Errors are those of predictions for objects held out of the training, whose patterns
-    are simulated at the exposure and with the unmeasured pixels of the patterns given; the weight
-    `w` is the one that serves these objects best. Where a pattern contradicts its prediction more
-    than theirs do, its errors are taken to be larger in proportion.
+    The posterior `-log p = deviance(x) / 2 + w sum_k |F(x - c p)_k|^2 / s_k` joins the likelihood
+    of the measured pixels (Poisson's where magnitudes are roots of counts) to a prior: the
+    prediction `p`, scaled to the pattern by `c`, with errors of power `s` on each ring of
+    frequencies. The measurement therefore decides what it measured well, and the prediction what
+    was hardly measured or not at all. The powers are learned from predictions for objects held out
+    of the training, whose patterns are simulated at the exposure and with the unmeasured pixels of
+    the given patterns. The weight `w` is the one that serves these objects best.
 
-    The descent begins at the prediction, or at the end of iterations from there, or at both, and
-    the better posterior wins: whichever serves the objects held out best. Where none does them any
-    good predictions are left as they are.
+    Objects of another kind are predicted worse, or better, than those held out. On each ring the
+    powers are therefore multiplied by the errors of the predicted magnitudes, relative to those of
+    the held-out objects, as far as the noise lets them be measured.
+
+    The descent begins at the prediction, at the end of iterations from there, or at both, and the
+    better posterior wins: whichever serves the held-out objects best. Where none helps them,
+    predictions are returned unchanged.
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ class PosteriorRefiner(BaseEstimator):
     >>> from sklearn.dummy import DummyRegressor
     >>> objects = np.random.default_rng(0).random((40, 8))
     >>> magnitudes = FourierMagnitude().fit_transform(objects)
-    >>> refined = RefinedRegressor(DummyRegressor(), PosteriorRefiner(n_iter=100)).fit(magnitudes, objects)
+    >>> refined = RefinedRegressor(DummyRegressor(), PosteriorRefiner(n_iter=100))
+    >>> refined = refined.fit(magnitudes, objects)
     >>> refined.predict(magnitudes[:2]).shape
     (2, 8)
     """
@@ -161,12 +163,12 @@ class PosteriorRefiner(BaseEstimator):
         init : array-like of shape (n_samples, \*object_shape)
             Predictions.
         predict : callable
-            Predicts objects from magnitudes, as `init` was.
+            Function that predicts objects from magnitudes, the one that made `init`.
 
         Returns
         -------
         Retrieval
-            With one start a sample, the refined object, and its Fourier error.
+            One start per sample: the refined object, with its Fourier error.
         """
         check_is_fitted(self)
         result = self.iterations_.retrieve(X, init=init)
@@ -183,7 +185,7 @@ class PosteriorRefiner(BaseEstimator):
                 for part in chunks_of(len(rows), 8 * math.prod(self.fourier_shape_)):
                     some = rows[part]
                     measured = self._problem(magnitudes[some], photons[some], key)
-                    objects[some] = self._refined(measured, predicted[some], ends[some], trust)
+                    objects[some] = self._refined(measured, predicted[some], ends[some], trust, key)
         errors = fourier_error(
             magnitudes, objects, centered=self.centered, multioutput="raw_values"
         )
@@ -201,9 +203,7 @@ class PosteriorRefiner(BaseEstimator):
     # --- what is measured -------------------------------------------------------------------------
 
     def _groups(self, magnitudes, photons):
-        """Rows of patterns with the same unmeasured pixels and, within a factor of two, the same
-        noise.
-        """
+        """Group patterns by unmeasured pixels and, within a factor of two, by noise."""
         groups = {}
         missing = np.isnan(magnitudes)
         squares = (
@@ -227,8 +227,9 @@ class PosteriorRefiner(BaseEstimator):
         return {key: np.array(rows) for key, rows in groups.items()}
 
     def _noises(self, magnitudes):
-        """Noise of each pattern relative to its root mean square: of real objects, by what Friedel
-        pairs differ.
+        """Estimate the noise of each pattern relative to its root mean square.
+
+        Friedel pairs of the patterns of real objects differ by nothing but noise.
         """
         if self.constraints_ == "complex":
             return np.full(len(magnitudes), self.noise_)
@@ -238,8 +239,9 @@ class PosteriorRefiner(BaseEstimator):
         return (differences / values.square().nanmean(dim=axes).clamp_min(1e-300)).sqrt().numpy()
 
     def _learned_noise(self, magnitudes, objects):
-        """Median share of magnitudes that `|F y|` leaves unexplained, in whatever unit each pattern
-        is.
+        """Return the median share of the magnitudes that `|F y|` leaves unexplained.
+
+        Each pattern may be in a unit of its own.
         """
         computed = (
             Grid(self.object_shape_, self.fourier_shape_, bool(self.centered))
@@ -264,8 +266,9 @@ class PosteriorRefiner(BaseEstimator):
         return float(unexplained.clamp_min(0).sqrt().median()) if lit.any() else 0.0
 
     def _problem(self, magnitudes, photons, key):
-        """The measurement of some patterns of a group, and the value of one unit of the posterior's
-        logarithm.
+        """Return the measurement of patterns of a group, and the variance of a magnitude's noise.
+
+        The variance is also the unit of the posterior's logarithm, in values of the deviance.
         """
         values = torch.from_numpy(np.asarray(magnitudes, dtype=np.float64)).to(
             resolve_device(self.device)
@@ -287,8 +290,9 @@ class PosteriorRefiner(BaseEstimator):
     # --- what predictions are worth ---------------------------------------------------------------
 
     def _trust(self, key, predict):
-        """Errors of predictions of a group of patterns, and how to use them, by the objects held
-        out.
+        """Return the errors of a group's predictions, and the best way to use them.
+
+        Both come from the objects held out, and are learned once per group.
         """
         learned = vars(self).setdefault("_learned", {})
         if key not in learned:
@@ -296,7 +300,7 @@ class PosteriorRefiner(BaseEstimator):
         return learned[key]
 
     def __getstate__(self):
-        """State without what is learned anew, from the same objects and noise, when it is needed."""
+        """Return the state without what is learned again when it is needed."""
         return {name: value for name, value in super().__getstate__().items() if name != "_learned"}
 
     def _judged(self, key, predict):
@@ -311,19 +315,23 @@ class PosteriorRefiner(BaseEstimator):
         powers = prior.ring_powers(
             problem.to_normalized(torch.from_numpy(moved).to(prior.objects.device))
         )
-        misfit = float((problem.misfit(prior.objects)).mean())
+        radial = prior.radial_errors(unit, key[0] == "counts")
+        errors, _, sensitivities = (sums.sum(dim=0) for sums in radial)
+        expected = (errors / sensitivities.clamp_min(1e-300)).clamp_min(SMALLEST)
+        known = Trust(powers, expected)
+        powers = known.of(prior, unit, key[0] == "counts")
         ends = self.iterations_.retrieve(patterns, init=predicted).objects
         starts = prior.objects, prior.registered(ends, boundary)
-        least, trust = relative_error(truth, predicted, boundary=boundary), Trust(powers, misfit)
+        least, trust = relative_error(truth, predicted, boundary=boundary), known
         for weight in (0.0, *WEIGHTS):
             for way, found in prior.ways(powers, unit, weight, starts):
                 error = relative_error(truth, found.cpu().numpy(), boundary=boundary)
                 if error < least:
-                    least, trust = error, Trust(powers, misfit, way, weight)
+                    least, trust = error, known._replace(way=way, weight=weight)
         return trust
 
     def _simulated(self, truth, key):
-        """Patterns of objects as those of a group are measured, in the unit of the objects."""
+        """Simulate patterns as those of a group are measured, in the unit of the objects."""
         rng = check_random_state(self.random_state)
         grid = Grid(self.object_shape_, self.fourier_shape_, bool(self.centered))
         clean = grid.magnitudes(torch.from_numpy(truth)).double().numpy()
@@ -348,28 +356,26 @@ class PosteriorRefiner(BaseEstimator):
             truth.real.dtype
         ), photons
 
-    def _refined(self, measured, predicted, ends, trust):
+    def _refined(self, measured, predicted, ends, trust, key):
         if trust.way == "prediction":
             return predicted
         problem, unit = measured
         prior = Prior(problem, predicted)
-        # a pattern that contradicts its prediction more than others did is another kind of object
-        excess = (problem.misfit(prior.objects) / max(trust.misfit, 1e-300)).clamp_min(1.0)
-        powers = trust.powers * along_samples(excess, problem.magnitudes)
+        powers = trust.of(prior, unit, key[0] == "counts")
         starts = prior.objects, prior.registered(ends, self.iterations_.boundary_)
         found = dict(prior.ways(powers, unit, trust.weight, starts))[trust.way]
         return problem.to_units(found).cpu().numpy()
 
 
 class Trust(NamedTuple):
-    """Worth of the predictions of a group, and the way that refines them best.
+    """Worth of a group's predictions, and the way that refines them best.
 
     Attributes
     ----------
     powers : torch.Tensor
         Powers of the errors at each frequency, relative to the energy.
-    misfit : float
-        Mean misfit of the predictions.
+    expected : torch.Tensor of shape (n_rings,)
+        Powers of the errors of the predicted magnitudes on each ring, relative to the energy.
     way : str
         See :meth:`Prior.ways`, or "prediction" where none is better.
     weight : float
@@ -377,6 +383,10 @@ class Trust(NamedTuple):
     """
 
     powers: Any
-    misfit: float
+    expected: Any
     way: str = "prediction"
     weight: float = 1.0
+
+    def of(self, prior, unit, counted):
+        """Return the powers of the errors, scaled to what the patterns tell."""
+        return self.powers * prior.excess(prior.radial_errors(unit, counted), self.expected)
