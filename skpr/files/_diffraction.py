@@ -91,8 +91,8 @@ def read_diffraction(
     path : path-like, list of path-like or ndarray
         One file; several files, as a list or a pattern such as "scan/\*.tif", each holding one
         frame or a stack; or readings in memory. A list is read in its order. The files of a pattern
-        are read in the order of the numbers in their names: frame_9 before frame_10, angle_-1
-        before angle_0.5.
+        are read in the order of the numbers in their names: `frame_9` before `frame_10`,
+        `angle_-1` before `angle_0.5`.
     dataset : str or list of str, optional
         Name of the array in an HDF5 or npz file, or names of several arrays whose frames are read
         one after the other.
