@@ -2,13 +2,14 @@
 
 import math
 import sys
+import time
 import warnings
 
 import numpy as np
 import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
-from .._progress import logger, shows_progress
+from .._progress import LINE_SECONDS, logger, shows_progress
 from .._validation import check_boundary
 from ..measurement import boundary_of
 from ..metrics import relative_error
@@ -144,12 +145,14 @@ class Divergence(Callback):
 class ProgressLine(Callback):
     """Progress line with epoch, losses and time left.
 
-    Nothing is shown where the output is not a terminal.
+    On a terminal the line is rewritten after every epoch; elsewhere a line is added every few
+    seconds, and at the end.
     """
 
     def on_train_begin(self, net, **kwargs):
         """Count the epochs of earlier trainings."""
         self.n_before_ = len(net.history)
+        self.printed_ = time.monotonic()
 
     def on_epoch_end(self, net, **kwargs):
         """Update the line, and log it."""
@@ -162,11 +165,15 @@ class ProgressLine(Callback):
         logger.info("%s", line)
         if not shows_progress(net.verbose):
             return
-        print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - self.printed_ > LINE_SECONDS or done == net._n_epochs:
+            print(line, file=sys.stderr, flush=True)
+            self.printed_ = time.monotonic()
 
     def on_train_end(self, net, **kwargs):
         """End the line, which stays on the terminal."""
-        if shows_progress(net.verbose) and len(net.history):
+        if shows_progress(net.verbose) and len(net.history) and sys.stderr.isatty():
             print(file=sys.stderr, flush=True)
 
 
