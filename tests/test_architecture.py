@@ -156,6 +156,16 @@ def section(text, title):
 
 
 @every_module
+def test_summaries_fit_in_one_short_line(path):
+    long = [f"{name}: {text.splitlines()[0]}" for name, text in docstrings(path)]
+    long = [line for line in long if len(line.split(": ", 1)[1]) > 72]
+    unfinished = [
+        name for name, text in docstrings(path) if "\n" in text and text.splitlines()[1].strip()
+    ]
+    assert not long + unfinished
+
+
+@every_module
 def test_summaries_and_descriptions_open_with_a_noun_or_a_verb(path):
     riddle = re.compile(r"(What|Where|Of|How|Those)\b")
     found = []

@@ -47,7 +47,7 @@ EXACT = 1e-4  # of the root mean square magnitude: noise of what has none
 
 
 class PosteriorRefiner(BaseEstimator):
-    r"""Refine predictions to the likeliest object given measurement and prediction.
+    r"""Refine predictions to the likeliest object given the measurement.
 
     The posterior `-log p = deviance(x) / 2 + w sum_k |F(x - c p)_k|^2 / s_k` joins the likelihood
     of the measured pixels (Poisson's where magnitudes are roots of counts) to a prior: the
@@ -203,7 +203,7 @@ class PosteriorRefiner(BaseEstimator):
     # --- what is measured -------------------------------------------------------------------------
 
     def _groups(self, magnitudes, photons):
-        """Group patterns by unmeasured pixels and, within a factor of two, by noise."""
+        """Group patterns by unmeasured pixels and by noise, to a factor of two."""
         groups = {}
         missing = np.isnan(magnitudes)
         squares = (
@@ -239,7 +239,7 @@ class PosteriorRefiner(BaseEstimator):
         return (differences / values.square().nanmean(dim=axes).clamp_min(1e-300)).sqrt().numpy()
 
     def _learned_noise(self, magnitudes, objects):
-        """Return the median share of the magnitudes that `|F y|` leaves unexplained.
+        """Return the median share of magnitudes unexplained by `|F y|`.
 
         Each pattern may be in a unit of its own.
         """
@@ -266,9 +266,10 @@ class PosteriorRefiner(BaseEstimator):
         return float(unexplained.clamp_min(0).sqrt().median()) if lit.any() else 0.0
 
     def _problem(self, magnitudes, photons, key):
-        """Return the measurement of patterns of a group, and the variance of a magnitude's noise.
+        """Return the measurement of patterns of a group, and their noise.
 
-        The variance is also the unit of the posterior's logarithm, in values of the deviance.
+        The variance of a magnitude's noise is the unit of the posterior's logarithm, too, in
+        values of the deviance.
         """
         values = torch.from_numpy(np.asarray(magnitudes, dtype=np.float64)).to(
             resolve_device(self.device)
@@ -290,7 +291,7 @@ class PosteriorRefiner(BaseEstimator):
     # --- what predictions are worth ---------------------------------------------------------------
 
     def _trust(self, key, predict):
-        """Return the errors of a group's predictions, and the best way to use them.
+        """Return the errors of a group's predictions, and their best use.
 
         Both come from the objects held out, and are learned once per group.
         """
@@ -331,7 +332,7 @@ class PosteriorRefiner(BaseEstimator):
         return trust
 
     def _simulated(self, truth, key):
-        """Simulate patterns as those of a group are measured, in the unit of the objects."""
+        """Simulate patterns like those of a group, in the unit of the objects."""
         rng = check_random_state(self.random_state)
         grid = Grid(self.object_shape_, self.fourier_shape_, bool(self.centered))
         clean = grid.magnitudes(torch.from_numpy(truth)).double().numpy()

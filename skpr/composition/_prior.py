@@ -18,7 +18,7 @@ LEAST_EXCESS = 0.1  # errors of a pattern relative to the expected ones
 
 
 class Prior:
-    """Normal prior around predictions, with one error power per ring of frequencies.
+    """Normal prior around predictions, with one error power per ring.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Prior:
         return weights
 
     def ring_powers(self, truth):
-        """Return the mean error power of each frequency's ring, relative to the energy."""
+        """Return the mean error power of each ring, relative to the energy."""
         errors = self._weights * (self.problem.grid.spectrum(truth) - self.spectrum).abs().square()
         errors = (errors / along_samples(self.energy, errors)).mean(dim=0)
         sums, counts = (
@@ -131,7 +131,7 @@ class Prior:
 
         Returns
         -------
-        torch.Tensor of shape (n_samples, \\*columns)
+        torch.Tensor of shape (n_samples, *columns)
             Ratio at each frequency; near 1 where noise hides the errors.
         """
         errors, deviations, sensitivities = radial
@@ -151,7 +151,7 @@ class Prior:
         return sums.index_add_(1, self._rings.flatten(), values.flatten(1))
 
     def descend(self, powers, unit, weight, objects):
-        """Return the objects of the largest posterior, and the values minimised there.
+        """Return the objects of the largest posterior, and its values there.
 
         Parameters
         ----------

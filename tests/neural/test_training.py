@@ -39,7 +39,8 @@ def test_progress_is_silent_without_a_terminal_unless_asked(capsys):
     assert not shows_progress(0)
     PhaseRetrievalRegressor(**SMALL, verbose=1).fit(X, X[:, :4])
     printed = capsys.readouterr().err
-    assert printed.startswith("epoch 3/3") and printed.endswith("left\n")
+    assert printed.startswith("epoch 3/3")
+    assert printed.endswith("left\n")
     assert "\r" not in printed  # a file keeps what a terminal overwrites
 
 
