@@ -80,19 +80,10 @@ def check_parameters(estimator):
 
 
 def _check_threshold(threshold):
-    """Refuse a threshold that is no fraction or range of fractions."""
-    if threshold is None:
-        return
-    ends = threshold if isinstance(threshold, list | tuple) else (threshold, threshold)
-    valid = (
-        len(ends) == 2
-        and all(isinstance(end, Real) and 0 < end < 1 for end in ends)
-        and ends[0] <= ends[1]
-    )
-    if not valid:
+    """Refuse a threshold that is no fraction."""
+    if threshold is not None and not (isinstance(threshold, Real) and 0 < threshold < 1):
         raise ValueError(
-            f"threshold={short(threshold)} is not valid; give a fraction between 0 and 1, a range "
-            "(low, high) of fractions from which every start draws its own, or None"
+            f"threshold={short(threshold)} is not valid; give a fraction between 0 and 1, or None"
         )
 
 
