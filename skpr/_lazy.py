@@ -15,7 +15,7 @@ READ_VALUES = 1 << 22  # number of values per step of a pass over a batch; 16 Mi
 
 
 class LazyBatch(NDArrayOperatorsMixin):
-    r"""Batch larger than memory: an array on disk and the steps on it.
+    r"""Lazy batch: an array on disk, with the steps applied when it is read.
 
     Estimators accept it in place of an array. Transformers return another such batch immediately:
     objects are read, moved and transformed only when the network needs them. Indexing samples, as
@@ -185,7 +185,7 @@ class LazyBatch(NDArrayOperatorsMixin):
         return values
 
     def mapped(self, function, *arguments, facts=None):
-        """Return a batch to which a function is applied when it is read.
+        """Return a lazy batch that applies a function whenever it is read.
 
         Parameters
         ----------

@@ -85,7 +85,7 @@ class FourierMagnitude(BatchTransformer):
         self.centered = centered
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        """Learn the shapes.
+        """Learn the shapes of objects and magnitudes.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class FourierMagnitude(BatchTransformer):
         return self
 
     def transform(self, X: Batch) -> Any:
-        """Compute magnitudes.
+        """Compute the magnitudes of objects.
 
         Parameters
         ----------

@@ -161,7 +161,7 @@ class GaussianMagnitude(BatchTransformer):
         return self
 
     def transform(self, X: Batch) -> Any:
-        r"""Compute magnitudes.
+        r"""Compute the magnitudes of objects.
 
         Parameters
         ----------

@@ -124,7 +124,7 @@ class RandomDeformation(BatchTransformer):
         check_random_state(self.random_state)
 
     def transform(self, X: Batch) -> Any:
-        """Deform objects.
+        """Return randomly deformed objects, of the same shape.
 
         Parameters
         ----------

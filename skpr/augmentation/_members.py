@@ -27,7 +27,7 @@ _WAYS = (
 
 
 class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
-    """Move each object to a random member of its orbit.
+    """Shift, flip and rephase each object at random; magnitudes stay the same.
 
     Unaligned training data have objects in such random places. The number of objects and their
     Fourier magnitudes do not change; each object is replaced by another that has the same
@@ -101,7 +101,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         self.background = background
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        """Check the parameters, learn the shapes and measure the background.
+        """Learn the shapes of objects and frame, and the objects' background.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
         check_random_state(self.random_state)
 
     def transform(self, X: Batch) -> Any:
-        """Frame the objects and move each to a random member of its orbit.
+        """Pad objects into the frame, then shift and flip each at random.
 
         Parameters
         ----------
@@ -186,7 +186,7 @@ class ShiftFlipAugmenter(ContentMixin, BatchTransformer):
 def draw_elements(
     objects, *, max_shift, flip_probability, random_phase, boundary, random_state, background="auto"
 ):
-    """Draw one random group element for each object.
+    """Draw a random shift, flip and phase for each object.
 
     :func:`skpr.symmetry.act` applies the elements. Shifts are uniform over the admissible ones:
     those of at most `max_shift` in either direction that, along axes with boundary "zero", keep the

@@ -34,7 +34,7 @@ _WAYS = "give boundary='circular' if shifts wrap around, shift=None if there are
 
 
 class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
-    r"""Replace each object by the canonical member of its symmetry orbit.
+    r"""Move each object to one representative of its shifts, flips and phases.
 
     All members of an orbit `{g x}` (shifts, conjugate inversion, global phase) share one Fourier
     magnitude, so a network trained on raw pairs learns their average. This transformer maps each
@@ -170,7 +170,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         self.max_samples = max_samples
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        """Fit the template and the principal direction, if needed.
+        """Fit the template and the principal direction that the strategies need.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         return {"boundary_": boundary, "background_": 0.0, "_usual_share": 1.0, "lost_energy_": 0.0}
 
     def transform(self, X: Batch) -> Any:
-        """Move each object to its representative.
+        """Shift, flip and rephase each object to its representative.
 
         Parameters
         ----------

@@ -26,7 +26,7 @@ def _predicts(pipeline):
 
 
 class PhaseRetrievalPipeline(Pipeline):
-    r"""Pipeline whose first steps simulate magnitudes.
+    r"""Pipeline that simulates the magnitudes it is trained on.
 
     `fit`, `predict` and `score` take objects and simulate what a detector would record.
     :meth:`reconstruct` takes measured magnitudes. Everything else works as in

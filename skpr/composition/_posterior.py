@@ -154,7 +154,7 @@ class PosteriorRefiner(BaseEstimator):
         return self
 
     def retrieve(self, X: Batch, init: Batch, predict: Any) -> Retrieval:
-        r"""Refine predictions.
+        r"""Refine predictions with the magnitudes they were made from.
 
         Parameters
         ----------

@@ -168,7 +168,7 @@ class ReadoutNoise(DetectorStep):
 
 
 class Saturation(DetectorStep):
-    """Limit the counts of a pixel.
+    """Clip counts at a pixel's capacity, or mark them unmeasured.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class Saturation(DetectorStep):
 
 
 class Quantization(DetectorStep):
-    """Read counts in whole steps.
+    """Round counts to whole steps, as a digitiser does.
 
     Parameters
     ----------

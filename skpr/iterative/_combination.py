@@ -24,7 +24,7 @@ SAME = 0.5  # median Fourier error below which magnitudes plainly belong to the 
 
 
 class Combination(NamedTuple):
-    r"""Result of :func:`combine_reconstructions`.
+    r"""Combined reconstructions of one pattern, with their agreement.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Combination(NamedTuple):
     weights: Any = None
 
     def summary(self) -> str:
-        """Describe how far the reconstructions agree.
+        """Return a sentence on how well the combined reconstructions agree.
 
         Returns
         -------

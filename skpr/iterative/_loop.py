@@ -27,7 +27,7 @@ class Shrinkwrap:
         self.first, self.last, self.threshold = first, last, threshold
 
     def keep(self, index):
-        """Keep only the samples of an index."""
+        """Keep only the patterns that an index selects, in place."""
         self.first, self.last, self.threshold = (
             v[index] for v in (self.first, self.last, self.threshold)
         )

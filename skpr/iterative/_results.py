@@ -19,7 +19,7 @@ EVERY = (
 
 
 class Retrieval(NamedTuple):
-    r"""Result of :meth:`IterativePhaseRetrieval.retrieve`.
+    r"""Objects of a retrieval, all starts, and their judgement.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Retrieval(NamedTuple):
         return [verdict for verdict, _, _ in self._judged()]
 
     def summary(self) -> str:
-        """Describe, in one line per pattern, how far its object can be trusted.
+        """Return text with a verdict on the object of each pattern, one per line.
 
         The verdict rests on two figures, where pixels were held out. The first is the share of the
         differences between these pixels and their ring means that the object explains beyond noise:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
-    r"""Phase retrieval by alternating projections and their relatives, batched.
+    r"""Estimator that retrieves phases by iterative projections.
 
     Every algorithm repeats a step made of two projections: `P_M` onto the measured magnitudes, and
     `P_S` onto what is known of the object (frame or support, real or non-negative values, bounds of
@@ -208,7 +208,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         self.verbose = verbose
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        r"""Check the parameters and learn the shapes.
+        r"""Learn object shape, kind of object and support from patterns.
 
         Parameters
         ----------
@@ -307,7 +307,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
     def retrieve(
         self, X: Batch, init: Batch | None = None, return_history: bool = False
     ) -> Retrieval:
-        r"""Reconstruct objects and report every start.
+        r"""Reconstruct objects, and return every start with its judgement.
 
         An interrupt (Ctrl-C) ends the run at once and returns the finished starts with a warning.
 

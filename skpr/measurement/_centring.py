@@ -78,7 +78,7 @@ def _first_harmonic(size, centered):
 
 
 def check_centring(magnitudes, centered, whom, *, is_parameter=True, kind=None):
-    """Warn where zero frequency is plainly misplaced.
+    """Warn if zero frequency is plainly not where `centered` says.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def warned_of_form(magnitudes, whom, objects=None, usual=None):
 
 
 def form_of(patterns):
-    """Form of patterns as far as their values show it.
+    """Return what patterns look like: magnitudes, intensities or logarithms.
 
     Counts are whole numbers; intensities, and the squares of undone logarithms, are transforms of
     autocorrelations, which end within the grid.

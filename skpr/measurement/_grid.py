@@ -92,7 +92,7 @@ class Grid:
         return from_spectrum(spectrum, self.fourier_shape, real=real)[self.inside]
 
     def magnitudes(self, objects):
-        """Compute the full magnitudes of objects in the grid's layout."""
+        """Compute the Fourier magnitudes of objects on the whole grid."""
         magnitudes = self.spectrum(objects).abs()
         if not objects.is_complex():
             return full_magnitudes(magnitudes, self.fourier_shape[-1], self.centered)
@@ -112,7 +112,7 @@ class Grid:
 
 
 def fits(object_shape, fourier_shape):
-    """Whether objects fit into a Fourier grid along every axis.
+    """Return whether an object shape is no larger than a Fourier shape.
 
     Parameters
     ----------

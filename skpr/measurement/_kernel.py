@@ -37,7 +37,7 @@ class Coherence:
         self._prepare()
 
     def keep(self, index):
-        """Keep only the samples of an index."""
+        """Keep only the patterns that an index selects, in place."""
         self.covariances = self.covariances[index]
         self.learns = None if self.learns is None else self.learns[index]
         self._prepare()

@@ -73,7 +73,7 @@ class Likelihood:
         self.noise, self.photons = noise, photons
 
     def keep(self, index):
-        """Keep only the samples of an index."""
+        """Keep only the patterns that an index selects, in place."""
         self.photons = None if self.photons is None else self.photons[index]
 
     def deviance(self, measurement, objects):

@@ -39,7 +39,7 @@ WAYS = {
 
 
 def check_logarithms(magnitudes, whom):
-    """Warn where patterns are plainly logarithms.
+    """Warn if patterns look like logarithms of magnitudes or counts.
 
     The message names the expression that undoes them. Undone, the squares are counts or transforms
     of autocorrelations.

@@ -148,7 +148,7 @@ class Measurement:
         return len(self.magnitudes)
 
     def keep(self, index):
-        """Keep only the samples of an index."""
+        """Keep only the patterns that an index selects, in place."""
         names = (
             "magnitudes",
             "weights",

@@ -35,7 +35,7 @@ def check_noise(noise):
 
 
 def photons_of(magnitudes, noise):
-    """Squared magnitude of one photon in each pattern.
+    """Return the squared magnitude of one photon in each pattern.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ CERTAIN = 3.0  # standard errors of the gain
 
 
 def check_orientation(magnitudes, objects, whom):
-    """Warn where objects plainly are transposed or mirrored.
+    """Warn if targets look transposed or mirrored against their patterns.
 
     The magnitudes of some pairs are compared with `|F y|` of the objects as given, and of objects
     with axes swapped and mirrored. Only axes of the same length can be swapped. Objects with a

@@ -24,7 +24,7 @@ UNALIKE = 0.1, 0.995  # range of the correlation of different objects' patterns 
 
 
 def check_pairing(magnitudes, objects, whom):
-    """Warn where X and y plainly do not belong together.
+    """Warn if patterns do not look like those of the objects beside them.
 
     Some magnitudes are correlated, on measured pixels, with `|F y|` of their own object and of
     others. Pairs correlate better than non-pairs, and the gain grows with the differences between

@@ -72,7 +72,7 @@ def check_plateaus(magnitudes, centered, whom):
 
 
 def check_centre(magnitudes, centered, whom):
-    """Warn where zero frequency is implausibly dark.
+    """Warn if patterns are implausibly dark at zero frequency.
 
     At zero frequency the light of all pixels of a non-negative object is in phase. Patterns of
     objects whose mean was subtracted are dark there. Only patterns that are symmetric, as those of

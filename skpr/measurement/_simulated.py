@@ -19,7 +19,7 @@ OTHER = 0.7
 
 
 def check_simulated(X, y, symmetries="fourier"):
-    """Warn where objects plainly differ from their targets.
+    """Warn if simulated patterns are not those of the targets.
 
     Magnitudes `|F X|` and `|F y|` are compared, which do not change under the symmetries; scale and
     background level are ignored. Objects that are the moduli, the phases or the real parts of their

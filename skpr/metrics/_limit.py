@@ -31,7 +31,7 @@ METHODS = "auto", "matrix", "sampling"
 
 
 class NoiseLimit(NamedTuple):
-    r"""Result of :func:`noise_limit`.
+    r"""Cramér-Rao bound of objects: least errors, per pixel and in all.
 
     Limits are infinite for an object that is not determined.
 

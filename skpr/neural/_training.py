@@ -215,7 +215,7 @@ class SymmetricError(Callback):
         self.boundary = boundary
 
     def on_train_begin(self, net, **kwargs):
-        """Choose the symmetries over which objects are registered."""
+        """Set up the registration when a training begins."""
         n_axes = len(net.object_shape_)
         if self.boundary != "auto":
             self.symmetries_ = {"boundary": check_boundary(self.boundary, n_axes)}
@@ -232,7 +232,7 @@ class SymmetricError(Callback):
         self.errors_ = []
 
     def on_batch_end(self, net, batch=None, training=False, y_pred=None, **kwargs):
-        """Compute the errors of a validation batch."""
+        """Compute the errors of a validation batch after it has been predicted."""
         if not training:
             found = y_pred[0] if isinstance(y_pred, tuple) else y_pred
             truth, found = batch[1].detach().cpu(), found.detach().cpu()

@@ -20,7 +20,7 @@ _UNIT = 1e-3  # largest deviation of a phase's modulus from 1; above the roundin
 
 
 def shift(objects: Batch, shifts: Any, boundary: Boundary = "zero") -> Any:
-    """Move each object by an integer number of pixels.
+    """Shift each object by whole pixels per axis, circularly or into zeros.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def shift(objects: Batch, shifts: Any, boundary: Boundary = "zero") -> Any:
 
 
 def flip(objects: Batch, where: Any = None) -> Any:
-    """Reverse every space axis and conjugate.
+    """Reverse every space axis of objects and conjugate them (the twin).
 
     This is the conjugate inversion about the centre of the frame.
 
@@ -81,7 +81,7 @@ def flip(objects: Batch, where: Any = None) -> Any:
 
 
 def rotate_phase(objects: Batch, phases: Any) -> Any:
-    """Multiply each object by a unit number.
+    """Multiply each object by a complex number of modulus 1.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def rotate_phase(objects: Batch, phases: Any) -> Any:
 
 
 def act(objects: Batch, element: GroupElement, boundary: Boundary = "zero") -> Any:
-    """Apply one group element to each object: flip, then shift, then phase.
+    """Flip, then shift, then rephase each object by its own group element.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def act(objects: Batch, element: GroupElement, boundary: Boundary = "zero") -> A
 
 
 def invert(element: GroupElement) -> Any:
-    """Compute the inverse of each group element.
+    """Return the shift, flip and phase that undo each given one.
 
     It undoes :func:`act` as long as no content leaves the frame. Conjugate inversion turns a shift
     by `t` into one by `-t` and a phase into its conjugate. A flipped element therefore keeps its

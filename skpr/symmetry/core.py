@@ -263,7 +263,7 @@ def signed_lags(flat_lags, sizes, boundary):
 
 
 def shifted(x, shifts, boundary):
-    """Move each object by an integer number of pixels."""
+    """Shift each object by whole pixels per axis, circularly or into zeros."""
     inside = None
     for axis, wraps in enumerate(check_boundary(boundary, x.ndim - 1), start=1):
         size = x.shape[axis]
@@ -294,7 +294,7 @@ def _along(axis, values, x):
 
 
 def flipped(x):
-    """Reverse every space axis and conjugate."""
+    """Reverse every space axis of objects and conjugate them (the twin)."""
     return x.flip(space_axes(x)).conj().resolve_conj()
 
 
