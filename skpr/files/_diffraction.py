@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from .._validation import check_choice, check_flag, check_shape, warn_user
+from .._validation import check_choice, check_flag, check_shape
 from ._assemble import Recipe, assembled
-from ._beside import say
 from ._corrections import NEGATIVE
-from ._numbered import gap_in
+from ._doubts import warn_of_content, warn_of_numbers, warn_of_readings, warn_of_remainder
 from ._planes import check_marks, check_roi
 from ._readings import Readings, check_counts, check_verbose
 from ._resample import binned
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 
 FRAMES = "patterns", "volume", "sum"
 CONTENTS = "auto", "counts", "magnitudes"
-OFF = 0.25  # pixels; a larger offset of zero frequency from the nearest pixel causes a warning
-AMPLITUDES = "magnitude", "amplitude", "modulus"
-MANY_NEGATIVE = 0.01  # fraction of readings; more negative readings than this are read-out noise
-MOST_BELOW = 0.9  # fraction of readings; a dark frame above more of them is of another exposure
-FEW = 5  # maximum number of frames that a message lists
-MOST = 0.5  # fraction of pixels; a mask that hides more, and most counts, may mark the good pixels
 
 
 def read_diffraction(
@@ -54,6 +47,7 @@ def read_diffraction(
     resample: Any = None,
     crop: Any = None,
     binning: Any = 1,
+    format: str = "auto",
     verbose: Any = "auto",
 ) -> Bunch:
     r"""Read measured counts and return magnitudes, ready for retrieval.
@@ -85,6 +79,19 @@ def read_diffraction(
     bits, it is a count if `saturation` is larger). Unmeasured pixels are those of the file's mask,
     of `mask` and of the gaps of `detector`, pixels that were never written, pixels whose flat field
     is below 5 % of its median, and hot pixels.
+
+    **Formats of other packages.** A package registers a reader as an entry point of the group
+    `skpr.readers`. The name of the entry point is the name of the format, and the ending of its
+    files without the point::
+
+        [project.entry-points."skpr.readers"]
+        sxr = "mylab.files:read_sxr"
+
+    The reader is a function of one path. It returns readings of shape (height, width) or (n_frames,
+    height, width), or a dict with these as `data` and, where the file says so, `mask` (nonzero
+    where unmeasured), `dark`, `flat`, `wavelength`, `distance` and `pixel_size` (a pair) in metres,
+    `content` ("counts" or "magnitudes") and `centered`, each as the parameter or the result of that
+    name. Everything else, from `select` to `binning`, works as for other files.
 
     Parameters
     ----------
@@ -161,6 +168,9 @@ def read_diffraction(
     binning : int or tuple of int, default=1
         Number of pixels per block, for all axes or for each; blocks are summed as by
         :class:`skpr.detector.Binning`.
+    format : str, default="auto"
+        Name of a reader that another package registers, see below. "auto" recognizes formats by
+        content, and asks a registered reader for files that end in its name.
     verbose : bool or "auto", default="auto"
         Whether to show progress; "auto" shows it on a terminal.
 
@@ -191,7 +201,8 @@ def read_diffraction(
     MemoryError
         If the patterns are larger than the free memory.
     ImportError
-        If a library that the format needs is not installed.
+        If a library that the format needs is not installed, or a registered reader cannot be
+        loaded.
 
     Warns
     -----
@@ -239,7 +250,7 @@ def read_diffraction(
         "content": content,
         "centered": centered,
     }
-    with Series(path, dataset, select, frames == "volume") as series:
+    with Series(path, dataset, select, frames == "volume", format) as series:
         name = (
             series.first_name
             if len(series.paths) == 1
@@ -256,8 +267,8 @@ def read_diffraction(
                 f"center={center!r} is not valid for patterns in FFT order, with zero frequency "
                 f"at index 0; give None"
             )
-        _check_content(series, content)
-        _check_numbers(series, dataset, frames)
+        warn_of_content(series, content)
+        warn_of_numbers(series, dataset, frames)
         keep, equal = has_bins or bool(resample), monitor is not None
         recipe = Recipe(
             frames, center, crop, threshold, hot_pixels, keep, resample, blocks, equal, name
@@ -267,8 +278,8 @@ def read_diffraction(
         if frames == "volume":
             numbers = numbers[readings.order][found.region[0]]
         geometry = series.geometry().of_frames(numbers, series.shape[0])
-    _tell(readings, name, negative)
-    _tell_remainder(found, resample, has_bins)
+    warn_of_readings(readings, name, negative)
+    warn_of_remainder(found, resample, has_bins)
     hot, reasons = None, dict(readings.tally.reasons)
     if found.hot is not None:
         reasons["hot"] = int(np.count_nonzero(found.hot))
@@ -301,97 +312,3 @@ def _short(series):
     first = series.first_name
     name = first.name if isinstance(first, Path) else first
     return name if len(series.paths) == 1 else f"{len(series.paths)} files, {name} and following"
-
-
-def _check_content(series, content):
-    """Warn if a square root is about to be taken of magnitudes."""
-    last = series.names[0].rpartition("/")[2].lower() if series.names else ""
-    if (
-        content == "auto"
-        and series.content == "counts"
-        and any(word in last for word in AMPLITUDES)
-    ):
-        warn_user(
-            f"{series.names[0]!r} in {series.first_name} is read as counts, whose square roots "
-            "are taken; pass content='magnitudes' if they already are magnitudes, or "
-            "content='counts' if they are counts"
-        )
-
-
-def _check_numbers(series, dataset, frames):
-    """Warn about frames that are probably missing.
-
-    Names with a gap in their numbers show it: the files of a rocking curve, and the parts of a
-    master file.
-    """
-    gaps = (
-        [gap_in([path.name for path in series.paths if isinstance(path, Path)])]
-        if frames == "volume"
-        else []
-    )
-    gaps += [gap_in(series.names)] if dataset is None else []
-    for gap in filter(None, gaps):
-        warn_user(
-            f"frames may be missing between {gap}: other names follow each other in smaller steps"
-        )
-
-
-def _tell_remainder(found, resample, has_bins):
-    """Warn if zero frequency lies between pixels."""
-    if resample is None and max(map(abs, found.remainder)) > OFF:
-        place = "the middle of the binned pattern" if has_bins else f"pixel {found.center.pixel}"
-        warn_user(
-            f"zero frequency lies {found.remainder} pixels from {place}: retrieved objects carry "
-            "a phase ramp, which non-negative objects cannot have; resample=True moves the "
-            "pattern, resample=False leaves it"
-            + ("; blocks of an odd number of pixels are centred on a pixel" if has_bins else "")
-        )
-
-
-def _tell(readings, name, negative):
-    """Warn about readings and options that are probably a mistake."""
-    say(readings.notes)
-    planes = [readings.options[one] for one in ("mask", "dark", "flat", "detector")]
-    if (
-        readings.options["roi"] is not None
-        and not readings.used
-        and all(one is None or one is False for one in planes)
-    ):
-        warn_user(
-            f"roi={readings.options['roi']!r} changes nothing: there is no mask, dark frame or "
-            f"flat field to crop"
-        )
-    n_read = max(readings.n_read, 1)
-    if readings.never:
-        numbers = sorted(readings.never)
-        listed = ", ".join(map(str, numbers[:FEW])) + (" and more" if len(numbers) > FEW else "")
-        warn_user(
-            f"{len(numbers)} of {len(readings.selected)} frames of {name} were never written "
-            f"({listed}), for instance because the scan was aborted, and are unmeasured; leave "
-            "them out by select="
-        )
-    tally = readings.tally
-    if tally.below > MOST_BELOW * tally.n_counted and tally.net < 0:
-        warn_user(
-            f"{tally.below / tally.n_counted:.0%} of the readings of {name} are below the dark "
-            "frame, which holds more counts than they do: it belongs to another exposure, or was "
-            "subtracted already; dark=False ignores the file's own dark frames"
-        )
-    n_negative = readings.tally.reasons.get("negative", 0)
-    if negative == "unmeasured" and n_negative > MANY_NEGATIVE * n_read and readings.has_noise:
-        warn_user(
-            f"{n_negative / n_read:.0%} of the readings of {name} are negative and treated as "
-            "unmeasured; negative='keep' treats them as noise around zero, negative='zero' as zero"
-        )
-    n_masked = readings.tally.reasons.get("masked", 0)
-    if n_masked > MOST * n_read and readings.tally.hidden > readings.tally.seen:
-        warn_user(
-            f"masks hide {n_masked / n_read:.0%} of the pixels of {name}, and most of its counts; "
-            "if a mask marks the good pixels, pass it (or its name in the file) as mask= with "
-            "mask_marks='measured'"
-        )
-    if readings.at_end and readings.options["saturation"] is None:
-        warn_user(
-            f"{readings.at_end} readings of {name} are 255, the largest value of a byte, and may "
-            "be saturated; saturation=255 marks them as unmeasured"
-        )

@@ -21,6 +21,7 @@ COMPRESSED = {".gz": (b"\x1f\x8b", gzip.open), ".bz2": (b"BZh", bz2.open)}
 HEAD = 18  # number of first bytes that identify a format
 GREY_PICTURES = b"P2", b"P5"  # portable grey maps
 DETECTOR_ENDINGS = ".edf", ".cbf", ".mccd", ".mar3450", ".mar2300", ".img", ".sfrm"
+KNOWN_ENDINGS = *FORMATS, *DETECTOR_ENDINGS  # of which no other reader is asked unless named
 
 
 def kind_of(path):
@@ -77,7 +78,8 @@ def unknown_format(path, head):
     )
     return ValueError(
         f"{path} ends in {path.suffix!r} and begins with {head[:8]!r}, which is none of the "
-        f"formats that can be read: {valid} and others that fabio reads"
+        f"formats that can be read: {valid} and others that fabio reads; packages may register "
+        "readers of their own"
     )
 
 

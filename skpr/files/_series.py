@@ -25,10 +25,12 @@ class Series:
         Frames that will be read.
     is_volume : bool
         Whether the frames are planes of one pattern.
+    format : str, default="auto"
+        Name of a registered reader.
     """
 
-    def __init__(self, path, dataset=None, select=None, is_volume=False):
-        self.paths, self.dataset = file_names(path, is_volume), dataset
+    def __init__(self, path, dataset=None, select=None, is_volume=False, format="auto"):
+        self.paths, self.dataset, self.format = file_names(path, is_volume), dataset, format
         self.current, self.number = None, None
         self.counts, self.geometries, self.said = [], [], {"content": {}, "centered": {}}
         try:
@@ -113,7 +115,7 @@ class Series:
         """Open one of the files, and close the one before."""
         if number != self.number:
             self.close()
-            self.current = open_source(self.paths[number], self.dataset)
+            self.current = open_source(self.paths[number], self.dataset, format=self.format)
             self.number = number
         return self.current
 

@@ -11,7 +11,7 @@ import numpy as np
 from ._beside import Beside, beside
 from ._dataset import DatasetFrames
 from ._fabio import FabioFrames, import_fabio
-from ._formats import HEAD, kind_of, unknown_format
+from ._formats import HEAD, KNOWN_ENDINGS, kind_of, unknown_format
 from ._frames import ArrayFrames, Frames, JoinedFrames
 from ._geometry import Geometry
 from ._hdf5 import hdf5_trouble, open_hdf5
@@ -19,6 +19,7 @@ from ._header import geometry_of_header
 from ._instrument import read_geometry
 from ._meant import meant
 from ._numpy import Npz, npy_frames
+from ._registered import read_registered, reader_for
 from ._storage import beside_its_file
 from ._tiff import tiff_frames
 
@@ -37,6 +38,7 @@ class Source:
     parts: list = field(default_factory=list)
     header: dict = field(default_factory=dict)
     lacking: str = ""  # message about later frames that cannot be read
+    said: Geometry | None = None  # geometry from a registered reader
 
     def close(self):
         """Close the frames and the file."""
@@ -70,6 +72,8 @@ class Source:
 
     def geometry(self):
         """Return the geometry in the file."""
+        if self.said is not None:
+            return self.said
         if isinstance(self.file, Npz) or (self.file is None and not self.header):
             return Geometry()
         if self.file is None:
@@ -78,7 +82,7 @@ class Source:
             return read_geometry(self.file, self.names[0])
 
 
-def open_source(path, dataset=None, plane=None):
+def open_source(path, dataset=None, plane=None, format="auto"):
     """Open one file, or wrap an array in memory.
 
     Parameters
@@ -89,6 +93,9 @@ def open_source(path, dataset=None, plane=None):
         Names of the data sets of the frames.
     plane : {"mask", "dark", "flat"}, optional
         Kind of plane to read; arrays with such names are preferred.
+    format : str, default="auto"
+        Name of a registered reader. "auto" goes by the content, or by an ending that only such a
+        reader knows.
 
     Returns
     -------
@@ -104,8 +111,14 @@ def open_source(path, dataset=None, plane=None):
     if isinstance(path, np.ndarray):
         if dataset is not None:
             raise ValueError(f"dataset={dataset!r} names nothing in an array in memory")
+        if format != "auto":
+            raise ValueError(f"format={format!r} says nothing about an array in memory")
         return Source("the array", ArrayFrames(path, "the array"))
     _check_there(path)
+    if format != "auto" or path.suffix.lower() not in KNOWN_ENDINGS:
+        reader = reader_for(path, format)
+        if reader is not None:
+            return _registered(path, dataset, reader)
     kind = kind_of(path)
     if dataset is not None and kind not in ("HDF5", "npz"):
         raise ValueError(
@@ -198,6 +211,17 @@ def _header(path, description):
             return dict(image.header)
     except Exception:  # geometry is optional: a bad header is no reason to refuse the frames
         return {}
+
+
+def _registered(path, dataset, reader):
+    if dataset is not None:
+        raise ValueError(
+            f"dataset={dataset!r} names nothing in {path}: the reader {reader.name!r} returns one "
+            f"array"
+        )
+    found = read_registered(path, reader)
+    settings = {"content": found.content, "centered": found.centered, "said": found.geometry}
+    return Source(path, found.frames, beside=found.beside, **settings)
 
 
 def _fabio(path, dataset):
