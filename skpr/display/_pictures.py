@@ -8,11 +8,22 @@ NANOMETRE = 1e-9
 
 def new_axes(n_rows=1, n_columns=1, **figure):
     """Return the axes of a new figure, of shape (n_rows, n_columns)."""
+    plt = import_pyplot()
+    return plt.subplots(n_rows, n_columns, squeeze=False, layout="constrained", **figure)[1]
+
+
+def new_mosaic(names, **figure):
+    """Return a new figure, and its axes by name, from rows of names."""
+    return import_pyplot().subplot_mosaic(names, layout="constrained", **figure)
+
+
+def import_pyplot():
+    """Return matplotlib's pyplot; say how to install it where it is missing."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError("plotting needs matplotlib: pip install 'skpr[plot]'") from error
-    return plt.subplots(n_rows, n_columns, squeeze=False, layout="constrained", **figure)[1]
+    return plt
 
 
 def as_array(values):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +11,12 @@ from .._typing import Batch
 from .._validation import short
 from ..iterative import combine_reconstructions
 from ..measurement import Grid
+from ._page import draw_page
 from ._pictures import as_array, as_picture, new_axes, with_grey_gaps
+
+if TYPE_CHECKING:
+    from ..files import Geometry
+    from ..iterative import Combination
 
 
 class RetrievalDisplay:
@@ -31,18 +37,23 @@ class RetrievalDisplay:
     verdict : str
         Verdict on the starts in one line, the title of the page.
     errors_name : str, default="Fourier error"
-        Label of the errors.
+    combination : Combination, optional
+        Agreement of the starts, for a full page.
+    geometry : Geometry, optional
+        Geometry of the experiment, for a full page whose lengths are in nm.
 
     Attributes
     ----------
     figure_ : matplotlib.figure.Figure
-        Figure that holds the axes.
-    axes_ : ndarray of matplotlib.axes.Axes of shape (2, 2)
-        Axes of the pictures and of the errors.
+    axes_ : ndarray of matplotlib.axes.Axes of shape (2, 2), or dict of them
+        A dict by name for a full page: "agreement", "starts", "words", and "pattern 0", "modulus 0"
+        and so on, one for each plane.
 
     Notes
     -----
-    Complex objects are shown by their modulus, three-dimensional objects by their middle slice.
+    Four pictures show complex objects by their modulus, and three-dimensional ones by their middle
+    slice. A full page shows the phase, too, three planes of a volume through the centre of mass,
+    and the agreement of the starts with the resolution that it proves.
 
     Examples
     --------
@@ -56,7 +67,16 @@ class RetrievalDisplay:
     """
 
     def __init__(
-        self, magnitudes, object, starts, deviations, errors, verdict, errors_name="Fourier error"
+        self,
+        magnitudes,
+        object,
+        starts,
+        deviations,
+        errors,
+        verdict,
+        errors_name="Fourier error",
+        combination=None,
+        geometry=None,
     ):
         self.magnitudes = magnitudes
         self.object = object
@@ -65,10 +85,20 @@ class RetrievalDisplay:
         self.errors = errors
         self.verdict = verdict
         self.errors_name = errors_name
+        self.combination = combination
+        self.geometry = geometry
 
     @classmethod
     def from_retrieval(
-        cls, found: Any, X: Batch, *, pattern: int = 0, deviations: Any = None, **plot_params: Any
+        cls,
+        found: Any,
+        X: Batch,
+        *,
+        pattern: int = 0,
+        deviations: Any = None,
+        combination: Combination | None = None,
+        geometry: Geometry | None = None,
+        **plot_params: Any,
     ) -> RetrievalDisplay:
         r"""Plot one pattern of a retrieval.
 
@@ -81,8 +111,14 @@ class RetrievalDisplay:
         pattern : int, default=0
             Index of the pattern.
         deviations : array-like of shape (n_samples, \*object_shape), optional
-            Standard deviations of the pixels, as :func:`skpr.iterative.uncertainty` returns them;
-            by default those of the registered starts.
+            Standard deviations of the pixels, as :func:`skpr.iterative.uncertainty` gives them;
+            those of the registered starts if not given.
+        combination : Combination, optional
+            Agreement of the starts of this pattern, as
+            :func:`skpr.iterative.combine_reconstructions` gives it: then a full page is drawn.
+        geometry : Geometry, optional
+            Geometry that :func:`skpr.files.read_diffraction` returns, for lengths in nm on a full
+            page.
         **plot_params
             Passed to :meth:`plot`.
 
@@ -131,24 +167,41 @@ class RetrievalDisplay:
         if found.free_errors is not None and not np.isnan(found.free_errors[number]).all():
             errors, name = found.free_errors[number], "error on pixels held out"
         verdict = found.summary().splitlines()[number]
-        return cls(as_array(X[number]), x, registered, deviations, errors, verdict, name).plot(
+        page = {"errors_name": name, "combination": combination, "geometry": geometry}
+        return cls(as_array(X[number]), x, registered, deviations, errors, verdict, **page).plot(
             **plot_params
         )
 
-    def plot(self, *, axes: Any = None, cmap: Any = "inferno") -> RetrievalDisplay:
-        """Draw the three pictures and the errors of the starts.
+    def plot(
+        self,
+        *,
+        axes: Any = None,
+        cmap: Any = "inferno",
+        title: str = "",
+        notes: Sequence[str] = (),
+    ) -> RetrievalDisplay:
+        """Draw the page.
 
         Parameters
         ----------
         axes : ndarray of matplotlib.axes.Axes of shape (2, 2), optional
-            Axes to draw on; a new figure if not given.
+            Axes to draw four pictures on; a new figure if not given, which is a full page if there
+            is a combination.
         cmap : str or matplotlib colour map
             Colour map of the pattern, the object and the deviations.
+        title : str, default=""
+            Title of a full page.
+        notes : sequence of str, default=()
+            Further sentences for a full page.
 
         Returns
         -------
         self
         """
+        if axes is None and self.combination is not None:
+            self.axes_ = draw_page(self, cmap, title, notes)
+            self.figure_ = self.axes_["words"].figure
+            return self
         if axes is None:
             axes = new_axes(2, 2, figsize=(8, 7))
         axes = np.asarray(axes)

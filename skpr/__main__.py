@@ -1,0 +1,78 @@
+"""The command line: one pattern in, the object, a page and a verdict out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reconstruct the object of one pattern, as ``skpr --help`` says.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Words of the command line without the name of the program; those of the process if not
+        given.
+
+    Returns
+    -------
+    int
+        Status of the process: 0, 2 after an error, 130 after Ctrl-C.
+
+    Examples
+    --------
+    >>> main(["--frames", "all", "scan.h5"])
+    2
+    """
+    from ._command import ERRORS, TroubleError, parser, say, sentences, spoken
+
+    try:
+        options = parser().parse_args(arguments)
+        with sentences():
+            run(options)
+    except (TroubleError, *ERRORS) as error:
+        say(f"skpr: error: {spoken(error) or type(error).__name__}")
+        return 2
+    except KeyboardInterrupt:
+        say("skpr: interrupted; nothing was written")
+        return 130
+    return 0
+
+
+def run(options) -> None:
+    """Read, reconstruct, write and tell."""
+    import torch
+
+    from ._command import (
+        in_a_verdict,
+        in_sentences,
+        output_names,
+        read_pattern,
+        reconstruct,
+        say,
+        write_results,
+        written_together,
+    )
+
+    began = time.monotonic()
+    names = output_names(options)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    say(f"reading {Path(options.files[0]).name} ...", options.quiet)
+    pattern = read_pattern(options)
+    for note in pattern.notes:
+        say(f"  {note}", options.quiet)
+    made = reconstruct(pattern.magnitudes, options)
+    lines = in_sentences(pattern, made)
+    with written_together(names) as there:
+        write_results(there, pattern, made, Path(options.files[0]).name, lines)
+    print("\n".join([*lines, *in_a_verdict(made)]))
+    written = [str(path) for path in names if path.exists()]
+    print(f"wrote {', '.join(written)}; {time.monotonic() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

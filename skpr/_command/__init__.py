@@ -1,0 +1,24 @@
+"""Steps of the command line, which `skpr.__main__` takes one after the other."""
+
+from ._options import parser
+from ._outputs import output_names, written_together
+from ._pattern import read_pattern
+from ._reconstruction import reconstruct
+from ._results import in_a_verdict, in_sentences, write_results
+from ._trouble import ERRORS, TroubleError, say, sentences, spoken
+
+__all__ = [
+    "ERRORS",
+    "TroubleError",
+    "in_a_verdict",
+    "in_sentences",
+    "output_names",
+    "parser",
+    "read_pattern",
+    "reconstruct",
+    "say",
+    "sentences",
+    "spoken",
+    "write_results",
+    "written_together",
+]

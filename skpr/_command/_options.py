@@ -1,0 +1,224 @@
+"""Options of the command line: what a user may say, and what it means."""
+
+from __future__ import annotations
+
+import argparse
+
+from .. import __version__
+from ._trouble import TroubleError
+from ._values import center, integers, length, pair, plane, positive, selected, wavelength, window
+
+DESCRIPTION = """\
+Reconstruct the object of one diffraction pattern.
+
+In goes what a detector wrote: one pattern, or the frames of a rocking curve, which are one
+three-dimensional pattern, or exposures of the same pattern, which are summed. HDF5 (NeXus, CXI,
+Eiger), TIFF, NumPy's npy and npz, EDF, CBF and other formats are recognized by their content.
+
+Out come NAME_object.cxi (the object, its support and the pattern), NAME_report.png (one page:
+pattern, object, agreement of independent starts, resolution, standard deviations, verdict) and,
+of a volume, NAME_object.vti for ParaView. The verdict is printed in words."""
+EPILOG = """\
+examples:
+  skpr pattern.h5
+  skpr scan.npz --flat whitefield.tif --roi 0,0
+  skpr "scan/*.tif" --dark dark.tif --mask bad.npy -o results/
+  skpr scan.h5 --select 20:80 --center 50,126,127 --crop 96
+
+Counts are best given as they are, with dark frames, flat field and mask apart: noise is then known.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser whose errors are one sentence."""
+
+    def error(self, message):
+        """End with the message and status 2."""
+        raise TroubleError(f"{message}; skpr --help lists the options")
+
+
+def parser():
+    """Return the parser of the command line.
+
+    Examples
+    --------
+    >>> parser().parse_args(["a.h5", "--select", "3:9", "--crop", "64,32"]).select
+    slice(3, 9, None)
+    """
+    made = Parser(
+        prog="skpr",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "files", nargs="+", metavar="FILE", help="file, or files with one frame or some frames each"
+    )
+    made.add_argument("--version", action="version", version=f"skpr {__version__}")
+    _add_output(made.add_argument_group("output"))
+    _add_reading(made.add_argument_group("reading"))
+    _add_corrections(
+        made.add_argument_group("corrections, each none to leave the file's own aside")
+    )
+    _add_retrieval(made.add_argument_group("reconstruction"))
+    _add_geometry(made.add_argument_group("geometry, where the file does not say it"))
+    return made
+
+
+def _add_output(group):
+    group.add_argument(
+        "-o",
+        "--output",
+        metavar="NAME",
+        default="",
+        help="folder (ends in /, or exists) or beginning of the names of all results; by default "
+        "the name of the first file, in the current folder",
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    group.add_argument(
+        "--report", choices=("png", "pdf", "svg"), default="png", help="format of the page (png)"
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+
+
+def _add_reading(group):
+    group.add_argument(
+        "--frames",
+        choices=("auto", "volume", "sum"),
+        default="auto",
+        help="several frames: planes of one three-dimensional pattern, or exposures to be summed; "
+        "by default decided by their counts",
+    )
+    group.add_argument(
+        "--select", type=selected, metavar="N|A:B|A,B,...", help="frames to read, the first is 0"
+    )
+    group.add_argument("--dataset", metavar="NAME", help="array in an HDF5 or npz file")
+    group.add_argument(
+        "--format", metavar="NAME", default="auto", help="name of a registered reader"
+    )
+    group.add_argument(
+        "--content",
+        choices=("auto", "counts", "magnitudes"),
+        default="auto",
+        help="whether values are counts or their square roots (counts, if the file does not say)",
+    )
+    group.add_argument(
+        "--centered",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="no: zero frequency is at index 0, as an FFT gives it",
+    )
+    group.add_argument(
+        "--center",
+        type=center,
+        default="auto",
+        metavar="RULE|R,C|N,R,C",
+        help="zero frequency: middle, max (brightest), mass, friedel (centre of symmetry), or its "
+        "index; by default the centre of symmetry, or the brightest spot where there is none and "
+        "of volumes",
+    )
+    group.add_argument(
+        "--resample",
+        choices=("yes", "no"),
+        help="whether to move the pattern by the fraction of a pixel that its centre lies off",
+    )
+    group.add_argument(
+        "--crop",
+        "--window",
+        type=window,
+        default="auto",
+        metavar="N|N,N,...",
+        help="size of the window about the centre, or whole; by default what reconstructs in "
+        "minutes: at most 1024 x 1024 or 100 x 100 x 100 pixels",
+    )
+    group.add_argument(
+        "--binning", type=integers, default=1, metavar="N|N,N,...", help="pixels per block"
+    )
+
+
+def _add_corrections(group):
+    shared = {"type": plane, "metavar": "FILE"}
+    group.add_argument(
+        "--dark", **shared, help="counts without beam, a file or a name in the data's"
+    )
+    group.add_argument("--flat", **shared, help="sensitivity, likewise")
+    group.add_argument("--mask", **shared, help="nonzero where pixels are not measured, likewise")
+    group.add_argument(
+        "--mask-marks",
+        choices=("unmeasured", "measured"),
+        default="unmeasured",
+        help="what nonzero pixels of the mask are (unmeasured)",
+    )
+    group.add_argument(
+        "--roi",
+        type=pair,
+        metavar="ROW,COLUMN",
+        help="place of the frames' first pixel on the chip, where dark, flat or mask show all of "
+        "it",
+    )
+    group.add_argument(
+        "--detector", metavar="NAME", help="detector of pyFAI's list, whose gaps are not measured"
+    )
+    group.add_argument(
+        "--saturation", type=float, metavar="COUNTS", help="readings from here on are not measured"
+    )
+    group.add_argument(
+        "--threshold",
+        type=float,
+        metavar="COUNTS",
+        help="readings below are background, and set to zero",
+    )
+    group.add_argument(
+        "--negative",
+        choices=("unmeasured", "zero", "keep"),
+        default="unmeasured",
+        help="what negative readings are (unmeasured)",
+    )
+    group.add_argument(
+        "--hot-pixels",
+        choices=("auto", "none"),
+        default="auto",
+        help="none: keep isolated bright pixels",
+    )
+    group.add_argument("--monitor", metavar="NAME", help="name of the beam's intensity in the file")
+
+
+def _add_retrieval(group):
+    group.add_argument(
+        "--constraints",
+        choices=("auto", "non_negative", "real", "complex"),
+        default="auto",
+        help="kind of object; by default decided by the symmetry of the pattern",
+    )
+    group.add_argument(
+        "--coherence",
+        choices=("auto", "full", "gaussian"),
+        default="auto",
+        help="coherence of the beam; by default decided by pixels that are held out",
+    )
+    group.add_argument("--starts", type=positive, metavar="N", help="independent starts (8)")
+    group.add_argument(
+        "--iterations", type=positive, default=500, metavar="N", help="of each start (500)"
+    )
+    group.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of the starts; the same seed gives the same object (0)",
+    )
+    group.add_argument("--threads", type=positive, metavar="N", help="processor cores to use (all)")
+    group.add_argument(
+        "--device", default="auto", help="cpu, cuda and so on (a GPU where there is one)"
+    )
+
+
+def _add_geometry(group):
+    group.add_argument(
+        "--energy", type=wavelength, dest="wavelength", metavar="KEV", help="photon energy in keV"
+    )
+    for name, example in (("wavelength", "1.38A"), ("distance", "0.5m"), ("pixel-size", "55um")):
+        group.add_argument(
+            f"--{name}", type=length(name), metavar="LENGTH", help=f"with a unit, such as {example}"
+        )

@@ -1,0 +1,122 @@
+"""Files that the command line writes, all of them or none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ._trouble import TroubleError
+
+ENDINGS = ".gz", ".bz2"  # after which another ending comes
+
+
+class Outputs(NamedTuple):
+    """Names of the results.
+
+    Attributes
+    ----------
+    object, report, volume : Path
+        CXI, page and VTI.
+    """
+
+    object: Path
+    report: Path
+    volume: Path
+
+
+def output_names(options: Any) -> Outputs:
+    """Return the names of the results, and refuse those that cannot be written.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        `files`, `output`, `report` and `overwrite`.
+
+    Returns
+    -------
+    Outputs
+
+    Raises
+    ------
+    TroubleError
+        If a result exists and must not be replaced, is one of the files to be read, or has no
+        folder to be in.
+    """
+    folder, stem = _folder_and_stem(options.output, options.files[0])
+    endings = "_object.cxi", f"_report.{options.report}", "_object.vti"
+    names = Outputs(*(folder / f"{stem}{ending}" for ending in endings))
+    for path in names:
+        if path.is_dir():
+            raise TroubleError(f"{path} is a folder; choose another name by --output")
+        if any(
+            path.exists() and Path(one).exists() and path.samefile(one) for one in options.files
+        ):
+            raise TroubleError(f"{path} is to be read; choose another name by --output")
+        if path.exists() and not options.overwrite:
+            raise TroubleError(
+                f"{path} exists; --overwrite replaces it, --output NAME chooses another name"
+            )
+    existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not existing.is_dir():
+        raise TroubleError(f"results cannot be written: {existing} is no folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise TroubleError(f"results cannot be written to {existing}: permission denied")
+    return names
+
+
+def _folder_and_stem(output, first):
+    """Folder of the results and the beginning of their names."""
+    name = Path(first).name
+    if Path(name).suffix.lower() in ENDINGS:
+        name = Path(name).stem
+    stem = "".join(c for c in Path(name).stem if c not in "*?[]") or "pattern"
+    if not output:
+        return Path("."), stem
+    if output.endswith(("/", os.sep)) or Path(output).is_dir():
+        return Path(output), stem
+    beginning = Path(output)
+    if beginning.suffix.lower() in (".cxi", ".png", ".pdf", ".svg", ".vti"):
+        beginning = beginning.with_suffix("")
+    return beginning.parent, beginning.name
+
+
+@contextlib.contextmanager
+def written_together(names):
+    """Within, temporary names beside `names`, which become these if all goes well.
+
+    Names that nothing was written to are left out.
+
+    Parameters
+    ----------
+    names : Outputs
+    """
+    folder = names[0].parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".skpr-", dir=folder) as temporary:
+        there = Outputs(*(Path(temporary) / path.name for path in names))
+        yield there
+        with _uninterrupted():
+            for path, name in zip(there, names, strict=True):
+                if path.exists():
+                    os.replace(path, name)
+
+
+@contextlib.contextmanager
+def _uninterrupted():
+    """Keep Ctrl-C waiting for a moment."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt

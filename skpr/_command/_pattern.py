@@ -1,0 +1,277 @@
+"""The pattern that is meant: one frame, a rocking curve or exposures, in a window."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+from scipy.fft import next_fast_len
+
+from ..files import Geometry, read_diffraction
+from ._trouble import TroubleError
+
+MOST_PIXELS = 1 << 20  # of a window by default; a search in it takes minutes
+MIDDLE = 64  # pixels of the window in which frames are compared
+FAINT = (
+    0.5  # counts at the ends of a stack, relative to the most, below which it is a rocking curve
+)
+ALIKE = 0.9  # correlation of the roots of neighbouring frames that are exposures of one pattern
+PASSED = (
+    *("dataset", "format", "select", "content", "dark", "flat", "mask", "mask_marks", "roi"),
+    *("detector", "saturation", "negative", "monitor"),
+)
+IN_FFT_ORDER = "FFT order"  # words of the error about the centre of such patterns
+
+
+class Pattern(NamedTuple):
+    """Magnitudes, and how they came about.
+
+    Attributes
+    ----------
+    magnitudes : ndarray of shape (1, *fourier_shape)
+    geometry : Geometry
+    notes : list of str
+        Sentences on what was read.
+    """
+
+    magnitudes: np.ndarray
+    geometry: Geometry
+    notes: list
+
+
+def read_pattern(options: Any) -> Pattern:
+    """Read one pattern from one file or several.
+
+    A stack is read up to three times, a frame at a time: for zero frequency in the sum of all
+    frames, to compare the frames about it, and at last in the window that is kept.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Options as the parser returns them.
+
+    Returns
+    -------
+    Pattern
+
+    Raises
+    ------
+    TroubleError
+        If there is no count, frames are neither a rocking curve nor exposures of one pattern, or
+        options contradict each other.
+    ValueError, OSError, ImportError, MemoryError
+        As :func:`skpr.files.read_diffraction` says.
+    """
+    path = options.files[0] if len(options.files) == 1 else options.files
+    settings = _settings(options)
+    with warnings.catch_warnings():  # the last reading tells what is still true then
+        warnings.simplefilter("ignore")
+        total, rule = _summed(path, options.center, settings)
+        kind, place = "sum", total.center
+        if options.frames == "volume" or len(total.frames) > 1:
+            kind, rule, place = _of_stack(path, options.frames, total, rule, settings)
+    if isinstance(rule, tuple) and len(rule) != len(place):
+        raise TroubleError(
+            f"--center names {len(rule)} indices, and the pattern has {len(place)} axes"
+        )
+    shape = total.data.shape[1:] if kind == "sum" else (len(total.frames), *total.data.shape[1:])
+    crop = {"auto": fast_window(shape, place, options.binning), "whole": None}
+    crop = crop[options.crop] if isinstance(options.crop, str) else options.crop
+    window = {"crop": crop, "binning": options.binning, "threshold": options.threshold}
+    found = read_diffraction(path, frames=kind, center=rule, **window, **settings)
+    geometry = _with_given(found.geometry, options)
+    return Pattern(found.data, geometry, _notes(options.files, found, total, kind))
+
+
+def _settings(options):
+    """Parameters that every reading has."""
+    settings = {name: getattr(options, name) for name in PASSED}
+    settings["hot_pixels"] = None if options.hot_pixels == "none" else options.hot_pixels
+    for name in ("centered", "resample"):
+        value = getattr(options, name)
+        settings[name] = {"yes": True, "no": False}.get(value, value)
+    return settings | {"verbose": False if options.quiet else "auto"}
+
+
+def _summed(path, center, settings):
+    """Sum of all frames, and the rule for zero frequency: None for the middle."""
+    rule = {"auto": "friedel", "middle": None}.get(center, center)
+    in_plane = rule[-2:] if isinstance(rule, tuple) else rule
+    try:
+        total = read_diffraction(path, frames="sum", center=in_plane, **settings)
+    except ValueError as error:
+        total = read_diffraction(path, frames="sum", **settings)
+        has_no_center = center == "auto" and IN_FFT_ORDER in str(error)
+        if np.nansum(total.data) > 0 and not has_no_center:
+            raise
+        rule = None
+    if not np.nansum(total.data) > 0:
+        raise TroubleError(f"{_listed(path)} holds no pattern: every count is zero")
+    return total, rule
+
+
+def _of_stack(path, frames, total, rule, settings):
+    """Kind of pattern that several frames are, the rule for its zero frequency, and its place."""
+    n_frames = len(total.frames)
+    if n_frames == 1:
+        raise TroubleError(f"--frames volume needs several frames; {_listed(path)} holds one")
+    if frames == "sum":
+        return "sum", rule, total.center
+    size = tuple(min(MIDDLE, n) for n in total.data.shape[1:])
+    about = {} if rule is None else {"center": total.center}
+    middle = read_diffraction(path, crop=size, **about, **settings).data
+    if frames == "auto" and kind_of_stack(middle) == "sum":
+        return "sum", rule, total.center
+    if isinstance(rule, tuple) and len(rule) == 3:
+        return "volume", rule, tuple(int(round(c)) for c in rule)
+    if rule is None or isinstance(rule, tuple):
+        return "volume", None, (n_frames // 2, *total.center)
+    place, is_clear = brightest(middle)
+    place = (
+        place[0],
+        *(i - n // 2 + c for i, n, c in zip(place[1:], size, total.center, strict=True)),
+    )
+    if is_clear and rule != "mass":
+        return "volume", place, place
+    return "volume", rule, place
+
+
+def kind_of_stack(frames: np.ndarray) -> str:
+    """Tell a rocking curve from exposures of one pattern.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n_frames, height, width)
+        Magnitudes about zero frequency, NaN where unmeasured.
+
+    Returns
+    -------
+    {"volume", "sum"}
+
+    Raises
+    ------
+    TroubleError
+        If they are neither.
+
+    Examples
+    --------
+    >>> frame = np.random.default_rng(0).random((16, 16))
+    >>> curve = np.exp(-((np.arange(9) - 4) ** 2))[:, None, None]
+    >>> kind_of_stack(curve * frame), kind_of_stack(np.stack([frame, 1.1 * frame]))
+    ('volume', 'sum')
+    """
+    frames = np.nan_to_num(frames)
+    totals = (frames**2).sum(axis=(1, 2))
+    if max(totals[0], totals[-1]) < FAINT * totals.max():
+        return "volume"
+    flat = frames.reshape(len(frames), -1)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(flat, axis=1)
+    products = (flat[1:] * flat[:-1]).sum(axis=1)
+    correlations = products / np.maximum(norms[1:] * norms[:-1], np.finfo(float).tiny)
+    if np.median(correlations) >= ALIKE:
+        return "sum"
+    raise TroubleError(
+        f"the {len(frames)} frames are plainly neither a rocking curve, whose ends are faint, nor "
+        f"exposures of one pattern, which are alike: choose --frames volume or --frames sum, or "
+        f"one frame by --select"
+    )
+
+
+def brightest(frames: np.ndarray) -> tuple:
+    """Return the index of the brightest pixel of a stack, and whether it is clear.
+
+    A median over 3 x 3 pixels of each frame leaves single hot pixels out. The index is not clear
+    where unmeasured pixels touch it.
+
+    Parameters
+    ----------
+    frames : ndarray of shape (n_frames, height, width)
+    """
+    counts = ndimage.median_filter(np.nan_to_num(frames), (1, 3, 3))
+    place = tuple(int(i) for i in np.unravel_index(counts.argmax(), counts.shape))
+    near = tuple(slice(max(i - 2, 0), i + 3) for i in place[1:])
+    return place, not np.isnan(frames[(place[0], *near)]).any()
+
+
+def fast_window(shape: tuple, place: tuple, binning: Any = 1) -> tuple:
+    """Return the sizes of a window that is reconstructed in minutes.
+
+    It lies on the detector, unless that would leave less than half of it; its transform is fast,
+    and it has no more than 2^20 pixels after binning.
+
+    Parameters
+    ----------
+    shape, place : tuple of int
+        Size of the frames or the stack, and index of zero frequency.
+    binning : int or tuple of int
+
+    Examples
+    --------
+    >>> fast_window((201, 256, 256), (98, 126, 127)), fast_window((512, 514), (250, 260))
+    ((100, 100, 100), (500, 500))
+    """
+    blocks = (binning,) * len(shape) if isinstance(binning, int) else binning
+    if len(blocks) != len(shape) or min(blocks) < 1:
+        return tuple(shape)  # which the reader refuses
+    sizes = []
+    for n, c, b in zip(shape, place, blocks, strict=True):
+        inside = min(2 * c + 1, 2 * (n - c), n)
+        sizes.append(_fast((inside if inside >= n / 2 else n) // b))
+    while math.prod(sizes) > MOST_PIXELS:
+        longest = sizes.index(max(sizes))
+        sizes[longest] = _fast(sizes[longest] - 1)
+    return tuple(max(n, 1) * b for n, b in zip(sizes, blocks, strict=True))
+
+
+def _fast(most):
+    """Largest size with a fast transform, even from 8 on."""
+    steps = range(most, 0, -1)
+    return next((n for n in steps if next_fast_len(n, real=True) == n and (n < 8 or n % 2 == 0)), 1)
+
+
+def _with_given(geometry, options):
+    """Geometry of the file with the lengths that the user gave."""
+    side = options.pixel_size
+    given = {
+        "wavelength": options.wavelength,
+        "distance": options.distance,
+        "pixel_size": None if side is None else (side, side),
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if "pixel_size" in given:
+        blocks = (options.binning,) * 2 if isinstance(options.binning, int) else options.binning
+        given["pixel_size"] = tuple(side * b for b in blocks[-2:])
+    return replace(geometry, **given, sources=geometry.sources | dict.fromkeys(given, "given"))
+
+
+def _notes(files, found, total, kind):
+    """Sentences on what was read."""
+    n_frames, shape = len(total.frames), found.data.shape[1:]
+    what = Path(files[0]).name if len(files) == 1 else f"{len(files)} files"
+    how = {
+        "volume": f"{n_frames} frames as planes of one volume",
+        "sum": f"sum of {n_frames} frames",
+    }
+    counts, whole = float(np.nansum(found.data**2)), float(np.nansum(total.data**2))
+    notes = [
+        f"{what}: {'one frame' if n_frames == 1 else how[kind]}",
+        f"window of {' x '.join(map(str, shape))} pixels about {found.center} with {counts:.3g} "
+        f"counts, {min(counts / whole, 1):.1%} of all",
+    ]
+    planes = [f"{name}: {words}" for name, words in found.planes.items()]
+    missing = [f"{n} {reason}" for reason, n in found.unmeasured.items()]
+    if planes:
+        notes.append(f"applied of the file: {', '.join(planes)}")
+    if missing:
+        notes.append(f"unmeasured readings: {', '.join(missing)}")
+    return notes
+
+
+def _listed(path):
+    return path if isinstance(path, str) else f"{path[0]} and {len(path) - 1} more"

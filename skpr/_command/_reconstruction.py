@@ -1,0 +1,83 @@
+"""The object of one pattern, how its starts agree, and its standard deviations."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..iterative import (
+    Combination,
+    IterativePhaseRetrieval,
+    Retrieval,
+    combine_reconstructions,
+    uncertainty,
+)
+from ._trouble import say
+
+LARGE = 1 << 18  # pixels of a pattern, beyond which fewer draws are made
+DRAWS, FEW_DRAWS = 16, 4
+
+
+class Reconstruction(NamedTuple):
+    """Results for one pattern.
+
+    Attributes
+    ----------
+    found : Retrieval
+    combination : Combination
+    deviations : ndarray of shape (1, *object_shape) or None
+        None where neither counts nor starts that agree tell.
+    kind : {"non_negative", "real", "complex"}
+    """
+
+    found: Retrieval
+    combination: Combination
+    deviations: np.ndarray | None
+    kind: str
+
+    @property
+    def support(self) -> np.ndarray | None:
+        """Support of the start that is nearest to the object, of shape (1, *object_shape)."""
+        if self.found.supports is None:
+            return None
+        distances = np.abs(self.found.starts[0] - self.found.objects[0])
+        nearest = int(distances.reshape(len(distances), -1).max(axis=1).argmin())
+        return self.found.supports[:, nearest]
+
+
+def reconstruct(magnitudes: np.ndarray, options: Any) -> Reconstruction:
+    """Reconstruct one pattern.
+
+    Parameters
+    ----------
+    magnitudes : ndarray of shape (1, *fourier_shape)
+        NaN where unmeasured, zero frequency in the middle.
+    options : argparse.Namespace
+        Options as the parser returns them.
+
+    Returns
+    -------
+    Reconstruction
+    """
+    retriever = IterativePhaseRetrieval(
+        n_iter=options.iterations,
+        n_starts=options.starts or "auto",
+        constraints=options.constraints,
+        coherence=options.coherence,
+        random_state=options.seed,
+        device=options.device,
+        verbose=not options.quiet,
+    )
+    say("looking for the object ...", options.quiet)
+    found = retriever.fit(magnitudes).retrieve(magnitudes)
+    say("comparing the starts ...", options.quiet)
+    (combination,) = combine_reconstructions(found, magnitudes, subpixel=True)
+    say("estimating standard deviations ...", options.quiet)
+    n_draws = DRAWS if magnitudes.size <= LARGE else FEW_DRAWS
+    with warnings.catch_warnings():  # no deviations are no trouble: the page says so
+        warnings.simplefilter("ignore", UserWarning)
+        deviations = uncertainty(retriever, magnitudes, found, n_draws=n_draws)
+    known = deviations if np.isfinite(deviations).all() else None
+    return Reconstruction(found, combination, known, retriever.constraints_)

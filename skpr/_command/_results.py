@@ -1,0 +1,121 @@
+"""Results of the command line: sentences, the CXI file, the page and the volume."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import files
+from ..display import RetrievalDisplay
+from ..files import object_pixel_size, write_reconstruction
+from ._outputs import Outputs
+from ._pattern import Pattern
+from ._reconstruction import Reconstruction
+
+NANOMETRE = 1e-9
+DOTS = 130  # per inch of the page
+# written where this version of the package can
+write_vti = getattr(files, "write_vti", None)
+
+
+def in_sentences(pattern: Pattern, made: Reconstruction) -> list[str]:
+    """Return what was found in sentences.
+
+    Parameters
+    ----------
+    pattern : Pattern
+    made : Reconstruction
+
+    Returns
+    -------
+    list of str
+        Facts about the pattern and the object.
+    """
+    found, (x,) = made.found, made.found.objects
+    kind = {"non_negative": "non-negative", "real": "real", "complex": "complex"}[made.kind]
+    is_counted = found.photons is not None and found.photons[0] > 0
+    noise = "noise of photon counts" if is_counted else "noise not that of photon counts"
+    lines = [*pattern.notes, f"{kind} object, {_beam(made)}, {noise}"]
+    lines.append(f"Fourier error {found.errors[0]:.3g}")
+    sizes = object_pixel_size(pattern.geometry, pattern.magnitudes.shape[1:])
+    known = [size / NANOMETRE for size in sizes if size is not None]
+    if known:
+        lines.append(f"pixels of the object: {' x '.join(f'{size:.3g}' for size in known)} nm")
+    resolution = made.combination.resolution
+    if resolution is not None and math.isfinite(resolution) and len(known) == x.ndim:
+        lines.append(f"half-period resolution: {resolution * max(known):.3g} nm")
+    return [*lines, _spread(made)]
+
+
+def in_a_verdict(made: Reconstruction) -> list[str]:
+    """Return how far the starts agree, and the verdict."""
+    verdict = made.found.summary().partition(": ")[2]
+    return [made.combination.summary(), f"verdict: {verdict}"]
+
+
+def _beam(made):
+    """Words on the coherence of the beam."""
+    kernels = made.found.coherence
+    if kernels is None or not np.any(kernels):
+        return "coherent beam"
+    best = int(np.nanargmin(made.found.start_errors[0]))
+    widths = np.sqrt(np.diagonal(kernels[0, best]))
+    return (
+        f"partially coherent beam (blur of {', '.join(f'{width:.2f}' for width in widths)} "
+        f"pixels of the pattern)"
+    )
+
+
+def _spread(made):
+    """Words on the standard deviations."""
+    if made.deviations is None:
+        return "standard deviations: not known; shown is the scatter of the starts"
+    modulus = np.abs(made.found.objects[0])
+    inside = modulus > 0.5 * modulus.max()
+    share = float(np.median(made.deviations[0][inside] / modulus[inside])) if inside.any() else 0
+    return f"standard deviation of a bright pixel: {share:.1%} of its value"
+
+
+def write_results(
+    names: Outputs, pattern: Pattern, made: Reconstruction, title: str, lines: list[str]
+) -> None:
+    """Write the CXI file and the page, and a volume where there is one.
+
+    Parameters
+    ----------
+    names : Outputs
+    pattern : Pattern
+    made : Reconstruction
+    title : str
+        Title of the page.
+    lines : list of str
+        Sentences on the page.
+    """
+    objects, geometry = made.found.objects, pattern.geometry
+    write_reconstruction(
+        names.object,
+        objects,
+        supports=made.support,
+        magnitudes=pattern.magnitudes,
+        geometry=geometry,
+    )
+    page = RetrievalDisplay.from_retrieval(
+        made.found,
+        pattern.magnitudes,
+        deviations=made.deviations,
+        combination=made.combination,
+        geometry=geometry,
+        title=title,
+        notes=lines,
+    )
+    page.figure_.savefig(names.report, dpi=DOTS)
+    if objects.ndim == 4 and write_vti is not None:
+        write_vti(names.volume, objects[0], **_voxels(pattern))
+
+
+def _voxels(pattern: Pattern) -> dict[str, Any]:
+    """Size of a voxel in metres, where every axis is known."""
+    sizes = object_pixel_size(pattern.geometry, pattern.magnitudes.shape[1:])
+    return {} if None in sizes else {"voxel_size": sizes}
