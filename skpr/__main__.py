@@ -47,6 +47,7 @@ def run(options) -> None:
     import torch
 
     from ._command import (
+        check_libraries,
         in_a_verdict,
         in_sentences,
         output_names,
@@ -58,6 +59,7 @@ def run(options) -> None:
     )
 
     began = time.monotonic()
+    check_libraries()
     names = output_names(options)
     if options.threads is not None:
         torch.set_num_threads(options.threads)

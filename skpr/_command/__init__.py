@@ -1,7 +1,7 @@
 """Steps of the command line, which `skpr.__main__` takes one after the other."""
 
 from ._options import parser
-from ._outputs import output_names, written_together
+from ._outputs import check_libraries, output_names, written_together
 from ._pattern import read_pattern
 from ._reconstruction import reconstruct
 from ._results import in_a_verdict, in_sentences, write_results
@@ -10,6 +10,7 @@ from ._trouble import ERRORS, TroubleError, say, sentences, spoken
 __all__ = [
     "ERRORS",
     "TroubleError",
+    "check_libraries",
     "in_a_verdict",
     "in_sentences",
     "output_names",

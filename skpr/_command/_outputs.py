@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ._trouble import TroubleError
 
+NEEDED = ("h5py", "io"), ("matplotlib", "plot")  # with the extras that bring them
 ENDINGS = ".gz", ".bz2"  # after which another ending comes
 
 
@@ -67,6 +69,19 @@ def output_names(options: Any) -> Outputs:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise TroubleError(f"results cannot be written to {existing}: permission denied")
     return names
+
+
+def check_libraries() -> None:
+    """Refuse to begin without what the results need.
+
+    Raises
+    ------
+    TroubleError
+        If a library is not installed.
+    """
+    for library, extra in NEEDED:
+        if importlib.util.find_spec(library) is None:
+            raise TroubleError(f"results need {library}: pip install 'skpr[{extra}]'")
 
 
 def _folder_and_stem(output, first):

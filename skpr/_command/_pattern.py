@@ -74,7 +74,7 @@ def read_pattern(options: Any) -> Pattern:
         total, rule = _summed(path, options.center, settings)
         kind, place = "sum", total.center
         if options.frames == "volume" or len(total.frames) > 1:
-            kind, rule, place = _of_stack(path, options.frames, total, rule, settings)
+            kind, rule, place = _of_stack(path, options, total, rule, settings)
     if isinstance(rule, tuple) and len(rule) != len(place):
         raise TroubleError(
             f"--center names {len(rule)} indices, and the pattern has {len(place)} axes"
@@ -115,30 +115,27 @@ def _summed(path, center, settings):
     return total, rule
 
 
-def _of_stack(path, frames, total, rule, settings):
+def _of_stack(path, options, total, rule, settings):
     """Kind of pattern that several frames are, the rule for its zero frequency, and its place."""
     n_frames = len(total.frames)
     if n_frames == 1:
         raise TroubleError(f"--frames volume needs several frames; {_listed(path)} holds one")
-    if frames == "sum":
+    if options.frames == "sum":
         return "sum", rule, total.center
     size = tuple(min(MIDDLE, n) for n in total.data.shape[1:])
     about = {} if rule is None else {"center": total.center}
     middle = read_diffraction(path, crop=size, **about, **settings).data
-    if frames == "auto" and kind_of_stack(middle) == "sum":
+    if options.frames == "auto" and kind_of_stack(middle) == "sum":
         return "sum", rule, total.center
-    if isinstance(rule, tuple) and len(rule) == 3:
-        return "volume", rule, tuple(int(round(c)) for c in rule)
-    if rule is None or isinstance(rule, tuple):
+    if rule is None:
         return "volume", None, (n_frames // 2, *total.center)
-    place, is_clear = brightest(middle)
-    place = (
-        place[0],
-        *(i - n // 2 + c for i, n, c in zip(place[1:], size, total.center, strict=True)),
-    )
-    if is_clear and rule != "mass":
-        return "volume", place, place
-    return "volume", rule, place
+    number, place, is_clear = brightest(middle)
+    if isinstance(rule, tuple):  # the user may say where it is on the detector alone
+        rule = rule if len(rule) == 3 else (number, *rule)
+        return "volume", rule, tuple(int(round(c)) for c in rule)
+    place = (i - n // 2 + c for i, n, c in zip(place, size, total.center, strict=True))
+    place = number, *place
+    return "volume", place if options.center == "auto" and is_clear else rule, place
 
 
 def kind_of_stack(frames: np.ndarray) -> str:
@@ -165,12 +162,11 @@ def kind_of_stack(frames: np.ndarray) -> str:
     >>> kind_of_stack(curve * frame), kind_of_stack(np.stack([frame, 1.1 * frame]))
     ('volume', 'sum')
     """
-    frames = np.nan_to_num(frames)
-    totals = (frames**2).sum(axis=(1, 2))
-    if max(totals[0], totals[-1]) < FAINT * totals.max():
+    flat = frames[:, ~np.isnan(frames).any(axis=0)]
+    totals = (flat**2).sum(axis=1)
+    if totals.any() and max(totals[0], totals[-1]) < FAINT * totals.max():
         return "volume"
-    flat = frames.reshape(len(frames), -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
+    flat = flat - flat.mean(axis=1, keepdims=True) if flat.size else np.zeros((len(frames), 1))
     norms = np.linalg.norm(flat, axis=1)
     products = (flat[1:] * flat[:-1]).sum(axis=1)
     correlations = products / np.maximum(norms[1:] * norms[:-1], np.finfo(float).tiny)
@@ -184,19 +180,36 @@ def kind_of_stack(frames: np.ndarray) -> str:
 
 
 def brightest(frames: np.ndarray) -> tuple:
-    """Return the index of the brightest pixel of a stack, and whether it is clear.
+    """Find the brightest pixel of a stack.
 
-    A median over 3 x 3 pixels of each frame leaves single hot pixels out. The index is not clear
-    where unmeasured pixels touch it.
+    A median over 3 x 3 pixels of each frame leaves single hot pixels out.
 
     Parameters
     ----------
     frames : ndarray of shape (n_frames, height, width)
+        Magnitudes, NaN where unmeasured.
+
+    Returns
+    -------
+    number : int
+        Number of its frame.
+    place : tuple of int
+        Row and column.
+    is_clear : bool
+        Whether no unmeasured pixel is near, behind which a brighter one may be.
+
+    Examples
+    --------
+    >>> rows, columns = np.ogrid[:8, :8]
+    >>> frames = np.exp(-((rows - 4) ** 2) - (columns - 5) ** 2) * np.array([[[1]], [[3]], [[2]]])
+    >>> frames[0, 0, 0] = 9
+    >>> brightest(frames)
+    (1, (4, 5), True)
     """
     counts = ndimage.median_filter(np.nan_to_num(frames), (1, 3, 3))
-    place = tuple(int(i) for i in np.unravel_index(counts.argmax(), counts.shape))
-    near = tuple(slice(max(i - 2, 0), i + 3) for i in place[1:])
-    return place, not np.isnan(frames[(place[0], *near)]).any()
+    number, *place = (int(i) for i in np.unravel_index(counts.argmax(), counts.shape))
+    near = tuple(slice(max(i - 2, 0), i + 3) for i in place)
+    return number, tuple(place), not np.isnan(frames[(number, *near)]).any()
 
 
 def fast_window(shape: tuple, place: tuple, binning: Any = 1) -> tuple:
@@ -230,9 +243,8 @@ def fast_window(shape: tuple, place: tuple, binning: Any = 1) -> tuple:
 
 
 def _fast(most):
-    """Largest size with a fast transform, even from 8 on."""
-    steps = range(most, 0, -1)
-    return next((n for n in steps if next_fast_len(n, real=True) == n and (n < 8 or n % 2 == 0)), 1)
+    """Largest size with a fast transform."""
+    return next((n for n in range(most, 0, -1) if next_fast_len(n, real=True) == n), 1)
 
 
 def _with_given(geometry, options):

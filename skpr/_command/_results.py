@@ -101,6 +101,9 @@ def write_results(
         magnitudes=pattern.magnitudes,
         geometry=geometry,
     )
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("Agg")  # no window is opened
     page = RetrievalDisplay.from_retrieval(
         made.found,
         pattern.magnitudes,
@@ -111,6 +114,7 @@ def write_results(
         notes=lines,
     )
     page.figure_.savefig(names.report, dpi=DOTS)
+    plt.close(page.figure_)
     if objects.ndim == 4 and write_vti is not None:
         write_vti(names.volume, objects[0], **_voxels(pattern))
 

@@ -31,7 +31,7 @@ def spoken(message):
     Examples
     --------
     >>> spoken("masks hide 60%; give it as mask= with mask_marks='measured'")
-    "masks hide 60%; give it as --mask with --mask-marks measured"
+    'masks hide 60%; give it as --mask with --mask-marks measured'
     >>> spoken("center=(3, 99) is not valid;\\n roi= says where they begin")
     '--center 3,99 is not valid; --roi says where they begin'
     """

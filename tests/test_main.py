@@ -1,0 +1,303 @@
+"""The command line, as a user would call it: right, and wrong first."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import skpr
+from skpr import FourierMagnitude
+from skpr.__main__ import main
+from skpr._progress import IterationLine
+from skpr.datasets import make_crystals
+from skpr.files import read_reconstruction
+
+ROOT = Path(__file__).parent.parent
+QUICK = "--iterations", "30", "--starts", "2", "--quiet"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def counts(here):
+    """Counts of one pattern in a file `scan.npy`."""
+    objects = make_crystals(1, shape=(12, 12), random_state=0).data
+    magnitudes = FourierMagnitude(fourier_shape=(32, 32)).fit_transform(objects)[0]
+    expected = magnitudes**2 / (magnitudes**2).sum() * 1e6
+    values = np.random.default_rng(0).poisson(expected).astype("u4")
+    np.save("scan.npy", values)
+    return values
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def error_of(capsys, *arguments, status=2):
+    """The one sentence that the command leaves on standard error."""
+    assert main(arguments) == status
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith("skpr: ")
+    return printed.err
+
+
+def test_one_pattern_becomes_an_object_a_page_and_a_verdict(here, counts, capsys):
+    assert main(["scan.npy", "--iterations", "60", "--starts", "4"]) == 0
+    assert names(here) == ["scan.npy", "scan_object.cxi", "scan_report.png"]
+    found = read_reconstruction("scan_object.cxi")
+    assert found.data.shape == (1, 16, 16)
+    assert found.supports.any()
+    np.testing.assert_allclose(found.magnitudes[0] ** 2, counts, rtol=1e-5)
+    assert Path("scan_report.png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr()
+    assert re.search(r"^verdict: (good|doubtful|failed|undecided)", printed.out, re.MULTILINE)
+    assert "noise of photon counts" in printed.out
+    assert "wrote scan_object.cxi, scan_report.png" in printed.out
+    assert "phase retrieval: 100%" in printed.err  # though this is no terminal
+    assert "\r" not in printed.err
+
+
+def test_the_same_seed_gives_the_same_object(here, counts):
+    for name in ("a", "b"):
+        assert main(["scan.npy", *QUICK, "-o", name, "--seed", "3"]) == 0
+    first, second = (read_reconstruction(f"{name}_object.cxi").data for name in ("a", "b"))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_geometry_and_folder_are_taken_from_the_options(here, counts, capsys):
+    lengths = "--energy", "9", "--distance", "0.5m", "--pixel-size", "55um"
+    options = "--output", "out/", "--report", "pdf", *lengths
+    assert main(["scan.npy", *QUICK, *options]) == 0
+    assert names(here / "out") == ["scan_object.cxi", "scan_report.pdf"]
+    found = read_reconstruction("out/scan_object.cxi")
+    assert found.wavelength == pytest.approx(1.3776e-10, rel=1e-4)
+    assert (found.distance, found.pixel_size) == (0.5, (55e-6, 55e-6))
+    side = found.wavelength * 0.5 / (32 * 55e-6) * 1e9
+    assert f"pixels of the object: {side:.3g} x {side:.3g} nm" in capsys.readouterr().out
+
+
+def test_frames_of_a_rocking_curve_in_several_files_are_one_volume(here):
+    objects = make_crystals(1, shape=(8, 8, 8), random_state=0).data
+    counts = FourierMagnitude(fourier_shape=(15, 16, 18)).fit_transform(objects)[0] ** 2
+    for number, frame in enumerate(np.rint(counts / counts.sum() * 1e6).astype("u4")):
+        np.save(f"frame_{number}.npy", frame)
+    for files in (["frame_*.npy"], [f"frame_{i}.npy" for i in range(15)]):
+        assert main([*files, *QUICK, "--overwrite", "-o", "crystal"]) == 0
+        found = read_reconstruction("crystal_object.cxi")
+        assert found.magnitudes.shape[1:] == (15, 16, 18)
+        assert found.data.ndim == 4
+
+
+def test_exposures_of_one_pattern_are_summed(here, counts, capsys):
+    exposures = np.random.default_rng(1).poisson(counts, (3, *counts.shape))
+    np.save("exposures.npy", exposures.astype("u4"))
+    assert main(["exposures.npy", *QUICK]) == 0
+    assert "sum of 3 frames" in capsys.readouterr().out
+    magnitudes = read_reconstruction("exposures_object.cxi").magnitudes[0]
+    np.testing.assert_allclose(magnitudes**2, exposures.sum(axis=0), rtol=1e-5)
+    assert main(["exposures.npy", *QUICK, "--select", "1", "-o", "one"]) == 0
+    magnitudes = read_reconstruction("one_object.cxi").magnitudes[0]
+    np.testing.assert_allclose(magnitudes**2, exposures[1], rtol=1e-5)
+
+
+def test_dark_frames_flat_field_mask_centre_and_window_are_used(here, counts, capsys):
+    mask, flat, dark = np.zeros((40, 44)), np.ones((40, 44)), np.full((40, 44), 7)
+    mask[9, 12] = 1
+    frame = np.full((40, 44), 7)
+    frame[3:35, 6:38] += counts
+    flat[3:35, 6:38] = 2
+    for name, values in (("frame", frame), ("dark", dark), ("flat", flat), ("mask", mask)):
+        np.save(f"{name}.npy", values.astype("u4"))
+    planes = "--dark", "dark.npy", "--flat", "flat.npy", "--mask", "mask.npy"
+    assert main(["frame.npy", *QUICK, *planes, "--center", "19,22", "--crop", "32"]) == 0
+    expected = np.sqrt(counts.astype(float))
+    expected[6, 6] = np.nan
+    found = read_reconstruction("frame_object.cxi").magnitudes[0]
+    ratio = np.nansum(found) / np.nansum(expected)
+    np.testing.assert_allclose(found, ratio * expected, rtol=1e-4)
+    assert "1 masked" in capsys.readouterr().out
+
+
+def test_the_centre_is_found_unless_it_is_given(here, counts, capsys):
+    np.save("off.npy", np.pad(counts, ((0, 10), (4, 0))))
+    assert main(["off.npy", *QUICK]) == 0
+    assert "about (16, 20)" in capsys.readouterr().out
+
+
+def test_patterns_in_fft_order_need_one_option(here, counts):
+    np.save("fft.npy", np.fft.ifftshift(counts))
+    assert main(["fft.npy", *QUICK, "--centered", "no"]) == 0
+    magnitudes = read_reconstruction("fft_object.cxi").magnitudes[0]
+    np.testing.assert_allclose(magnitudes**2, counts, rtol=1e-5)
+
+
+def test_volumes_are_written_where_the_package_can(here, monkeypatch):
+    written = []
+    monkeypatch.setattr("skpr._command._results.write_vti", lambda *a, **k: written.append((a, k)))
+    objects = make_crystals(1, shape=(8, 8, 8), random_state=0).data
+    counts = FourierMagnitude(fourier_shape=(15, 16, 18)).fit_transform(objects) ** 2
+    np.save("volume.npy", np.rint(counts[0] / counts.sum() * 1e6).astype("u4"))
+    assert main(["volume.npy", *QUICK, "--frames", "volume"]) == 0
+    (((path, x), options),) = written
+    np.testing.assert_array_equal(x, read_reconstruction("volume_object.cxi").data[0])
+    assert path.name == "volume_object.vti"
+    assert options == {}
+
+
+# what is wrong
+
+
+def test_files_that_hold_no_pattern_end_in_one_sentence(here, capsys):
+    Path("empty.h5").touch()
+    Path("notes.txt").write_text("beam time")
+    Path("broken.npy").write_bytes(b"\x93NUMPY\x01\x00v")
+    np.save("dark.npy", np.zeros((16, 16), "u4"))
+    np.save("complex.npy", np.ones((16, 16), complex))
+    np.save("line.npy", np.ones(16))
+    before = names(here)
+    for files, words in {
+        "gone.h5": "gone.h5 does not exist",
+        "gone_*.h5": "no file is called like 'gone_*.h5'",
+        ".": "is a folder; give a file",
+        "empty.h5": "empty.h5 is empty: 0 bytes",
+        "notes.txt": "none of the formats that can be read",
+        "broken.npy": "it may be damaged or incomplete",
+        "dark.npy": "dark.npy holds no pattern: every count is zero",
+        "complex.npy": "counts are real numbers",
+        "line.npy": "give a frame or a stack of frames",
+    }.items():
+        assert words in error_of(capsys, files, *QUICK)
+    assert names(here) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--frames", "all"], "argument --frames: invalid choice: 'all'"),
+        (["--select", "a"], "argument --select: 'a' is not valid; give a number such as 7"),
+        (["--select", "9"], "--select 9 is not valid|select=|--select"),
+        (["--center", "corner"], "argument --center: 'corner' is not valid; give one of auto, mid"),
+        (["--center", "99,5"], "--center 99.0,5.0 is not valid; choose 'friedel'"),
+        (["--center", "1,2,3"], "--center names 3 indices, and the pattern has 2 axes"),
+        (["--crop", "0"], "--crop 0 is not valid"),
+        (["--frames", "volume"], "--frames volume needs several frames; scan.npy holds one"),
+        (["--wavelength", "1.38"], "'1.38' is not valid; it is 1.38 m, and 1e-13 to 1e-05 m are"),
+        (["--distance", "2 feet"], "give a number with one of the units m, mm, um"),
+        (["--energy", "9000"], "give the energy in keV, from 0.001 to 1000"),
+        (["--starts", "0"], "argument --starts: '0' is not valid; give a whole number from 1 on"),
+        (["--dark", "gone.npy"], "--dark 'gone.npy'|--dark gone.npy is neither a file nor a name"),
+        (["--roi", "3"], "give a row and a column, such as 0,256"),
+        (["--format", "sxr"], "--format sxr is not valid; choose 'auto'"),
+        (["--device", "abacus"], "abacus"),
+        (["--outptu", "a"], "unrecognized arguments: --outptu a; skpr --help lists the options"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_that_are_not_valid_are_named_with_what_is(here, counts, capsys, options, message):
+    assert re.search(message.replace("(", r"\("), error_of(capsys, "scan.npy", *QUICK, *options))
+    assert names(here) == ["scan.npy"]
+
+
+def test_without_a_file_the_help_is_named(here, capsys):
+    assert "the following arguments are required: FILE" in error_of(capsys)
+
+
+def test_results_that_exist_are_kept_unless_the_user_says_otherwise(here, counts, capsys):
+    Path("scan_report.png").write_text("mine")
+    assert "scan_report.png exists; --overwrite replaces it" in error_of(capsys, "scan.npy")
+    assert Path("scan_report.png").read_text() == "mine"
+    assert main(["scan.npy", *QUICK, "--overwrite"]) == 0
+    assert Path("scan_report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_read_is_never_overwritten(here, counts, capsys):
+    Path("scan.npy").rename("scan_object.cxi")
+    message = error_of(capsys, "scan_object.cxi", "-o", "scan", "--overwrite")
+    assert "scan_object.cxi is to be read; choose another name by --output" in message
+
+
+def test_a_folder_that_cannot_be_is_refused_before_the_work(here, counts, capsys):
+    assert "scan.npy is no folder" in error_of(capsys, "scan.npy", "-o", "scan.npy/found")
+
+
+def test_frames_that_are_neither_a_curve_nor_exposures_are_the_users_choice(here, capsys):
+    frames = np.random.default_rng(0).poisson(20, (4, 24, 24)).astype("u4")
+    np.save("many.npy", frames)
+    message = error_of(capsys, "many.npy", *QUICK)
+    assert "choose --frames volume or --frames sum, or one frame by --select" in message
+
+
+def test_warnings_are_sentences_with_options_in_place_of_parameters(here, counts, capsys):
+    values = counts + np.random.default_rng(1).normal(0, 30, counts.shape)
+    np.save("negative.npy", values)
+    assert main(["negative.npy", *QUICK, "--center", "middle"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("skpr: warning: ") and "--negative keep" in line for line in lines)
+    assert not any("Warning" in line or ".py:" in line for line in lines)
+
+
+@pytest.mark.parametrize("n_iterations", [3, 40])
+def test_an_interrupt_leaves_a_sentence_and_nothing_else(
+    here, counts, capsys, monkeypatch, n_iterations
+):
+    advance, done = IterationLine.advance, []
+
+    def interrupted(line):
+        done.append(True)
+        if len(done) == n_iterations:
+            signal.raise_signal(signal.SIGINT)
+        advance(line)
+
+    monkeypatch.setattr(IterationLine, "advance", interrupted)
+    message = error_of(capsys, "scan.npy", *QUICK, status=130)
+    assert message == "skpr: interrupted; nothing was written\n"
+    assert names(here) == ["scan.npy"]
+
+
+def test_a_result_that_cannot_be_written_leaves_none(here, counts, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    assert "the disk is full" in error_of(capsys, "scan.npy", *QUICK)
+    assert names(here) == ["scan.npy"]
+
+
+def test_missing_libraries_are_named_before_the_work(here, counts, capsys, monkeypatch):
+    monkeypatch.setattr("skpr._command._outputs.NEEDED", (("no_such_library", "plot"),))
+    message = error_of(capsys, "scan.npy")
+    assert "results need no_such_library: pip install 'skpr[plot]'" in message
+
+
+@pytest.mark.slow
+def test_the_module_runs_and_tells_version_and_help(here):
+    def run(*arguments):
+        command = [sys.executable, "-m", "skpr", *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        )
+
+    assert run("--version").stdout == f"skpr {skpr.__version__}\n"
+    told = run("--help").stdout
+    for words in ("rocking curve", "NAME_report.png", "--dark", "--overwrite", "examples:"):
+        assert words in told
+    failed = run("gone.h5")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.splitlines()[-1] == "skpr: error: gone.h5 does not exist"
+
+
+def test_the_command_is_installed_with_the_package():
+    text = (ROOT / "pyproject.toml").read_text()
+    assert '[project.scripts]\nskpr = "skpr.__main__:main"' in text
