@@ -130,7 +130,7 @@ def _add_reading(group):
         default="auto",
         metavar="N|N,N,...",
         help="size of the window about the centre, or whole; by default what reconstructs in "
-        "minutes: at most 1024 x 1024 or 100 x 100 x 100 pixels",
+        "minutes: at most 1024 x 1024 or 80 x 80 x 80 pixels",
     )
     group.add_argument(
         "--binning", type=integers, default=1, metavar="N|N,N,...", help="pixels per block"

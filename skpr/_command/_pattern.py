@@ -15,11 +15,12 @@ from scipy.fft import next_fast_len
 from ..files import Geometry, read_diffraction
 from ._trouble import TroubleError
 
-MOST_PIXELS = 1 << 20  # of a window by default; a search in it takes minutes
+MOST_PIXELS = {2: 1024**2, 3: 80**3}  # of a window by axes; a search takes minutes
 MIDDLE = 64  # pixels of the window in which frames are compared
 FAINT = (
     0.5  # counts at the ends of a stack, relative to the most, below which it is a rocking curve
 )
+NEARLY = 0.9  # of a frame's size; a window from there on is the whole, with an unmeasured rim
 ALIKE = 0.9  # correlation of the roots of neighbouring frames that are exposures of one pattern
 PASSED = (
     *("dataset", "format", "select", "content", "dark", "flat", "mask", "mask_marks", "roi"),
@@ -215,8 +216,9 @@ def brightest(frames: np.ndarray) -> tuple:
 def fast_window(shape: tuple, place: tuple, binning: Any = 1) -> tuple:
     """Return the sizes of a window that is reconstructed in minutes.
 
-    It lies on the detector, unless that would leave less than half of it; its transform is fast,
-    and it has no more than 2^20 pixels after binning.
+    It lies on the detector, unless that would leave less than half of it, or the rim beyond is
+    narrow. Its transform is fast, and after binning it has no more than 1024^2 pixels, of a
+    volume 80^3.
 
     Parameters
     ----------
@@ -226,8 +228,8 @@ def fast_window(shape: tuple, place: tuple, binning: Any = 1) -> tuple:
 
     Examples
     --------
-    >>> fast_window((201, 256, 256), (98, 126, 127)), fast_window((512, 514), (250, 260))
-    ((100, 100, 100), (500, 500))
+    >>> fast_window((201, 256, 256), (98, 126, 127)), fast_window((512, 514), (250, 160))
+    ((80, 80, 80), (512, 320))
     """
     blocks = (binning,) * len(shape) if isinstance(binning, int) else binning
     if len(blocks) != len(shape) or min(blocks) < 1:
@@ -235,8 +237,8 @@ def fast_window(shape: tuple, place: tuple, binning: Any = 1) -> tuple:
     sizes = []
     for n, c, b in zip(shape, place, blocks, strict=True):
         inside = min(2 * c + 1, 2 * (n - c), n)
-        sizes.append(_fast((inside if inside >= n / 2 else n) // b))
-    while math.prod(sizes) > MOST_PIXELS:
+        sizes.append(_fast((inside if n / 2 <= inside < NEARLY * n else n) // b))
+    while math.prod(sizes) > MOST_PIXELS[len(sizes)]:
         longest = sizes.index(max(sizes))
         sizes[longest] = _fast(sizes[longest] - 1)
     return tuple(max(n, 1) * b for n, b in zip(sizes, blocks, strict=True))

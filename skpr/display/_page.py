@@ -13,6 +13,10 @@ from ._pictures import extent_of, new_mosaic, scales, with_grey_gaps
 CONTENT = 0.05  # fraction of the largest modulus from which a pixel belongs to the content
 MARGIN = 0.15  # of the content's size, around it
 DARK = 0.1  # fraction of the largest modulus below which a phase says nothing
+LEAST_PHASE, WRAPS = (
+    0.1,
+    3.0,
+)  # range of phases that is shown at least, and from which it is a circle
 DECADES = 1e5  # range of magnitudes that is shown
 SMALL, MEDIUM = 8, 10  # sizes of letters
 WIDTH = 46  # letters in a line of the words
@@ -96,7 +100,8 @@ def _rows(display, cmap):
         style["vmin"] = 0.0
         rows.append(_row("modulus", cut[0], place, style, size, False))
         phase = np.ma.masked_where(modulus < DARK * top, np.angle(x * _global_phase(x)))[window]
-        turn = {"cmap": "twilight", "vmin": -math.pi, "vmax": math.pi}
+        most = min(max(float(np.abs(phase).max() or 0), LEAST_PHASE), math.pi)
+        turn = {"cmap": "RdBu_r" if most < WRAPS else "twilight", "vmin": -most, "vmax": most}
         rows.append(_row("phase [rad]", phase, place, turn, size, False))
     else:
         rows.append(_row("object", x[window], place, style, size, False))
@@ -110,8 +115,7 @@ def _rows(display, cmap):
 def _row(title, values, place, style, step, centered):
     """Planes through a place, with what their sides measure."""
     if values.ndim == 1:
-        values = np.ma.stack([values] * max(1, len(values) // 4))
-        step = None
+        return Row(title, [values], style, [None], "")
     if values.ndim == 2:
         extent = None if step is None else extent_of(values.shape, step, centered)
         return Row(title, [values], style, [extent], "" if step is None else _unit(centered))
@@ -125,6 +129,13 @@ def _unit(centered):
 
 
 def _draw_row(row, axes):
+    if row.planes[0].ndim == 1:
+        axes[0].plot(row.planes[0])
+        axes[0].set_title(row.title, fontsize=MEDIUM)
+        axes[0].set_xlabel("pixels", fontsize=SMALL)
+        if row.title.startswith("pattern"):
+            axes[0].set_yscale("log", nonpositive="clip")
+        return
     for number, (ax, plane, extent) in enumerate(zip(axes, row.planes, row.extents, strict=True)):
         image = ax.imshow(plane, extent=extent, aspect="equal", **row.style)
         if number == 0:
@@ -138,7 +149,7 @@ def _draw_row(row, axes):
                 ax.set_xlabel("pixels", fontsize=SMALL)
         else:
             ax.set_xlabel(row.unit, fontsize=SMALL)
-    bar = axes[-1].figure.colorbar(image, ax=axes[-1], shrink=0.85)
+    bar = axes[0].figure.colorbar(image, ax=axes, shrink=0.85, aspect=25)
     bar.ax.tick_params(labelsize=SMALL - 1)
 
 
