@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -37,6 +38,13 @@ def counts(here):
     values = np.random.default_rng(0).poisson(expected).astype("u4")
     np.save("scan.npy", values)
     return values
+
+
+def volume():
+    """Counts of a rocking curve of 15 frames."""
+    objects = make_crystals(1, shape=(8, 8, 8), random_state=0).data
+    counts = FourierMagnitude(fourier_shape=(15, 16, 18)).fit_transform(objects)[0] ** 2
+    return np.rint(counts / counts.sum() * 1e6).astype("u4")
 
 
 def names(folder):
@@ -89,14 +97,15 @@ def test_geometry_and_folder_are_taken_from_the_options(here, counts, capsys):
 
 
 def test_frames_of_a_rocking_curve_in_several_files_are_one_volume(here):
-    objects = make_crystals(1, shape=(8, 8, 8), random_state=0).data
-    counts = FourierMagnitude(fourier_shape=(15, 16, 18)).fit_transform(objects)[0] ** 2
-    for number, frame in enumerate(np.rint(counts / counts.sum() * 1e6).astype("u4")):
+    for number, frame in enumerate(volume()):
         np.save(f"frame_{number}.npy", frame)
-    for files in (["frame_*.npy"], [f"frame_{i}.npy" for i in range(15)]):
+    as_a_shell_lists_them = sorted(f"frame_{i}.npy" for i in range(15))
+    for files in (["frame_*.npy"], as_a_shell_lists_them):
         assert main([*files, *QUICK, "--overwrite", "-o", "crystal"]) == 0
         found = read_reconstruction("crystal_object.cxi")
-        assert found.magnitudes.shape[1:] == (15, 16, 18)
+        np.testing.assert_allclose(
+            found.magnitudes[0] ** 2, [np.load(f"frame_{i}.npy") for i in range(15)], rtol=1e-5
+        )
         assert found.data.ndim == 4
 
 
@@ -143,12 +152,38 @@ def test_patterns_in_fft_order_need_one_option(here, counts):
     np.testing.assert_allclose(magnitudes**2, counts, rtol=1e-5)
 
 
+def test_files_that_say_that_they_are_in_fft_order_need_no_option(here, counts):
+    with h5py.File("fft.cxi", "w") as file:
+        file["cxi_version"] = 150
+        file["entry_1/image_1/data"] = np.fft.ifftshift(counts)
+        file["entry_1/image_1/data_space"] = "diffraction"
+        file["entry_1/image_1/is_fft_shifted"] = 1
+        file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/image_1/data")
+    assert main(["fft.cxi", *QUICK, "-o", "found"]) == 0
+    magnitudes = read_reconstruction("found_object.cxi").magnitudes[0]
+    np.testing.assert_allclose(magnitudes**2, counts, rtol=1e-5)
+
+
+def test_the_place_of_the_beam_on_the_detector_serves_a_volume(here, capsys):
+    np.save("volume.npy", volume())
+    assert main(["volume.npy", *QUICK, "--center", "8,9"]) == 0
+    assert "15 x 16 x 18 pixels about (7, 8, 9)" in capsys.readouterr().out
+
+
+def test_magnitudes_are_told_from_counts(here, counts, capsys):
+    np.save("magnitudes.npy", np.sqrt(counts))
+    assert main(["magnitudes.npy", *QUICK]) == 0
+    assert "are square roots of whole numbers, and are taken for" in capsys.readouterr().err
+    magnitudes = read_reconstruction("magnitudes_object.cxi").magnitudes[0]
+    np.testing.assert_allclose(magnitudes**2, counts, rtol=1e-5)
+    assert main(["magnitudes.npy", *QUICK, "--content", "magnitudes", "--overwrite"]) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_volumes_are_written_where_the_package_can(here, monkeypatch):
     written = []
     monkeypatch.setattr("skpr._command._results.write_vti", lambda *a, **k: written.append((a, k)))
-    objects = make_crystals(1, shape=(8, 8, 8), random_state=0).data
-    counts = FourierMagnitude(fourier_shape=(15, 16, 18)).fit_transform(objects) ** 2
-    np.save("volume.npy", np.rint(counts[0] / counts.sum() * 1e6).astype("u4"))
+    np.save("volume.npy", volume())
     assert main(["volume.npy", *QUICK, "--frames", "volume"]) == 0
     (((path, x), options),) = written
     np.testing.assert_array_equal(x, read_reconstruction("volume_object.cxi").data[0])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import math
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +14,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.fft import next_fast_len
 
+from .._counts import counts_of
 from ..files import Geometry, read_diffraction
-from ._trouble import TroubleError
+from ._trouble import TroubleError, say
 
 MOST_PIXELS = {2: 1024**2, 3: 80**3}  # of a window by axes; a search takes minutes
 MIDDLE = 64  # pixels of the window in which frames are compared
@@ -25,6 +28,10 @@ ALIKE = 0.9  # correlation of the roots of neighbouring frames that are exposure
 PASSED = (
     *("dataset", "format", "select", "content", "dark", "flat", "mask", "mask_marks", "roi"),
     *("detector", "saturation", "negative", "monitor"),
+)
+ROOTS = (
+    "the values are square roots of whole numbers, and are taken for magnitudes; --content counts "
+    "says that they are counts"
 )
 IN_FFT_ORDER = "FFT order"  # words of the error about the centre of such patterns
 
@@ -68,7 +75,7 @@ def read_pattern(options: Any) -> Pattern:
     ValueError, OSError, ImportError, MemoryError
         As :func:`skpr.files.read_diffraction` says.
     """
-    path = options.files[0] if len(options.files) == 1 else options.files
+    path = options.files[0] if len(options.files) == 1 else by_number(options.files)
     settings = _settings(options)
     with warnings.catch_warnings():  # the last reading tells what is still true then
         warnings.simplefilter("ignore")
@@ -85,8 +92,40 @@ def read_pattern(options: Any) -> Pattern:
     crop = crop[options.crop] if isinstance(options.crop, str) else options.crop
     window = {"crop": crop, "binning": options.binning, "threshold": options.threshold}
     found = read_diffraction(path, frames=kind, center=rule, **window, **settings)
+    if (
+        options.content == "auto"
+        and are_roots(found.data[0])
+        and not (options.dark or options.flat)
+    ):
+        say(f"skpr: warning: {ROOTS}")
+        return read_pattern(argparse.Namespace(**vars(options) | {"content": "magnitudes"}))
     geometry = _with_given(found.geometry, options)
     return Pattern(found.data, geometry, _notes(options.files, found, total, kind))
+
+
+def are_roots(pattern: np.ndarray) -> bool:
+    """Whether roots were taken of values that are square roots of counts already.
+
+    Examples
+    --------
+    >>> counts = np.random.default_rng(0).poisson(20, (8, 8))
+    >>> are_roots(np.sqrt(counts)), are_roots(np.sqrt(np.sqrt(counts)))
+    (False, True)
+    """
+    return counts_of(pattern) is None and counts_of(pattern**2) is not None
+
+
+def by_number(names: list) -> list:
+    """Order names as their numbers are, if they come as a shell lists them; else leave them.
+
+    Examples
+    --------
+    >>> by_number(["a_1.tif", "a_10.tif", "a_9.tif"]), by_number(["b.tif", "a.tif"])
+    (['a_1.tif', 'a_9.tif', 'a_10.tif'], ['b.tif', 'a.tif'])
+    """
+    if names != sorted(names):
+        return names
+    return sorted(names, key=lambda name: [part.zfill(20) for part in re.split(r"(\d+)", name)])
 
 
 def _settings(options):

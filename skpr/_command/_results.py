@@ -16,6 +16,10 @@ from ._reconstruction import Reconstruction
 
 NANOMETRE = 1e-9
 DOTS = 130  # per inch of the page
+ADVICE = (
+    "the values were not read as whole numbers of photons: if they are magnitudes and no counts, "
+    "--content magnitudes says so; if something was subtracted or divided out, give the raw counts"
+)
 # written where this version of the package can
 write_vti = getattr(files, "write_vti", None)
 
@@ -51,8 +55,11 @@ def in_sentences(pattern: Pattern, made: Reconstruction) -> list[str]:
 
 def in_a_verdict(made: Reconstruction) -> list[str]:
     """Return how far the starts agree, and the verdict."""
-    verdict = made.found.summary().partition(": ")[2]
-    return [made.combination.summary(), f"verdict: {verdict}"]
+    found, lines = made.found, [made.combination.summary()]
+    verdict = found.summary().partition(": ")[2]
+    if found.verdicts[0] == "failed" and found.photons is not None and not found.photons[0] > 0:
+        lines.append(ADVICE)
+    return [*lines, f"verdict: {verdict}"]
 
 
 def _beam(made):
