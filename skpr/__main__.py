@@ -27,18 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["--frames", "all", "scan.h5"])
     2
     """
-    from ._command import ERRORS, TroubleError, parser, say, sentences, spoken
-
     try:
+        from ._command import ERRORS, TroubleError, parser, say, sentences, spoken
+
         options = parser().parse_args(arguments)
         with sentences():
             run(options)
+    except KeyboardInterrupt:
+        print("skpr: interrupted; nothing was written", file=sys.stderr)
+        return 130
     except (TroubleError, *ERRORS) as error:
         say(f"skpr: error: {spoken(error) or type(error).__name__}")
         return 2
-    except KeyboardInterrupt:
-        say("skpr: interrupted; nothing was written")
-        return 130
     return 0
 
 
@@ -71,8 +71,8 @@ def run(options) -> None:
     lines = in_sentences(pattern, made)
     with written_together(names) as there:
         write_results(there, pattern, made, Path(options.files[0]).name, lines)
+        written = [str(name) for name, path in zip(names, there, strict=True) if path.exists()]
     print("\n".join([*lines, *in_a_verdict(made)]))
-    written = [str(path) for path in names if path.exists()]
     print(f"wrote {', '.join(written)}; {time.monotonic() - began:.0f} s", flush=True)
 
 

@@ -123,15 +123,12 @@ def written_together(names):
 
 @contextlib.contextmanager
 def _uninterrupted():
-    """Keep Ctrl-C waiting for a moment."""
+    """Within, ignore Ctrl-C: it comes too late."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = []
-    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt
