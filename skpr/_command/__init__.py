@@ -1,4 +1,4 @@
-"""Steps of the command line, which `skpr.__main__` takes one after the other."""
+"""Steps of the command line, in the order of their use."""
 
 from ._options import parser
 from ._outputs import check_libraries, output_names, written_together

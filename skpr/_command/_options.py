@@ -199,7 +199,7 @@ def _add_retrieval(group):
     )
     group.add_argument("--starts", type=positive, metavar="N", help="independent starts (8)")
     group.add_argument(
-        "--iterations", type=positive, default=500, metavar="N", help="of each start (500)"
+        "--iterations", type=positive, metavar="N", help="of each start (500; of volumes 200)"
     )
     group.add_argument(
         "--seed",

@@ -32,7 +32,7 @@ class Outputs(NamedTuple):
 
 
 def output_names(options: Any) -> Outputs:
-    """Return the names of the results, and refuse those that cannot be written.
+    """Return the names of the results; refuse impossible ones.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def check_libraries() -> None:
 
 
 def _folder_and_stem(output, first):
-    """Folder of the results and the beginning of their names."""
+    """Return the folder of the results and the beginning of their names."""
     name = Path(first).name
     if Path(name).suffix.lower() in ENDINGS:
         name = Path(name).stem
@@ -102,9 +102,9 @@ def _folder_and_stem(output, first):
 
 @contextlib.contextmanager
 def written_together(names):
-    """Within, temporary names beside `names`, which become these if all goes well.
+    """Yield temporary names, which become `names` if all goes well.
 
-    Names that nothing was written to are left out.
+    They lie beside `names`. Names that nothing was written to are left out.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def written_together(names):
 
 @contextlib.contextmanager
 def _uninterrupted():
-    """Within, ignore Ctrl-C: it comes too late."""
+    """Ignore Ctrl-C for a moment: it comes too late."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The pattern that is meant: one frame, a rocking curve or exposures, in a window."""
+"""One pattern: a frame, a rocking curve or exposures, in a window."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def read_pattern(options: Any) -> Pattern:
 
 
 def are_roots(pattern: np.ndarray) -> bool:
-    """Whether roots were taken of values that are square roots of counts already.
+    """Tell whether the values were square roots of counts already.
 
     Examples
     --------
@@ -116,7 +116,9 @@ def are_roots(pattern: np.ndarray) -> bool:
 
 
 def by_number(names: list) -> list:
-    """Order names as their numbers are, if they come as a shell lists them; else leave them.
+    """Order names by their numbers.
+
+    Names in any other order than that of a shell, which is alphabetical, are left as they are.
 
     Examples
     --------
@@ -129,7 +131,7 @@ def by_number(names: list) -> list:
 
 
 def _settings(options):
-    """Parameters that every reading has."""
+    """Return the parameters that every reading has."""
     settings = {name: getattr(options, name) for name in PASSED}
     settings["hot_pixels"] = None if options.hot_pixels == "none" else options.hot_pixels
     for name in ("centered", "resample"):
@@ -139,7 +141,7 @@ def _settings(options):
 
 
 def _summed(path, center, settings):
-    """Sum of all frames, and the rule for zero frequency: None for the middle."""
+    """Return the sum of all frames, and the rule for zero frequency."""
     rule = {"auto": "friedel", "middle": None}.get(center, center)
     in_plane = rule[-2:] if isinstance(rule, tuple) else rule
     try:
@@ -156,7 +158,7 @@ def _summed(path, center, settings):
 
 
 def _of_stack(path, options, total, rule, settings):
-    """Kind of pattern that several frames are, the rule for its zero frequency, and its place."""
+    """Return the kind of a stack, and the rule and place of its centre."""
     n_frames = len(total.frames)
     if n_frames == 1:
         raise TroubleError(f"--frames volume needs several frames; {_listed(path)} holds one")
@@ -284,12 +286,12 @@ def fast_window(shape: tuple, place: tuple, binning: Any = 1) -> tuple:
 
 
 def _fast(most):
-    """Largest size with a fast transform."""
+    """Return the largest size with a fast transform."""
     return next((n for n in range(most, 0, -1) if next_fast_len(n, real=True) == n), 1)
 
 
 def _with_given(geometry, options):
-    """Geometry of the file with the lengths that the user gave."""
+    """Return the geometry of the file with the lengths that the user gave."""
     side = options.pixel_size
     given = {
         "wavelength": options.wavelength,
@@ -304,7 +306,7 @@ def _with_given(geometry, options):
 
 
 def _notes(files, found, total, kind):
-    """Sentences on what was read."""
+    """Return sentences on what was read."""
     n_frames, shape = len(total.frames), found.data.shape[1:]
     what = Path(files[0]).name if len(files) == 1 else f"{len(files)} files"
     how = {

@@ -1,4 +1,4 @@
-"""The object of one pattern, how its starts agree, and its standard deviations."""
+"""The object of one pattern, the agreement of its starts, its deviations."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ._trouble import say
 
 LARGE = 1 << 18  # pixels of a pattern, beyond which fewer draws are made
 DRAWS, FEW_DRAWS = 16, 4
+ITERATIONS = {2: 500, 3: 200}  # by axes: volumes take a hundred times as long for each
 
 
 class Reconstruction(NamedTuple):
@@ -39,7 +40,7 @@ class Reconstruction(NamedTuple):
 
     @property
     def support(self) -> np.ndarray | None:
-        """Support of the start that is nearest to the object, of shape (1, *object_shape)."""
+        """Support of the start nearest to the object, or None."""
         if self.found.supports is None:
             return None
         distances = np.abs(self.found.starts[0] - self.found.objects[0])
@@ -62,7 +63,7 @@ def reconstruct(magnitudes: np.ndarray, options: Any) -> Reconstruction:
     Reconstruction
     """
     retriever = IterativePhaseRetrieval(
-        n_iter=options.iterations,
+        n_iter=options.iterations or ITERATIONS[magnitudes.ndim - 1],
         n_starts=options.starts or "auto",
         constraints=options.constraints,
         coherence=options.coherence,

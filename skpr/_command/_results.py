@@ -1,4 +1,4 @@
-"""Results of the command line: sentences, the CXI file, the page and the volume."""
+"""Results of the command line: sentences, CXI, page and volume."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def in_a_verdict(made: Reconstruction) -> list[str]:
 
 
 def _beam(made):
-    """Words on the coherence of the beam."""
+    """Return words on the coherence of the beam."""
     kernels = made.found.coherence
     if kernels is None or not np.any(kernels):
         return "coherent beam"
@@ -76,7 +76,7 @@ def _beam(made):
 
 
 def _spread(made):
-    """Words on the standard deviations."""
+    """Return words on the standard deviations."""
     if made.deviations is None:
         return "standard deviations: not known; shown is the scatter of the starts"
     modulus = np.abs(made.found.objects[0])
@@ -127,6 +127,6 @@ def write_results(
 
 
 def _voxels(pattern: Pattern) -> dict[str, Any]:
-    """Size of a voxel in metres, where every axis is known."""
+    """Return the size of a voxel in metres, where every axis is known."""
     sizes = object_pixel_size(pattern.geometry, pattern.magnitudes.shape[1:])
     return {} if None in sizes else {"voxel_size": sizes}

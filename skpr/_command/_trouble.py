@@ -26,7 +26,7 @@ class TroubleError(Exception):
 
 
 def spoken(message):
-    """Return a message on one line, with options in place of Python's parameters.
+    """Return a message on one line, with options for parameters.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def say(text, is_quiet=False):
 
 @contextlib.contextmanager
 def sentences():
-    """Within, print each warning that concerns the user once, as a sentence.
+    """Print warnings that concern the user once, as sentences.
 
     A retrieval that was interrupted is interrupted for the command line, too.
     """

@@ -45,7 +45,7 @@ def center(text):
 
 
 def window(text):
-    """Return the size of a window: "auto", "whole", one number or one for each axis.
+    """Return the size of a window: a word, or one or several numbers.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def _all_whole(text, advice):
 
 
 def _numbers(text):
-    """Finite numbers that commas divide; None where there are none."""
+    """Return finite numbers that commas divide; None for other text."""
     try:
         found = tuple(float(part) for part in text.split(","))
     except ValueError:

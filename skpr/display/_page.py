@@ -1,4 +1,4 @@
-"""Full page on one retrieved pattern: planes of all pictures, curves and words."""
+"""Full page on one retrieved pattern: pictures, curves and words."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def draw_page(display, cmap, title="", notes=()):
 
 
 def _rows(display, cmap):
-    """Pictures of the page, from the pattern to the deviations."""
+    """Return the pictures of the page, from the pattern to the deviations."""
     x, pattern = display.object, display.magnitudes
     momentum, size = scales(display.geometry, pattern.shape)
     modulus = np.abs(x)
@@ -113,7 +113,7 @@ def _rows(display, cmap):
 
 
 def _row(title, values, place, style, step, centered):
-    """Planes through a place, with what their sides measure."""
+    """Return planes through a place, with what their sides measure."""
     if values.ndim == 1:
         return Row(title, [values], style, [None], "")
     if values.ndim == 2:
@@ -129,6 +129,7 @@ def _unit(centered):
 
 
 def _draw_row(row, axes):
+    """Draw the planes of one picture, one an axes."""
     if row.planes[0].ndim == 1:
         axes[0].plot(row.planes[0])
         axes[0].set_title(row.title, fontsize=MEDIUM)
@@ -154,7 +155,7 @@ def _draw_row(row, axes):
 
 
 def _draw_agreement(ax, display):
-    """Transfer function of the starts, what it must exceed, and how far it does."""
+    """Draw the transfer function of the starts and what it must exceed."""
     found = display.combination
     ax.set_title("agreement of the starts", fontsize=MEDIUM)
     if found.transfer_function is not None:
@@ -171,7 +172,7 @@ def _draw_agreement(ax, display):
 
 
 def _draw_starts(ax, display):
-    """Errors of all starts, the consistent ones filled."""
+    """Draw the errors of all starts, the consistent ones filled."""
     errors, found = np.asarray(display.errors), display.combination
     known = np.isfinite(errors)
     consistent = found.consistent & known
@@ -191,7 +192,7 @@ def _draw_starts(ax, display):
 
 
 def _write(ax, display, notes):
-    """The verdict and the notes."""
+    """Write the verdict and the notes."""
     ax.axis("off")
     colours = {"good": "tab:green", "doubtful": "tab:orange", "failed": "tab:red"}
     verdict, _, reasons = display.verdict.partition(": ")[2].partition(": ")
@@ -208,7 +209,7 @@ def _write(ax, display, notes):
 
 
 def content_window(modulus):
-    """Window of an object that holds its content, with a margin.
+    """Return the window of an object that holds its content, with a margin.
 
     Examples
     --------
@@ -227,7 +228,7 @@ def content_window(modulus):
 
 
 def _middle(weights):
-    """Centre of mass, in pixels."""
+    """Return the centre of mass, in pixels."""
     total = float(weights.sum()) or 1.0
     places: list[Any] = []
     for axis, n in enumerate(weights.shape):
@@ -237,13 +238,13 @@ def _middle(weights):
 
 
 def _global_phase(x):
-    """Factor that takes the mean phase away."""
+    """Return the factor that takes the mean phase away."""
     total = complex((x * np.abs(x)).sum())
     return np.conj(total) / abs(total) if total else 1.0
 
 
 def _logarithmic(lit):
-    """Logarithmic scale of the magnitudes that are not zero."""
+    """Return a logarithmic scale for the magnitudes that are not zero."""
     from matplotlib.colors import LogNorm
 
     peak = float(lit.max()) if lit.size else 1.0

@@ -1,4 +1,4 @@
-"""Warnings about files and parameters that are likely not meant as they are."""
+"""Warnings about files and parameters that are likely mistaken."""
 
 from pathlib import Path
 

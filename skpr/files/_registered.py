@@ -1,4 +1,4 @@
-"""Readers of other packages, registered as entry points of the group `skpr.readers`."""
+"""Readers of other packages, registered as entry points."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def read_registered(path, reader):
 
 
 def _frames(values, name, words):
-    """Stack of frames of what a reader returned."""
+    """Return what a reader returned as a stack of frames."""
     given = type(values).__name__
     if not hasattr(getattr(values, "dtype", None), "kind"):
         try:
@@ -156,5 +156,5 @@ def _frames(values, name, words):
 
 
 def _said(error):
-    """Message of a foreign error on one line, with its type."""
+    """Return the message of a foreign error on one line, with its type."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
