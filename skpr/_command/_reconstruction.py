@@ -29,7 +29,7 @@ class Reconstruction(NamedTuple):
     found : Retrieval
     combination : Combination
     deviations : ndarray of shape (1, *object_shape) or None
-        None where neither counts nor starts that agree tell.
+        None where no two starts agree, or neither these nor counts tell.
     kind : {"non_negative", "real", "complex"}
     """
 
@@ -80,5 +80,7 @@ def reconstruct(magnitudes: np.ndarray, options: Any) -> Reconstruction:
     with warnings.catch_warnings():  # no deviations are no trouble: the page says so
         warnings.simplefilter("ignore", UserWarning)
         deviations = uncertainty(retriever, magnitudes, found, n_draws=n_draws)
-    known = deviations if np.isfinite(deviations).all() else None
+    # counting noise alone says little where every start found another object
+    is_known = np.isfinite(deviations).all() and combination.consistent.sum() > 1
+    known = deviations if is_known else None
     return Reconstruction(found, combination, known, retriever.constraints_)

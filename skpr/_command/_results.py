@@ -78,7 +78,7 @@ def _beam(made):
 def _spread(made):
     """Return words on the standard deviations."""
     if made.deviations is None:
-        return "standard deviations: not known; shown is the scatter of the starts"
+        return "standard deviations are not known; the page shows the scatter of all starts"
     modulus = np.abs(made.found.objects[0])
     inside = modulus > 0.5 * modulus.max()
     share = float(np.median(made.deviations[0][inside] / modulus[inside])) if inside.any() else 0
