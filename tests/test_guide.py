@@ -19,7 +19,7 @@ TEXTS = [
     *sorted((ROOT / ".github").rglob("*.md")),
 ]
 CODE = re.compile(r"```python\n(.*?)```", flags=re.DOTALL)
-WITHOUT_CODE = {"changes.md"}
+WITHOUT_CODE = {"changes.md", "command_line.md"}
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from .. import files
 from ..display import RetrievalDisplay
-from ..files import object_pixel_size, write_reconstruction
+from ..files import object_pixel_size, write_reconstruction, write_vti
 from ._outputs import Outputs
 from ._pattern import Pattern
 from ._reconstruction import Reconstruction
@@ -20,8 +18,10 @@ ADVICE = (
     "the values were not read as whole numbers of photons: if they are magnitudes and no counts, "
     "--content magnitudes says so; if something was subtracted or divided out, give the raw counts"
 )
-# written where this version of the package can
-write_vti = getattr(files, "write_vti", None)
+VOXELS = (
+    "volume (VTI) in voxels of the measurement, one nanometre each: skpr.laboratory leads to the "
+    "laboratory's axes"
+)
 
 
 def in_sentences(pattern: Pattern, made: Reconstruction) -> list[str]:
@@ -50,7 +50,7 @@ def in_sentences(pattern: Pattern, made: Reconstruction) -> list[str]:
     resolution = made.combination.resolution
     if resolution is not None and math.isfinite(resolution) and len(known) == x.ndim:
         lines.append(f"half-period resolution: {resolution * max(known):.3g} nm")
-    return [*lines, _spread(made)]
+    return [*lines, _spread(made), *([VOXELS] if x.ndim == 3 else [])]
 
 
 def in_a_verdict(made: Reconstruction) -> list[str]:
@@ -122,11 +122,7 @@ def write_results(
     )
     page.figure_.savefig(names.report, dpi=DOTS)
     plt.close(page.figure_)
-    if objects.ndim == 4 and write_vti is not None:
-        write_vti(names.volume, objects[0], **_voxels(pattern))
-
-
-def _voxels(pattern: Pattern) -> dict[str, Any]:
-    """Return the size of a voxel in metres, where every axis is known."""
-    sizes = object_pixel_size(pattern.geometry, pattern.magnitudes.shape[1:])
-    return {} if None in sizes else {"voxel_size": sizes}
+    if objects.ndim == 4:
+        # a scan of angles has no voxel size along its axis, and its axes are oblique
+        fields = {} if made.deviations is None else {"standard_deviation": made.deviations}
+        write_vti(names.volume, objects, voxel_size=NANOMETRE, fields=fields)

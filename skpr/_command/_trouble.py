@@ -26,13 +26,13 @@ class TroubleError(Exception):
 
 
 def spoken(message):
-    """Return a message on one line, with options for parameters.
+    r"""Return a message on one line, with options for parameters.
 
     Examples
     --------
     >>> spoken("masks hide 60%; give it as mask= with mask_marks='measured'")
     'masks hide 60%; give it as --mask with --mask-marks measured'
-    >>> spoken("center=(3, 99) is not valid;\\n roi= says where they begin")
+    >>> spoken("center=(3, 99) is not valid;\n roi= says where they begin")
     '--center 3,99 is not valid; --roi says where they begin'
     """
     return PARAMETER.sub(_option, " ".join(str(message).split()))
