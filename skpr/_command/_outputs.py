@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ._trouble import TroubleError
 
-NEEDED = ("h5py", "io"), ("matplotlib", "plot")  # with the extras that bring them
+NEEDED = ("h5py", "io"), ("pyevtk", "io"), ("matplotlib", "plot")  # with the extras that bring them
 ENDINGS = ".gz", ".bz2"  # after which another ending comes
 
 
