@@ -1,7 +1,6 @@
 """Write the pages that list others: guide, figures, rules for contributors, public names."""
 
 import pkgutil
-import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -56,4 +55,5 @@ scripts.mkdir()
 header = "Gallery\n=======\n\nShort courses, each with a figure.\n"
 (scripts / "GALLERY_HEADER.rst").write_text(header)
 for script in (source / "examples").glob("plot_*.py"):
-    shutil.copy(script, scripts)
+    # the gallery runs them in their folder, as code that has no file
+    (scripts / script.name).write_text(script.read_text().replace("__file__", repr(script.name)))

@@ -92,10 +92,11 @@ class Combination(NamedTuple):
         -------
         str
         """
-        text = (
-            f"{int(self.consistent.sum())} of {len(self.correlations)} reconstructions agree; "
-            f"their first mode has {self.weights[0]:.0%}"
-        )
+        n_agreeing, n = int(self.consistent.sum()), len(self.correlations)
+        text = f"{n_agreeing} of {n} reconstructions agree"
+        if n_agreeing == 1 < n:  # the best one itself
+            text = f"none of {n - 1} reconstructions agrees with the best one"
+        text = f"{text}; the first mode of all has {self.weights[0]:.0%}"
         if self.resolution is None:
             return text
         agreed = f"they agree down to half a period of {self.resolution:.2f} pixels"

@@ -100,4 +100,9 @@ def test_combinations_tell_their_agreement():
     x = random_objects((10, 10), "float64", 1)
     runs = combine_reconstructions(random_members(x.repeat(4, axis=0)))
     assert runs.weights[0] == pytest.approx(1.0)
-    assert runs.summary() == "4 of 4 reconstructions agree; their first mode has 100%"
+    assert runs.summary() == "4 of 4 reconstructions agree; the first mode of all has 100%"
+
+
+def test_a_combination_says_if_nothing_agrees_with_the_best():
+    runs = combine_reconstructions(random_objects((10, 10), "float64", 4), errors=np.arange(4.0))
+    assert runs.summary().startswith("none of 3 reconstructions agrees with the best one; ")
