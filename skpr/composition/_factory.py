@@ -13,10 +13,10 @@ from .._validation import check_choice
 from ..augmentation import RandomDeformation
 from ..canonicalization import SymmetryCanonicalizer
 from ..fourier import FourierMagnitude
-from ..iterative import IterativePhaseRetrieval
 from ..neural import MODULES, PhaseRetrievalRegressor
 from ._parts import check_layouts
 from ._pipeline import PhaseRetrievalPipeline
+from ._posterior import PosteriorRefiner
 from ._refined import RefinedRegressor
 from ._symmetry_breaking import SymmetryBreakingRegressor
 
@@ -90,8 +90,9 @@ def make_phase_retriever(
         without oversampling, else "zero".
     refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default=None
         Estimator that refines predictions. Unless it is None, the step `retrieve` is a
-        :class:`RefinedRegressor` around the symmetry-breaking regressor. A refiner without a
-        `random_state` or `device` of its own takes the ones given here.
+        :class:`RefinedRegressor` around the symmetry-breaking regressor. "auto" is a
+        :class:`PosteriorRefiner`, as it is there. A refiner without a `random_state` or `device` of
+        its own takes the ones given here.
     device, random_state, **regressor_params
         Parameters of :class:`skpr.PhaseRetrievalRegressor`, such as `max_epochs` or
         `module__hidden_width`. Its `detector` redraws noise and missing pixels for every batch.
@@ -185,9 +186,8 @@ def _forward_model(oversampling, fourier_shape, centered):
 def _seeded(refiner, random_state, device, centered):
     """Return a refiner with the seed and device of the pipeline, unless set."""
     if isinstance(refiner, str) and refiner == "auto":
-        return IterativePhaseRetrieval(
-            n_iter=300, random_state=random_state, device=device, centered=centered
-        )
+        refiner = PosteriorRefiner(centered=centered, device=device)
+        return refiner if random_state is None else refiner.set_params(random_state=random_state)
     if isinstance(refiner, str | type) or not hasattr(refiner, "get_params"):  # refused by fit
         return refiner
     own = refiner.get_params(deep=False)

@@ -67,7 +67,7 @@ class PosteriorRefiner(BaseEstimator):
 
     Parameters
     ----------
-    n_iter : int, default=300
+    n_iter : int, default=500
         Iterations of the second start, see :class:`~skpr.IterativePhaseRetrieval`.
     n_held_out : int, default=128
         Objects held out of the training of the regressor, a tenth of all at most. With fewer than
@@ -104,7 +104,7 @@ class PosteriorRefiner(BaseEstimator):
 
     def __init__(
         self,
-        n_iter: int = 300,
+        n_iter: int = 500,
         n_held_out: int = 128,
         *,
         centered: bool = True,

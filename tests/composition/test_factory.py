@@ -4,6 +4,7 @@ import torch
 from sklearn.pipeline import make_pipeline
 
 from skpr import FourierMagnitude, IterativePhaseRetrieval, RefinedRegressor, make_phase_retriever
+from skpr.composition import PosteriorRefiner
 from skpr.detector import BeamStop, PhotonNoise
 from skpr.metrics import relative_error
 from tests.composition.conftest import SMALL
@@ -199,4 +200,7 @@ def test_a_refiner_without_seed_and_device_takes_those_of_the_pipeline():
     assert (given.random_state, given.device) == (None, "auto")
     own = IterativePhaseRetrieval(random_state=1, device="cpu")
     assert make_phase_retriever(refiner=own, random_state=3)[-1].refiner.random_state == 1
-    assert isinstance(make_phase_retriever(refiner="auto")[-1], RefinedRegressor)
+    refined = make_phase_retriever(refiner="auto", random_state=3)[-1]
+    assert isinstance(refined, RefinedRegressor)
+    assert isinstance(refined.refiner, PosteriorRefiner)  # as that of RefinedRegressor itself
+    assert refined.refiner.random_state == 3
