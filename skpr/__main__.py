@@ -28,13 +28,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        from ._command import ERRORS, TroubleError, parser, say, sentences, spoken
+        from ._command import (
+            ERRORS,
+            TroubleError,
+            parser,
+            prepare_streams,
+            say,
+            sentences,
+            spoken,
+        )
 
-        options = parser().parse_args(arguments)
+        prepare_streams()
+        options = parser().parse_intermixed_args(arguments)  # files may follow options
         with sentences():
             run(options)
     except KeyboardInterrupt:
-        print("skpr: interrupted; nothing was written", file=sys.stderr)
+        print("skpr: interrupted; nothing was written", file=sys.stderr, flush=True)
         return 130
     except (TroubleError, *ERRORS) as error:
         say(f"skpr: error: {spoken(error) or type(error).__name__}")
@@ -54,6 +63,8 @@ def run(options) -> None:
         read_pattern,
         reconstruct,
         say,
+        spoken,
+        tell,
         write_results,
         written_together,
     )
@@ -72,8 +83,8 @@ def run(options) -> None:
     with written_together(names) as there:
         write_results(there, pattern, made, Path(options.files[0]).name, lines)
         written = [str(name) for name, path in zip(names, there, strict=True) if path.exists()]
-    print("\n".join([*lines, *in_a_verdict(made)]))
-    print(f"wrote {', '.join(written)}; {time.monotonic() - began:.0f} s", flush=True)
+    tell("\n".join([*lines, *map(spoken, in_a_verdict(made))]))
+    tell(f"wrote {', '.join(written)}; {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

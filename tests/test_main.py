@@ -238,6 +238,22 @@ def test_files_that_hold_no_pattern_end_in_one_sentence(here, capsys):
         (["--roi", "3"], "give a row and a column, such as 0,256"),
         (["--format", "sxr"], "--format sxr is not valid; choose 'auto'"),
         (["--device", "abacus"], "abacus"),
+        (["--select", "::0"], "'::0' is not valid; the step of a range must not be 0"),
+        (["--select", "3:1"], "--select 3:1 is not valid; it leaves none of 1 frames"),
+        (["--crop", "-5"], "--crop -5 is not valid"),
+        (["--crop", "2"], "a window of 2 x 2 pixels is no pattern: at least 4 are needed"),
+        (["--binning", "30"], "a window of 1 x 1 pixels is no pattern"),
+        (["--threshold", "1e9"], "no count is left in the window of 32 x 32 pixels"),
+        (["--dark", "scan.npy"], "scan.npy holds no pattern: every count is zero after --dark"),
+        (["--seed", "-3"], "'-3' is not valid; give a whole number from 0 to 4294967295"),
+        (["--energy", "9", "--wavelength", "1A"], "--wavelength: not allowed with argument --ener"),
+        (["./scan.npy"], "scan.npy is named twice; give each file once"),
+        ([""], "argument FILE: '' is not valid; give the name of a file"),
+        (["-o", "/proc/skpr/"], "results cannot be written to /proc/skpr: no such file|denied"),
+        (
+            ["-o", "x" * 250],
+            "results cannot be written to .: file name too long|File name too long",
+        ),
         (["--outptu", "a"], "unrecognized arguments: --outptu a; skpr --help lists the options"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -245,6 +261,36 @@ def test_files_that_hold_no_pattern_end_in_one_sentence(here, capsys):
 def test_options_that_are_not_valid_are_named_with_what_is(here, counts, capsys, options, message):
     assert re.search(message.replace("(", r"\("), error_of(capsys, "scan.npy", *QUICK, *options))
     assert names(here) == ["scan.npy"]
+
+
+def test_units_may_be_written_in_any_script(here, counts, capsys):
+    lengths = "--pixel-size", "55\N{GREEK SMALL LETTER MU}m", "--distance", "1m"
+    for wavelength in ("1.5A", "1.5\N{ANGSTROM SIGN}"):
+        given = *lengths, "--wavelength", wavelength
+        assert main(["scan.npy", *QUICK, *given, "--overwrite"]) == 0
+        assert "pixels of the object: 85.2 x 85.2 nm" in capsys.readouterr().out
+
+
+def test_lengths_that_resolve_less_than_a_wavelength_are_doubted(here, counts, capsys):
+    given = "--pixel-size", "10mm", "--distance", "1mm", "--energy", "9"
+    assert main(["scan.npy", *QUICK, *given]) == 0
+    assert "far below the wavelength of 1.38e-10 m: check the units" in capsys.readouterr().err
+
+
+def test_any_name_of_a_file_becomes_a_title(here, counts, capsys):
+    for name in ("a$b$^$.npy", "\u6570\u636e.npy", "half_\udcc3.npy"):
+        Path("scan.npy").rename(name)
+        assert main([name, *QUICK]) == 0
+        assert "warning" not in capsys.readouterr().err
+        Path(name).rename("scan.npy")
+
+
+def test_words_name_options_of_the_command(here, counts, capsys):
+    np.save("fft.npy", np.fft.ifftshift(counts))
+    main(["fft.npy", *QUICK])
+    printed = capsys.readouterr()
+    assert "pass --centered no" in printed.err
+    assert "centered=" not in printed.out + printed.err
 
 
 def test_without_a_file_the_help_is_named(here, capsys):
@@ -316,6 +362,28 @@ def test_missing_libraries_are_named_before_the_work(here, counts, capsys, monke
     monkeypatch.setattr("skpr._command._outputs.NEEDED", (("no_such_library", "plot"),))
     message = error_of(capsys, "scan.npy")
     assert "results need no_such_library: pip install 'skpr[plot]'" in message
+
+
+def test_libraries_that_are_damaged_are_told_before_the_work(here, counts, capsys):
+    Path("damaged_library.py").write_text("raise RuntimeError('no such symbol')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(here)
+        patch.setattr("skpr._command._outputs.NEEDED", (("damaged_library", "plot"),))
+        message = error_of(capsys, "scan.npy")
+    assert "damaged_library cannot be imported: no such symbol" in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [">&-", "2>&-", ">&- 2>&-", "2>&1 | true", "| true"])
+def test_results_are_written_whoever_reads_along(here, counts, ending):
+    command = f"{sys.executable} -m skpr scan.npy --iterations 30 --starts 2 {ending}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "nonsense"}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert names(here) == ["scan.npy", "scan_object.cxi", "scan_report.png"]
 
 
 @pytest.mark.slow

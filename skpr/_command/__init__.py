@@ -5,7 +5,7 @@ from ._outputs import check_libraries, output_names, written_together
 from ._pattern import read_pattern
 from ._reconstruction import reconstruct
 from ._results import in_a_verdict, in_sentences, write_results
-from ._trouble import ERRORS, TroubleError, say, sentences, spoken
+from ._trouble import ERRORS, TroubleError, prepare_streams, say, sentences, spoken, tell
 
 __all__ = [
     "ERRORS",
@@ -15,11 +15,13 @@ __all__ = [
     "in_sentences",
     "output_names",
     "parser",
+    "prepare_streams",
     "read_pattern",
     "reconstruct",
     "say",
     "sentences",
     "spoken",
+    "tell",
     "write_results",
     "written_together",
 ]

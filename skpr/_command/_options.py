@@ -6,7 +6,19 @@ import argparse
 
 from .. import __version__
 from ._trouble import TroubleError
-from ._values import center, integers, length, pair, plane, positive, selected, wavelength, window
+from ._values import (
+    center,
+    file_name,
+    integers,
+    length,
+    pair,
+    plane,
+    positive,
+    seed,
+    selected,
+    wavelength,
+    window,
+)
 
 DESCRIPTION = """\
 Reconstruct the object of one diffraction pattern.
@@ -53,7 +65,11 @@ def parser():
         allow_abbrev=False,
     )
     made.add_argument(
-        "files", nargs="+", metavar="FILE", help="file, or files with one frame or some frames each"
+        "files",
+        nargs="+",
+        type=file_name,
+        metavar="FILE",
+        help="file, or files with one frame or some frames each",
     )
     made.add_argument("--version", action="version", version=f"skpr {__version__}")
     _add_output(made.add_argument_group("output"))
@@ -203,7 +219,7 @@ def _add_retrieval(group):
     )
     group.add_argument(
         "--seed",
-        type=int,
+        type=seed,
         default=0,
         metavar="N",
         help="of the starts; the same seed gives the same object (0)",
@@ -215,10 +231,11 @@ def _add_retrieval(group):
 
 
 def _add_geometry(group):
-    group.add_argument(
+    beam = group.add_mutually_exclusive_group()
+    beam.add_argument(
         "--energy", type=wavelength, dest="wavelength", metavar="KEV", help="photon energy in keV"
     )
     for name, example in (("wavelength", "1.38A"), ("distance", "0.5m"), ("pixel-size", "55um")):
-        group.add_argument(
+        (beam if name == "wavelength" else group).add_argument(
             f"--{name}", type=length(name), metavar="LENGTH", help=f"with a unit, such as {example}"
         )

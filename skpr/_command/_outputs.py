@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import importlib
 import os
 import signal
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -66,9 +67,23 @@ def output_names(options: Any) -> Outputs:
     existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     if not existing.is_dir():
         raise TroubleError(f"results cannot be written: {existing} is no folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise TroubleError(f"results cannot be written to {existing}: permission denied")
+    _try_out(folder, names, existing)
     return names
+
+
+def _try_out(folder, names, existing):
+    """Refuse names that cannot be written, before the work, and leave nothing."""
+    missing = os.path.relpath(folder, existing)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".skpr-", dir=existing) as temporary:
+            there = Path(os.path.abspath(os.path.join(temporary, missing)))
+            there.mkdir(parents=True, exist_ok=True)
+            for path in names:
+                (there / path.name).touch()
+    except OSError as error:
+        raise TroubleError(
+            f"results cannot be written to {folder}: {(error.strerror or str(error)).lower()}"
+        ) from error
 
 
 def check_libraries() -> None:
@@ -77,11 +92,19 @@ def check_libraries() -> None:
     Raises
     ------
     TroubleError
-        If a library is not installed.
+        If a library is not installed, or cannot be imported.
     """
+    if "matplotlib" not in sys.modules:
+        os.environ["MPLBACKEND"] = "agg"  # no window is opened, whatever the user has set
     for library, extra in NEEDED:
-        if importlib.util.find_spec(library) is None:
-            raise TroubleError(f"results need {library}: pip install 'skpr[{extra}]'")
+        try:
+            importlib.import_module(library)
+        except ModuleNotFoundError as error:
+            if error.name != library:
+                raise TroubleError(f"{library} cannot be imported: {error}") from error
+            raise TroubleError(f"results need {library}: pip install 'skpr[{extra}]'") from error
+        except Exception as error:  # whatever a damaged installation does
+            raise TroubleError(f"{library} cannot be imported: {error}") from error
 
 
 def _folder_and_stem(output, first):

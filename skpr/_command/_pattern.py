@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import warnings
 from dataclasses import replace
@@ -15,7 +16,7 @@ from scipy import ndimage
 from scipy.fft import next_fast_len
 
 from .._counts import counts_of
-from ..files import Geometry, read_diffraction
+from ..files import Geometry, object_pixel_size, read_diffraction
 from ._trouble import TroubleError, say
 
 MOST_PIXELS = {2: 1024**2, 3: 80**3}  # of a window by axes; a search takes minutes
@@ -23,12 +24,15 @@ MIDDLE = 64  # pixels of the window in which frames are compared
 FAINT = (
     0.5  # counts at the ends of a stack, relative to the most, below which it is a rocking curve
 )
+LEAST = 4  # pixels along an axis; fewer are no pattern
+FINEST = 0.25  # pixel of an object in wavelengths; none smaller can be resolved
 NEARLY = 0.9  # of a frame's size; a window from there on is the whole, with an unmeasured rim
 ALIKE = 0.9  # correlation of the roots of neighbouring frames that are exposures of one pattern
 PASSED = (
     *("dataset", "format", "select", "content", "dark", "flat", "mask", "mask_marks", "roi"),
     *("detector", "saturation", "negative", "monitor"),
 )
+ZEROING = "dark", "mask", "saturation"  # corrections that may leave no count
 ROOTS = (
     "the values are square roots of whole numbers, and are taken for magnitudes; --content counts "
     "says that they are counts"
@@ -75,7 +79,7 @@ def read_pattern(options: Any) -> Pattern:
     ValueError, OSError, ImportError, MemoryError
         As :func:`skpr.files.read_diffraction` says.
     """
-    path = options.files[0] if len(options.files) == 1 else by_number(options.files)
+    path = options.files[0] if len(options.files) == 1 else _different(by_number(options.files))
     settings = _settings(options)
     with warnings.catch_warnings():  # the last reading tells what is still true then
         warnings.simplefilter("ignore")
@@ -99,8 +103,47 @@ def read_pattern(options: Any) -> Pattern:
     ):
         say(f"skpr: warning: {ROOTS}")
         return read_pattern(argparse.Namespace(**vars(options) | {"content": "magnitudes"}))
+    _check_window(found)
     geometry = _with_given(found.geometry, options)
+    _doubt_lengths(geometry, found.data.shape[1:])
     return Pattern(found.data, geometry, _notes(options.files, found, total, kind))
+
+
+def _different(names):
+    """Return the names; refuse a file that is named twice."""
+    seen = set()
+    for name in names:
+        if os.path.realpath(name) in seen:
+            raise TroubleError(f"{name} is named twice; give each file once")
+        seen.add(os.path.realpath(name))
+    return names
+
+
+def _check_window(found):
+    """Refuse a window that holds no pattern."""
+    shape = found.data.shape[1:]
+    size = " x ".join(map(str, shape))
+    if min(shape) < LEAST:
+        raise TroubleError(
+            f"a window of {size} pixels is no pattern: at least {LEAST} are needed along each "
+            "axis, after --crop and --binning"
+        )
+    if not np.nansum(found.data) > 0:
+        raise TroubleError(
+            f"no count is left in the window of {size} pixels about {found.center}; other values "
+            "of --center, --crop, --threshold or --mask leave some"
+        )
+
+
+def _doubt_lengths(geometry, shape):
+    """Warn of lengths that would resolve less than light can."""
+    sizes = [size for size in object_pixel_size(geometry, shape) if size is not None]
+    if sizes and geometry.wavelength and min(sizes) < FINEST * geometry.wavelength:
+        say(
+            f"skpr: warning: pixels of the object would be {min(sizes):.2g} m, far below "
+            f"the wavelength of {geometry.wavelength:.3g} m: check the units of --distance, "
+            "--pixel-size, and --energy or --wavelength"
+        )
 
 
 def are_roots(pattern: np.ndarray) -> bool:
@@ -153,7 +196,9 @@ def _summed(path, center, settings):
             raise
         rule = None
     if not np.nansum(total.data) > 0:
-        raise TroubleError(f"{_listed(path)} holds no pattern: every count is zero")
+        used = [f"--{name}" for name in ZEROING if settings[name] not in (None, False)]
+        after = f" after {' and '.join(used)}" if used else ""
+        raise TroubleError(f"{_listed(path)} holds no pattern: every count is zero{after}")
     return total, rule
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 
@@ -120,7 +121,9 @@ def write_results(
         title=title,
         notes=lines,
     )
-    page.figure_.savefig(names.report, dpi=DOTS)
+    with warnings.catch_warnings():  # about names of files in other scripts than the font has
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        page.figure_.savefig(names.report, dpi=DOTS)
     plt.close(page.figure_)
     if objects.ndim == 4:
         # a scan of angles has no voxel size along its axis, and its axes are oblique

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import warnings
@@ -17,7 +18,14 @@ OPTIONS = (
 )
 RENAMED = {"n_starts": "starts"}
 VALUES = {"False": "none", "None": "none", "True": "yes"}
-PARAMETER = re.compile(rf"\b({'|'.join(OPTIONS)})=('[^']*'|\([\d., -]+\)|slice\(\d+\)|[\w.]+|)")
+VALUES_OF = {
+    "centered": {"False": "no"},
+    "resample": {"False": "no", "None": "no"},
+    "center": {"None": "middle"},
+    "crop": {"None": "whole"},
+}
+VALUE = r"'[^']*'|[(\[][\d., -]+[)\]]|slice\([^)]*\)|-?[\d.]+e[-+]?\d+|-?\w+(?:\.\w+)*|"
+PARAMETER = re.compile(rf"\b({'|'.join(OPTIONS)})=({VALUE})")
 LOST = "interrupted: "  # beginning of the warning of a retrieval that Ctrl-C ended
 
 
@@ -34,6 +42,8 @@ def spoken(message):
     'masks hide 60%; give it as --mask with --mask-marks measured'
     >>> spoken("center=(3, 99) is not valid;\n roi= says where they begin")
     '--center 3,99 is not valid; --roi says where they begin'
+    >>> spoken("select=slice(3, 1, None), crop=-5, select=[5] or centered=False")
+    '--select 3:1, --crop -5, --select 5 or --centered no'
     """
     return PARAMETER.sub(_option, " ".join(str(message).split()))
 
@@ -41,15 +51,46 @@ def spoken(message):
 def _option(found):
     name, value = RENAMED.get(found[1], found[1]), found[2]
     if value.startswith("slice("):
-        value = f":{value[6:-1]}"
-    value = VALUES.get(value, value).strip("'").strip("()").replace(", ", ",")
+        parts = value[6:-1].replace("None", "").split(", ")
+        value = ":".join(parts if len(parts) > 1 else ["", *parts])
+        value = value.removesuffix(":") if value.count(":") == 2 else value
+    value = (VALUES | VALUES_OF.get(name, {})).get(value, value)
+    value = value.strip("'").strip("()[]").replace(", ", ",")
     return f"--{name.replace('_', '-')} {value}".rstrip()
 
 
 def say(text, is_quiet=False):
     """Print a line of progress."""
     if not is_quiet:
-        print(text, file=sys.stderr, flush=True)
+        _print(text, sys.stderr)
+
+
+def tell(text):
+    """Print a result."""
+    _print(text, sys.stdout)
+
+
+def _print(text, stream):
+    """Print a text, also to a reader who has gone, such as `head`."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def prepare_streams():
+    """Make standard output and error able to take any text.
+
+    A closed one leads nowhere, and characters that its encoding lacks are escaped.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # the number that was closed is taken again, before a file of results gets it
+            number = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager

@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import unicodedata
 
-UNITS = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9, "A": 1e-10, "pm": 1e-12}
+UNITS = {
+    **{"m": 1.0, "mm": 1e-3, "um": 1e-6, "\N{GREEK SMALL LETTER MU}m": 1e-6, "nm": 1e-9},
+    **{"A": 1e-10, "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": 1e-10, "pm": 1e-12},
+}  # in the normal form of Unicode that compatible characters share: NFKC
 PLANCK_LIGHT = 1.23984198e-9  # keV m: energy times wavelength
 PLAUSIBLE = {"wavelength": (1e-13, 1e-5), "distance": (1e-4, 200.0), "pixel-size": (1e-8, 1e-2)}
+SEEDS = "give a whole number from 0 to 4294967295"
 CENTERS = "auto", "middle", "max", "mass", "friedel"
 
 
@@ -25,6 +30,8 @@ def selected(text):
     parts = [part.strip() for part in text.split(":")]
     if len(parts) > 3 or not all(re.fullmatch(r"-?\d*", part) and part != "-" for part in parts):
         raise _refused(text, "give a range such as 10:20 or 10:60:2")
+    if len(parts) == 3 and parts[2] and int(parts[2]) == 0:
+        raise _refused(text, "the step of a range must not be 0")
     return slice(*(int(part) if part else None for part in parts))
 
 
@@ -69,6 +76,21 @@ def pair(text):
     return found
 
 
+def file_name(text):
+    """Return the name of a file; refuse blanks."""
+    if not text.strip():
+        raise _refused(text, "give the name of a file")
+    return text
+
+
+def seed(text):
+    """Return a seed of random numbers."""
+    found = _all_whole(text, SEEDS)
+    if len(found) != 1 or not 0 <= found[0] < 2**32:
+        raise _refused(text, SEEDS)
+    return found[0]
+
+
 def plane(text):
     """Return the file or name of a plane; False for none."""
     return False if text == "none" else text
@@ -93,7 +115,8 @@ def length(name):
     lowest, highest = PLAUSIBLE[name]
 
     def read(text):
-        found = re.fullmatch(r"\s*([-+.\deE]+?)\s*([a-zA-Zµ]*)\s*", text)
+        plain = unicodedata.normalize("NFKC", text)
+        found = re.fullmatch(r"\s*([-+.\deE]+?)\s*([^\W\d_]*)\s*", plain)
         numbers = _numbers(found[1]) if found else None
         unit = UNITS.get(found[2] or "m") if found else None
         if numbers is None or unit is None:

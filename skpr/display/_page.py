@@ -77,7 +77,7 @@ def draw_page(display, cmap, title="", notes=()):
     _draw_starts(axes["starts"], display)
     _write(axes["words"], display, notes)
     if title:
-        figure.suptitle(title, fontsize=12, fontweight="bold")
+        figure.suptitle(_drawable(title), fontsize=12, fontweight="bold", parse_math=False)
     return axes
 
 
@@ -205,7 +205,23 @@ def _write(ax, display, notes):
     paragraphs = [reasons, display.combination.summary(), *notes]
     bullets = {"width": WIDTH, "initial_indent": "- ", "subsequent_indent": "   "}
     lines = [line for text in paragraphs for line in textwrap.wrap(text, **bullets)]
-    ax.text(0, 0.88, "\n".join(lines), fontsize=SMALL, va="top", transform=ax.transAxes)
+    ax.text(
+        0, 0.88, _drawable("\n".join(lines)), fontsize=SMALL, va="top", transform=ax.transAxes,
+        parse_math=False,
+    )  # fmt: skip
+
+
+def _drawable(text):
+    r"""Return a text without halves of characters.
+
+    Names of files may hold them.
+
+    Examples
+    --------
+    >>> _drawable("scan_\udcc3.h5")
+    'scan_?.h5'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def content_window(modulus):

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._memory import check_fits
 from .._validation import warn_user
 from ._center import SURE, BeamCenter, beam_center, cut_around, window_shape
 from ._corrections import judged, summed
 from ._hot import hot_pixels, without_beam
-from ._memory import check_fits
 from ._resample import middle_of_blocks, onto_pixel
 
 MANY_HOT = 0.001  # fraction of pixels; more hot pixels than this cause a warning

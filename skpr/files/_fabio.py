@@ -8,9 +8,9 @@ import gzip
 import io
 import zlib
 
+from .._memory import check_fits
 from ._frames import ArrayFrames, Frames, check_real, stack_axes
 from ._logged import errors_logged
-from ._memory import check_fits
 
 NEEDED = "reading EDF, CBF, MAR and other detector formats needs fabio: pip install 'skpr[io]'"
 # first bytes of a CBF file, of its binary section, and of the data in this section

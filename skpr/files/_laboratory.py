@@ -83,6 +83,11 @@ def laboratory_axes(
             raise ValueError(
                 f"geometry says no {name}; set it with dataclasses.replace(geometry, {name}=...)"
             )
+    if not isinstance(circles, tuple | list) or len(circles) != 2:
+        raise ValueError(
+            f"circles={short(circles)} is not valid; give the names of the outer and the inner "
+            "angle, ('delta', 'gamma')"
+        )
     outer, inner = (_fixed_angle(geometry.angles, name) for name in circles)
     detector = two_circle_detector(outer, inner)
     if rocking_step is None:
@@ -107,7 +112,7 @@ def _fixed_angle(angles, name):
     if np.ndim(angles[name]) != 0:
         raise ValueError(
             f"angle {name!r} of the detector differs from frame to frame, from "
-            f"{min(angles[name])!r} to {max(angles[name])!r} radians; give a scan in which the "
+            f"{min(angles[name]):.6g} to {max(angles[name]):.6g} radians; give a scan in which the "
             "detector rests"
         )
     return angles[name]

@@ -10,10 +10,10 @@ import zlib
 
 import numpy as np
 
+from .._memory import check_fits
 from .._validation import warn_user
 from ._candidates import PLANES, is_beside
 from ._frames import ArrayFrames, Frames, JoinedFrames, RawFrames, stack_axes
-from ._memory import check_fits
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 

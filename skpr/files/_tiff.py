@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._memory import check_fits
 from ._frames import ArrayFrames, Frames, JoinedFrames, RawFrames, check_real
 from ._logged import errors_logged
-from ._memory import check_fits
 
 # messages about damage that earlier versions of tifffile log as warnings
 DAMAGE = "invalid page offset|corrupted|series failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,10 @@ from .._files import written_whole
 from .._validation import check_number, short
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .._typing import Batch, FilePath
 
 NANOMETRE = 1e-9
+LARGEST = 0.01  # metres; a larger voxel is a mistake of units
 
 
 def write_vti(
@@ -58,11 +58,11 @@ def write_vti(
     Raises
     ------
     TypeError
-        For a path that is none.
+        For a path that is none, and fields that are no mapping.
     ValueError
         For an ending other than .vti, objects that are no batch of three axes or hold NaN, sizes
-        that are not positive, and fields that are complex, of another shape, or of a name that is
-        taken.
+        that are not positive or above 0.01 metres, and fields that are complex, of another shape,
+        or of a name that is taken.
     OSError
         If the file cannot be written.
     ImportError
@@ -85,6 +85,10 @@ def write_vti(
             "shape (n_samples, n_x, n_y, n_z)"
         )
     sizes = _triple("voxel_size", voxel_size, "metres > 0", low=0)
+    if max(sizes) > LARGEST:
+        raise ValueError(f"voxel_size={short(voxel_size)} is in metres; give {LARGEST} or less")
+    if not isinstance(fields, Mapping | None):
+        raise TypeError(f"fields={short(fields)} is not valid; give a dict of names and values")
     start = [-(n // 2) * size for n, size in zip(objects.shape[1:], sizes, strict=True)]
     if origin is not None:
         start = _triple("origin", origin, "metres")

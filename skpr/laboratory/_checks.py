@@ -1,10 +1,14 @@
 """Checks of vectors, axes and voxel sizes."""
 
+import math
+from numbers import Real
+
 import numpy as np
 
 from .._validation import check_number, short
 
 INDEPENDENT = 1e-6  # smallest volume of linearly independent unit vectors
+LONGEST = {"wavelength": 1e-5, "distance": 1e3, "pixel_size": 1e-2}  # metres; more is another unit
 SHORTEST = 1e-300  # length of a vector that still has a direction
 
 
@@ -69,13 +73,47 @@ def check_sizes(name, value, n_axes=3):
     >>> check_sizes("voxel_size", 5e-9)
     (5e-09, 5e-09, 5e-09)
     """
-    sizes = (value,) * n_axes if np.ndim(value) == 0 else tuple(np.asarray(value).tolist())
-    if len(sizes) != n_axes:
+    given = _numbers(value)
+    if given is None or given.ndim == 0:
+        given = value if given is None or isinstance(value, Real) else given.item()
+        return (check_number(name, given, 0, closed="neither", noun="metres"),) * n_axes
+    sizes = given.tolist()
+    if given.shape != (n_axes,):
         raise ValueError(
             f"{name}={short(value)} is not valid; give a number of metres, or one for each of "
             f"{n_axes} axes"
         )
     return tuple(check_number(name, size, 0, closed="neither", noun="metres") for size in sizes)
+
+
+def check_length(name, value):
+    """Return a positive length in metres that an experiment can have.
+
+    Examples
+    --------
+    >>> check_length("wavelength", 1.38)
+    Traceback (most recent call last):
+    ValueError: wavelength=1.38 is not valid; give metres with 0 < wavelength <= 1e-05
+    """
+    return check_number(name, value, 0, LONGEST[name], closed="right", noun="metres")
+
+
+def check_angle(name, value, noun="radians"):
+    """Return an angle of at most a full turn.
+
+    Examples
+    --------
+    >>> check_angle("inner", 30)
+    Traceback (most recent call last):
+    ValueError: inner=30 is more than a full turn; give radians, such as numpy.deg2rad(30)
+    """
+    angle = check_number(name, value, noun=noun)
+    if abs(angle) > 2 * math.pi:
+        raise ValueError(
+            f"{name}={value!r} is more than a full turn; give radians, such as "
+            f"numpy.deg2rad({angle:g})"
+        )
+    return angle
 
 
 def _numbers(value):

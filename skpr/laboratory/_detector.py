@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .._validation import check_number
-from ._checks import check_direction
+from ._checks import check_angle, check_direction
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -75,7 +74,8 @@ def two_circle_detector(
     Raises
     ------
     ValueError
-        For an angle that is not a finite number, or a direction that is not one.
+        For an angle that is not a finite number or more than a full turn, or a direction that is
+        not one.
 
     Examples
     --------
@@ -83,8 +83,7 @@ def two_circle_detector(
     >>> two_circle_detector(np.pi / 2, 0.0).peak.round(12) + 0.0
     array([1., 0., 0.])
     """
-    outer = check_number("outer", outer, noun="radians")
-    inner = check_number("inner", inner, noun="radians")
+    outer, inner = check_angle("outer", outer), check_angle("inner", inner)
     turn = Rotation.from_rotvec(outer * check_direction("outer_axis", outer_axis))
     turn = turn * Rotation.from_rotvec(inner * check_direction("inner_axis", inner_axis))
     directions = {"peak": peak, "rows": rows, "columns": columns}

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._validation import check_number, short
-from ._checks import check_direction
+from .._validation import short, warn_user
+from ._checks import check_angle, check_direction, check_length
 from ._detector import check_detector
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ._detector import DetectorDirections
+
+UNEQUAL = 30  # ratio of the steps along two axes; more is a mistake of units
 
 
 def momentum_transfer(
@@ -40,7 +42,7 @@ def momentum_transfer(
     Raises
     ------
     ValueError
-        For a length that is not positive, or a direction that is not one.
+        For a length that is not positive or has another unit, or a direction that is not one.
 
     Examples
     --------
@@ -49,7 +51,7 @@ def momentum_transfer(
     >>> float(round(2 * np.pi / np.linalg.norm(q) * 1e10, 4))  # of the planes, in angstrom
     0.7071
     """
-    wavelength = check_number("wavelength", wavelength, 0, closed="neither", noun="metres")
+    wavelength = check_length("wavelength", wavelength)
     change = check_direction("peak", peak) - check_direction("beam", beam)
     return 2 * math.pi / wavelength * change
 
@@ -98,8 +100,14 @@ def reciprocal_steps(
     Raises
     ------
     ValueError
-        For lengths that are not positive, vectors that have no direction, and a rotation that
-        leaves the momentum transfer where it is.
+        For lengths that are not positive or have other units, vectors that have no direction, and a
+        rotation that leaves the momentum transfer where it is.
+
+    Warns
+    -----
+    UserWarning
+        If frames are more than 30 times further apart than pixels, or less: one of the units is
+        wrong.
 
     Notes
     -----
@@ -130,13 +138,13 @@ def reciprocal_steps(
     """
     peak, *directions = check_detector(detector)
     q = momentum_transfer(peak, wavelength=wavelength, beam=beam)
-    distance = check_number("distance", distance, 0, closed="neither", noun="metres")
+    distance = check_length("distance", distance)
     if np.ndim(pixel_size) != 1 or len(pixel_size) != 2:
         raise ValueError(f"pixel_size={short(pixel_size)} is not valid; give a pair in metres")
-    sizes = [check_number("pixel_size", p, 0, closed="neither", noun="metres") for p in pixel_size]
+    sizes = [check_length("pixel_size", p) for p in pixel_size]
     axis = check_direction("rocking_axis", rocking_axis)
-    angle = check_number("rocking_step", rocking_step, noun="radians other than 0")
-    if angle == 0 or np.linalg.norm(np.cross(q, axis)) < 1e-6 * np.linalg.norm(q):
+    angle = check_angle("rocking_step", rocking_step, noun="radians other than 0")
+    if angle == 0 or np.linalg.norm(np.cross(q, axis)) <= 1e-6 * np.linalg.norm(q):
         raise ValueError(
             f"rocking_step={rocking_step!r} about rocking_axis={short(rocking_axis)} leaves the "
             f"momentum transfer {short(q)} where it is; give an angle other than 0 and an axis "
@@ -147,4 +155,18 @@ def reciprocal_steps(
         scale * size * (along - (along @ peak) * peak)
         for size, along in zip(sizes, directions, strict=True)
     ]
-    return np.stack([angle * np.cross(q, axis), *across])
+    steps = np.stack([angle * np.cross(q, axis), *across])
+    _doubt_units(steps)
+    return steps
+
+
+def _doubt_units(steps):
+    """Warn of frames that are far further apart than pixels, or far less."""
+    between, *across = np.linalg.norm(steps, axis=1)
+    ratio = between / max(across)
+    if not 1 / UNEQUAL < ratio < UNEQUAL:
+        warn_user(
+            f"the step of the momentum transfer from frame to frame is {ratio:.2g} times that from "
+            "pixel to pixel, and rocking curves have similar ones: rocking_step is in radians, "
+            "wavelength, distance and pixel_size are in metres"
+        )

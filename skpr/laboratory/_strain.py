@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +10,16 @@ import torch
 
 from .._arrays import check_batch, is_complex
 from .._tensors import along_samples, map_chunks, space_axes
-from .._validation import check_number, short
+from .._validation import check_number, short, warn_user
 from ._checks import check_sizes, check_vector
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .._typing import Batch
+
+VOXELS = 0.01, 1e6  # planes of the lattice in a voxel; fewer or more are a mistake of units
+SPACINGS = 1e-11, 1e-4  # metres between planes of any lattice
 
 
 def displacement(objects: Batch, q: npt.ArrayLike, *, exponent: int = -1) -> Any:
@@ -47,6 +51,11 @@ def displacement(objects: Batch, q: npt.ArrayLike, *, exponent: int = -1) -> Any
         For objects that are real or hold NaN, a vector of another length or of zeros, or another
         exponent.
 
+    Warns
+    -----
+    UserWarning
+        If no lattice has planes of that spacing: `q` has another unit.
+
     References
     ----------
     Carnis et al., Sci. Rep. 9, 17357 (2019), on the sign.
@@ -59,7 +68,13 @@ def displacement(objects: Batch, q: npt.ArrayLike, *, exponent: int = -1) -> Any
     -20.0
     """
     objects = _checked_objects(objects)
-    length = np.linalg.norm(check_vector("q", q, objects.ndim - 1))
+    length = float(np.linalg.norm(check_vector("q", q, objects.ndim - 1)))
+    spacing = 2 * math.pi / length
+    if not SPACINGS[0] <= spacing <= SPACINGS[1]:
+        warn_user(
+            f"q={short(q)} is the momentum transfer of planes {spacing:.3g} m apart, which no "
+            "lattice has; give it in radians per metre"
+        )
     scale = _checked_exponent(exponent) / length
     return map_chunks(lambda x: torch.angle(x) * scale, objects)
 
@@ -106,7 +121,8 @@ def strain(
     ------
     ValueError
         For objects that are real or hold NaN, sizes that are not positive, a vector of another
-        length or of zeros, or a threshold that is not between 0 and 1.
+        length or of zeros, units of both that do not fit, or a threshold that is not between 0 and
+        1.
 
     References
     ----------
@@ -124,6 +140,7 @@ def strain(
     n_axes = objects.ndim - 1
     sizes = check_sizes("voxel_size", voxel_size, n_axes)
     q = check_vector("q", q, n_axes)
+    _check_units(voxel_size, sizes, q)
     threshold = check_number("threshold", threshold, 0, 1, closed="left")
     scales = _checked_exponent(exponent) * q / (q @ q) / np.array(sizes)
     return map_chunks(lambda x: _strain(x, scales.tolist(), threshold), objects)
@@ -178,7 +195,17 @@ def _checked_objects(objects):
     return objects if isinstance(objects, torch.Tensor) else np.asarray(objects)
 
 
+def _check_units(voxel_size, sizes, q):
+    """Refuse voxels that hold no plane of the lattice, or very many."""
+    planes = np.linalg.norm(q) * np.array(sizes) / (2 * math.pi)
+    if planes.min() < VOXELS[0] or planes.max() > VOXELS[1]:
+        raise ValueError(
+            f"voxel_size={short(voxel_size)} and q={short(q)} do not fit: a voxel would hold "
+            f"{planes.max():.2g} planes of the lattice; give metres and radians per metre"
+        )
+
+
 def _checked_exponent(exponent):
-    if isinstance(exponent, bool) or exponent not in (-1, 1):
+    if np.ndim(exponent) or isinstance(exponent, bool) or exponent not in (-1, 1):
         raise ValueError(f"exponent={short(exponent)} is not valid; choose -1 or 1")
     return float(exponent)

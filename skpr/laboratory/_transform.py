@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .._arrays import check_batch
+from .._memory import check_fits
 from .._tensors import to_tensor, usual_device
 from .._validation import check_shape, short
 from ._axes import plane_spacings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .._typing import Batch
 
 LARGEST = 1 << 31  # voxels of a grid; more is a mistake of units
+COPIES = 3  # of a grid in memory: its parts, their union and room for work
+MOST = 1e15  # voxels along an axis that are counted
 PLACES = 1 << 20  # voxels whose places are computed at once
 ROUNDING = 1e-6  # of a voxel
 
@@ -95,8 +98,10 @@ def to_laboratory(
     ------
     ValueError
         For objects that hold NaN, axes that are linearly dependent or of another number than those
-        of the objects, sizes that are not positive, and grids of more than two thousand million
-        voxels.
+        of the objects, sizes that are not positive or larger than the objects, and grids of more
+        than two thousand million voxels.
+    MemoryError
+        For grids that are larger than the free memory.
 
     Examples
     --------
@@ -116,13 +121,25 @@ def to_laboratory(
     sizes = check_sizes(
         "voxel_size", plane_spacings(axes).min() if voxel_size is None else voxel_size, n_axes
     )
-    shape = _covering(axes, objects.shape[1:], sizes) if shape is None else shape
+    lowest, highest = _corners(axes, objects.shape[1:], sizes)
+    if (highest - lowest < 1 - ROUNDING).all():
+        raise ValueError(
+            f"voxel_size={short(voxel_size)} is larger than the whole object; axes are "
+            f"{short(axes.tolist())} metres: give voxel_size in metres, too"
+        )
+    shape = _covering(lowest, highest) if shape is None else shape
     shape = check_shape("shape", shape, n_axes)
     if math.prod(shape) > LARGEST:
         raise ValueError(
             f"voxel_size={short(voxel_size)} makes a grid of shape {shape}, which is too large; "
             f"axes are {short(axes.tolist())} metres: give voxel_size in metres, too, or a shape"
         )
+    check_fits(
+        f"a grid of voxel_size={short(sizes)}",
+        (len(objects), *shape),
+        COPIES * np.dtype(str(objects.dtype).removeprefix("torch.")).itemsize,
+        ways="give larger voxels by voxel_size, or a shape, and check the units of the steps",
+    )
     with usual_device():
         moved = _interpolated(to_tensor(objects), axes, sizes, shape)
     if not isinstance(objects, torch.Tensor):
@@ -131,17 +148,23 @@ def to_laboratory(
     return LaboratoryObjects(moved, sizes, origin)
 
 
-def _covering(axes, shape, sizes):
+def _corners(axes, shape, sizes):
+    """Compute the ends of the oblique frame in new voxels."""
+    ends = [(-(n // 2) - 0.5, n - n // 2 - 0.5) for n in shape]
+    with np.errstate(over="ignore"):  # of voxels of no size, which make too many
+        corners = np.array(list(itertools.product(*ends))) @ axes / np.array(sizes)
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def _covering(lowest, highest):
     """Count the new voxels that hold the whole oblique frame.
 
     Voxel `n // 2` is the same point before and after, so that an even number of voxels reaches
     further to the lower side.
     """
-    ends = [(-(n // 2) - 0.5, n - n // 2 - 0.5) for n in shape]
-    corners = np.array(list(itertools.product(*ends))) @ axes / np.array(sizes)
-    below = np.ceil(-corners.min(axis=0) - 0.5 - ROUNDING)
-    above = np.ceil(corners.max(axis=0) + 0.5 - ROUNDING)
-    return tuple(int(n) for n in np.maximum(2 * below, 2 * above - 1).clip(1))
+    below = np.ceil(-lowest - 0.5 - ROUNDING)
+    above = np.ceil(highest + 0.5 - ROUNDING)
+    return tuple(int(n) for n in np.maximum(2 * below, 2 * above - 1).clip(1, MOST))
 
 
 def _interpolated(x, axes, sizes, shape):

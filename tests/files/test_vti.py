@@ -114,6 +114,7 @@ def test_an_existing_file_is_replaced_as_cxi_files_are(tmp_path):
         ({"objects": np.full((1, 2, 2, 2), np.nan)}, "Input objects contains NaN"),
         ({"voxel_size": 0}, "voxel_size=0 is not valid; give metres > 0"),
         ({"voxel_size": (1e-9, 1e-9)}, "voxel_size=.* is not valid; give three numbers"),
+        ({"voxel_size": 5.0}, "voxel_size=5.0 is in metres; give 0.01 or less"),
         ({"origin": 0.0}, "origin=0.0 is not valid; give three numbers of metres"),
         ({"origin": (0, 0, np.inf)}, "origin=inf is not valid"),
         (
@@ -132,6 +133,12 @@ def test_mistakes_are_told(tmp_path, monkeypatch, change, message):
     with pytest.raises(ValueError, match=message):
         write_vti(given.pop("path"), given.pop("objects"), **given)
     assert not list(tmp_path.iterdir())
+
+
+def test_fields_have_names(tmp_path):
+    objects = np.ones((1, 4, 4, 4))
+    with pytest.raises(TypeError, match="fields=.* is not valid; give a dict of names and values"):
+        write_vti(tmp_path / "c.vti", objects, voxel_size=1e-9, fields=objects)
 
 
 def test_paths_are_names():

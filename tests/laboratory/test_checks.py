@@ -49,3 +49,14 @@ def test_sizes_are_positive(value):
 def test_there_is_a_size_for_each_axis():
     with pytest.raises(ValueError, match=r"voxel_size=\(1, 2\) is not valid; .* each of 3 axes"):
         check_sizes("voxel_size", (1, 2))
+
+
+@pytest.mark.parametrize("value", [np.full(2, 5e-9), torch.full((2,), 5e-9), [5e-9, 5e-9], 5e-9])
+def test_sizes_come_from_any_container(value):
+    assert check_sizes("voxel_size", value, 2) == pytest.approx((5e-9, 5e-9))
+
+
+@pytest.mark.parametrize("value", [((1, 2), 3), np.ones((2, 2)), "ab"], ids=str)
+def test_sizes_of_another_form_are_refused(value):
+    with pytest.raises(ValueError, match="voxel_size=.* is not valid; give"):
+        check_sizes("voxel_size", value, 2)

@@ -36,3 +36,8 @@ def test_what_is_no_detector_is_refused():
         check_detector(DetectorDirections((0, 0, 1), (0, np.nan, 0), (1, 0, 0)))
     with pytest.raises(ValueError, match="rows, columns and peak in one plane"):
         check_detector(DetectorDirections((1, 1, 0), (0, 1, 0), (1, 0, 0)))
+
+
+def test_degrees_are_no_radians():
+    with pytest.raises(ValueError, match=r"inner=16.9 is more than a full turn; .*deg2rad\(16.9\)"):
+        two_circle_detector(0.5, 16.9)

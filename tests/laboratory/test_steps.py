@@ -97,10 +97,17 @@ def test_far_fields_of_scatterers_lead_back_to_their_places(detector, rocking_st
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"wavelength": 0}, "wavelength=0 is not valid; give metres > 0"),
-        ({"distance": np.nan}, "distance=nan is not valid; give metres > 0"),
+        ({"wavelength": 0}, "wavelength=0 is not valid; give metres with 0 <"),
+        ({"distance": np.nan}, "distance=nan is not valid; give metres with 0 <"),
         ({"pixel_size": 55e-6}, "pixel_size=5.5e-05 is not valid; give a pair in metres"),
-        ({"pixel_size": (55e-6, 0)}, "pixel_size=0 is not valid; give metres > 0"),
+        ({"pixel_size": (55e-6, 0)}, "pixel_size=0 is not valid; give metres with 0 <"),
+        (
+            {"wavelength": 0.138},
+            "wavelength=0.138 is not valid; give metres with 0 < wavelength <=",
+        ),
+        ({"distance": 1500}, "distance=1500 is not valid; give metres"),
+        ({"pixel_size": (55, 55)}, "pixel_size=55 is not valid; give metres"),
+        ({"rocking_step": 20}, r"rocking_step=20 is more than a full turn; .*deg2rad\(20\)"),
         ({"rocking_step": 0}, "rocking_step=0 about .* leaves the momentum transfer"),
         ({"rocking_step": None}, "rocking_step=None is not valid; give radians other than 0"),
         ({"rocking_axis": (0, 0, 0)}, "rocking_axis=.* is not valid; give 3 finite numbers"),
@@ -117,3 +124,16 @@ def test_a_rotation_about_the_momentum_transfer_is_no_rocking_curve():
     q = momentum_transfer(TILTED.peak, wavelength=1e-10)
     with pytest.raises(ValueError, match="give an angle other than 0 and an axis that is not para"):
         reciprocal_steps(TILTED, **LENGTHS, rocking_axis=q, rocking_step=1e-4)
+
+
+def test_without_a_momentum_transfer_there_is_no_rocking_curve():
+    forward = two_circle_detector(0, 0)
+    with pytest.raises(ValueError, match="leaves the momentum transfer .* where it is"):
+        reciprocal_steps(forward, **LENGTHS, rocking_axis=(0, 1, 0), rocking_step=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"rocking_step": 0.02}, {"distance": 500.0}])
+def test_steps_of_very_different_length_are_doubted(change):
+    given = {**LENGTHS, "rocking_axis": (0, 1, 0), "rocking_step": 1e-4} | change
+    with pytest.warns(UserWarning, match="times that from pixel to pixel.*rocking_step is in rad"):
+        reciprocal_steps(TILTED, **given)

@@ -113,6 +113,9 @@ def test_tensors_come_back_as_tensors_and_keep_gradients(dtype):
         ({"threshold": 1.0}, "threshold=1.0 is not valid; give a number with 0 <= threshold < 1"),
         ({"exponent": 0}, "exponent=0 is not valid; choose -1 or 1"),
         ({"exponent": True}, "exponent=True is not valid"),
+        ({"exponent": np.array([1, 1])}, "exponent=array.* is not valid; choose -1 or 1"),
+        ({"q": np.array(Q) * 1e-9}, "voxel_size=.* and q=.* do not fit: a voxel would hold .*e-0"),
+        ({"voxel_size": 5.0}, r"voxel_size=5.0 and q=.* do not fit: a voxel would hold .*e\+"),
     ],
     ids=str,
 )
@@ -138,3 +141,14 @@ def test_strain_of_a_simulated_crystal_comes_out_to_five_percent(rocking_step):
     assert not (inside & ~bright).any()
     assert inside.sum() > 0.99 * bright.sum()  # few have no neighbour
     assert np.ptp(np.angle(found.objects[0][inside])) > 6.2  # phases wrap
+
+
+def test_units_that_agree_with_each_other_give_the_same_strain():
+    expected = strain(strained(1e-3), SIZES, Q)
+    in_nanometres = strain(strained(1e-3), tuple(np.array(SIZES) * 1e9), np.array(Q) * 1e-9)
+    np.testing.assert_allclose(in_nanometres, expected, rtol=1e-6)
+
+
+def test_a_momentum_transfer_that_no_lattice_has_is_doubted():
+    with pytest.warns(UserWarning, match="planes .* m apart, which no lattice has"):
+        displacement(strained(1e-3), np.array(Q) * 1e-9)

@@ -156,11 +156,19 @@ def test_many_voxels_are_interpolated_alike_in_parts(monkeypatch):
         (np.ones((1, 4, 4)), np.eye(2), {"voxel_size": 0}, "voxel_size=0 is not valid"),
         (np.ones((1, 4, 4)), np.eye(2), {"shape": (4, 4, 4)}, "shape=.* is not valid"),
         (np.ones((1, 4, 4)), np.eye(2), {"voxel_size": 1e-9}, "voxel_size=1e-09 makes a grid of"),
+        (np.ones((1, 4, 4)), np.eye(2), {"voxel_size": 1e-320}, "voxel_size=1e-320 makes a grid"),
+        (np.ones((1, 4, 4)), np.eye(2), {"voxel_size": 9.0}, "voxel_size=9.0 is larger than the"),
     ],
 )
 def test_mistakes_are_told(objects, axes, options, message):
     with pytest.raises(ValueError, match=message):
         to_laboratory(objects, axes, **options)
+
+
+def test_grids_larger_than_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr("skpr._memory.free_memory", lambda: 1 << 20)
+    with pytest.raises(MemoryError, match=r"a grid of voxel_size=\(0.01, 0.01\) needs .* memory"):
+        to_laboratory(np.ones((1, 4, 4)), np.eye(2), voxel_size=0.01)
 
 
 @pytest.mark.parametrize("rows", [(0, -1, 0), (0, 1, 0)], ids=["", "mirrored"])

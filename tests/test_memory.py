@@ -4,8 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from skpr.files import _memory, read_diffraction
-from skpr.files._memory import check_fits, free_memory
+from skpr import _memory
+from skpr._memory import check_fits, free_memory
+from skpr.files import read_diffraction
 
 
 def test_what_is_larger_than_the_memory_is_refused_with_ways_to_need_less(tmp_path):
@@ -48,7 +49,7 @@ def test_memory_is_that_of_the_machine_where_it_does_not_say_what_is_free(monkey
 def test_a_window_needs_the_memory_of_a_window(tmp_path, monkeypatch):
     stack = np.ones((20, 64, 64), "u2")
     np.save(tmp_path / "a.npy", stack)
-    monkeypatch.setattr("skpr.files._memory.free_memory", lambda: 20 * 16 * 16 * 4)
+    monkeypatch.setattr("skpr._memory.free_memory", lambda: 20 * 16 * 16 * 4)
     assert read_diffraction(tmp_path / "a.npy", crop=16).data.shape == (20, 16, 16)
     assert read_diffraction(tmp_path / "a.npy", crop=8, frames="sum").data.shape == (1, 8, 8)
     with pytest.raises(MemoryError, match="choose frames by select="):
