@@ -285,6 +285,14 @@ def test_any_name_of_a_file_becomes_a_title(here, counts, capsys):
         Path(name).rename("scan.npy")
 
 
+def test_logarithms_fail_and_the_advice_names_them(here, counts, capsys):
+    np.save("logarithms.npy", np.log10(counts + 1.0))
+    assert main(["logarithms.npy", *QUICK]) == 0
+    printed = capsys.readouterr().out
+    assert "verdict: failed" in printed
+    assert "if they are logarithms" in printed
+
+
 def test_words_name_options_of_the_command(here, counts, capsys):
     np.save("fft.npy", np.fft.ifftshift(counts))
     main(["fft.npy", *QUICK])

@@ -17,7 +17,8 @@ NANOMETRE = 1e-9
 DOTS = 130  # per inch of the page
 ADVICE = (
     "the values were not read as whole numbers of photons: if they are magnitudes and no counts, "
-    "--content magnitudes says so; if something was subtracted or divided out, give the raw counts"
+    "--content magnitudes says so; if they are logarithms, or something was subtracted or divided "
+    "out, give the raw counts"
 )
 VOXELS = (
     "volume (VTI) in voxels of the measurement, one nanometre each: skpr.laboratory leads to the "

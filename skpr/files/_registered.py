@@ -46,7 +46,9 @@ class Reading:
             )
         known = {key: value for key, value in found.items() if value is not None}
         self.content = check_choice("content", known.get("content", "counts"), CONTENTS)
-        self.centered = check_choice("centered", known.get("centered", True), (True, False))
+        centered = known.get("centered", True)
+        centered = bool(centered) if isinstance(centered, np.bool_) else centered
+        self.centered = check_choice("centered", centered, (True, False))
         self.geometry = check_geometry(**{key: known.get(key) for key in LENGTHS})
         self.frames = _frames(known.get("data"), path, words)
         planes = {
@@ -151,7 +153,11 @@ def _frames(values, name, words):
                 f"{words} returned lists of different lengths for {name}; {WANTED}"
             ) from error
     if values.dtype.kind not in "uifb":
+        if isinstance(values, np.ndarray) and given == "ndarray":
+            given = f"an array of {values.dtype}"
         raise ValueError(f"{words} returned {given} for {name}; {WANTED}")
+    if np.ma.is_masked(values):  # readings that are not finite are not measured
+        values = values.astype(float).filled(np.nan)
     return ArrayFrames(values, name)
 
 

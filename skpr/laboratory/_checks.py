@@ -8,7 +8,7 @@ import numpy as np
 from .._validation import check_number, short
 
 INDEPENDENT = 1e-6  # smallest volume of linearly independent unit vectors
-LONGEST = {"wavelength": 1e-5, "distance": 1e3, "pixel_size": 1e-2}  # metres; more is another unit
+LONGEST = {"wavelength": 1e-5, "distance": 1e3, "pixel_size": 2e-2}  # metres; more is another unit
 SHORTEST = 1e-300  # length of a vector that still has a direction
 
 

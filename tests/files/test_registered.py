@@ -136,12 +136,23 @@ def test_a_broken_reader_is_named_in_one_sentence(register, scan, value, error, 
     assert "\n" not in text
 
 
+def test_masked_readings_are_not_measured_and_flags_are_those_of_numpy_too(register, scan):
+    register(sxr="mylab_files:give")
+    import mylab_files
+
+    masked = np.ma.masked_where(np.indices(COUNTS.shape)[1] == 2, COUNTS)
+    mylab_files.returned = {"data": masked, "centered": np.bool_(True)}
+    found = read_diffraction(scan).data
+    assert np.isnan(found[:, 2]).all()
+    np.testing.assert_allclose(found[:, 3:] ** 2, COUNTS[:, 3:], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
         ([[1, 2], [3]], "returned lists of different lengths"),
         (np.ones(5), r"array of shape \(5,\)"),
-        (COUNTS * 1j, "returned ndarray for"),
+        (COUNTS * 1j, "returned an array of complex128 for"),
         (
             {"counts": COUNTS},
             "returned a dict with 'counts' for .*; 'data' is needed, and 'mask', ",
