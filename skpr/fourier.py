@@ -85,7 +85,7 @@ class FourierMagnitude(BatchTransformer):
         self.centered = centered
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        """Learn the shapes of objects and magnitudes.
+        """Store the shapes of objects and magnitudes.
 
         Parameters
         ----------

@@ -84,7 +84,7 @@ class RandomDeformation(BatchTransformer):
         self.random_state = random_state
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        """Check the parameters and learn the shape.
+        """Check the parameters and store the shape of the arrays.
 
         Parameters
         ----------

@@ -35,7 +35,7 @@ _ROOT_OF_PIXELS = 2.0**14  # largest ratio of a norm to the maximum
 
 @dataclass(frozen=True)
 class Strategies:
-    """Names of the strategies for shift, flip and phase; None for none.
+    """Names of the strategies that fix shift, flip and phase, or None.
 
     `boundary` has one entry for each axis, and `background` is the level for
     :func:`skpr.symmetry.content_of`.

@@ -102,7 +102,7 @@ class RefinedRegressor(AroundRegressor):
         self.symmetries = symmetries
 
     def predict(self, X: Batch) -> Any:
-        r"""Reconstruct objects.
+        r"""Reconstruct objects from magnitudes.
 
         Parameters
         ----------

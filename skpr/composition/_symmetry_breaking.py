@@ -135,7 +135,7 @@ class SymmetryBreakingRegressor(AroundRegressor):
         self.check_inverse = check_inverse
 
     def predict(self, X: Batch) -> Any:
-        r"""Reconstruct objects.
+        r"""Reconstruct objects from magnitudes.
 
         Parameters
         ----------

@@ -129,7 +129,7 @@ class MissingPixels(DetectorStep):
         self.random_state = random_state
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        r"""Check the parameters and learn the shape.
+        r"""Check the parameters and store the shape of the arrays.
 
         Parameters
         ----------

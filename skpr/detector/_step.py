@@ -44,7 +44,7 @@ class DetectorStep(BatchTransformer):
     _needs_centre = False  # whether the step depends on the position of zero frequency
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
-        r"""Check the parameters and learn the shape.
+        r"""Check the parameters and store the shape of the arrays.
 
         Parameters
         ----------

@@ -261,7 +261,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         return self
 
     def predict(self, X: Batch) -> np.ndarray:
-        r"""Reconstruct objects.
+        r"""Reconstruct objects from magnitudes.
 
         Parameters
         ----------

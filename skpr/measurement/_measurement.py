@@ -169,7 +169,7 @@ class Measurement:
             self.coherence.keep(index)
 
     def to_magnitudes(self, x, least_modulus=None):
-        """Project whole grids onto the measured magnitudes.
+        """Give objects padded to the grid the measured Fourier magnitudes.
 
         Moduli below `least_modulus` are scaled as if they were equal to it.
         """

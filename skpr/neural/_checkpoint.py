@@ -124,7 +124,7 @@ class TrainingCheckpoint(Callback):
         return self.seed_
 
     def close(self):
-        """Discard the training's state, and a file without any epoch.
+        """Free the state in memory, and remove a file that holds no epoch.
 
         The state must not be saved with the model.
         """

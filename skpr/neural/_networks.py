@@ -95,7 +95,7 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], math.prod(self.output_shape)))
 
     def forward(self, features, magnitudes, dropout=None):
-        """Map features and magnitudes to (n_samples, n_channels, *object_shape).
+        """Predict the channels of objects from features and magnitudes.
 
         A given `dropout` replaces the network's own, and acts outside of training, too.
         """
@@ -255,7 +255,7 @@ class UNet(nn.Module):
         )
 
     def forward(self, features, magnitudes):
-        """Map features and magnitudes to (n_samples, n_channels, *object_shape).
+        """Predict the channels of objects from features and magnitudes.
 
         In training, return a tuple: the images of the stages from the last to the first, for the
         first samples of the batch only, then those of the front end for the whole batch.

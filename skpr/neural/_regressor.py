@@ -320,7 +320,7 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         )
 
     def predict(self, X: Batch) -> Any:
-        r"""Reconstruct objects.
+        r"""Reconstruct objects from magnitudes.
 
         Parameters
         ----------
