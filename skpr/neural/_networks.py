@@ -98,6 +98,10 @@ class MLP(nn.Module):
         """Predict the channels of objects from features and magnitudes.
 
         A given `dropout` replaces the network's own, and acts outside of training, too.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, n_channels, *object_shape)
         """
         known = None
         if self.unmeasured:
@@ -257,8 +261,11 @@ class UNet(nn.Module):
     def forward(self, features, magnitudes):
         """Predict the channels of objects from features and magnitudes.
 
-        In training, return a tuple: the images of the stages from the last to the first, for the
-        first samples of the batch only, then those of the front end for the whole batch.
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, n_channels, *object_shape)
+            In training a tuple of them: the images of the stages from the last to the first, for
+            the first samples of the batch only, then those of the front end for the whole batch.
         """
         if not self.training:
             first = self.front(features, magnitudes)
