@@ -352,7 +352,12 @@ def test_an_interrupt_leaves_a_sentence_and_nothing_else(
         advance(line)
 
     monkeypatch.setattr(IterationLine, "advance", interrupted)
-    message = error_of(capsys, "scan.npy", *QUICK, status=130)
+    # a shell lets processes in the background ignore the signal
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        message = error_of(capsys, "scan.npy", *QUICK, status=130)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert message == "skpr: interrupted; nothing was written\n"
     assert names(here) == ["scan.npy"]
 
