@@ -57,9 +57,9 @@ class PosteriorRefiner(BaseEstimator):
     of the training, whose patterns are simulated at the exposure and with the unmeasured pixels of
     the given patterns. The weight `w` is the one that serves these objects best.
 
-    Objects of another kind are predicted worse, or better, than those held out. On each ring the
-    powers are therefore multiplied by the errors of the predicted magnitudes, relative to those of
-    the held-out objects, as far as the noise lets them be measured.
+    Objects of another kind may be predicted worse than those held out. On each ring the powers are
+    therefore multiplied by the errors of the predicted magnitudes, relative to those of the
+    held-out objects, where these errors are larger and the noise lets them be measured.
 
     The descent begins at the prediction, at the end of iterations from there, or at both, and the
     better posterior wins: whichever serves the held-out objects best. Where none helps them,

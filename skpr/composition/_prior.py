@@ -14,7 +14,6 @@ STEPS = 60  # iterations of the descent
 SMALLEST = 1e-12  # power of an error per pixel, relative to a pattern's energy, that counts as none
 REACH = 2.0  # rings over which errors are taken to be alike, as the scale of an exponential
 DOUBT = 0.3  # standard deviations of a ring's measured errors added to these and the expected ones
-LEAST_EXCESS = 0.1  # errors of a pattern relative to the expected ones
 
 
 class Prior:
@@ -132,12 +131,13 @@ class Prior:
         Returns
         -------
         torch.Tensor of shape (n_samples, *columns)
-            Ratio at each frequency; near 1 where noise hides the errors.
+            Ratio at each frequency, at least 1; near 1 where noise hides the errors.
         """
         errors, deviations, sensitivities = radial
         doubt = DOUBT * deviations + 1e-300
         ratios = (errors.clamp_min(0) + doubt) / (sensitivities * expected + doubt)
-        return ratios.clamp_min(LEAST_EXCESS)[:, self._rings]
+        # a prediction may have fitted the noise of its pattern, and then looks better than it is
+        return ratios.clamp_min(1.0)[:, self._rings]
 
     @cached_property
     def _rings(self):

@@ -83,7 +83,8 @@ def test_errors_of_a_pattern_beyond_those_expected_widen_its_prior():
     radial = prior.radial_errors(unit, True)
     small = [sums[::2].sum(dim=0) for sums in radial]
     excess = prior.excess(radial, small[0] / small[2])
-    assert 0.5 < excess[::2].median() < 2
+    assert 1 <= excess[::2].median() < 2
+    assert excess.min() == 1  # what fits better than expected may have fitted the noise
     assert 8 < excess[1::2].median() < 32  # sixteen times the power
 
 
