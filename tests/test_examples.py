@@ -1,7 +1,6 @@
 """Every example runs as a user would run it, on little data and few epochs."""
 
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -219,14 +218,6 @@ def test_laboratory_benchmark():
     assert facets == 8
     assert worst < 0.5  # degrees
     assert deep < strain < 0.05
-
-
-def test_laboratory_guide(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = (EXAMPLES / "guide" / "laboratory.md").read_text()
-    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
-    exec(compile(code, "laboratory.md", "exec"), {})
-    assert (tmp_path / "crystal.vti").stat().st_size > 100_000
 
 
 def test_coverage_benchmark():
