@@ -214,9 +214,7 @@ def _add_retrieval(group):
         help="coherence of the beam; by default decided by pixels that are held out",
     )
     group.add_argument("--starts", type=positive, metavar="N", help="independent starts (8)")
-    group.add_argument(
-        "--iterations", type=positive, metavar="N", help="of each start (500; of volumes 200)"
-    )
+    group.add_argument("--iterations", type=positive, metavar="N", help="of each start (500)")
     group.add_argument(
         "--seed",
         type=seed,
