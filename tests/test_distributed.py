@@ -26,12 +26,12 @@ from skpr import make_phase_retriever
 
 
 class KillAWorker(SchedulerPlugin):
-    # after the second task has ended, once
+    # after the second computed task, once: data that are being scattered cannot be recovered
     def __init__(self, pids):
         self.pids, self.left, self.killed = pids, 2, None
 
     def transition(self, key, start, finish, *args, worker=None, **kwargs):
-        self.left -= finish == "memory"
+        self.left -= (start, finish) == ("processing", "memory")
         if self.left == 0 and self.killed is None and worker in self.pids:
             self.killed = self.pids[worker]
             os.kill(self.killed, signal.SIGKILL)
