@@ -26,9 +26,9 @@ from skpr import make_phase_retriever
 
 
 class KillAWorker(SchedulerPlugin):
-    # after the second computed task, once: data that are being scattered cannot be recovered
+    # after the sixth computed task, once: data that are being scattered cannot be recovered
     def __init__(self, pids):
-        self.pids, self.left, self.killed = pids, 2, None
+        self.pids, self.left, self.killed = pids, 6, None
 
     def transition(self, key, start, finish, *args, worker=None, **kwargs):
         self.left -= (start, finish) == ("processing", "memory")
