@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._subpixel import registered_finely
+from ._verdict import EXPLAINED, LEADING, judged
 
 AS_GOOD = 1.05  # largest misfit of an accepted choice, relative to the best
 FAR = 1e6  # misfits relative to the best are clipped here: anything larger is equally bad
@@ -68,6 +69,38 @@ def serving(free, n_errors):
     return (beyond.sum(axis=-1) <= n_errors * errors) & (
         totals <= AS_GOOD * np.take_along_axis(totals, best, 0)
     )
+
+
+def trustworthiness(found):
+    """Score the starts of each sample by what they explain and how far they agree.
+
+    The score is the sum of the two figures of the verdict (see :func:`~._verdict.judged`). One
+    falls where a support is too small for the object, the other where it is too large for the data.
+
+    Parameters
+    ----------
+    found : Results
+
+    Returns
+    -------
+    scores : ndarray of shape (n_samples,)
+        NaN where nothing can be judged, where too little is explained for any trust, and where a
+        start has vanished.
+    agree : ndarray of bool of shape (n_samples,)
+        Whether the better half of the starts agree as those of a good object do.
+    """
+    shape = found.n_starts, found.n_samples
+    objects, explained = (
+        values.reshape(*shape, *values.shape[1:]) for values in (found.objects, found.explained)
+    )
+    totals = found.total()
+    figures = np.array(
+        [judged(objects[:, i], totals[:, i], explained[:, i])[1:] for i in range(shape[1])]
+    )
+    shares, weights = figures.T
+    vanished = ~objects.any(axis=tuple(range(2, objects.ndim))).all(axis=0)
+    scores = np.where(vanished | (shares < EXPLAINED[1]), np.nan, shares + weights)
+    return scores, ~(weights < LEADING[0])
 
 
 def mean_of_alike(objects, least, boundary, middle=None):

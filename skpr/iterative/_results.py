@@ -16,6 +16,7 @@ EVERY = (
     "supports",
     "explained",
 )  # arrays with one row per start
+PER_SAMPLE = "photons", "means", "mean_errors"
 
 
 class Retrieval(NamedTuple):
@@ -162,7 +163,7 @@ class Results:
         numbers = (np.arange(part.n_starts)[:, None] * self.n_samples + samples).ravel()
         for name in EVERY:
             self._put(name, numbers, getattr(part, name), self.n_starts * self.n_samples)
-        for name in ("photons", "means", "mean_errors"):
+        for name in PER_SAMPLE:
             self._put(name, samples, getattr(part, name), self.n_samples)
 
     def _put(self, name, places, values, length):
@@ -205,6 +206,20 @@ class Results:
             setattr(picked, name, None if value is None else value[numbers])
         picked.n_starts = len(starts)
         return picked
+
+    def of_samples(self, samples):
+        """Return the results of some samples."""
+        numbers = (np.arange(self.n_starts)[:, None] * self.n_samples + samples).ravel()
+        part = Results.__new__(Results)
+        part.__dict__.update(self.__dict__)
+        for name in EVERY:
+            value = getattr(self, name)
+            setattr(part, name, None if value is None else value[numbers])
+        for name in PER_SAMPLE:
+            value = getattr(self, name)
+            setattr(part, name, None if value is None else value[samples])
+        part.n_samples = len(samples)
+        return part
 
     def total(self):
         """Return the misfit of all held-out pixels, (n_starts, n_samples)."""

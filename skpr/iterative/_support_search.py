@@ -6,9 +6,12 @@ range that was tried. The best starts are then tightened, because an object can 
 support leaves undetermined with anything. Among supports that explain the held-out pixels equally
 well, the smallest is taken (the one-standard-error rule; Breiman et al., 1984).
 
-All starts continue with the threshold and width of the best one, and with a coherence kernel where
-this explains more; each keeps the better of its two states. Finally, all measured pixels are
-fitted, and the starts that agree and serve as well as the best one are averaged.
+Where the best start gains from a coherence kernel, the search is repeated with kernels, which are
+kept if the held-out pixels are explained clearly better. All starts continue with the threshold and
+width of the best one; each keeps the better of its two states. Where the starts then disagree, new
+starts with larger thresholds are tried, because a loose support determines little: the set of
+starts is taken that explains and agrees most. Finally, all measured pixels are fitted, and the
+starts that agree and serve as well as the best one are averaged.
 """
 
 from copy import copy
@@ -18,7 +21,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..metrics import fourier_error
-from ._choice import better, mean_of_alike, serving, smallest_that_serves
+from ._choice import better, mean_of_alike, serving, smallest_that_serves, trustworthiness
 from ._coarse import cut, lifted, middle_object_shape, middle_shape
 from ._held_out import HeldOut
 from ._results import Results
@@ -29,12 +32,18 @@ from ._trials import LARGEST_THRESHOLD, Trials
 FIRST_WIDTH = 2.0  # first width of the Gaussian in a trial, relative to the last one
 MOST_ROUNDS = 4
 TIGHTER = 0.8, 1.2, 1.8, 2.7  # thresholds tried for tightening, relative to that of the start
+STEADIER = 1.4, 2.0, 2.8, 4.0  # the same for new starts where the former ones disagree
 TIGHT_WIDTHS = 0.7, 0.5  # pixels; first and last width of the Gaussian while tightening
 AS_WELL = 2.0  # standard errors; starts this close to the best one are averaged with it
 ALIKE = 0.9  # least correlation of averaged starts with the middle one
 ALIKE_IF_KNOWN = 0.99  # the same in known supports
 EXACT = 1e-8  # held-out misfit at the level of rounding
-BLURRED = 0.9  # a coherence kernel must lower the held-out misfit below this fraction to be kept
+MAYBE_BLURRED = (
+    0.97  # a kernel that lowers the held-out misfit below this fraction is searched with
+)
+BLURRED = (
+    0.95  # a search with kernels must lower the held-out misfit below this fraction to be kept
+)
 TIGHTENING = (("raar", 0.9, 0.12), ("raar", 0.6, 0.08), (None, None, 0.12))  # shares of `n_iter`
 SETTLING = (("hpr", None, 0.2), ("raar", 0.9, 0.1), *TIGHTENING[1:])
 FINISH = 0.2  # share of `n_iter` for the final fit
@@ -109,33 +118,86 @@ class SupportSearch:
         if self.is_known:
             return self.found
         self.found = self._tightened(self.found)
-        self.found = self._alike(self.found, self._judged_kernels(self.found))
+        kernels = None
+        if self.estimator.coherence == "auto" and self._all_or_none(self._may_be_blurred()):
+            # starts that shaped their supports without a kernel would not leave them with one
+            blurred = self._tightened(self.explored(kernels=True))
+            least, with_kernels = (part.total().min(axis=0) for part in (self.found, blurred))
+            # a kernel adds free parameters, so it is kept only for a clear gain
+            if self._all_or_none(with_kernels < BLURRED * least):
+                self.found, kernels = blurred, self._best_kernels(blurred)
+        self.found = self._alike(self.found, kernels)
+        self._steady()
         return self.found
 
-    def _judged_kernels(self, found):
-        """Return coherence kernels for all starts, or None if none is needed.
+    def _steady(self):
+        """Replace starts that disagree by starts with larger thresholds that agree better."""
+        found = self.found
+        scores, agree = trustworthiness(found)
+        unsteady = np.flatnonzero(~agree & np.isfinite(scores))
+        if not len(unsteady):
+            return
+        part, best = self._only(unsteady), found.total().argmin(axis=0)[unsteady]
+        thresholds, widths = found.thresholds[best, unsteady], found.widths[best, unsteady]
+        kernels = None if found.coherence is None else True
+        for factor in STEADIER:
+            threshold, width = (
+                np.tile(values, (self.n_starts, 1))
+                for values in (np.minimum(thresholds * factor, LARGEST_THRESHOLD), widths)
+            )
+            wraps = FIRST_WIDTH * width, width, threshold
+            trial = part._run(wraps, init=part.init, kernels=kernels)
+            trial.thresholds, trial.widths = threshold, width
+            new = trustworthiness(trial)[0]
+            # a comparison with NaN is false: where nothing can be judged, the former starts stay
+            steadier = np.flatnonzero(new > scores[unsteady])
+            places = unsteady[steadier]
+            found.put(places, trial.of_samples(steadier))
+            scores[places] = new[steadier]
+            for name in ("thresholds", "widths"):
+                getattr(found, name)[:, places] = getattr(trial, name)[:, steadier]
 
-        The best start continues with and without a kernel, and held-out pixels decide. All starts
-        of a sample receive the kernel of its best one.
+    def _only(self, samples):
+        """Return the same search for some samples."""
+        part = copy(self)
+        part.X, part.n_samples, part.is_lit = self.X[samples], len(samples), self.is_lit[samples]
+        part.init = None if self.init is None else self.init[samples]
+        return part
+
+    def _may_be_blurred(self):
+        """Mark the samples whose best start continues better with a kernel than without.
+
+        Returns
+        -------
+        ndarray of bool of shape (n_samples,)
         """
-        if self.estimator.coherence != "auto":
-            return None
+        found = self.found
         few = found.picked(found.total().argsort(axis=0, kind="stable")[:1])
         thresholds, widths = (
             np.take_along_axis(values, found.total().argmin(axis=0)[None], 0)
             for values in (found.thresholds, found.widths)
         )
-        coherent, blurred = (
-            self._gone_on([few], thresholds, widths, kernels) for kernels in (False, True)
+        least, with_kernels = (
+            self._gone_on([few], thresholds, widths, kernels).total().min(axis=0)
+            for kernels in (False, True)
         )
-        least, with_kernels = (part.total().min(axis=0) for part in (coherent, blurred))
-        # a kernel adds free parameters, so it is kept only for a clear gain
-        is_blurred = (with_kernels < BLURRED * least) & (least > EXACT)
-        if not is_blurred.any():
-            return None
-        if not is_blurred.all():
+        return (with_kernels < MAYBE_BLURRED * least) & (least > EXACT)
+
+    def _best_kernels(self, found):
+        """Return the kernel of the best start of each sample for all of its starts."""
+        return np.tile(_coherence_of_best(found), (self.n_starts, 1, 1))
+
+    def _all_or_none(self, is_blurred):
+        """Return the common answer of all samples.
+
+        Raises
+        ------
+        MixedCoherenceError
+            If the samples differ.
+        """
+        if is_blurred.any() and not is_blurred.all():
             raise MixedCoherenceError(is_blurred)
-        return np.tile(blurred.coherence, (self.n_starts, 1, 1))
+        return is_blurred.all()
 
     def _of_the_middle(self):
         """Return the search in the middle of the patterns."""
@@ -158,8 +220,11 @@ class SupportSearch:
         start.objects = init
         return self._gone_on([start], found.thresholds, scale * found.widths)
 
-    def explored(self, n_rounds=MOST_ROUNDS):
-        """Return the best `n_starts` starts per sample from several rounds."""
+    def explored(self, n_rounds=MOST_ROUNDS, *, kernels=None):
+        """Return the best `n_starts` starts per sample from several rounds.
+
+        Coherence kernels are estimated if `kernels` is True.
+        """
         if self.is_known:
             return self._run(None, n_starts=self.n_starts)
         if self.is_large:
@@ -167,7 +232,8 @@ class SupportSearch:
         rounds, trials = [], Trials(self.n_starts, self.n_samples)
         while len(rounds) < n_rounds and not trials.done.all():
             threshold, width = trials.draw()
-            rounds.append(self._run((FIRST_WIDTH * width, width, threshold), init=self.init))
+            wraps = FIRST_WIDTH * width, width, threshold
+            rounds.append(self._run(wraps, init=self.init, kernels=kernels))
             trials.record(rounds[-1].total())
         ranks, thresholds, widths = trials.best()
         found = Results.joined(rounds).picked(ranks)
@@ -281,11 +347,7 @@ class SupportSearch:
         )
         if self.estimator.constraints_ == "non_negative":
             means = np.maximum(means, 0)
-        kernels = None
-        if done.coherence is not None:
-            kernels = done.coherence[
-                done.total().argmin(axis=0) * self.n_samples + np.arange(self.n_samples)
-            ]
+        kernels = None if done.coherence is None else _coherence_of_best(done)
         settings = {
             "centered": self.estimator.centered,
             "coherence": kernels,
@@ -330,3 +392,9 @@ def _kernels(parts):
     if any(part.coherence is None for part in parts):
         return None
     return np.concatenate([part.coherence for part in parts])
+
+
+def _coherence_of_best(found):
+    """Return the coherence kernel of the best start of each sample."""
+    n_samples = found.total().shape[1]
+    return found.coherence[found.total().argmin(axis=0) * n_samples + np.arange(n_samples)]

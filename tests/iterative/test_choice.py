@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from skpr.iterative._choice import better, mean_of_alike, serving, smallest_that_serves
+from skpr.iterative._choice import (
+    better,
+    mean_of_alike,
+    serving,
+    smallest_that_serves,
+    trustworthiness,
+)
+from skpr.iterative._results import Results
 from tests.conftest import random_members, random_objects
 
 
@@ -32,3 +39,24 @@ def test_means_leave_out_what_is_not_alike(dtype):
     mean = mean_of_alike(np.concatenate([members, x[1:]]), 0.99, ("zero", "zero"), 1)
     np.testing.assert_allclose(mean, members[1], atol=1e-10)
     np.testing.assert_array_equal(mean_of_alike(x[:1], 0.9, ("zero", "zero")), x[0])
+
+
+def four_starts(objects, explained):
+    """Results of four starts per sample, all of which explain the same share."""
+    found = Results(objects.shape[1], 4, objects.shape[2:], objects.dtype)
+    found.objects = objects.reshape(-1, *objects.shape[2:])
+    found.explained = np.repeat([explained], 4, axis=0).ravel()
+    found.free = np.ones((len(found.objects), 8))
+    return found
+
+
+def test_starts_are_trusted_for_what_they_explain_and_have_in_common():
+    one, other = random_objects((6, 5), "float64", 2)
+    same, unlike = np.stack([one] * 4), np.stack([one, other, one, other])
+    gone = np.stack([one, np.zeros_like(one), one, one])
+    objects = np.stack([same, same, unlike, gone, same], axis=1)
+    scores, agree = trustworthiness(four_starts(objects, [0.9, 0.6, 0.9, 0.9, 0.4]))
+    np.testing.assert_allclose(scores[:2], [1.9, 1.6])
+    assert 0.9 + 0.5 < scores[2] < 1.9
+    assert np.isnan(scores[3:]).all()  # a start has vanished; too little is explained
+    assert agree.tolist() == [True, True, False, agree[3], True]

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from skpr import FourierMagnitude
+from skpr._progress import IterationLine
+from skpr.iterative._results import Results
 from skpr.iterative._run import Run
+from skpr.iterative._support_search import STEADIER, SupportSearch
 from tests.conftest import random_objects
 from tests.iterative.searches import errors, measured, retriever
 
@@ -86,3 +89,48 @@ def test_the_search_works_in_any_dimension(shape):
     assert found.objects.shape == objects.shape
     assert found.objects.dtype == np.float32
     assert (found.errors < 0.3).all()
+
+
+def results(objects, explained, threshold):
+    """Results of starts that explain the given share, found with one threshold."""
+    n_starts, n_samples = objects.shape[:2]
+    found = Results(n_samples, n_starts, objects.shape[2:], objects.dtype)
+    found.objects = objects.reshape(-1, *objects.shape[2:])
+    found.supports = found.objects > 0
+    found.free = np.ones((len(found.objects), 8))
+    found.explained = np.full(len(found.objects), explained)
+    found.thresholds = np.full((n_starts, n_samples), threshold)
+    found.widths = np.ones((n_starts, n_samples))
+    return found
+
+
+@pytest.mark.parametrize(("explained", "is_taken"), [(0.9, True), (0.6, False)])
+def test_starts_that_disagree_give_way_to_some_that_agree(monkeypatch, explained, is_taken):
+    _, X = measured(n_samples=2)
+    estimator = retriever().fit(X)
+    line = IterationLine(0)
+    search = SupportSearch(estimator, X, None, 4, line)
+    shape = estimator.object_shape_
+    unlike = np.random.default_rng(0).random((4, *shape)) + 0.1
+    alike = np.repeat(unlike[:1], 4, axis=0)
+    search.found = results(np.stack([alike, unlike], axis=1), 0.95, 0.1)
+    before, tried = search.found.objects.copy(), []
+
+    def new_starts(part, wraps, **settings):
+        assert len(part.X) == 1  # starts that agree are left alone
+        tried.append(float(wraps[2][0, 0]))
+        np.testing.assert_array_equal(part.X[0], X[1])
+        return results(2 * alike[:, None], explained, tried[-1])
+
+    monkeypatch.setattr(SupportSearch, "_run", new_starts)
+    search._steady()
+    line.close()
+    np.testing.assert_allclose(tried, 0.1 * np.array(STEADIER))
+    after = search.found.objects.reshape(4, 2, *shape)
+    np.testing.assert_array_equal(after[:, 0], before.reshape(after.shape)[:, 0])
+    expected = 2 * alike if is_taken else unlike
+    np.testing.assert_array_equal(after[:, 1], expected)
+    # of equal trials the first is kept
+    np.testing.assert_allclose(
+        search.found.thresholds[0], [0.1, 0.1 * STEADIER[0] if is_taken else 0.1]
+    )
