@@ -90,8 +90,8 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     tuning_rate : float, default=3e-3
         Learning rate of these steps, in units of a hidden unit's input.
     mixed_precision : bool, default=True
-        Whether to train and fine-tune in bfloat16, on a GPU or a CPU (Intel AMX) that supports it
-        for matrix products. Transforms and losses stay in float32. A GPU also predicts in bfloat16.
+        Whether to train and fine-tune in bfloat16, on a GPU or a CPU (AMX or AVX512-BF16) that has
+        instructions for it. Transforms and losses stay in float32. A GPU also predicts in bfloat16.
     checkpoint : path-like, optional
         Checkpoint file, to which the state of the training is written after every epoch. Calling
         the same `fit` again after a crash resumes the training and ends at the weights an

@@ -181,11 +181,13 @@ def unit_magnitudes(magnitudes, shares=None):
     """
     known = ~magnitudes.isnan()
     total = energy(torch.where(known, magnitudes, 0.0))
-    if shares is not None and not known.all():
-        measured = torch.where(known, shares, 0.0).sum(
-            dim=space_axes(magnitudes), dtype=torch.float64
+    # a GPU would have to wait for the answer whether all pixels are known
+    if shares is not None and (magnitudes.device.type != "cpu" or not known.all()):
+        axes = space_axes(magnitudes)
+        measured = torch.where(known, shares, 0.0).sum(dim=axes, dtype=torch.float64)
+        total = torch.where(
+            known.flatten(1).all(dim=1), total, total / measured.clamp_min(MIN_SHARE)
         )
-        total = total / measured.clamp_min(MIN_SHARE)
     norms = total.sqrt().to(magnitudes.dtype) / (
         math.sqrt(math.prod(magnitudes.shape[1:])) * UNIT_NORM
     )

@@ -259,12 +259,12 @@ def _silent(*args, **kwargs):
 
 
 def multiplies_bfloat16():
-    """Return whether this CPU has matrix units for bfloat16.
+    """Return whether this CPU has instructions that multiply bfloat16.
 
-    Without them, bfloat16 is slower than float32.
+    Without AMX or AVX512-BF16, bfloat16 is slower than float32.
     """
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # absent in older PyTorch
-    return bool(capabilities.get("amx_bf16", False))
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def check_finite(net, objects):

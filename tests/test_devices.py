@@ -1,0 +1,192 @@
+"""Devices other than the CPU: equal results, no mixed devices, few waits for the device."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from skpr import (
+    FourierMagnitude,
+    IterativePhaseRetrieval,
+    PhaseRetrievalRegressor,
+    ShiftFlipAugmenter,
+    SymmetryCanonicalizer,
+)
+from skpr.detector import BeamStop, Binning, Cropping, Quantization, Saturation
+from skpr.iterative._algorithms import ALGORITHMS
+from skpr.metrics import fourier_error, orbit_psnr, relative_error
+from tests import pretend
+from tests.conftest import random_objects
+
+pytestmark = pytest.mark.skipif(
+    not pretend.start(), reason="PyTorch cannot register a device of Python"
+)
+SHAPES = {1: (9,), 2: (8, 7), 3: (5, 4, 6)}
+
+
+def there(values):
+    """Copy an array to the device."""
+    return torch.from_numpy(values).to(pretend.DEVICE)
+
+
+def here(values):
+    """Copy a tensor from the device."""
+    assert values.device.type == pretend.DEVICE
+    return values.cpu().numpy()
+
+
+@pytest.mark.parametrize("constraints", ["real", "non_negative", "complex", (0.0, 0.8)])
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
+def test_retrieval_is_that_of_the_cpu(algorithm, constraints):
+    objects = random_objects(SHAPES[2], "complex64" if constraints == "complex" else "float32", 2)
+    X = BeamStop(2).fit_transform(FourierMagnitude().fit_transform(objects))
+    settings = {
+        "algorithm": algorithm,
+        "constraints": constraints,
+        "object_shape": SHAPES[2],
+        "n_iter": 30,
+        "n_starts": 2,
+        "random_state": 0,
+    }
+    found, expected = (
+        IterativePhaseRetrieval(device=device, **settings).fit(X).retrieve(X)
+        for device in (pretend.DEVICE, "cpu")
+    )
+    np.testing.assert_array_equal(found.starts, expected.starts)
+    np.testing.assert_array_equal(found.start_errors, expected.start_errors)
+
+
+@pytest.mark.parametrize("n_axes", SHAPES)
+def test_a_search_for_supports_is_that_of_the_cpu(n_axes):
+    objects = np.abs(random_objects(SHAPES[n_axes], "float32", 1))
+    objects = np.pad(objects, [(0, 0), *[(2, 3)] * n_axes])
+    X = FourierMagnitude().fit_transform(objects)
+    found, expected = (
+        IterativePhaseRetrieval(
+            n_iter=30, n_starts=2, coherence="gaussian", random_state=0, device=device
+        )
+        .fit(X)
+        .retrieve(X)
+        for device in (pretend.DEVICE, "cpu")
+    )
+    np.testing.assert_array_equal(found.objects, expected.objects)
+    np.testing.assert_array_equal(found.coherence, expected.coherence)
+
+
+@pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS) - {"ml"}))
+def test_iterations_wait_for_the_device_at_checks_only(algorithm):
+    X = FourierMagnitude().fit_transform(random_objects(SHAPES[2], "float32", 2))
+    counts = []
+    for n_iter in (100, 200):
+        model = IterativePhaseRetrieval(
+            algorithm=algorithm,
+            n_iter=n_iter,
+            object_shape=SHAPES[2],
+            tol=0,
+            random_state=0,
+            device=pretend.DEVICE,
+        ).fit(X)
+        with pretend.trips() as trips:
+            model.retrieve(X)
+        counts.append(len(trips))
+    assert counts[1] - counts[0] <= 5 * 10  # of ten checks
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        FourierMagnitude(),
+        SymmetryCanonicalizer(),
+        SymmetryCanonicalizer(flip="moment"),
+        SymmetryCanonicalizer(flip="bispectrum", shift="centroid"),
+        ShiftFlipAugmenter(frame_shape=12, random_state=0),
+    ],
+    ids=lambda t: repr(t).replace("\n", ""),
+)
+def test_transformers_leave_objects_on_their_device(transformer, dtype):
+    objects = random_objects(SHAPES[2], dtype, 6)
+    fitted = transformer.fit(objects)
+    expected = fitted.transform(objects)
+    found = here(fitted.transform(there(objects)))
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    # fitted where the objects are
+    found = here(clone(transformer).fit(there(objects)).transform(there(objects)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [BeamStop(2), Binning(2), Cropping((8, 8)), Quantization(0.1), Saturation(2.0)],
+    ids=repr,
+)
+def test_detector_steps_leave_magnitudes_on_their_device(step):
+    X = FourierMagnitude().fit_transform(np.abs(random_objects(SHAPES[2], "float32", 6)))
+    expected = step.fit(X).transform(X)
+    np.testing.assert_allclose(here(step.transform(there(X))), expected, rtol=1e-6)
+
+
+def test_metrics_are_those_of_the_cpu():
+    objects, others = random_objects(SHAPES[2], "float32", 8).reshape(2, 4, *SHAPES[2])
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    for metric, inputs, settings in (
+        (relative_error, (objects, others), {}),
+        (orbit_psnr, (objects, others), {"data_range": 1.0}),
+        (fourier_error, (magnitudes, others), {}),
+    ):
+        settings["multioutput"] = "raw_values"
+        expected = metric(*inputs, **settings)
+        found = metric(*map(there, inputs), **settings)
+        found = found.cpu().numpy() if isinstance(found, torch.Tensor) else found
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("module", ["mlp", "unet"])
+def test_networks_train_and_predict_on_the_device(module, dtype):
+    objects = random_objects(SHAPES[2], dtype, 20)
+    X = FourierMagnitude().fit_transform(objects)
+    settings = {"module__hidden_width": 16, "max_epochs": 2, "batch_size": 10, "verbose": 0}
+    if module == "unet":
+        # unrolled iterations would amplify rounding, and each device draws its own dropout
+        settings |= {
+            "module__n_projections": 0,
+            "module__n_stages": 1,
+            "module__stage_dropout": 0.0,
+        }
+    else:
+        settings["tuning_steps"] = 2
+    found, expected = (
+        PhaseRetrievalRegressor(module, device=device, random_state=0, **settings)
+        .set_params(mixed_precision=False)
+        .fit(X, objects)
+        .predict(X)
+        for device in (pretend.DEVICE, "cpu")
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_training_waits_for_the_device_once_per_batch():
+    objects = random_objects(SHAPES[2], "float32", 40)
+    X = FourierMagnitude().fit_transform(objects)
+    counts = []
+    for batch_size in (20, 4):
+        model = PhaseRetrievalRegressor(
+            "mlp",
+            module__hidden_width=16,
+            max_epochs=1,
+            batch_size=batch_size,
+            device=pretend.DEVICE,
+            mixed_precision=False,
+            random_state=0,
+            verbose=0,
+        )
+        with pretend.trips() as trips:
+            model.fit(X, objects)
+        counts.append(len(trips))
+    assert counts[1] - counts[0] <= 10 - 2
+
+
+def test_devices_are_named_in_the_usual_way():
+    assert FourierMagnitude().fit_transform(there(np.ones((1, 4, 4)))).device.index == 0
