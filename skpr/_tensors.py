@@ -1,6 +1,7 @@
 """Bridge between NumPy and torch: views, precisions, devices and chunks."""
 
 import contextlib
+import warnings
 
 import numpy as np
 import torch
@@ -8,6 +9,8 @@ import torch
 from ._validation import short
 
 CHUNK_VALUES = 1 << 19  # values in the working set of a chunk; 2 MiB in float32, about one cache
+LARGER_ON_GPU = 64  # size of a chunk on a GPU, relative to one on the CPU
+PAYS_ON_GPU = 1 << 24  # values; smaller working sets of arrays stay on the CPU
 
 
 def space_axes(batch):
@@ -163,19 +166,63 @@ def _mapped(function, batches, values_per_sample):
     if any(isinstance(batch, torch.Tensor) for batch in batches):
         device = next(batch.device for batch in batches if isinstance(batch, torch.Tensor))
         if device.type != "cpu":
-            slices = chunks_of(n_samples, max(1, values_per_sample // 64))
+            slices = chunks_of(n_samples, max(1, values_per_sample // LARGER_ON_GPU))
         results = [function(*(to_tensor(b[part]).to(device) for b in batches)) for part in slices]
         return _joined(results, torch.cat)
-    out = None
     with torch.no_grad():
-        for part in slices:
-            result = function(*(to_tensor(batch[part]) for batch in batches))
-            pieces = result if isinstance(result, tuple) else (result,)
-            if out is None:
-                out = tuple(_empty_like_batch(piece, n_samples) for piece in pieces)
-            for whole, piece in zip(out, pieces, strict=True):
-                torch.from_numpy(whole)[part].copy_(piece)
+        device = _device_for(batches, n_samples * values_per_sample)
+        if device != "cpu":
+            larger = chunks_of(n_samples, max(1, values_per_sample // LARGER_ON_GPU))
+            try:
+                return _mapped_arrays(function, batches, larger, device)
+            except torch.OutOfMemoryError:
+                warnings.warn(
+                    f"the free memory of {device} is too small for chunks of {larger[0].stop} "
+                    "samples; they are processed on the CPU",
+                    UserWarning,
+                    stacklevel=5,
+                )
+        return _mapped_arrays(function, batches, slices, "cpu")
+
+
+def _mapped_arrays(function, batches, slices, device):
+    """Apply a function to chunks of arrays on a device, and gather the results in arrays."""
+    out, gather = None, _gather if device == "cpu" else _Later().gather
+    for part in slices:
+        result = function(*(to_tensor(b[part]).to(device, non_blocking=True) for b in batches))
+        pieces = result if isinstance(result, tuple) else (result,)
+        if out is None:
+            out = tuple(_empty_like_batch(piece, slices[-1].stop) for piece in pieces)
+        gather(out, part, pieces)
+    if device != "cpu":
+        gather(out, None, None)
     return _repacked(out, result)
+
+
+class _Later:
+    """Gathering of results one chunk late.
+
+    A GPU works on a chunk while the results of the last one are copied.
+    """
+
+    waiting = None
+
+    def gather(self, out, part, pieces):
+        if self.waiting is not None:
+            _gather(out, *self.waiting)
+        self.waiting = part, pieces
+
+
+def _gather(out, part, pieces):
+    for whole, piece in zip(out, pieces, strict=True):
+        torch.from_numpy(whole)[part].copy_(piece)
+
+
+def _device_for(batches, n_values):
+    """Return the device on which a function of arrays is computed fastest."""
+    if n_values < PAYS_ON_GPU or not torch.cuda.is_available() or torch.cuda._is_in_bad_fork():
+        return "cpu"
+    return "cuda"
 
 
 def _empty_like_batch(piece, n_samples):

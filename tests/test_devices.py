@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
+import skpr._tensors
 from skpr import (
     FourierMagnitude,
     IterativePhaseRetrieval,
@@ -125,6 +126,48 @@ def test_detector_steps_leave_magnitudes_on_their_device(step):
     X = FourierMagnitude().fit_transform(np.abs(random_objects(SHAPES[2], "float32", 6)))
     expected = step.fit(X).transform(X)
     np.testing.assert_allclose(here(step.transform(there(X))), expected, rtol=1e-6)
+
+
+@pytest.fixture
+def _large_arrays(monkeypatch):
+    """Send arrays of any size to the device, a few samples at a time."""
+    monkeypatch.setattr(skpr._tensors, "_device_for", lambda batches, n_values: pretend.DEVICE)
+    monkeypatch.setattr(skpr._tensors, "CHUNK_VALUES", 10)
+    monkeypatch.setattr(skpr._tensors, "LARGER_ON_GPU", 40)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.usefixtures("_large_arrays")
+def test_arrays_are_processed_on_the_device(monkeypatch, dtype):
+    objects = random_objects(SHAPES[2], dtype, 9)
+    steps = FourierMagnitude(), SymmetryCanonicalizer(), SymmetryCanonicalizer(flip="bispectrum")
+
+    def results():
+        X, *others = (clone(step).fit(objects).transform(objects) for step in steps)
+        return X, *others, relative_error(objects, others[0], multioutput="raw_values")
+
+    with pretend.trips() as trips:
+        found = results()
+    assert trips
+    monkeypatch.setattr(skpr._tensors, "_device_for", lambda batches, n_values: "cpu")
+    for values, expected in zip(found, results(), strict=True):
+        assert isinstance(values, np.ndarray)
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.usefixtures("_large_arrays")
+def test_arrays_too_large_for_the_device_stay_on_the_cpu(monkeypatch):
+    objects = random_objects(SHAPES[2], "float32", 9)
+
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(skpr._tensors._Later, "gather", full)
+    with pytest.warns(UserWarning, match="the free memory of pretend is too small for chunks of"):
+        found = FourierMagnitude().fit_transform(objects)
+    np.testing.assert_allclose(
+        found[0], np.abs(np.fft.fftshift(np.fft.fft2(objects[0], found.shape[1:]))), rtol=1e-4
+    )
 
 
 def test_metrics_are_those_of_the_cpu():
