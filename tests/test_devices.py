@@ -19,9 +19,10 @@ from skpr.metrics import fourier_error, orbit_psnr, relative_error
 from tests import pretend
 from tests.conftest import random_objects
 
-pytestmark = pytest.mark.skipif(
-    not pretend.start(), reason="PyTorch cannot register a device of Python"
-)
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not pretend.start(), reason="PyTorch cannot register a device of Python"),
+]
 SHAPES = {1: (9,), 2: (8, 7), 3: (5, 4, 6)}
 
 

@@ -1,5 +1,6 @@
 """Every example runs as a user would run it, on little data and few epochs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -178,6 +179,19 @@ def test_complex_crystals_benchmark(tmp_path):
     assert [line.split()[:-1] for line in first.splitlines()] == [
         line.split()[:-1] for line in again.splitlines()
     ]
+
+
+@pytest.mark.gpu
+def test_gpu_benchmark():
+    printed = run("benchmarks/gpu.py")
+    figures = {line["figure"]: line for line in map(json.loads, printed.splitlines())}
+    parts = "copy", "iterations", "starts", "training", "transformers", "experiments"
+    assert [f["part"] for f in map(json.loads, printed.splitlines()) if "part" in f] == [*parts]
+    assert figures["complex crystals"]["returncode"] == 0
+    assert figures["canonicalize digits of 42 x 42"]["unlike_cpu"] == 0
+    assert figures["epoch of mlp"]["ratio"] > 0
+    only = run("benchmarks/gpu.py", "--only", "copy").splitlines()
+    assert [json.loads(line)["figure"] for line in only] == ["device", "copy", "time"]
 
 
 def test_gaussian_benchmark():
