@@ -31,14 +31,14 @@ class Prior:
         values = torch.from_numpy(np.asarray(predicted)).to(
             problem.magnitudes.device, problem.dtype
         )
-        moduli = problem.grid.spectrum(values).abs()
+        moduli = problem.spectrum(values).abs()
         products, squares = (
             _sums(problem.weights * moduli * other) for other in (problem.magnitudes, moduli)
         )
         self.objects = problem.to_admissible(
             along_samples(products / squares.clamp_min(1e-300), values) * values
         )
-        self.spectrum = problem.grid.spectrum(self.objects)
+        self.spectrum = problem.spectrum(self.objects)
         self.energy = _sums(self._weights * self.spectrum.abs().square()).clamp_min(1e-300)
 
     @cached_property
@@ -52,7 +52,7 @@ class Prior:
 
     def ring_powers(self, truth):
         """Return the mean error power of each ring, relative to the energy."""
-        errors = self._weights * (self.problem.grid.spectrum(truth) - self.spectrum).abs().square()
+        errors = self._weights * (self.problem.spectrum(truth) - self.spectrum).abs().square()
         errors = (errors / along_samples(self.energy, errors)).mean(dim=0)
         sums, counts = (
             self._ring_sums(values[None].double())[0]
@@ -167,11 +167,9 @@ class Prior:
 
         def evaluate(x):
             values, gradients = problem.likelihood.deviance(problem, x)
-            errors = problem.grid.spectrum(x) - self.spectrum
+            errors = problem.spectrum(x) - self.spectrum
             values = values + _sums(self._weights * stiffness * errors.abs().square()) / 2
-            return values, gradients + problem.grid.objects(
-                stiffness * errors, real=not x.is_complex()
-            )
+            return values, gradients + problem.objects(stiffness * errors)
 
         descent = QuasiNewton(evaluate, problem.to_admissible(objects))
         for _ in range(STEPS):

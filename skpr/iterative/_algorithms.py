@@ -1,10 +1,11 @@
 r"""Single steps of the phase retrieval algorithms.
 
 `P_M` is the projection onto the measured magnitudes and `P_S` the projection onto the object
-constraints. A step takes the iterate `x` on the whole grid, the
+constraints. A step takes the :class:`~skpr.measurement.Iterate` `x`, the
 :class:`~skpr.measurement.Measurement`, the feedback `beta` and a dictionary `memory` that starts
-empty. It returns the next iterate and the last `y = P_M(.)`; the reconstruction is `P_S y`. It may
-overwrite `x`. Outside the object's frame `P_S` is 0, so only the frame needs more than linear work.
+empty. It returns the next iterate and the last `y = P_M(.)`; the reconstruction is `P_S y`. Outside
+the object's frame `P_S` is 0 and steps are linear, so they are taken in Fourier space; only the
+values inside the frame are transformed.
 """
 
 from functools import partial
@@ -13,6 +14,7 @@ import torch
 
 from .._quasi_newton import QuasiNewton
 from .._tensors import along_samples, inner
+from ..measurement import combined
 
 SETTLED_FOR = 5  # steps of maximum likelihood over which the total gain is tested
 # total gain of the log-likelihood per object pixel below which the descent has settled; fitting the
@@ -28,9 +30,7 @@ def error_reduction(x, problem, beta, memory):
     1972; Fienup, 1982).
     """
     y = problem.to_magnitudes(x)
-    x.zero_()
-    x[problem.inside] = problem.to_admissible(y[problem.inside])
-    return x, y
+    return problem.on_grid(problem.to_admissible(y.inside)), y
 
 
 def hybrid_input_output(x, problem, beta, memory):
@@ -40,13 +40,11 @@ def hybrid_input_output(x, problem, beta, memory):
     bounds on the amplitude, `P_S` is 0 at inadmissible pixels, which gives Fienup's form.
     """
     y = problem.to_magnitudes(x)
-    kept = y[problem.inside]
-    x.sub_(y, alpha=beta)
-    pushed = x[problem.inside]
+    pushed = x.inside.sub(y.inside, alpha=beta)
     if problem.bounds is not None:  # without bounds the nearest admissible value is 0
-        pushed = torch.add(pushed, problem.to_admissible(kept), alpha=beta)
-    x[problem.inside] = torch.where(problem.admits(kept), kept, pushed)
-    return x, y
+        pushed = pushed.add(problem.to_admissible(y.inside), alpha=beta)
+    new = problem.where_admitted(y.inside, y.inside, pushed)
+    return combined((1, x), (-beta, y), inside=new), y
 
 
 def hybrid_projection_reflection(x, problem, beta, memory):
@@ -58,11 +56,10 @@ def hybrid_projection_reflection(x, problem, beta, memory):
     its fixed points are not the solutions where `beta` is below 1.
     """
     y = problem.to_magnitudes(x)
-    kept = y[problem.inside]
-    reflected = torch.add(-x[problem.inside], kept, alpha=1 + beta)
-    x.sub_(y, alpha=beta)
-    x[problem.inside] = torch.where(problem.admits(reflected), kept, x[problem.inside])
-    return x, y
+    reflected = torch.add(-x.inside, y.inside, alpha=1 + beta)
+    pushed = x.inside.sub(y.inside, alpha=beta)
+    new = problem.where_admitted(reflected, y.inside, pushed)
+    return combined((1, x), (-beta, y), inside=new), y
 
 
 def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
@@ -72,12 +69,10 @@ def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
     2005).
     """
     y = problem.to_magnitudes(x)
-    # R_S = 2 P_S - 1 written out: P_S is only needed inside the frame and is 0 outside, so the
-    # terms that are linear in x and y can be applied to the whole grid at once
-    reflected = torch.sub(2 * y[problem.inside], x[problem.inside])
-    x.mul_(beta).add_(y, alpha=1 - 2 * beta)
-    x[problem.inside].add_(problem.to_admissible(reflected), alpha=beta)
-    return x, y
+    # R_S = 2 P_S - 1 written out: P_S is 0 outside the frame, where the other terms are linear
+    admissible = problem.to_admissible(2 * y.inside - x.inside)
+    new = beta * (x.inside + admissible) + (1 - 2 * beta) * y.inside
+    return combined((beta, x), (1 - 2 * beta, y), inside=new), y
 
 
 def difference_map(x, problem, beta, memory):
@@ -87,16 +82,13 @@ def difference_map(x, problem, beta, memory):
     step needs two transform pairs, or one where `beta` is 1.
     """
     y = problem.to_magnitudes(x)
-    inside = problem.inside
-    first = problem.to_admissible((1 + 1 / beta) * y[inside] - x[inside] / beta)
+    first = problem.to_admissible((1 + 1 / beta) * y.inside - x.inside / beta)
     second = y  # with beta = 1 the second projection is P_M x, which is known already
     if beta != 1:
-        point = x / beta
-        point[inside] += (1 - 1 / beta) * problem.to_admissible(x[inside])
-        second = problem.to_magnitudes(point)
-    x.sub_(second, alpha=beta)
-    x[inside].add_(first, alpha=beta)
-    return x, y
+        point = (1 - 1 / beta) * problem.to_admissible(x.inside) + x.inside / beta
+        second = problem.to_magnitudes(combined((1 / beta, x), inside=point))
+    new = x.inside + beta * (first - second.inside)
+    return combined((1, x), (-beta, second), inside=new), y
 
 
 def accelerated_gradient(x, problem, beta, memory):
@@ -107,22 +99,20 @@ def accelerated_gradient(x, problem, beta, memory):
     2009), restarted for each sample whose last move went uphill (O'Donoghue and Candes, 2015), ends
     about ten times sooner. `beta` is not used.
     """
-    inside = problem.inside
     if not memory:
         # other algorithms may leave x far from any object, where a gradient step means nothing
         x, _ = error_reduction(x, problem, beta, memory)
-        start = x[inside].clone()
-        memory.update(previous=start, t=torch.ones(len(x), dtype=x.real.dtype, device=x.device))
+        ones = torch.ones(len(x), dtype=x.inside.real.dtype, device=x.inside.device)
+        memory.update(previous=x.inside, t=ones)
     y = problem.to_magnitudes(x)
-    new, previous, t = problem.to_admissible(y[inside]), memory["previous"], memory["t"]
+    new, previous, t = problem.to_admissible(y.inside), memory["previous"], memory["t"]
     move = new - previous
     # x - new is the projected gradient at the extrapolated point: moves along it increase the loss
-    uphill = inner(x[inside] - new, move).real > 0
+    uphill = inner(x.inside - new, move).real > 0
     grown = torch.where(uphill, 1.0, (1 + (1 + 4 * t.square()).sqrt()) / 2)
     momentum = torch.where(uphill, 0.0, (t - 1) / grown)
-    x[inside] = new + along_samples(momentum, move) * move
     memory.update(previous=new, t=grown)
-    return x, y
+    return problem.on_grid(new + along_samples(momentum, move) * move), y
 
 
 def alternating_direction_multipliers(x, problem, beta, memory):
@@ -131,16 +121,16 @@ def alternating_direction_multipliers(x, problem, beta, memory):
     For `y in M, z in S, y = z`: `y <- P_M(z - u); z <- P_S(y + u); u <- u + beta (y - z)` (Wen et
     al., 2012).
     """
-    inside = problem.inside
     if not memory:
         x, _ = error_reduction(x, problem, beta, memory)
-        memory["u"] = torch.zeros_like(x)
-    u = memory["u"]
-    y = problem.to_magnitudes(x - u)
-    x.zero_()
-    x[inside] = problem.to_admissible(y[inside] + u[inside])
-    u.add_(y, alpha=beta).sub_(x, alpha=beta)
-    return x, y
+        memory["difference"] = x
+    difference = memory["difference"]  # z - u, which is -u outside the frame
+    u = x.inside - difference.inside
+    y = problem.to_magnitudes(difference)
+    z = problem.to_admissible(y.inside + u)
+    u = u + beta * (y.inside - z)
+    memory["difference"] = combined((1, difference), (-beta, y), inside=z - u)
+    return problem.on_grid(z), y
 
 
 def maximum_likelihood(x, problem, beta, memory):
@@ -149,13 +139,13 @@ def maximum_likelihood(x, problem, beta, memory):
     The deviance is the amplitude loss for magnitudes that are not counts. A step needs one
     transform pair, and more where it must be shortened. `beta` is not used.
     """
-    inside, descent = problem.inside, memory.get("descent")
+    descent = memory.get("descent")
     evaluate = partial(problem.likelihood.deviance, problem)
     if descent is None:
         x, _ = error_reduction(x, problem, beta, memory)
-        memory["descent"] = descent = QuasiNewton(evaluate, x[inside].clone())
+        memory["descent"] = descent = QuasiNewton(evaluate, x.inside)
         memory["fallen"] = torch.full(
-            (len(x), SETTLED_FOR), torch.inf, dtype=torch.float64, device=x.device
+            (len(x), SETTLED_FOR), torch.inf, dtype=torch.float64, device=x.inside.device
         )
     fallen = problem.likelihood.in_photons(descent.step(evaluate, problem.to_admissible), problem)
     # a single step may gain little by chance, so the sum over the last steps is tested
@@ -166,7 +156,7 @@ def maximum_likelihood(x, problem, beta, memory):
         else SETTLED_PHOTONS * descent.objects[0].numel()
     )
     memory["settled"] = memory["fallen"].sum(dim=1) < least
-    x[inside] = descent.objects
+    x = problem.on_grid(descent.objects)
     return x, x
 
 

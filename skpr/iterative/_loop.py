@@ -57,8 +57,8 @@ def run_schedule(
     ----------
     problem : Measurement
         Measurement of the chunk; reduced in place to the samples that are still running.
-    x : torch.Tensor of shape (n_samples, *fourier_shape)
-        Normalised starts; overwritten.
+    x : Iterate
+        Normalised starts.
     schedule : list of (name, n_iterations, beta)
     tol : float or torch.Tensor of shape (n_samples,)
         Residual at which a sample is done.
@@ -78,10 +78,12 @@ def run_schedule(
         Whether a finished sample stays beside the last running one. Transforms of a single sample
         may round differently from those of a batch, and results must not depend on the batch.
     """
-    tol = torch.as_tensor(tol, dtype=problem.norms.dtype, device=x.device).expand(len(problem))
+    tol = torch.as_tensor(tol, dtype=problem.norms.dtype, device=problem.norms.device).expand(
+        len(problem)
+    )
     learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
-    active = torch.arange(len(problem), device=x.device)
-    stored = torch.zeros(len(problem), dtype=torch.bool, device=x.device)
+    active = torch.arange(len(problem), device=problem.norms.device)
+    stored = torch.zeros(len(problem), dtype=torch.bool, device=problem.norms.device)
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
     for number, (name, length, beta) in enumerate(schedule, 1):
         is_last = number == len(schedule)
@@ -92,7 +94,7 @@ def run_schedule(
             updates = bool(learners) and n_done % interval == 0 and n_done < n_total
             checks = n_done == 1 or n_done % CHECK_INTERVAL == 0 or n_done == n_total
             if checks or updates or history is not None:
-                found = problem.to_admissible(y[problem.inside])
+                found = problem.to_admissible(y.inside)
                 residual, error = problem.errors(found)
                 if history is not None:
                     going = ~stored[active]
@@ -135,7 +137,7 @@ def run_schedule(
                 staying[int(done.int().argmax())] = True
             if staying.all():
                 continue
-            active, x = active[staying], x[staying]
+            active, x = active[staying], x.kept(staying)
             for key, value in memory.items():
                 memory[key] = (
                     value[staying] if isinstance(value, torch.Tensor) else value.kept(staying)

@@ -189,7 +189,9 @@ class Run:
         """
         estimator, results, device = self.estimator, self.results, self._device()
         precision = to_tensor(self.X[:1]).dtype
-        company = rounds_alone(self.fourier_shape, precision, self.kind != "complex", device)
+        company = rounds_alone(
+            self.object_shape, self.fourier_shape, precision, self.kind != "complex", device
+        )
         # where a transform of a single sample rounds differently, a copy keeps it company, so that
         # a result does not depend on the size of its chunk
         if company and len(numbers) == 1:
@@ -227,13 +229,13 @@ class Run:
             history = torch.full(
                 (len(numbers), results.history.shape[1]),
                 torch.nan,
-                dtype=x.real.dtype,
+                dtype=x.inside.real.dtype,
                 device=device,
             )
         wrap = None
         if self.wraps is not None:
             wrap = Shrinkwrap(
-                *(torch.from_numpy(values[numbers]).to(x.real) for values in self.wraps)
+                *(torch.from_numpy(values[numbers]).to(x.inside.real) for values in self.wraps)
             )
 
         def store(index, objects, errors, n_done, kernels, supports):
@@ -286,7 +288,7 @@ class Run:
         return torch.from_numpy(drawn[:, 0] + 1j * drawn[:, 1] if parts == 2 else drawn[:, 0])
 
     def _start(self, problem, magnitudes, objects, is_given, noise):
-        """Return normalised starts on the whole grid."""
+        """Return normalised starts."""
         noise = noise.to(magnitudes.device, problem.dtype)
         weights = noise.real[problem.inside]
         if objects is None and self.estimator.start == "autocorrelation":
@@ -305,14 +307,16 @@ class Run:
             )
         if objects is None:
             # the transform of white noise has random phases
-            return problem.to_magnitudes(noise - (0.5 + 0.5j if noise.is_complex() else 0.5))
-        x = problem.on_grid(objects)
-        others = torch.from_numpy(~is_given).to(x.device)
+            return problem.to_magnitudes(
+                problem.from_grid(noise - (0.5 + 0.5j if noise.is_complex() else 0.5))
+            )
+        others = torch.from_numpy(~is_given).to(objects.device)
         if others.any():
             size = objects.abs().square().flatten(1).mean(1).sqrt()
             shaken = objects * (2 * weights) + along_samples(size, objects) * (weights - 0.5)
-            x[others] = problem.on_grid(problem.to_admissible(shaken))[others]
-        return x
+            others = along_samples(others, objects)
+            objects = torch.where(others, problem.to_admissible(shaken), objects)
+        return problem.on_grid(objects)
 
     def _supports(self, numbers, magnitudes, objects):
         """Return the support of each start of a chunk; None for the whole frame."""

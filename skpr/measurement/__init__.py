@@ -15,6 +15,7 @@ from ._forms import check_not_intensities, form_of
 from ._friedel import check_friedel_symmetry, kinds_of
 from ._grid import Grid, boundary_of, fits
 from ._halves import check_not_halves
+from ._iterate import Iterate, combined
 from ._likelihood import CountingNoise, Likelihood
 from ._logarithms import check_logarithms
 from ._looks import look_at
@@ -31,6 +32,7 @@ from ._projections import (
     project_real,
     project_support,
 )
+from ._pruned import PrunedTransform, rounds_alone
 from ._resemblance import are_plainly_magnitudes, is_no_pattern, resemble_magnitudes
 from ._simulated import check_simulated
 from ._transform import (
@@ -38,7 +40,6 @@ from ._transform import (
     full_magnitudes,
     mirrored,
     oversampled_shape,
-    rounds_alone,
     to_centred,
     to_fft_order,
     to_spectrum,
@@ -48,9 +49,11 @@ __all__ = [
     "KINDS",
     "CountingNoise",
     "Grid",
+    "Iterate",
     "Likelihood",
     "Measurement",
     "Pairs",
+    "PrunedTransform",
     "are_magnitudes_of",
     "are_plainly_magnitudes",
     "blur",
@@ -70,6 +73,7 @@ __all__ = [
     "check_simulated",
     "check_symmetric_elsewhere",
     "coherence_transfer",
+    "combined",
     "counting_units",
     "covariance_of_widths",
     "fits",

@@ -14,6 +14,7 @@ import torch
 
 from .._tensors import along_samples
 from .._validation import check_number
+from ._moduli import squared_moduli
 
 # Photons added to each pixel of the model; without them, the gradient of a single count in a dark
 # pixel is unbounded.
@@ -93,18 +94,18 @@ class Likelihood:
             Gradients of the values, divided by the number of Fourier pixels. The gradient of the
             amplitude loss is `x - P_M x`.
         """
-        spectrum = measurement.grid.spectrum(objects)
+        spectrum = measurement.spectrum(objects)
         losses, factors = self._losses(measurement, spectrum)
         values = losses.sum(-1, keepdim=True).flatten(1).sum(1, dtype=torch.float64)
         shares = measurement.measured_shares
         factors = factors if shares is None else factors * shares
         if measurement.coherence is not None:
             factors = measurement.coherence.blurred_slopes(factors)
-        return values, measurement.grid.objects(spectrum * factors, real=not objects.is_complex())
+        return values, measurement.objects(spectrum * factors)
 
     def losses(self, measurement, objects):
         """Compute the contribution of each pixel to :meth:`deviance`."""
-        return self._losses(measurement, measurement.grid.spectrum(objects))[0]
+        return self._losses(measurement, measurement.spectrum(objects))[0]
 
     def pixel_losses(self, measurement, intensities):
         """Compute the unweighted loss of each pixel."""
@@ -137,7 +138,7 @@ class Likelihood:
 
     def _losses(self, measurement, spectrum):
         """Compute weighted losses and the factors of their gradient."""
-        intensities = torch.view_as_real(spectrum).square().sum(-1)
+        intensities = squared_moduli(spectrum)
         if measurement.coherence is not None:
             intensities = measurement.coherence.blurred(intensities)
         losses, factors = self._compared(measurement, intensities, measurement.magnitudes)

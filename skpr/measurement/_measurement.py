@@ -7,20 +7,17 @@ import torch
 from .._tensors import along_samples, times_power_of_two
 from .._validation import check_choice, short
 from ._grid import Grid
+from ._half_spectra import counting_variances, friedel_mean
+from ._iterate import Iterate
 from ._kernel import Coherence
 from ._likelihood import Likelihood
-from ._projections import (
-    exponents_of,
-    project_amplitude,
-    project_non_negative,
-    project_support,
-    with_magnitudes,
-)
-from ._transform import mirrored
+from ._moduli import moduli, squared_moduli
+from ._projections import exponents_of, project_amplitude, project_non_negative, rescaled
+from ._pruned import PrunedTransform, laid_out, selected
+from ._transform import to_spectrum
 
 KINDS = "non_negative", "real", "complex"
 HARMLESS = 16  # exponent of two up to which sums of squares stay well within float32
-ROUNDING = 64  # largest difference within an equal pair, in units of the precision
 
 
 class Measurement:
@@ -60,6 +57,9 @@ class Measurement:
     ----------
     grid : Grid
         Grid in FFT order, which all computations use.
+    transform : PrunedTransform
+        Transform pair between objects and spectra. Arrays of the shape of a spectrum have its
+        layout in memory.
     object_shape : tuple of int
     inside : tuple of slice
         Index of the object frame within a batch of whole grids.
@@ -97,6 +97,7 @@ class Measurement:
         layout = Grid(object_shape, magnitudes.shape[1:], centered)
         self.grid = Grid(layout.object_shape, layout.fourier_shape, centered=False)
         self.object_shape, self.inside = self.grid.object_shape, self.grid.inside
+        self.transform = PrunedTransform(self.object_shape, self.grid.fourier_shape)
         self.kind = kind
         self.bounds = bounds
         self.support = support
@@ -106,6 +107,7 @@ class Measurement:
         self.spread = None
         if kind != "complex":
             magnitudes = self._paired(magnitudes)
+        magnitudes = laid_out(magnitudes)
         unmeasured = magnitudes.isnan()
         self.unmeasured = unmeasured if unmeasured.any() else None
         magnitudes = torch.where(unmeasured, 0.0, magnitudes)
@@ -118,7 +120,7 @@ class Measurement:
         # square, so that tolerances and steps do not depend on the unit of the detector
         scale = torch.where(norms > 0, norms.div(self.grid.n_pixels).sqrt(), 1.0)
         unit = scale.to(magnitudes.dtype)
-        self.magnitudes = (magnitudes / along_samples(unit, magnitudes)).contiguous()
+        self.magnitudes = magnitudes / along_samples(unit, magnitudes)
         if self.spread is not None:
             self.spread = self.spread / along_samples(unit, magnitudes)
         self.scale = times_power_of_two(unit, exponents)
@@ -134,7 +136,8 @@ class Measurement:
 
     def _paired(self, magnitudes):
         """Average Friedel pairs, and record how far they agree."""
-        means, self.spread, self.n_measured = _friedel_mean(magnitudes)
+        means, *others = friedel_mean(magnitudes)
+        self.spread, self.n_measured = (None if v is None else laid_out(v) for v in others)
         return means
 
     @property
@@ -147,20 +150,22 @@ class Measurement:
     def __len__(self):
         return len(self.magnitudes)
 
+    @property
+    def support(self):
+        """Pixels where the object may be, or None for the whole frame."""
+        return self._support
+
+    @support.setter
+    def support(self, support):
+        self._support, self._allowed = support, None
+
     def keep(self, index):
         """Keep only the patterns that an index selects, in place."""
-        names = (
-            "magnitudes",
-            "weights",
-            "norms",
-            "pair_norms",
-            "scale",
-            "unmeasured",
-            "support",
-            "spread",
-            "n_measured",
-        )
-        for name in names:
+        for name in ("magnitudes", "weights", "unmeasured", "spread", "n_measured"):
+            value = getattr(self, name)
+            if value is not None:
+                setattr(self, name, selected(value, index))
+        for name in ("norms", "pair_norms", "scale", "support"):
             value = getattr(self, name)
             if value is not None:
                 setattr(self, name, value[index])
@@ -168,12 +173,24 @@ class Measurement:
         if self.coherence is not None:
             self.coherence.keep(index)
 
+    def on_grid(self, values):
+        """Return the iterate with given values in the frame, and 0 outside."""
+        return Iterate(self.transform, values)
+
+    def from_grid(self, values):
+        """Return the iterate with given values on the whole grid."""
+        spectrum = laid_out(to_spectrum(values, self.grid.fourier_shape))
+        return Iterate(self.transform, values[self.inside], spectrum)
+
     def to_magnitudes(self, x, least_modulus=None):
-        """Give objects padded to the grid the measured Fourier magnitudes.
+        """Give an iterate the measured Fourier magnitudes.
 
         Moduli below `least_modulus` are scaled as if they were equal to it.
         """
-        return with_magnitudes(x, self.magnitudes, self.unmeasured, self.coherence, least_modulus)
+        spectrum = rescaled(
+            x.spectrum, self.magnitudes, self.unmeasured, self.coherence, least_modulus
+        )
+        return Iterate(self.transform, self.objects(spectrum), spectrum)
 
     def to_admissible(self, values):
         """Project values onto support, sign and bounds."""
@@ -183,7 +200,16 @@ class Measurement:
             lower, upper = self.bounds
             scale = along_samples(self.scale, values)
             values = project_amplitude(values * scale, lower, upper) / scale
-        return values if self.support is None else project_support(values, self.support)
+        return values if self.support is None else values * self._allowed_like(values)
+
+    def _allowed_like(self, values):
+        """Return the support as numbers of the values' type.
+
+        Products with numbers are several times faster than products with booleans.
+        """
+        if self._allowed is None or self._allowed.dtype != values.dtype:
+            self._allowed = self.support.to(values.dtype)
+        return self._allowed
 
     def admits(self, values):
         """Whether each value satisfies support, sign and bounds."""
@@ -200,20 +226,39 @@ class Measurement:
             admitted = admitted & (amplitude >= self.bounds[0]) & (amplitude <= self.bounds[1])
         return admitted
 
-    def on_grid(self, values):
-        """Pad values within the frame with zeros to the whole grid."""
-        x = values.new_zeros((len(values), *self.grid.fourier_shape))
-        x[self.inside] = values
-        return x
+    def where_admitted(self, tested, values, others):
+        """Choose `values` where `tested` is admitted, and `others` elsewhere.
+
+        The result is that of `torch.where(self.admits(tested), values, others)`, several times
+        faster: weights of 0 and 1 are computed in vectors, and choices are not.
+        """
+        if self.bounds is not None:
+            weights = self.admits(tested).to(values.dtype)
+        elif self.kind == "non_negative":
+            weights = torch.ge(tested.detach(), 0, out=torch.empty_like(values))
+            weights = weights if self.support is None else weights.mul_(self._allowed_like(values))
+        elif self.support is not None:
+            weights = self._allowed_like(values)
+        else:
+            return values
+        return torch.lerp(others, values, weights)
+
+    def spectrum(self, objects):
+        """Compute spectra in FFT order, half ones for real objects."""
+        return self.transform.spectrum(objects)
+
+    def objects(self, spectrum):
+        """Compute objects from spectra, cut to their frame."""
+        return self.transform.objects(spectrum, real=self.kind != "complex")
 
     def intensities(self, objects):
         """Compute the coherent intensities of objects."""
-        return self.grid.spectrum(objects).abs().square()
+        return squared_moduli(self.spectrum(objects))
 
     def modelled(self, objects):
         """Compute magnitudes, blurred under partial coherence."""
         if self.coherence is None:
-            return self.grid.spectrum(objects).abs()
+            return moduli(self.spectrum(objects))
         return self.coherence.blurred(self.intensities(objects)).sqrt()
 
     def misfit(self, objects):
@@ -287,7 +332,7 @@ class Measurement:
         torch.Tensor of shape (n_samples,)
         """
         layout = Grid(self.object_shape, self.grid.fourier_shape, centered)
-        variances = _counting_variances(layout.to_fft_order(magnitudes), self.kind)
+        variances = counting_variances(layout.to_fft_order(magnitudes), self.kind)
         noise = _sums(self.weights * variances).sqrt() / self.scale
         noise = torch.where(self.norms > 0, noise / torch.where(self.norms > 0, self.norms, 1), 0.0)
         return noise.to(self.norms.dtype)
@@ -317,8 +362,9 @@ class Measurement:
 
 def _sums(values):
     """Sum over space in double precision."""
-    # rows are summed in their own precision: converting all values would double the cost
-    rows = values.sum(-1, keepdim=True)
+    # rows, contiguous in spectra, are summed in their own precision: converting all values would
+    # double the cost
+    rows = values.sum(1, keepdim=True)
     return rows.flatten(1).sum(1, dtype=torch.float64)
 
 
@@ -332,68 +378,3 @@ def _near_one(magnitudes):
     if bool((exponents.abs() <= HARMLESS).all()):
         return magnitudes, torch.zeros_like(exponents)
     return times_power_of_two(magnitudes, -along_samples(exponents, magnitudes)), exponents
-
-
-def _friedel_mean(magnitudes):
-    """Means of Friedel pairs `b(k)`, `b(-k)` on the half spectrum.
-
-    Returns
-    -------
-    means : torch.Tensor
-        Root mean square of each pair; the measured value where the other is missing.
-    spread : torch.Tensor or None
-        Root mean square minus mean of each pair, 0 where one is missing; None if all pairs agree up
-        to rounding.
-    n_measured : torch.Tensor or None
-        Number of measured pixels that each value stands for; None if all are measured.
-    """
-    last = magnitudes.shape[-1]
-    columns = last // 2 + 1
-    opposite = mirrored(magnitudes, centered=False)[..., :columns]
-    direct = magnitudes[..., :columns]
-    both = ((direct.square() + opposite.square()) / 2).sqrt()
-    # equal values are kept: squaring would cost a noise-free pattern its last digits
-    means = torch.where(direct == opposite, direct, both)
-    n_measured = None
-    known = ~(direct.isnan() | opposite.isnan())
-    if not known.all():
-        means = torch.where(direct.isnan(), opposite, torch.where(opposite.isnan(), direct, means))
-        n_measured = (~direct.isnan()).to(magnitudes.dtype)
-        n_measured[..., 1 : (last + 1) // 2] += (~opposite[..., 1 : (last + 1) // 2].isnan()).to(
-            magnitudes.dtype
-        )
-    # computed magnitudes agree up to rounding, and their errors need no second sum
-    difference = direct - opposite
-    if not (difference.abs() > ROUNDING * torch.finfo(both.dtype).eps * both).any():
-        return means, None, n_measured
-    # rms - mean = (rms^2 - mean^2) / (rms + mean) = (b1 - b2)^2 / 4 / (rms + mean), free of
-    # cancellation
-    total = both + (direct + opposite) / 2
-    return (
-        means,
-        (difference.square() / 4 / torch.where(total > 0, total, 1.0)).nan_to_num(0.0),
-        n_measured,
-    )
-
-
-def _counting_variances(magnitudes, kind):
-    """Estimate the variance of square roots of Poisson counts.
-
-    The variance `<(sqrt(N) - sqrt(lambda))^2>` is a quarter for many counts; it is set to 0 where
-    unmeasured. For few counts, the estimate `min(N, 1/4 + 1/N^2)` has a mean between 0.75 and 1.3
-    of the true value where `lambda` is above 0.1; where hardly any pixel has a count, the mean
-    falls to half of it, which is a little strict. The counts of a Friedel pair add up if both were
-    measured, and the variance of their root mean square is half.
-    """
-    counts, n_readings = magnitudes.square(), 1
-    if kind != "complex":
-        opposite = mirrored(counts, centered=False)
-        n_readings = 2.0 - (counts.isnan() | opposite.isnan()).to(counts.dtype)
-        counts = torch.where(
-            counts.isnan(), opposite, torch.where(opposite.isnan(), counts, counts + opposite)
-        )
-    variances = (
-        torch.minimum(counts, 0.25 + counts.clamp_min(1e-3).square().reciprocal()) / n_readings
-    )
-    columns = magnitudes.shape[-1] if kind == "complex" else magnitudes.shape[-1] // 2 + 1
-    return variances[..., :columns].nan_to_num(0.0)

@@ -9,10 +9,13 @@ import torch
 
 from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
+from ._moduli import has_gradient, moduli, squared_moduli
 from ._transform import from_spectrum, to_spectrum
 
 # Largest exponent of two for scaling; the scale and its inverse are then finite and not zero.
 EXPONENTS = {torch.float32: 120, torch.float64: 1000}
+LARGE = 1 << 20  # pixels of a spectrum that fills caches: 8 MiB in float32
+SLAB = 1 << 16  # pixels of a slab of it
 
 
 @takes_arrays
@@ -77,26 +80,63 @@ def exponents_of(peaks):
     return torch.frexp(peaks).exponent.clamp(-most, most)
 
 
-def with_magnitudes(estimate, magnitudes, unmeasured, coherence=None, least_modulus=None):
+def with_magnitudes(estimate, magnitudes, unmeasured):
     """Project onto magnitudes without checking the input.
 
-    All pixels are measured if `unmeasured` is None. Under partial coherence the blurred intensity
-    must equal the measured one (Clark et al., 2012). See :func:`project_magnitudes`.
+    All pixels are measured if `unmeasured` is None. See :func:`project_magnitudes`.
     """
     grid = tuple(estimate.shape[1:])
     spectrum = to_spectrum(estimate, grid)
     columns = spectrum.shape[-1]
-    # sums of squares are several times faster than complex moduli
-    parts = torch.view_as_real(spectrum)
-    squares = torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
-    if coherence is not None:
-        squares = coherence.blurred(squares)
-    # the floor keeps b / |F| finite where the spectrum vanishes
-    least = torch.finfo(magnitudes.dtype).eps ** 4 if least_modulus is None else least_modulus**2
-    scale = magnitudes[..., :columns] * squares.clamp_min(least).rsqrt()
     if unmeasured is not None:
-        scale = torch.where(unmeasured[..., :columns], 1.0, scale)
-    return from_spectrum(spectrum * scale, grid, real=not estimate.is_complex())
+        unmeasured = unmeasured[..., :columns]
+    spectrum = rescaled(spectrum, magnitudes[..., :columns], unmeasured)
+    return from_spectrum(spectrum, grid, real=not estimate.is_complex())
+
+
+def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulus=None):
+    """Scale spectra to given magnitudes.
+
+    Parameters
+    ----------
+    spectrum : torch.Tensor of shape (n_samples, *columns), complex
+    magnitudes : torch.Tensor of shape (n_samples, *columns)
+    unmeasured : torch.Tensor of bool, shape (n_samples, *columns), optional
+        Pixels that stay as they are.
+    coherence : Coherence, optional
+        Kernels whose blurred intensity must equal the measured one (Clark et al., 2012).
+    least_modulus : float, optional
+        Modulus to which smaller ones are raised; by default the square of the precision.
+
+    Returns
+    -------
+    torch.Tensor of shape (n_samples, *columns)
+    """
+    # the floor keeps b / |F| finite where the spectrum vanishes
+    least = torch.finfo(magnitudes.dtype).eps ** 2 if least_modulus is None else least_modulus
+
+    def scaled(spectrum, magnitudes, unmeasured=None, out=None):
+        if coherence is None and not has_gradient(spectrum):
+            scale = magnitudes / moduli(spectrum).clamp_min_(least)
+        else:
+            squares = squared_moduli(spectrum)
+            squares = squares if coherence is None else coherence.blurred(squares)
+            scale = magnitudes * squares.clamp_min(least**2).rsqrt()
+        if unmeasured is not None:
+            scale = torch.where(unmeasured, 1.0, scale)
+        return torch.mul(spectrum, scale, out=out)
+
+    arrays = [spectrum, magnitudes] if unmeasured is None else [spectrum, magnitudes, unmeasured]
+    whole = spectrum.numel() < LARGE or spectrum.device.type != "cpu"
+    if whole or coherence is not None or has_gradient(spectrum):
+        return scaled(*arrays)
+    # slabs of large volumes stay in cache from one operation to the next
+    result = torch.empty_like(spectrum)
+    thickness = max(1, SLAB * spectrum.shape[-1] // spectrum.numel())
+    slabs = (values.split(thickness, dim=-1) for values in (*arrays, result))
+    for *parts, out in zip(*slabs, strict=True):
+        scaled(*parts, out=out)
+    return result
 
 
 @takes_arrays

@@ -10,7 +10,6 @@ the functions here compute with that half.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 
@@ -22,7 +21,6 @@ __all__ = [
     "full_magnitudes",
     "mirrored",
     "oversampled_shape",
-    "rounds_alone",
     "to_centred",
     "to_fft_order",
     "to_spectrum",
@@ -212,41 +210,3 @@ def to_centred(values):
     tensor([[-2, -1,  0,  1]])
     """
     return torch.fft.fftshift(values, dim=space_axes(values))
-
-
-@lru_cache(maxsize=64)
-def rounds_alone(fourier_shape, dtype, real, device):
-    """Whether a single sample is rounded unlike one of a batch.
-
-    FFT libraries take another path for some small grids. Iterations amplify the last digit, so a
-    reconstruction would depend on the size of its batch. A caller avoids that by adding a second
-    sample.
-
-    Parameters
-    ----------
-    fourier_shape : tuple of int
-    dtype : torch.dtype
-        Real data type of the magnitudes.
-    real : bool
-        Whether objects are real.
-    device : str
-
-    Returns
-    -------
-    bool
-        Result of a trial, because the grids concerned depend on the processor.
-
-    Examples
-    --------
-    >>> rounds_alone((6,), torch.float64, True, "cpu") in (True, False)
-    True
-    """
-    # reproducible pseudo-random values, without touching any generator's state
-    numbers = torch.arange(2 * math.prod(fourier_shape), dtype=torch.float64, device=device)
-    both = (12.9898 * numbers.square()).sin().to(dtype).view(2, *fourier_shape)
-    if not real:
-        both = torch.complex(both, both.flip(1))
-    spectra = to_spectrum(both, fourier_shape)
-    alone = to_spectrum(both[:1], fourier_shape)
-    back = [from_spectrum(part, fourier_shape, real=real)[0] for part in (spectra, spectra[:1])]
-    return not (torch.equal(alone[0], spectra[0]) and torch.equal(*back))

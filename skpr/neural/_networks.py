@@ -300,11 +300,10 @@ class UNet(nn.Module):
                     estimate = problem.on_grid(problem.to_admissible(values))
                     for _ in range(self.n_projections):
                         estimate, _ = hybrid_input_output(estimate, problem, self.beta, {})
-                    values = estimate[problem.inside]
+                    values = estimate.inside
             driven = problem.to_admissible(values)
             disagreement = (
-                problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS)[problem.inside]
-                - driven
+                problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS).inside - driven
             )
             return _as_channels(problem.to_units(driven)), _as_channels(
                 problem.to_units(disagreement)

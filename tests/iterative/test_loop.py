@@ -7,13 +7,15 @@ from skpr.measurement import Measurement
 
 
 def crystals(n_samples=4):
-    """Normalised problem and the crystals it is made of, on the grid."""
+    """Normalised problem, and the crystals it is made of: on the grid, and in their units."""
     objects = torch.from_numpy(make_crystals(n_samples, shape=(16, 16), random_state=0).data)
     magnitudes = torch.from_numpy(
         np.abs(np.fft.fft2(objects.numpy(), s=(32, 32))).astype(np.float32)
     )
     problem = Measurement(magnitudes, (16, 16), "non_negative")
-    return problem, problem.on_grid(problem.to_normalized(objects)), objects
+    x = torch.zeros(n_samples, 32, 32)
+    x[problem.inside] = problem.to_normalized(objects)
+    return problem, x, objects
 
 
 def test_every_sample_is_stored_once_and_in_its_place():
@@ -25,7 +27,7 @@ def test_every_sample_is_stored_once_and_in_its_place():
         stored.extend((int(i), n_done) for i in index)
         found[index] = values
 
-    run_schedule(problem, x, [("er", 25, 1.0)], 1e-4, store)
+    run_schedule(problem, problem.from_grid(x), [("er", 25, 1.0)], 1e-4, store)
     assert sorted(stored) == [(0, 1), (1, 25), (2, 1), (3, 25)]
     torch.testing.assert_close(found[::2], objects[::2], rtol=0, atol=1e-3)
 
@@ -43,7 +45,7 @@ def test_samples_that_leave_do_not_disturb_those_that_stay():
             def store(index, done, errors, n_done, kernels, supports, values=values, keep=keep):
                 values[torch.tensor(keep)[index]] = done
 
-            run_schedule(problem, x[keep], [(name, 30, 0.9)], 1e-4, store)
+            run_schedule(problem, problem.from_grid(x[keep]), [(name, 30, 0.9)], 1e-4, store)
             found[label] = values[[1, 3]]
         torch.testing.assert_close(found["together"], found["alone"], rtol=0, atol=1e-3)
 

@@ -88,7 +88,7 @@ def test_unit_of_the_magnitudes_changes_nothing(kind):
 @every_kind
 def test_step_of_the_amplitude_loss_is_the_projection(kind):
     _, problem, x = measured(SHAPES["2-D"], kind)
-    expected = x - problem.to_magnitudes(problem.on_grid(x))[problem.inside]
+    expected = x - problem.to_magnitudes(problem.on_grid(x)).inside
     torch.testing.assert_close(problem.likelihood.deviance(problem, x)[1], expected)
 
 

@@ -1,0 +1,76 @@
+"""Iterates of phase retrieval, kept in Fourier space.
+
+All algorithms are linear outside the object's frame. An iterate is therefore kept as its spectrum
+on the whole grid and its values inside the frame: its values outside are never computed.
+"""
+
+from ._pruned import selected
+
+
+class Iterate:
+    """Array on the whole grid, as its spectrum and its values inside the frame.
+
+    Parameters
+    ----------
+    transform : PrunedTransform
+    inside : torch.Tensor of shape (n_samples, *object_shape)
+        Values inside the frame.
+    spectrum : torch.Tensor of shape (n_samples, *columns), optional
+        Spectrum of the whole array. If it is not given, the array is 0 outside the frame, and its
+        spectrum is computed when it is first needed.
+    """
+
+    def __init__(self, transform, inside, spectrum=None):
+        self.transform, self.inside = transform, inside
+        self._spectrum = spectrum
+
+    @property
+    def spectrum(self):
+        """Spectrum of the whole array in FFT order, half of it if real."""
+        if self._spectrum is None:
+            self._spectrum = self.transform.spectrum(self.inside)
+        return self._spectrum
+
+    def __len__(self):
+        return len(self.inside)
+
+    def kept(self, index):
+        """Return the samples that an index selects."""
+        spectrum = None if self._spectrum is None else selected(self._spectrum, index)
+        return Iterate(self.transform, self.inside[index], spectrum)
+
+    def refreshed(self):
+        """Return the same array with its values computed from its spectrum.
+
+        The two are updated side by side, and rounding would otherwise drive them apart.
+        """
+        if self._spectrum is None:
+            return self
+        real = not self.inside.is_complex()
+        inside = self.transform.objects(self._spectrum, real=real)
+        return Iterate(self.transform, inside, self._spectrum)
+
+
+def combined(*terms, inside):
+    """Add multiples of iterates outside the frame, and replace the inside.
+
+    One pruned transform, of the change inside the frame, updates the spectrum.
+
+    Parameters
+    ----------
+    *terms : tuple of (float, Iterate)
+        Factors, and iterates that they multiply.
+    inside : torch.Tensor of shape (n_samples, *object_shape)
+        Values of the result inside the frame.
+
+    Returns
+    -------
+    Iterate
+    """
+    change, transform = inside, terms[0][1].transform
+    for factor, term in terms:
+        change = change.sub(term.inside, alpha=factor)
+    spectrum = transform.spectrum(change)
+    for factor, term in terms:
+        spectrum.add_(term.spectrum, alpha=factor)
+    return Iterate(transform, inside, spectrum)

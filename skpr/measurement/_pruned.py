@@ -1,0 +1,195 @@
+"""Pruned transform pair between objects in their frame and spectra on the whole grid.
+
+Rows and planes of zeros around the frame are never transformed, and the inverse computes those of
+the frame only. In two dimensions at twofold oversampling this is three quarters of the arithmetic
+of full transforms, in three dimensions 58 %.
+
+A spectrum lies in memory with its axes in reverse order, the first one contiguous, because each
+one-dimensional pass leaves its own axis contiguous. Arrays that are combined with spectra are
+brought to that layout by :func:`laid_out`; values do not depend on it, only speed does.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+
+from ._moduli import moduli
+
+
+class PrunedTransform:
+    """Transform pair of an object shape and a Fourier shape.
+
+    Both directions are differentiable. Without gradients, working arrays are reused from call to
+    call, so that neither are zeros written again nor memory returned to the system.
+
+    Parameters
+    ----------
+    object_shape, fourier_shape : tuple of int
+        Shape of the frame and of the grid, in whose corner the frame lies. Nothing is pruned along
+        an axis on which both agree.
+
+    Examples
+    --------
+    >>> transform = PrunedTransform((2,), (4,))
+    >>> transform.spectrum(torch.tensor([[1.0, 1.0]]))
+    tensor([[2.+0.j, 1.-1.j, 0.+0.j]])
+    >>> transform.objects(torch.tensor([[2.0 + 0j, 1 - 1j, 0]]), real=True)
+    tensor([[1., 1.]])
+    """
+
+    def __init__(self, object_shape, fourier_shape):
+        self.object_shape, self.fourier_shape = tuple(object_shape), tuple(fourier_shape)
+        self._arrays = {}
+
+    def spectrum(self, objects):
+        """Compute spectra in FFT order, half ones for real objects.
+
+        Parameters
+        ----------
+        objects : torch.Tensor of shape (n_samples, *object_shape)
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, *columns), complex
+        """
+        sizes = self.fourier_shape
+        rows = torch.fft.fft if objects.is_complex() else torch.fft.rfft
+        values = rows(objects, n=sizes[-1])
+        for axis in range(len(sizes) - 1, 0, -1):
+            values = self._pass(torch.fft.fft, values, axis, sizes[axis - 1])
+        return _reversed(values)
+
+    def objects(self, spectrum, *, real):
+        """Compute the part inside the frame of arrays with given spectra.
+
+        Parameters
+        ----------
+        spectrum : torch.Tensor of shape (n_samples, *columns), complex
+            Spectra in FFT order; half spectra if `real`.
+        real : bool
+            Whether the objects are real.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, *object_shape)
+        """
+        kept, sizes = self.object_shape, self.fourier_shape
+        n_axes, values = len(sizes), _reversed(spectrum)
+        rows = _irfft(sizes[-1]) if real else torch.fft.ifft
+        if n_axes == 1:
+            return rows(values, dim=1)[..., : kept[0]]
+        values = torch.fft.ifft(values)[..., : kept[0]]
+        for axis in range(1, n_axes - 1):
+            values = self._pass(torch.fft.ifft, values, n_axes - axis, sizes[axis])
+            values = values[..., : kept[axis]]
+        return self._pass(rows, values, 1, values.shape[1])[..., : kept[-1]]
+
+    def _pass(self, transform, values, axis, size):
+        """Transform along one axis, padded with zeros, and move it last."""
+        signals = values.movedim(axis, 0)
+        inner, columns = self._array(transform, axis, signals, size)
+        inner.copy_(signals)
+        passed = transform(columns, dim=0)
+        return passed.t().reshape(*signals.shape[1:], -1)
+
+    def _array(self, transform, axis, signals, size):
+        """Return the part of a working array to fill, and its columns."""
+        fresh = torch.is_grad_enabled() and signals.requires_grad
+        place = (transform is torch.fft.fft, axis)
+        key = (
+            signals.shape,
+            size,
+            signals.dtype,
+            signals.device,
+            torch.is_inference_mode_enabled(),
+        )
+        if not fresh and place in self._arrays and self._arrays[place][0] == key:
+            return self._arrays[place][1]
+        shape, (kept, *others) = signals.shape, signals.shape
+        count = math.prod(others)
+        # rows of an odd length: columns whose pixels lie a power of two apart share one set of the
+        # processor's cache, and take twice the time
+        array = signals.new_zeros(size, count | 1)
+        columns = array[:, :count]
+        inner = columns[:kept].unflatten(1, others) if others else columns[:kept]
+        found = inner.view(shape), columns
+        if not fresh:
+            self._arrays[place] = key, found
+        return found
+
+
+def _irfft(size):
+    def transform(values, dim):
+        return torch.fft.irfft(values, n=size, dim=dim)
+
+    return transform
+
+
+def _reversed(values):
+    """Reverse the order of the axes of space."""
+    return values.permute(0, *range(values.ndim - 1, 0, -1))
+
+
+def laid_out(values):
+    """Return values with the layout in memory that spectra have.
+
+    Parameters
+    ----------
+    values : torch.Tensor of shape (n_samples, *columns)
+
+    Returns
+    -------
+    torch.Tensor of the same shape, with equal values
+
+    Examples
+    --------
+    >>> laid_out(torch.zeros(2, 3, 4)).stride()
+    (12, 1, 3)
+    """
+    return _reversed(_reversed(values).contiguous())
+
+
+def selected(values, index):
+    """Select samples of spectra, or arrays beside them, and keep the layout."""
+    return _reversed(_reversed(values)[index])
+
+
+@lru_cache(maxsize=64)
+def rounds_alone(object_shape, fourier_shape, dtype, real, device):
+    """Whether a single sample is rounded unlike one of a batch.
+
+    FFT libraries take another path for some small grids. Iterations amplify the last digit, so a
+    reconstruction would depend on the size of its batch. A caller avoids that by adding a second
+    sample.
+
+    Parameters
+    ----------
+    object_shape, fourier_shape : tuple of int
+    dtype : torch.dtype
+        Real data type of the magnitudes.
+    real : bool
+        Whether objects are real.
+    device : str
+
+    Returns
+    -------
+    bool
+        Result of a trial of the pruned transforms, because the grids concerned depend on the
+        processor.
+
+    Examples
+    --------
+    >>> rounds_alone((3,), (6,), torch.float64, True, "cpu") in (True, False)
+    True
+    """
+    # reproducible pseudo-random values, without touching any generator's state
+    numbers = torch.arange(2 * math.prod(object_shape), dtype=torch.float64, device=device)
+    both = (12.9898 * numbers.square()).sin().to(dtype).view(2, *object_shape)
+    if not real:
+        both = torch.complex(both, both.flip(1))
+    transform, results = PrunedTransform(object_shape, fourier_shape), []
+    for objects in (both, both[:1]):
+        spectrum = transform.spectrum(objects)
+        results.append((spectrum[0], transform.objects(spectrum * moduli(spectrum), real=real)[0]))
+    return not all(torch.equal(*values) for values in zip(*results, strict=True))
