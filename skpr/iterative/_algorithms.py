@@ -3,9 +3,9 @@ r"""Single steps of the phase retrieval algorithms.
 `P_M` is the projection onto the measured magnitudes and `P_S` the projection onto the object
 constraints. A step takes the :class:`~skpr.measurement.Iterate` `x`, the
 :class:`~skpr.measurement.Measurement`, the feedback `beta` and a dictionary `memory` that starts
-empty. It returns the next iterate and the last `y = P_M(.)`; the reconstruction is `P_S y`. Outside
-the object's frame `P_S` is 0 and steps are linear, so they are taken in Fourier space; only the
-values inside the frame are transformed.
+empty. It returns the next iterate and the last `y = P_M(.)`; the reconstruction is `P_S y`. It may
+overwrite `x`. Outside the object's frame `P_S` is 0 and steps are linear, so they are taken in
+Fourier space; only the values inside the frame are transformed.
 """
 
 from functools import partial
@@ -44,7 +44,7 @@ def hybrid_input_output(x, problem, beta, memory):
     if problem.bounds is not None:  # without bounds the nearest admissible value is 0
         pushed = pushed.add(problem.to_admissible(y.inside), alpha=beta)
     new = problem.where_admitted(y.inside, y.inside, pushed)
-    return combined((1, x), (-beta, y), inside=new), y
+    return combined((1, x), (-beta, y), inside=new, overwrite=True), y
 
 
 def hybrid_projection_reflection(x, problem, beta, memory):
@@ -59,7 +59,7 @@ def hybrid_projection_reflection(x, problem, beta, memory):
     reflected = torch.add(-x.inside, y.inside, alpha=1 + beta)
     pushed = x.inside.sub(y.inside, alpha=beta)
     new = problem.where_admitted(reflected, y.inside, pushed)
-    return combined((1, x), (-beta, y), inside=new), y
+    return combined((1, x), (-beta, y), inside=new, overwrite=True), y
 
 
 def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
@@ -72,7 +72,7 @@ def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
     # R_S = 2 P_S - 1 written out: P_S is 0 outside the frame, where the other terms are linear
     admissible = problem.to_admissible(2 * y.inside - x.inside)
     new = beta * (x.inside + admissible) + (1 - 2 * beta) * y.inside
-    return combined((beta, x), (1 - 2 * beta, y), inside=new), y
+    return combined((beta, x), (1 - 2 * beta, y), inside=new, overwrite=True), y
 
 
 def difference_map(x, problem, beta, memory):
@@ -88,7 +88,7 @@ def difference_map(x, problem, beta, memory):
         point = (1 - 1 / beta) * problem.to_admissible(x.inside) + x.inside / beta
         second = problem.to_magnitudes(combined((1 / beta, x), inside=point))
     new = x.inside + beta * (first - second.inside)
-    return combined((1, x), (-beta, second), inside=new), y
+    return combined((1, x), (-beta, second), inside=new, overwrite=True), y
 
 
 def accelerated_gradient(x, problem, beta, memory):
@@ -129,7 +129,7 @@ def alternating_direction_multipliers(x, problem, beta, memory):
     y = problem.to_magnitudes(difference)
     z = problem.to_admissible(y.inside + u)
     u = u + beta * (y.inside - z)
-    memory["difference"] = combined((1, difference), (-beta, y), inside=z - u)
+    memory["difference"] = combined((1, difference), (-beta, y), inside=z - u, overwrite=True)
     return problem.on_grid(z), y
 
 

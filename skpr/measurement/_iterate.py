@@ -4,6 +4,7 @@ All algorithms are linear outside the object's frame. An iterate is therefore ke
 on the whole grid and its values inside the frame: its values outside are never computed.
 """
 
+from ._moduli import has_gradient
 from ._pruned import selected
 
 
@@ -51,7 +52,7 @@ class Iterate:
         return Iterate(self.transform, inside, self._spectrum)
 
 
-def combined(*terms, inside):
+def combined(*terms, inside, overwrite=False):
     """Add multiples of iterates outside the frame, and replace the inside.
 
     One pruned transform, of the change inside the frame, updates the spectrum.
@@ -62,6 +63,9 @@ def combined(*terms, inside):
         Factors, and iterates that they multiply.
     inside : torch.Tensor of shape (n_samples, *object_shape)
         Values of the result inside the frame.
+    overwrite : bool, default=False
+        Whether the first iterate is not needed any more. Its spectrum is then overwritten, which
+        takes less time.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def combined(*terms, inside):
     change, transform = inside, terms[0][1].transform
     for factor, term in terms:
         change = change.sub(term.inside, alpha=factor)
-    spectrum = transform.spectrum(change)
-    for factor, term in terms:
-        spectrum.add_(term.spectrum, alpha=factor)
-    return Iterate(transform, inside, spectrum)
+    spectra = [(factor, term.spectrum) for factor, term in terms]
+    first = spectra[0][1]
+    out = first if overwrite and not (has_gradient(change) or has_gradient(first)) else None
+    return Iterate(transform, inside, transform.spectrum(change, spectra, out))

@@ -10,12 +10,11 @@ import torch
 from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
 from ._moduli import has_gradient, moduli, squared_moduli
+from ._pruned import SLAB
 from ._transform import from_spectrum, to_spectrum
 
 # Largest exponent of two for scaling; the scale and its inverse are then finite and not zero.
 EXPONENTS = {torch.float32: 120, torch.float64: 1000}
-LARGE = 1 << 20  # pixels of a spectrum that fills caches: 8 MiB in float32
-SLAB = 1 << 16  # pixels of a slab of it
 
 
 @takes_arrays
@@ -127,7 +126,7 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
         return torch.mul(spectrum, scale, out=out)
 
     arrays = [spectrum, magnitudes] if unmeasured is None else [spectrum, magnitudes, unmeasured]
-    whole = spectrum.numel() < LARGE or spectrum.device.type != "cpu"
+    whole = spectrum.numel() < 2 * SLAB or spectrum.device.type != "cpu"
     if whole or coherence is not None or has_gradient(spectrum):
         return scaled(*arrays)
     # slabs of large volumes stay in cache from one operation to the next

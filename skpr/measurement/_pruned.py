@@ -10,18 +10,22 @@ brought to that layout by :func:`laid_out`; values do not depend on it, only spe
 """
 
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 
-from ._moduli import moduli
+from ._moduli import has_gradient, moduli
+
+SLAB = 1 << 16  # pixels of a slab, whose spectrum takes half a MiB in float32: a share of a cache
+MOST = 16  # working arrays to keep; samples that leave a batch change their shapes
 
 
 class PrunedTransform:
     """Transform pair of an object shape and a Fourier shape.
 
     Both directions are differentiable. Without gradients, working arrays are reused from call to
-    call, so that neither are zeros written again nor memory returned to the system.
+    call, and large transforms are computed slab by slab, so that all passes find their input in
+    cache.
 
     Parameters
     ----------
@@ -42,12 +46,16 @@ class PrunedTransform:
         self.object_shape, self.fourier_shape = tuple(object_shape), tuple(fourier_shape)
         self._arrays = {}
 
-    def spectrum(self, objects):
+    def spectrum(self, objects, terms=(), out=None):
         """Compute spectra in FFT order, half ones for real objects.
 
         Parameters
         ----------
         objects : torch.Tensor of shape (n_samples, *object_shape)
+        terms : sequence of (float, torch.Tensor)
+            Other spectra to add, with their factors.
+        out : torch.Tensor of shape (n_samples, *columns), complex, optional
+            Tensor that receives the sum; it may be the first of the terms.
 
         Returns
         -------
@@ -56,9 +64,13 @@ class PrunedTransform:
         sizes = self.fourier_shape
         rows = torch.fft.fft if objects.is_complex() else torch.fft.rfft
         values = rows(objects, n=sizes[-1])
-        for axis in range(len(sizes) - 1, 0, -1):
+        if len(sizes) == 1:
+            return _sum(values, terms, out)
+        for axis in range(len(sizes) - 1, 1, -1):
             values = self._pass(torch.fft.fft, values, axis, sizes[axis - 1])
-        return _reversed(values)
+        terms = [(factor, _reversed(term)) for factor, term in terms]
+        out = None if out is None else _reversed(out)
+        return _reversed(self._pass(torch.fft.fft, values, 1, sizes[0], terms=terms, out=out))
 
     def objects(self, spectrum, *, real):
         """Compute the part inside the frame of arrays with given spectra.
@@ -76,54 +88,96 @@ class PrunedTransform:
         """
         kept, sizes = self.object_shape, self.fourier_shape
         n_axes, values = len(sizes), _reversed(spectrum)
-        rows = _irfft(sizes[-1]) if real else torch.fft.ifft
+        rows = partial(torch.fft.irfft, n=sizes[-1]) if real else torch.fft.ifft
         if n_axes == 1:
-            return rows(values, dim=1)[..., : kept[0]]
-        values = torch.fft.ifft(values)[..., : kept[0]]
+            return rows(values)[..., : kept[0]]
+        values = _by_slabs(torch.fft.ifft, values, 0, values[0].numel(), kept[0])
         for axis in range(1, n_axes - 1):
-            values = self._pass(torch.fft.ifft, values, n_axes - axis, sizes[axis])
-            values = values[..., : kept[axis]]
-        return self._pass(rows, values, 1, values.shape[1])[..., : kept[-1]]
+            values = self._pass(torch.fft.ifft, values, n_axes - axis, sizes[axis], kept[axis])
+        return self._pass(rows, values, 1, values.shape[1], kept[-1])
 
-    def _pass(self, transform, values, axis, size):
+    def _pass(self, transform, values, axis, size, kept=None, terms=(), out=None):
         """Transform along one axis, padded with zeros, and move it last."""
         signals = values.movedim(axis, 0)
-        inner, columns = self._array(transform, axis, signals, size)
-        inner.copy_(signals)
-        passed = transform(columns, dim=0)
-        return passed.t().reshape(*signals.shape[1:], -1)
 
-    def _array(self, transform, axis, signals, size):
+        def passed(signals):
+            others = signals.shape[1:]
+            inner, columns = self._array(signals, size)
+            inner.copy_(signals)
+            # strided input and contiguous output: the library transposes on the way
+            return transform(columns, dim=0).t().reshape(*others, -1)
+
+        sample = size * math.prod(signals.shape[2:])
+        return _by_slabs(passed, signals, 1, sample, kept, terms, out)
+
+    def _array(self, signals, size):
         """Return the part of a working array to fill, and its columns."""
-        fresh = torch.is_grad_enabled() and signals.requires_grad
-        place = (transform is torch.fft.fft, axis)
         key = (
-            signals.shape,
             size,
+            signals.shape,
             signals.dtype,
             signals.device,
             torch.is_inference_mode_enabled(),
         )
-        if not fresh and place in self._arrays and self._arrays[place][0] == key:
-            return self._arrays[place][1]
-        shape, (kept, *others) = signals.shape, signals.shape
+        if not has_gradient(signals) and key in self._arrays:
+            return self._arrays[key]
+        given, *others = signals.shape
         count = math.prod(others)
         # rows of an odd length: columns whose pixels lie a power of two apart share one set of the
         # processor's cache, and take twice the time
-        array = signals.new_zeros(size, count | 1)
-        columns = array[:, :count]
-        inner = columns[:kept].unflatten(1, others) if others else columns[:kept]
-        found = inner.view(shape), columns
-        if not fresh:
-            self._arrays[place] = key, found
+        columns = signals.new_zeros(size, count | 1)[:, :count]
+        found = columns[:given].unflatten(1, others), columns
+        if not has_gradient(signals):
+            if len(self._arrays) > MOST:
+                self._arrays.clear()
+            self._arrays[key] = found
         return found
 
 
-def _irfft(size):
-    def transform(values, dim):
-        return torch.fft.irfft(values, n=size, dim=dim)
+def _by_slabs(function, values, axis, sample, kept=None, terms=(), out=None):
+    """Apply a function to slabs of values, crop and add terms.
 
-    return transform
+    Parameters
+    ----------
+    function : callable
+        Function of a slab. Its result has the dimension along which slabs are cut at the same
+        place, or one place earlier if `axis` is 1.
+    values : torch.Tensor
+    axis : int
+        Dimension of samples. Slabs are cut along it, or along the next one for a single sample.
+    sample : int
+        Pixels of a sample's result.
+    kept : int, optional
+        Length to which the last dimension of the result is cropped.
+    terms, out : see :meth:`PrunedTransform.spectrum`
+    """
+    total = sample * values.shape[axis]
+    cut = axis if values.shape[axis] > 1 else axis + 1
+    if has_gradient(values) or total < 2 * SLAB:
+        return _sum(function(values)[..., :kept], terms, out)
+    thickness = max(1, SLAB * values.shape[cut] // total)
+    for number, slab in enumerate(values.split(thickness, cut)):
+        found = function(slab)[..., :kept]
+        where, start = cut - axis, number * thickness
+        if out is None:
+            shape = list(found.shape)
+            shape[where] = values.shape[cut]
+            out = found.new_empty(shape)
+        part = (out, *(term for _, term in terms))
+        target, *others = (v.narrow(where, start, found.shape[where]) for v in part)
+        if terms:
+            factors = (factor for factor, _ in terms)
+            _sum(found, zip(factors, others, strict=True), target)
+        else:
+            target.copy_(found)
+    return out
+
+
+def _sum(values, terms, out=None):
+    """Add terms, multiplied by their factors, to values."""
+    for factor, term in terms:
+        values = torch.add(values, term, alpha=factor, out=out)
+    return values
 
 
 def _reversed(values):

@@ -106,7 +106,7 @@ def test_a_solution_is_a_fixed_point(name, kind):
         torch.from_numpy(magnitudes), (10, 11), kind, support=torch.from_numpy(support)
     )
     start = problem.on_grid(problem.to_normalized(torch.from_numpy(objects)))
-    x, memory = start, {}
+    x, memory = problem.on_grid(start.inside), {}
     for _ in range(5):
         x, y = ALGORITHMS[name](x, problem, 0.75, memory)
     for found in (x, y):
