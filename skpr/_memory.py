@@ -3,7 +3,11 @@
 import os
 from pathlib import Path
 
+import torch
+
 GIB = 1 << 30
+# bytes of the largest block that the C library of Linux serves from memory that it keeps
+LARGEST_KEPT = 31 << 20
 # files that hold the memory limit of a container
 GROUPS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 
@@ -55,3 +59,14 @@ def _most_of_group(otherwise):
         except (OSError, ValueError):  # no such file, or "max"
             continue
     return otherwise
+
+
+def keep_freed_memory():
+    """Let freed blocks of up to 31 MiB stay with the process.
+
+    The C library of Linux returns freed blocks to the system, and every page of the next array then
+    costs a page fault: for arrays of a few MiB that takes longer than to transform them. It keeps
+    blocks no larger than the largest one freed so far, so one is allocated here and freed, without
+    being written. At most twice that size is kept. Other systems are not affected.
+    """
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8, device="cpu")

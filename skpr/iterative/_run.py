@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from .._memory import keep_freed_memory
 from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
 from ..measurement import (
     CountingNoise,
@@ -153,6 +154,7 @@ class Run:
         """
         chunks = self.chunks(samples)
         line.expect(len(chunks), self.n_iterations)
+        keep_freed_memory()
         with torch.no_grad(), usual_device():
             for numbers in chunks:
                 self.retrieve(numbers, line)
@@ -189,8 +191,14 @@ class Run:
         """
         estimator, results, device = self.estimator, self.results, self._device()
         precision = to_tensor(self.X[:1]).dtype
+        unpruned = self.kernels is not False or estimator.start == "autocorrelation"
         company = rounds_alone(
-            self.object_shape, self.fourier_shape, precision, self.kind != "complex", device
+            self.object_shape,
+            self.fourier_shape,
+            precision,
+            self.kind != "complex",
+            device,
+            unpruned,
         )
         # where a transform of a single sample rounds differently, a copy keeps it company, so that
         # a result does not depend on the size of its chunk

@@ -7,6 +7,8 @@ on the whole grid and its values inside the frame: its values outside are never 
 from ._moduli import has_gradient
 from ._pruned import selected
 
+REFRESH = 25  # updates between fresh values; rounding adds about one unit of precision in each
+
 
 class Iterate:
     """Array on the whole grid, as its spectrum and its values inside the frame.
@@ -19,10 +21,12 @@ class Iterate:
     spectrum : torch.Tensor of shape (n_samples, *columns), optional
         Spectrum of the whole array. If it is not given, the array is 0 outside the frame, and its
         spectrum is computed when it is first needed.
+    age : int, default=0
+        Number of updates in which spectrum and values were changed side by side.
     """
 
-    def __init__(self, transform, inside, spectrum=None):
-        self.transform, self.inside = transform, inside
+    def __init__(self, transform, inside, spectrum=None, age=0):
+        self.transform, self.inside, self.age = transform, inside, age
         self._spectrum = spectrum
 
     @property
@@ -38,24 +42,14 @@ class Iterate:
     def kept(self, index):
         """Return the samples that an index selects."""
         spectrum = None if self._spectrum is None else selected(self._spectrum, index)
-        return Iterate(self.transform, self.inside[index], spectrum)
-
-    def refreshed(self):
-        """Return the same array with its values computed from its spectrum.
-
-        The two are updated side by side, and rounding would otherwise drive them apart.
-        """
-        if self._spectrum is None:
-            return self
-        real = not self.inside.is_complex()
-        inside = self.transform.objects(self._spectrum, real=real)
-        return Iterate(self.transform, inside, self._spectrum)
+        return Iterate(self.transform, self.inside[index], spectrum, self.age)
 
 
 def combined(*terms, inside, overwrite=False):
     """Add multiples of iterates outside the frame, and replace the inside.
 
-    One pruned transform, of the change inside the frame, updates the spectrum.
+    One pruned transform, of the change inside the frame, updates the spectrum. Rounding drives the
+    values apart from the spectrum, so now and then they are computed from it.
 
     Parameters
     ----------
@@ -77,4 +71,7 @@ def combined(*terms, inside, overwrite=False):
     spectra = [(factor, term.spectrum) for factor, term in terms]
     first = spectra[0][1]
     out = first if overwrite and not (has_gradient(change) or has_gradient(first)) else None
-    return Iterate(transform, inside, transform.spectrum(change, spectra, out))
+    spectrum, age = transform.spectrum(change, spectra, out), terms[0][1].age + 1
+    if age == REFRESH:
+        inside, age = transform.objects(spectrum, real=not inside.is_complex()), 0
+    return Iterate(transform, inside, spectrum, age)

@@ -14,7 +14,6 @@ from ._likelihood import Likelihood
 from ._moduli import moduli, squared_moduli
 from ._projections import exponents_of, project_amplitude, project_non_negative, rescaled
 from ._pruned import PrunedTransform, laid_out, selected
-from ._transform import to_spectrum
 
 KINDS = "non_negative", "real", "complex"
 HARMLESS = 16  # exponent of two up to which sums of squares stay well within float32
@@ -179,8 +178,9 @@ class Measurement:
 
     def from_grid(self, values):
         """Return the iterate with given values on the whole grid."""
-        spectrum = laid_out(to_spectrum(values, self.grid.fourier_shape))
-        return Iterate(self.transform, values[self.inside], spectrum)
+        # passes like those of the iterations, so that samples are rounded alike
+        whole = PrunedTransform(self.grid.fourier_shape, self.grid.fourier_shape)
+        return Iterate(self.transform, values[self.inside], whole.spectrum(values))
 
     def to_magnitudes(self, x, least_modulus=None):
         """Give an iterate the measured Fourier magnitudes.

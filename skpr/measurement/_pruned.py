@@ -15,8 +15,9 @@ from functools import lru_cache, partial
 import torch
 
 from ._moduli import has_gradient, moduli
+from ._transform import from_spectrum, to_spectrum
 
-SLAB = 1 << 16  # pixels of a slab, whose spectrum takes half a MiB in float32: a share of a cache
+SLAB = 1 << 17  # pixels of a slab, whose spectrum takes one MiB in float32: about a cache
 MOST = 16  # working arrays to keep; samples that leave a batch change their shapes
 
 
@@ -91,83 +92,77 @@ class PrunedTransform:
         rows = partial(torch.fft.irfft, n=sizes[-1]) if real else torch.fft.ifft
         if n_axes == 1:
             return rows(values)[..., : kept[0]]
-        values = _by_slabs(torch.fft.ifft, values, 0, values[0].numel(), kept[0])
+        values = _by_slabs(torch.fft.ifft, values, n_axes, values.numel(), kept[0])
         for axis in range(1, n_axes - 1):
             values = self._pass(torch.fft.ifft, values, n_axes - axis, sizes[axis], kept[axis])
         return self._pass(rows, values, 1, values.shape[1], kept[-1])
 
     def _pass(self, transform, values, axis, size, kept=None, terms=(), out=None):
         """Transform along one axis, padded with zeros, and move it last."""
-        signals = values.movedim(axis, 0)
 
-        def passed(signals):
-            others = signals.shape[1:]
-            inner, columns = self._array(signals, size)
-            inner.copy_(signals)
+        def passed(values):
+            inner, columns, others = self._array(values, axis, size)
+            inner.copy_(values)
             # strided input and contiguous output: the library transposes on the way
             return transform(columns, dim=0).t().reshape(*others, -1)
 
-        sample = size * math.prod(signals.shape[2:])
-        return _by_slabs(passed, signals, 1, sample, kept, terms, out)
+        n_pixels = values.numel() // values.shape[axis] * size
+        return _by_slabs(passed, values, axis, n_pixels, kept, terms, out)
 
-    def _array(self, signals, size):
-        """Return the part of a working array to fill, and its columns."""
-        key = (
-            size,
-            signals.shape,
-            signals.dtype,
-            signals.device,
-            torch.is_inference_mode_enabled(),
-        )
-        if not has_gradient(signals) and key in self._arrays:
+    def _array(self, values, axis, size):
+        """Return a working array of columns, with the part that values fill."""
+        recorded = has_gradient(values)
+        inference = torch.is_inference_mode_enabled()
+        key = (axis, size, values.shape, values.dtype, values.device, inference)
+        if not recorded and key in self._arrays:
             return self._arrays[key]
-        given, *others = signals.shape
+        others = [n for number, n in enumerate(values.shape) if number != axis]
         count = math.prod(others)
         # rows of an odd length: columns whose pixels lie a power of two apart share one set of the
         # processor's cache, and take twice the time
-        columns = signals.new_zeros(size, count | 1)[:, :count]
-        found = columns[:given].unflatten(1, others), columns
-        if not has_gradient(signals):
+        columns = values.new_zeros(size, count | 1)[:, :count]
+        inner = columns[: values.shape[axis]].unflatten(1, others).movedim(0, axis)
+        if not recorded:
             if len(self._arrays) > MOST:
                 self._arrays.clear()
-            self._arrays[key] = found
-        return found
+            self._arrays[key] = inner, columns, others
+        return inner, columns, others
 
 
-def _by_slabs(function, values, axis, sample, kept=None, terms=(), out=None):
-    """Apply a function to slabs of values, crop and add terms.
+def _by_slabs(function, values, axis, n_pixels, kept=None, terms=(), out=None):
+    """Apply a function to slabs of values, crop the result and add terms.
 
     Parameters
     ----------
     function : callable
-        Function of a slab. Its result has the dimension along which slabs are cut at the same
-        place, or one place earlier if `axis` is 1.
-    values : torch.Tensor
+        Function of a slab that transforms along an axis and moves it last.
+    values : torch.Tensor of shape (n_samples, ...)
     axis : int
-        Dimension of samples. Slabs are cut along it, or along the next one for a single sample.
-    sample : int
-        Pixels of a sample's result.
+        Axis that the function transforms. Slabs are cut along another one: that of samples, or the
+        next if there is one sample.
+    n_pixels : int
+        Pixels of the whole result.
     kept : int, optional
-        Length to which the last dimension of the result is cropped.
+        Length to which the last axis of the result is cropped.
     terms, out : see :meth:`PrunedTransform.spectrum`
     """
-    total = sample * values.shape[axis]
-    cut = axis if values.shape[axis] > 1 else axis + 1
-    if has_gradient(values) or total < 2 * SLAB:
-        return _sum(function(values)[..., :kept], terms, out)
-    thickness = max(1, SLAB * values.shape[cut] // total)
+    if n_pixels < 2 * SLAB or has_gradient(values):
+        found = function(values)
+        return _sum(found if kept is None else found[..., :kept], terms, out)
+    cut = 0 if len(values) > 1 else 1 + (axis == 1)
+    place = min(cut, 1)  # of the same axis in the result
+    thickness = max(1, SLAB * values.shape[cut] // n_pixels)
     for number, slab in enumerate(values.split(thickness, cut)):
         found = function(slab)[..., :kept]
-        where, start = cut - axis, number * thickness
         if out is None:
             shape = list(found.shape)
-            shape[where] = values.shape[cut]
+            shape[place] = values.shape[cut]
             out = found.new_empty(shape)
-        part = (out, *(term for _, term in terms))
-        target, *others = (v.narrow(where, start, found.shape[where]) for v in part)
+        start, length = number * thickness, found.shape[place]
+        target = out.narrow(place, start, length)
         if terms:
-            factors = (factor for factor, _ in terms)
-            _sum(found, zip(factors, others, strict=True), target)
+            parts = [(factor, term.narrow(place, start, length)) for factor, term in terms]
+            _sum(found, parts, target)
         else:
             target.copy_(found)
     return out
@@ -210,7 +205,7 @@ def selected(values, index):
 
 
 @lru_cache(maxsize=64)
-def rounds_alone(object_shape, fourier_shape, dtype, real, device):
+def rounds_alone(object_shape, fourier_shape, dtype, real, device, unpruned=False):
     """Whether a single sample is rounded unlike one of a batch.
 
     FFT libraries take another path for some small grids. Iterations amplify the last digit, so a
@@ -225,12 +220,13 @@ def rounds_alone(object_shape, fourier_shape, dtype, real, device):
     real : bool
         Whether objects are real.
     device : str
+    unpruned : bool, default=False
+        Whether the caller takes transforms that are not pruned, too, as coherence does.
 
     Returns
     -------
     bool
-        Result of a trial of the pruned transforms, because the grids concerned depend on the
-        processor.
+        Result of a trial, because the grids concerned depend on the processor.
 
     Examples
     --------
@@ -238,12 +234,22 @@ def rounds_alone(object_shape, fourier_shape, dtype, real, device):
     True
     """
     # reproducible pseudo-random values, without touching any generator's state
-    numbers = torch.arange(2 * math.prod(object_shape), dtype=torch.float64, device=device)
-    both = (12.9898 * numbers.square()).sin().to(dtype).view(2, *object_shape)
+    numbers = torch.arange(2 * math.prod(fourier_shape), dtype=torch.float64, device=device)
+    both = (12.9898 * numbers.square()).sin().to(dtype).view(2, *fourier_shape)
     if not real:
         both = torch.complex(both, both.flip(1))
-    transform, results = PrunedTransform(object_shape, fourier_shape), []
-    for objects in (both, both[:1]):
-        spectrum = transform.spectrum(objects)
-        results.append((spectrum[0], transform.objects(spectrum * moduli(spectrum), real=real)[0]))
+    inside = (slice(None), *(slice(n) for n in object_shape))
+    transform = PrunedTransform(object_shape, fourier_shape)
+    results = []
+    for grids in (both, both[:1]):
+        spectrum = transform.spectrum(grids[inside])
+        found = [
+            PrunedTransform(fourier_shape, fourier_shape).spectrum(grids),
+            spectrum,
+            transform.objects(spectrum * moduli(spectrum), real=real),
+        ]
+        if unpruned:
+            whole = to_spectrum(grids, fourier_shape)
+            found += [whole, from_spectrum(whole, fourier_shape, real=real)]
+        results.append([values[0] for values in found])
     return not all(torch.equal(*values) for values in zip(*results, strict=True))
