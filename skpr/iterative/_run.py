@@ -342,6 +342,8 @@ class Run:
         return "cpu" if self.estimator.device == "auto" and device == "mps" else device
 
     def _values_per_start(self):
-        # about four arrays of the size of the grid; only much larger chunks keep a GPU busy
-        values = 4 * int(np.prod(self.fourier_shape))
-        return values if self._device() == "cpu" else max(1, values // 64)
+        # about four arrays of the size of a spectrum, which is half the grid for real objects
+        n_pixels = int(np.prod(self.fourier_shape))
+        if self._device() == "cpu":
+            return (8 if self.kind == "complex" else 4) * n_pixels
+        return max(1, n_pixels // 16)  # only much larger chunks keep a GPU busy

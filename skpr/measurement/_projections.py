@@ -10,7 +10,7 @@ import torch
 from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
 from ._moduli import has_gradient, moduli, squared_moduli
-from ._pruned import SLAB
+from ._pruned import slab_thickness
 from ._transform import from_spectrum, to_spectrum
 
 # Largest exponent of two for scaling; the scale and its inverse are then finite and not zero.
@@ -126,12 +126,12 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
         return torch.mul(spectrum, scale, out=out)
 
     arrays = [spectrum, magnitudes] if unmeasured is None else [spectrum, magnitudes, unmeasured]
-    whole = spectrum.numel() < 2 * SLAB or spectrum.device.type != "cpu"
+    thickness = slab_thickness(spectrum.shape[-1], spectrum.numel())
+    whole = thickness == spectrum.shape[-1] or spectrum.device.type != "cpu"
     if whole or coherence is not None or has_gradient(spectrum):
         return scaled(*arrays)
     # slabs of large volumes stay in cache from one operation to the next
     result = torch.empty_like(spectrum)
-    thickness = max(1, SLAB * spectrum.shape[-1] // spectrum.numel())
     slabs = (values.split(thickness, dim=-1) for values in (*arrays, result))
     for *parts, out in zip(*slabs, strict=True):
         scaled(*parts, out=out)

@@ -17,7 +17,7 @@ import torch
 from ._moduli import has_gradient, moduli
 from ._transform import from_spectrum, to_spectrum
 
-SLAB = 1 << 17  # pixels of a slab, whose spectrum takes one MiB in float32: about a cache
+SLAB = 1 << 16  # pixels of a slab, whose spectrum takes half a MiB in float32: half a cache
 MOST = 16  # working arrays to keep; samples that leave a batch change their shapes
 
 
@@ -146,12 +146,14 @@ def _by_slabs(function, values, axis, n_pixels, kept=None, terms=(), out=None):
         Length to which the last axis of the result is cropped.
     terms, out : see :meth:`PrunedTransform.spectrum`
     """
-    if n_pixels < 2 * SLAB or has_gradient(values):
+    cut = 0 if values.shape[0] > 1 else 1 + (axis == 1)
+    thickness = slab_thickness(values.shape[cut], n_pixels)
+    if thickness == values.shape[cut] or has_gradient(values):
         found = function(values)
-        return _sum(found if kept is None else found[..., :kept], terms, out)
-    cut = 0 if len(values) > 1 else 1 + (axis == 1)
+        if kept is not None:
+            found = found.narrow(-1, 0, kept)
+        return _sum(found, terms, out) if terms else found
     place = min(cut, 1)  # of the same axis in the result
-    thickness = max(1, SLAB * values.shape[cut] // n_pixels)
     for number, slab in enumerate(values.split(thickness, cut)):
         found = function(slab)[..., :kept]
         if out is None:
@@ -168,6 +170,30 @@ def _by_slabs(function, values, axis, n_pixels, kept=None, terms=(), out=None):
     return out
 
 
+def slab_thickness(length, n_pixels):
+    """Return the thickness of slabs that are nearly equal and fit the cache.
+
+    Parameters
+    ----------
+    length : int
+        Length of the axis along which slabs are cut.
+    n_pixels : int
+        Pixels of all slabs together.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> slab_thickness(33, 2 * SLAB), slab_thickness(64, SLAB)
+    (17, 64)
+    """
+    if 2 * n_pixels < 3 * SLAB:
+        return length
+    return math.ceil(length / min(length, round(n_pixels / SLAB)))
+
+
 def _sum(values, terms, out=None):
     """Add terms, multiplied by their factors, to values."""
     for factor, term in terms:
@@ -176,8 +202,8 @@ def _sum(values, terms, out=None):
 
 
 def _reversed(values):
-    """Reverse the order of the axes of space."""
-    return values.permute(0, *range(values.ndim - 1, 0, -1))
+    """Reverse the order of the axes of space, of which there are at most three."""
+    return values.transpose(1, -1)
 
 
 def laid_out(values):
