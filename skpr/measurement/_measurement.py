@@ -11,7 +11,7 @@ from ._half_spectra import counting_variances, friedel_mean
 from ._iterate import Iterate
 from ._kernel import Coherence
 from ._likelihood import Likelihood
-from ._moduli import moduli, squared_moduli
+from ._moduli import has_gradient, moduli, squared_moduli
 from ._projections import exponents_of, project_amplitude, project_non_negative, rescaled
 from ._pruned import PrunedTransform, laid_out, selected
 
@@ -187,10 +187,18 @@ class Measurement:
 
         Moduli below `least_modulus` are scaled as if they were equal to it.
         """
-        spectrum = rescaled(
-            x.spectrum, self.magnitudes, self.unmeasured, self.coherence, least_modulus
-        )
-        return Iterate(self.transform, self.objects(spectrum), spectrum)
+        arrays = [x.spectrum, self.magnitudes, self.unmeasured]
+        if self.coherence is not None or has_gradient(x.spectrum):
+            spectrum = rescaled(*arrays, self.coherence, least_modulus)
+            return Iterate(self.transform, self.objects(spectrum), spectrum)
+        spectrum = torch.empty_like(x.spectrum)
+
+        def scaled(out, *slabs):
+            return rescaled(*slabs, least_modulus=least_modulus, out=out)
+
+        slabbed = [spectrum, *(values for values in arrays if values is not None)]
+        inside = self.transform.objects_of(scaled, slabbed, real=self.kind != "complex")
+        return Iterate(self.transform, inside, spectrum)
 
     def to_admissible(self, values):
         """Project values onto support, sign and bounds."""

@@ -10,7 +10,6 @@ import torch
 from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
 from ._moduli import has_gradient, moduli, squared_moduli
-from ._pruned import slab_thickness
 from ._transform import from_spectrum, to_spectrum
 
 # Largest exponent of two for scaling; the scale and its inverse are then finite and not zero.
@@ -93,7 +92,7 @@ def with_magnitudes(estimate, magnitudes, unmeasured):
     return from_spectrum(spectrum, grid, real=not estimate.is_complex())
 
 
-def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulus=None):
+def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulus=None, out=None):
     """Scale spectra to given magnitudes.
 
     Parameters
@@ -106,6 +105,8 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
         Kernels whose blurred intensity must equal the measured one (Clark et al., 2012).
     least_modulus : float, optional
         Modulus to which smaller ones are raised; by default the square of the precision.
+    out : torch.Tensor of shape (n_samples, *columns), complex, optional
+        Tensor that receives the result.
 
     Returns
     -------
@@ -113,29 +114,15 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
     """
     # the floor keeps b / |F| finite where the spectrum vanishes
     least = torch.finfo(magnitudes.dtype).eps ** 2 if least_modulus is None else least_modulus
-
-    def scaled(spectrum, magnitudes, unmeasured=None, out=None):
-        if coherence is None and not has_gradient(spectrum):
-            scale = magnitudes / moduli(spectrum).clamp_min_(least)
-        else:
-            squares = squared_moduli(spectrum)
-            squares = squares if coherence is None else coherence.blurred(squares)
-            scale = magnitudes * squares.clamp_min(least**2).rsqrt()
-        if unmeasured is not None:
-            scale = torch.where(unmeasured, 1.0, scale)
-        return torch.mul(spectrum, scale, out=out)
-
-    arrays = [spectrum, magnitudes] if unmeasured is None else [spectrum, magnitudes, unmeasured]
-    thickness = slab_thickness(spectrum.shape[-1], spectrum.numel())
-    whole = thickness == spectrum.shape[-1] or spectrum.device.type != "cpu"
-    if whole or coherence is not None or has_gradient(spectrum):
-        return scaled(*arrays)
-    # slabs of large volumes stay in cache from one operation to the next
-    result = torch.empty_like(spectrum)
-    slabs = (values.split(thickness, dim=-1) for values in (*arrays, result))
-    for *parts, out in zip(*slabs, strict=True):
-        scaled(*parts, out=out)
-    return result
+    if coherence is None and not has_gradient(spectrum):
+        scale = magnitudes / moduli(spectrum).clamp_min_(least)
+    else:
+        squares = squared_moduli(spectrum)
+        squares = squares if coherence is None else coherence.blurred(squares)
+        scale = magnitudes * squares.clamp_min(least**2).rsqrt()
+    if unmeasured is not None:
+        scale = torch.where(unmeasured, 1.0, scale)
+    return torch.mul(spectrum, scale, out=out)
 
 
 @takes_arrays

@@ -87,12 +87,34 @@ class PrunedTransform:
         -------
         torch.Tensor of shape (n_samples, *object_shape)
         """
+        return self.objects_of(_same, [spectrum], real=real)
+
+    def objects_of(self, function, arrays, *, real):
+        """Compute the part inside the frame of arrays with spectra that a function returns.
+
+        Parameters
+        ----------
+        function : callable
+            Function of slabs of the arrays that returns those of the spectra. It must not depend on
+            their neighbours, nor on the order of axes.
+        arrays : list of torch.Tensor of shape (n_samples, *columns)
+        real : bool
+            Whether the objects are real.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_samples, *object_shape)
+        """
         kept, sizes = self.object_shape, self.fourier_shape
-        n_axes, values = len(sizes), _reversed(spectrum)
+        n_axes, arrays = len(sizes), [_reversed(values) for values in arrays]
         rows = partial(torch.fft.irfft, n=sizes[-1]) if real else torch.fft.ifft
         if n_axes == 1:
-            return rows(values)[..., : kept[0]]
-        values = _by_slabs(torch.fft.ifft, values, n_axes, values.numel(), kept[0])
+            return rows(function(*arrays))[..., : kept[0]]
+
+        def passed(*slabs):
+            return torch.fft.ifft(function(*slabs))
+
+        values = _by_slabs(passed, arrays, n_axes, arrays[0].numel(), kept[0])
         for axis in range(1, n_axes - 1):
             values = self._pass(torch.fft.ifft, values, n_axes - axis, sizes[axis], kept[axis])
         return self._pass(rows, values, 1, values.shape[1], kept[-1])
@@ -107,7 +129,7 @@ class PrunedTransform:
             return transform(columns, dim=0).t().reshape(*others, -1)
 
         n_pixels = values.numel() // values.shape[axis] * size
-        return _by_slabs(passed, values, axis, n_pixels, kept, terms, out)
+        return _by_slabs(passed, [values], axis, n_pixels, kept, terms, out)
 
     def _array(self, values, axis, size):
         """Return a working array of columns, with the part that values fill."""
@@ -129,14 +151,14 @@ class PrunedTransform:
         return inner, columns, others
 
 
-def _by_slabs(function, values, axis, n_pixels, kept=None, terms=(), out=None):
-    """Apply a function to slabs of values, crop the result and add terms.
+def _by_slabs(function, arrays, axis, n_pixels, kept=None, terms=(), out=None):
+    """Apply a function to slabs of arrays, crop the result and add terms.
 
     Parameters
     ----------
     function : callable
-        Function of a slab that transforms along an axis and moves it last.
-    values : torch.Tensor of shape (n_samples, ...)
+        Function of one slab of each array that transforms along an axis and moves it last.
+    arrays : list of torch.Tensor of shape (n_samples, ...)
     axis : int
         Axis that the function transforms. Slabs are cut along another one: that of samples, or the
         next if there is one sample.
@@ -146,25 +168,25 @@ def _by_slabs(function, values, axis, n_pixels, kept=None, terms=(), out=None):
         Length to which the last axis of the result is cropped.
     terms, out : see :meth:`PrunedTransform.spectrum`
     """
-    cut = 0 if values.shape[0] > 1 else 1 + (axis == 1)
-    thickness = slab_thickness(values.shape[cut], n_pixels)
-    if thickness == values.shape[cut] or has_gradient(values):
-        found = function(values)
+    shape = arrays[0].shape
+    cut = 0 if shape[0] > 1 else 1 + (axis == 1)
+    thickness = slab_thickness(shape[cut], n_pixels)
+    if thickness == shape[cut] or any(has_gradient(values) for values in arrays):
+        found = function(*arrays)
         if kept is not None:
             found = found.narrow(-1, 0, kept)
         return _sum(found, terms, out) if terms else found
     place = min(cut, 1)  # of the same axis in the result
-    for number, slab in enumerate(values.split(thickness, cut)):
-        found = function(slab)[..., :kept]
+    slabs = zip(*(values.split(thickness, cut) for values in arrays), strict=True)
+    for number, parts in enumerate(slabs):
+        found = function(*parts)[..., :kept]
         if out is None:
-            shape = list(found.shape)
-            shape[place] = values.shape[cut]
-            out = found.new_empty(shape)
+            out = found.new_empty(*found.shape[:place], shape[cut], *found.shape[place + 1 :])
         start, length = number * thickness, found.shape[place]
         target = out.narrow(place, start, length)
         if terms:
-            parts = [(factor, term.narrow(place, start, length)) for factor, term in terms]
-            _sum(found, parts, target)
+            pieces = [(factor, term.narrow(place, start, length)) for factor, term in terms]
+            _sum(found, pieces, target)
         else:
             target.copy_(found)
     return out
@@ -198,6 +220,10 @@ def _sum(values, terms, out=None):
     """Add terms, multiplied by their factors, to values."""
     for factor, term in terms:
         values = torch.add(values, term, alpha=factor, out=out)
+    return values
+
+
+def _same(values):
     return values
 
 
