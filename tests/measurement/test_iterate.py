@@ -1,0 +1,80 @@
+"""An iterate is the array on the whole grid that its spectrum and its inside say."""
+
+import pytest
+import torch
+
+from skpr.measurement import Measurement, combined
+from skpr.measurement._iterate import REFRESH
+
+KINDS = {"non_negative": torch.float64, "complex": torch.complex128}
+GRIDS = {"1-D": ((6,), (13,)), "2-D": ((5, 6), (10, 12)), "3-D": ((3, 4, 5), (6, 4, 11))}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+every_grid = pytest.mark.parametrize(("shape", "grid"), GRIDS.values(), ids=GRIDS)
+
+
+def whole(x, grid):
+    """The array on the grid, from its spectrum."""
+    transform = torch.fft.ifftn if x.inside.is_complex() else torch.fft.irfftn
+    return transform(x.spectrum, s=grid, dim=tuple(range(1, len(grid) + 1)))
+
+
+def problem_of(kind, shape, grid, n_samples=3):
+    magnitudes = torch.fft.fftn(torch.rand(n_samples, *shape, dtype=KINDS[kind]), s=grid).abs()
+    return Measurement(magnitudes, shape, kind)
+
+
+@every_kind
+@every_grid
+def test_iterates_hold_what_they_are_made_of(kind, shape, grid):
+    problem = problem_of(kind, shape, grid)
+    values = torch.rand(3, *grid, dtype=KINDS[kind])
+    x = problem.from_grid(values)
+    torch.testing.assert_close(whole(x, grid), values)
+    assert torch.equal(x.inside, values[problem.inside])
+    alone = problem.on_grid(values[problem.inside])
+    padded = torch.zeros_like(values)
+    padded[problem.inside] = values[problem.inside]
+    torch.testing.assert_close(whole(alone, grid), padded)
+    some = x.kept(torch.tensor([True, False, True]))
+    torch.testing.assert_close(whole(some, grid), values[[0, 2]])
+    assert len(some) == 2
+
+
+@every_kind
+@every_grid
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_combinations_are_linear_outside_and_given_inside(kind, shape, grid, overwrite):
+    problem = problem_of(kind, shape, grid)
+    first, second = (torch.rand(3, *grid, dtype=KINDS[kind]) for _ in range(2))
+    x, y = problem.from_grid(first), problem.from_grid(second)
+    new = torch.rand(3, *shape, dtype=KINDS[kind])
+    found = combined((0.5, x), (-2, y), inside=new, overwrite=overwrite)
+    expected = 0.5 * first - 2 * second
+    expected[problem.inside] = new
+    torch.testing.assert_close(whole(found, grid), expected)
+    assert torch.equal(found.inside, new)
+    torch.testing.assert_close(whole(y, grid), second)
+    if not overwrite:
+        torch.testing.assert_close(whole(x, grid), first)
+
+
+def test_values_are_computed_from_the_spectrum_now_and_then():
+    problem = problem_of("non_negative", (5, 6), (10, 12))
+    x = problem.from_grid(torch.rand(3, 10, 12, dtype=torch.float64))
+    x.inside = x.inside + 1  # as rounding would, but much further
+    for number in range(1, REFRESH + 1):
+        x = combined((1, x), inside=x.inside)
+        apart = (whole(x, (10, 12))[problem.inside] - x.inside).abs().min()
+        assert apart > 0.9 if number < REFRESH else apart < 1e-12
+
+
+def test_combinations_are_differentiable():
+    problem = problem_of("non_negative", (3, 4), (6, 8), 1)
+
+    def loss(values, new):
+        x = problem.on_grid(values)
+        y = combined((1, x), (-0.5, problem.to_magnitudes(x)), inside=new, overwrite=True)
+        return problem.to_magnitudes(y).inside
+
+    inputs = [torch.rand(1, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert torch.autograd.gradcheck(loss, inputs)
