@@ -101,6 +101,12 @@ def test_speed_benchmark():
     assert printed.count("bound") == 3
 
 
+def test_steps_benchmark():
+    options = ("--sizes", "1 of 128^2", "--algorithms", "hio", "er")
+    lines = run("benchmarks/steps.py", *options, "--repeats", 1, "--seconds", 0.01).splitlines()
+    assert [line.split(",")[0] for line in lines[2:]] == ["real", "complex"]
+
+
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")
 @pytest.mark.parametrize("options", [(), ("--dtype", "float64"), ("--phase",)])
 def test_invariance_benchmark_counts_no_failure(options):
