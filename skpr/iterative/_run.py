@@ -342,8 +342,8 @@ class Run:
         return "cpu" if self.estimator.device == "auto" and device == "mps" else device
 
     def _values_per_start(self):
-        # about four arrays of the size of a spectrum, which is half the grid for real objects
         n_pixels = int(np.prod(self.fourier_shape))
-        if self._device() == "cpu":
-            return (8 if self.kind == "complex" else 4) * n_pixels
-        return max(1, n_pixels // 16)  # only much larger chunks keep a GPU busy
+        if self._device() != "cpu":  # only much larger chunks keep a GPU busy
+            return max(1, n_pixels // 16)
+        # about six arrays of the size of a spectrum, which is half the grid for real objects
+        return (6 if self.kind == "complex" else 3) * n_pixels

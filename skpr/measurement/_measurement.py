@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 
 from .._tensors import along_samples, times_power_of_two
@@ -171,6 +173,13 @@ class Measurement:
         self.likelihood.keep(index)
         if self.coherence is not None:
             self.coherence.keep(index)
+
+    def part(self, index):
+        """Return the measurement of the patterns that an index selects."""
+        found = copy(self)
+        found.likelihood, found.coherence = copy(self.likelihood), copy(self.coherence)
+        found.keep(index)
+        return found
 
     def on_grid(self, values):
         """Return the iterate with given values in the frame, and 0 outside."""
