@@ -1,4 +1,7 @@
 import builtins
+import platform
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -54,3 +57,31 @@ def test_a_window_needs_the_memory_of_a_window(tmp_path, monkeypatch):
     assert read_diffraction(tmp_path / "a.npy", crop=8, frames="sum").data.shape == (1, 8, 8)
     with pytest.raises(MemoryError, match="choose frames by select="):
         read_diffraction(tmp_path / "a.npy")
+
+
+SCRIPT = """
+import resource, torch
+from skpr._memory import keep_freed_memory
+
+def new_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        first, second = torch.ones(3 << 20), torch.ones(3 << 20)
+        del first, second
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+torch.set_num_threads(1)
+keep_freed_memory()
+new_pages()
+print(new_pages())
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="other systems differ"
+)
+def test_freed_memory_stays_with_the_process():
+    printed = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True
+    ).stdout
+    assert int(printed) < 1000  # two arrays have 6,144 pages
