@@ -11,7 +11,7 @@ REFRESH = 25  # updates between fresh values; rounding adds about one unit of pr
 
 
 class Iterate:
-    """Array on the whole grid, as its spectrum and its values inside the frame.
+    """Array on the whole grid: its spectrum, and its values in the frame.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Pruned transform pair between objects in their frame and spectra on the whole grid.
+"""Transforms between objects in their frame and spectra.
 
 Rows and planes of zeros around the frame are never transformed, and the inverse computes those of
 the frame only. In two dimensions at twofold oversampling this is three quarters of the arithmetic
@@ -74,7 +74,7 @@ class PrunedTransform:
         return _reversed(self._pass(torch.fft.fft, values, 1, sizes[0], terms=terms, out=out))
 
     def objects(self, spectrum, *, real):
-        """Compute the part inside the frame of arrays with given spectra.
+        """Compute objects from spectra, cut to their frame.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class PrunedTransform:
         return self.objects_of(_same, [spectrum], real=real)
 
     def objects_of(self, function, arrays, *, real):
-        """Compute the part inside the frame of arrays with spectra that a function returns.
+        """Compute objects from spectra that a function returns.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ def _same(values):
 
 
 def _reversed(values):
-    """Reverse the order of the axes of space, of which there are at most three."""
+    """Reverse the order of the axes of space (at most three)."""
     return values.transpose(1, -1)
 
 
