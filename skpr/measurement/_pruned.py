@@ -171,7 +171,11 @@ def _by_slabs(function, arrays, axis, n_pixels, kept=None, terms=(), out=None):
     shape = arrays[0].shape
     cut = 0 if shape[0] > 1 else 1 + (axis == 1)
     thickness = slab_thickness(shape[cut], n_pixels)
-    if thickness == shape[cut] or any(has_gradient(values) for values in arrays):
+    if (
+        thickness == shape[cut]
+        or arrays[0].device.type != "cpu"
+        or any(map(has_gradient, (*arrays, *(term for _, term in terms))))
+    ):
         found = function(*arrays)
         if kept is not None:
             found = found.narrow(-1, 0, kept)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skpr.measurement import Measurement, combined
+from skpr.measurement import Measurement, _pruned, combined
 from skpr.measurement._iterate import REFRESH
 
 KINDS = {"non_negative": torch.float64, "complex": torch.complex128}
@@ -68,7 +68,9 @@ def test_values_are_computed_from_the_spectrum_now_and_then():
         assert apart > 0.9 if number < REFRESH else apart < 1e-12
 
 
-def test_combinations_are_differentiable():
+@pytest.mark.parametrize("slab", [1 << 16, 10], ids=["whole", "slabs"])
+def test_combinations_are_differentiable(slab, monkeypatch):
+    monkeypatch.setattr(_pruned, "SLAB", slab)
     problem = problem_of("non_negative", (3, 4), (6, 8), 1)
 
     def loss(values, new):
@@ -78,3 +80,6 @@ def test_combinations_are_differentiable():
 
     inputs = [torch.rand(1, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     assert torch.autograd.gradcheck(loss, inputs)
+    x = problem.on_grid(inputs[0])
+    still = combined((1, x), inside=x.inside.detach())  # a term alone has a gradient
+    assert still.spectrum.requires_grad
