@@ -40,7 +40,7 @@ def here(values):
 @pytest.mark.parametrize("constraints", ["real", "non_negative", "complex", (0.0, 0.8)])
 @pytest.mark.parametrize("algorithm", [*ALGORITHMS, "auto"])
 def test_retrieval_is_that_of_the_cpu(algorithm, constraints):
-    objects = random_objects(SHAPES[2], "complex64" if constraints == "complex" else "float32", 2)
+    objects = random_objects(SHAPES[2], "complex128" if constraints == "complex" else "float64", 2)
     X = BeamStop(2).fit_transform(FourierMagnitude().fit_transform(objects))
     settings = {
         "algorithm": algorithm,
@@ -54,13 +54,15 @@ def test_retrieval_is_that_of_the_cpu(algorithm, constraints):
         IterativePhaseRetrieval(device=device, **settings).fit(X).retrieve(X)
         for device in (pretend.DEVICE, "cpu")
     )
-    np.testing.assert_array_equal(found.starts, expected.starts)
-    np.testing.assert_array_equal(found.start_errors, expected.start_errors)
+    # layouts differ from those on the CPU, and with them the rounding
+    most = 1e-6 * np.abs(expected.starts).max()
+    np.testing.assert_allclose(found.starts, expected.starts, rtol=0, atol=most)
+    np.testing.assert_allclose(found.start_errors, expected.start_errors, rtol=1e-3)
 
 
 @pytest.mark.parametrize("n_axes", SHAPES)
 def test_a_search_for_supports_is_that_of_the_cpu(n_axes):
-    objects = np.abs(random_objects(SHAPES[n_axes], "float32", 1))
+    objects = np.abs(random_objects(SHAPES[n_axes], "float64", 1))
     objects = np.pad(objects, [(0, 0), *[(2, 3)] * n_axes])
     X = FourierMagnitude().fit_transform(objects)
     found, expected = (
@@ -71,8 +73,9 @@ def test_a_search_for_supports_is_that_of_the_cpu(n_axes):
         .retrieve(X)
         for device in (pretend.DEVICE, "cpu")
     )
-    np.testing.assert_array_equal(found.objects, expected.objects)
-    np.testing.assert_array_equal(found.coherence, expected.coherence)
+    most = 1e-4 * np.abs(expected.objects).max()
+    np.testing.assert_allclose(found.objects, expected.objects, rtol=0, atol=most)
+    np.testing.assert_allclose(found.coherence, expected.coherence, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS) - {"ml"}))
@@ -199,8 +202,6 @@ def test_networks_train_and_predict_on_the_device(module, dtype):
             "module__n_stages": 1,
             "module__stage_dropout": 0.0,
         }
-    else:
-        settings["tuning_steps"] = 2
     found, expected = (
         PhaseRetrievalRegressor(module, device=device, random_state=0, **settings)
         .set_params(mixed_precision=False)

@@ -6,6 +6,7 @@ Starts that have converged leave the chunk, so that the others run faster.
 import torch
 
 from ._algorithms import ALGORITHMS
+from ._graphs import FEWEST, Replay, pays
 from ._supports import shrinkwrap
 
 CHECK_INTERVAL = 10  # iterations between tests of convergence; each test costs one more transform
@@ -87,8 +88,18 @@ def run_schedule(
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
     for number, (name, length, beta) in enumerate(schedule, 1):
         is_last = number == len(schedule)
-        step, memory = ALGORITHMS[name], {}
-        for _ in range(length):
+        step, memory, replay, end = ALGORITHMS[name], {}, None, n_done + length
+        while n_done < end:
+            if n_done > end - length:  # the first step of a stage makes its memory
+                quiet = _quiet_steps(n_done, n_total, interval if learners else None, end)
+                if history is None and quiet >= FEWEST and pays(name, x, problem):
+                    if replay is None:
+                        replay = Replay(step, problem, beta)
+                    x = replay.advance(x, problem, memory, quiet)
+                    for _ in range(quiet if on_iteration is not None else 0):
+                        on_iteration()
+                    n_done += quiet
+                    continue
             x, y = step(x, problem, beta, memory)
             n_done += 1
             updates = bool(learners) and n_done % interval == 0 and n_done < n_total
@@ -143,5 +154,20 @@ def run_schedule(
                     value[staying] if isinstance(value, torch.Tensor) else value.kept(staying)
                 )
             problem.keep(staying)
+            replay = None
             if wrap is not None:
                 wrap.keep(staying)
+
+
+def _quiet_steps(n_done, n_total, interval, end):
+    """Return the number of steps before the next one whose result is looked at.
+
+    Examples
+    --------
+    >>> _quiet_steps(1, 100, None, 50), _quiet_steps(10, 100, 7, 50)
+    (8, 3)
+    """
+    upcoming = [CHECK_INTERVAL - n_done % CHECK_INTERVAL, n_total - n_done]
+    if interval is not None:
+        upcoming.append(interval - n_done % interval)
+    return min(min(upcoming) - 1, end - n_done)

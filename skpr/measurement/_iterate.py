@@ -7,7 +7,7 @@ on the whole grid and its values inside the frame: its values outside are never 
 from ._moduli import has_gradient
 from ._pruned import selected
 
-REFRESH = 25  # updates between fresh values; rounding adds about one unit of precision in each
+REFRESH = 20  # updates between fresh values; rounding adds about one unit of precision in each
 
 
 class Iterate:

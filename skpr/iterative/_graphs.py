@@ -1,0 +1,164 @@
+"""Iterations recorded once as a CUDA graph and replayed.
+
+A step on a few small patterns takes a GPU less time than it takes Python to launch its twenty
+kernels. A graph launches all kernels of several steps at once.
+"""
+
+from copy import copy
+
+import torch
+
+from ..measurement import Iterate, PrunedTransform
+
+UNRECORDED = "ml"  # its line search asks for values, which a graph cannot wait for
+FEWEST = 4  # steps; fewer are not worth a recording
+MOST_PIXELS = 1 << 22  # of a batch of spectra; kernels on larger ones take longer than launches
+
+
+def pays(name, x, problem):
+    """Whether steps of an algorithm are recorded.
+
+    Parameters
+    ----------
+    name : str
+        Name of the algorithm.
+    x : Iterate
+    problem : Measurement
+        Measurement of the chunk. Kernels of coherence change places as they are estimated.
+    """
+    return (
+        x.inside.device.type == "cuda"
+        and name != UNRECORDED
+        and problem.coherence is None
+        and problem.magnitudes.numel() <= MOST_PIXELS
+    )
+
+
+class Replay:
+    """Runs of steps that are recorded at first and replayed from then on.
+
+    Parameters
+    ----------
+    step : callable
+        Step of an algorithm.
+    problem : Measurement
+        Measurement of the chunk. A changed support is noticed; if samples leave the chunk, a new
+        Replay is needed.
+    beta : float
+    record : callable, optional
+        Function that records a function of tensors, see :func:`recorded`.
+    """
+
+    def __init__(self, step, problem, beta, record=None):
+        self.step, self.beta = step, beta
+        self.record = record or recorded
+        # a graph reads and writes fixed places in memory: its own working arrays and support
+        self.problem = copy(problem)
+        transform = problem.transform
+        self.problem.transform = PrunedTransform(transform.object_shape, transform.fourier_shape)
+        self._support = problem.support
+        self.problem.support = None if problem.support is None else problem.support.clone()
+        self._graphs = {}
+
+    def advance(self, x, problem, memory, n_steps):
+        """Take some steps.
+
+        Parameters
+        ----------
+        x : Iterate
+        problem : Measurement
+        memory : dict
+            Memory of the step, changed in place.
+        n_steps : int
+
+        Returns
+        -------
+        Iterate
+        """
+        self._follow(problem)
+        names = sorted(memory)
+        given = [x, *(memory[name] for name in names)]
+        tensors, form = _taken_apart(given)
+        key = n_steps, form, tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+        if key not in self._graphs:
+            made = []
+
+            def steps(*tensors):
+                x, *values = self._put_together(tensors, form)
+                kept = dict(zip(names, values, strict=True))
+                for _ in range(n_steps):
+                    x, _ = self.step(x, self.problem, self.beta, kept)
+                tensors, after = _taken_apart([x, *(kept[name] for name in names)])
+                made.append(after)
+                return tensors
+
+            self._graphs[key] = self.record(steps, tensors), made[-1]
+        graph, after = self._graphs[key]
+        x, *values = self._put_together(graph(*tensors), after, problem.transform)
+        memory.update(zip(names, values, strict=True))
+        return x
+
+    def _follow(self, problem):
+        """Take over a support that has changed, in place."""
+        if problem.support is self._support:
+            return
+        self._support = problem.support
+        if self.problem.support is None or problem.support is None:
+            raise ValueError("a support appeared or disappeared between replays")
+        self.problem.support.copy_(problem.support)
+        if self.problem._allowed is not None:
+            self.problem._allowed.copy_(problem.support)
+
+    def _put_together(self, tensors, form, transform=None):
+        """Return the iterates and tensors that :func:`_taken_apart` took apart."""
+        tensors, values = iter(tensors), []
+        transform = self.problem.transform if transform is None else transform
+        for age in form:
+            first = next(tensors)
+            values.append(first if age is None else Iterate(transform, first, next(tensors), age))
+        return values
+
+
+def _taken_apart(values):
+    """Return the tensors of iterates and other tensors, and the ages of the iterates."""
+    tensors, form = [], []
+    for value in values:
+        is_iterate = isinstance(value, Iterate)
+        tensors += [value.inside, value.spectrum] if is_iterate else [value]
+        form.append(value.age if is_iterate else None)
+    return tensors, tuple(form)
+
+
+def recorded(function, tensors):
+    """Record a function of tensors as a CUDA graph.
+
+    Parameters
+    ----------
+    function : callable
+        Function of tensors that returns a list of tensors, and never waits for the device.
+    tensors : list of torch.Tensor
+        Tensors like those it will be called with.
+
+    Returns
+    -------
+    callable
+        The same function of tensors of the same shapes. Its results are overwritten by the next
+        call.
+    """
+    places = [tensor.clone() for tensor in tensors]
+    stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):  # plans and working arrays are made before the recording
+        function(*(tensor.clone() for tensor in tensors))
+    current.wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = function(*places)
+
+    def replayed(*tensors):
+        for place, tensor in zip(places, tensors, strict=True):
+            place.copy_(tensor)
+        graph.replay()
+        return results
+
+    return replayed
