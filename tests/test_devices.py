@@ -15,6 +15,7 @@ from skpr import (
 )
 from skpr.detector import BeamStop, Binning, Cropping, Quantization, Saturation
 from skpr.iterative._algorithms import ALGORITHMS
+from skpr.iterative._run import Run
 from skpr.metrics import fourier_error, orbit_psnr, relative_error
 from tests import pretend
 from tests.conftest import random_objects
@@ -76,6 +77,30 @@ def test_a_search_for_supports_is_that_of_the_cpu(n_axes):
     most = 1e-4 * np.abs(expected.objects).max()
     np.testing.assert_allclose(found.objects, expected.objects, rtol=0, atol=most)
     np.testing.assert_allclose(found.coherence, expected.coherence, rtol=1e-3, atol=1e-4)
+
+
+def test_starts_that_do_not_fit_the_memory_run_in_smaller_chunks(monkeypatch):
+    X = FourierMagnitude().fit_transform(random_objects(SHAPES[2], "float64", 5))
+    model = IterativePhaseRetrieval(
+        "hio", n_iter=20, n_starts=2, object_shape=SHAPES[2], random_state=0, device="cpu"
+    ).fit(X)
+    expected, retrieve, sizes = model.retrieve(X), Run.retrieve, []
+
+    def limited(run, numbers, line):
+        sizes.append(len(numbers))
+        if len(numbers) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        retrieve(run, numbers, line)
+
+    monkeypatch.setattr(Run, "retrieve", limited)
+    with pytest.warns(UserWarning, match="too small for .* starts at a time") as told:
+        found = model.retrieve(X)
+    assert [str(w.message).split(";")[1] for w in told] == [
+        " they run 5 at a time",
+        " they run 3 at a time",
+    ]
+    assert sizes == [10, 5, 3, 2, 3, 2]
+    np.testing.assert_array_equal(found.starts, expected.starts)
 
 
 @pytest.mark.parametrize("algorithm", sorted(set(ALGORITHMS) - {"ml"}))

@@ -4,6 +4,7 @@ A step on a few small patterns takes a GPU less time than it takes Python to lau
 kernels. A graph launches all kernels of several steps at once.
 """
 
+import warnings
 from copy import copy
 
 import torch
@@ -143,7 +144,7 @@ def recorded(function, tensors):
     -------
     callable
         The same function of tensors of the same shapes. Its results are overwritten by the next
-        call.
+        call. If the GPU cannot record the function, it is returned as it is, with a warning.
     """
     places = [tensor.clone() for tensor in tensors]
     stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
@@ -152,8 +153,19 @@ def recorded(function, tensors):
         function(*(tensor.clone() for tensor in tensors))
     current.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        results = function(*places)
+    try:
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            results = function(*places)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        warnings.warn(
+            f"iterations cannot be recorded as a CUDA graph here ({error}); they are launched one "
+            "by one, which is slower for small batches",
+            UserWarning,
+            stacklevel=2,
+        )
+        return function
 
     def replayed(*tensors):
         for place, tensor in zip(places, tensors, strict=True):

@@ -1,11 +1,21 @@
 """Run of all starts of a batch, chunk by chunk."""
 
+import warnings
+
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
 from .._memory import keep_freed_memory
-from .._tensors import along_samples, chunks_of, resolve_device, to_tensor, usual_device
+from .._tensors import (
+    CHUNK_VALUES,
+    LARGER_ON_GPU,
+    along_samples,
+    chunks_of,
+    resolve_device,
+    to_tensor,
+    usual_device,
+)
 from ..measurement import (
     CountingNoise,
     Likelihood,
@@ -20,6 +30,8 @@ from ._schedule import resolve_schedule
 from ._supports import autocorrelation_boxes, autocorrelations, placed_boxes
 
 USUAL = 0.1  # default threshold of shrinkwrap
+SHARE_OF_MEMORY = 0.5  # share of a GPU's free memory that a chunk may take
+ARRAYS_ON_GPU = 24  # real arrays of the size of the grid that a start takes on a GPU at the most
 SEVERAL = 8  # number of starts where one is not enough
 
 
@@ -156,8 +168,14 @@ class Run:
         line.expect(len(chunks), self.n_iterations)
         keep_freed_memory()
         with torch.no_grad(), usual_device():
-            for numbers in chunks:
-                self.retrieve(numbers, line)
+            while chunks:
+                numbers = chunks.pop(0)
+                try:
+                    self.retrieve(numbers, line)
+                except torch.OutOfMemoryError:
+                    if len(numbers) == 1:
+                        raise
+                    chunks = self._halved([numbers, *chunks], len(numbers))
 
     def chunks(self, samples=None):
         """Return the numbers of the starts of each chunk.
@@ -178,6 +196,22 @@ class Run:
         groups = [group for group in (numbers[counted], others) if len(group)]
         values = self._values_per_start()
         return [group[part] for group in groups for part in chunks_of(len(group), values)]
+
+    def _halved(self, chunks, length):
+        """Cut chunks that are too large for the free memory of the GPU into halves."""
+        torch.cuda.empty_cache()
+        most = (length + 1) // 2
+        warnings.warn(
+            f"the free memory of {self._device()} is too small for {length} starts at a time; they "
+            f"run {most} at a time",
+            UserWarning,
+            stacklevel=2,
+        )
+        return [
+            numbers[first : first + most]
+            for numbers in chunks
+            for first in range(0, len(numbers), most)
+        ]
 
     def retrieve(self, numbers, line):
         """Run the starts of one chunk and store their results.
@@ -342,8 +376,15 @@ class Run:
         return "cpu" if self.estimator.device == "auto" and device == "mps" else device
 
     def _values_per_start(self):
-        n_pixels = int(np.prod(self.fourier_shape))
-        if self._device() != "cpu":  # only much larger chunks keep a GPU busy
-            return max(1, n_pixels // 16)
-        # about six arrays of the size of a spectrum, which is half the grid for real objects
-        return (6 if self.kind == "complex" else 3) * n_pixels
+        """Return the working set of a start, in values of which a chunk holds CHUNK_VALUES."""
+        # about four arrays of the size of the grid; only much larger chunks keep a GPU busy
+        values = 4 * int(np.prod(self.fourier_shape))
+        device = self._device()
+        if device == "cpu":
+            return values
+        if not device.startswith("cuda"):
+            return max(1, values // LARGER_ON_GPU)
+        free, _ = torch.cuda.mem_get_info(device)
+        wide = 8 if self.X.dtype.itemsize > 4 else 4  # bytes of a real value
+        starts = int(SHARE_OF_MEMORY * free) // (ARRAYS_ON_GPU * wide * values // 4)
+        return max(1, CHUNK_VALUES // max(1, starts))
