@@ -6,7 +6,7 @@ Starts that have converged leave the chunk, so that the others run faster.
 import torch
 
 from ._algorithms import ALGORITHMS
-from ._graphs import FEWEST, Replay, pays
+from ._replay import FEWEST, Replay, pays
 from ._supports import shrinkwrap
 
 CHECK_INTERVAL = 10  # iterations between tests of convergence; each test costs one more transform

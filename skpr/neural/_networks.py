@@ -19,10 +19,9 @@ from numbers import Integral, Real
 import torch
 from torch import nn
 
-from .._tensors import chunks_of
 from .._validation import short
-from ..iterative import hybrid_input_output
 from ..measurement import Measurement, mirrored, to_fft_order
+from ._unrolled import Unrolled
 
 # modulus of a normalised spectrum below which the gradient of a projection, which grows as 1 / |F|,
 # is bounded
@@ -238,7 +237,7 @@ class UNet(nn.Module):
         if n_projections is None:
             n_projections = 20 if tuple(fourier_shape) != self.object_shape else 0
         self.n_projections = n_projections
-        self.beta = beta
+        self.unrolled = Unrolled(n_projections, beta)
         self.stage_dropout = stage_dropout
         self.stage_share = stage_share
         self.non_negative = non_negative and n_channels == 1
@@ -297,7 +296,7 @@ class UNet(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             values = problem.to_normalized(_as_objects(images))
             if self.n_projections:
-                values = self._projected(problem.to_admissible(values.detach()), problem)
+                values = self.unrolled(problem.to_admissible(values.detach()), problem)
             driven = problem.to_admissible(values)
             disagreement = (
                 problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS).inside - driven
@@ -305,21 +304,6 @@ class UNet(nn.Module):
             return _as_channels(problem.to_units(driven)), _as_channels(
                 problem.to_units(disagreement)
             )
-
-    @torch.no_grad()
-    def _projected(self, values, problem):
-        """Return objects after steps of hybrid input-output, chunk by chunk."""
-        n_pixels = math.prod(problem.grid.fourier_shape)
-        whole = [slice(None)]
-        parts = chunks_of(len(values), 3 * n_pixels) if values.device.type == "cpu" else whole
-        projected = []
-        for part in parts:
-            some = problem.part(part)
-            x = some.on_grid(values[part])
-            for _ in range(self.n_projections):
-                x, _ = hybrid_input_output(x, some, self.beta, {})
-            projected.append(x.inside)
-        return torch.cat(projected)
 
 
 class _Correction(nn.Module):

@@ -4,11 +4,9 @@ A step on a few small patterns takes a GPU less time than it takes Python to lau
 kernels. A graph launches all kernels of several steps at once.
 """
 
-import warnings
 from copy import copy
 
-import torch
-
+from .. import _graphs
 from ..measurement import Iterate, PrunedTransform
 
 UNRECORDED = "ml"  # its line search asks for values, which a graph cannot wait for
@@ -47,12 +45,12 @@ class Replay:
         Replay is needed.
     beta : float
     record : callable, optional
-        Function that records a function of tensors, see :func:`recorded`.
+        Function that records a function of tensors, see :func:`skpr._graphs.recorded`.
     """
 
     def __init__(self, step, problem, beta, record=None):
         self.step, self.beta = step, beta
-        self.record = record or recorded
+        self.record = record or _graphs.recorded
         # a graph reads and writes fixed places in memory: its own working arrays and support
         self.problem = copy(problem)
         transform = problem.transform
@@ -128,49 +126,3 @@ def _taken_apart(values):
         tensors += [value.inside, value.spectrum] if is_iterate else [value]
         form.append(value.age if is_iterate else None)
     return tensors, tuple(form)
-
-
-def recorded(function, tensors):
-    """Record a function of tensors as a CUDA graph.
-
-    Parameters
-    ----------
-    function : callable
-        Function of tensors that returns a list of tensors, and never waits for the device.
-    tensors : list of torch.Tensor
-        Tensors like those it will be called with.
-
-    Returns
-    -------
-    callable
-        The same function of tensors of the same shapes. Its results are overwritten by the next
-        call. If the GPU cannot record the function, it is returned as it is, with a warning.
-    """
-    places = [tensor.clone() for tensor in tensors]
-    stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
-    stream.wait_stream(current)
-    with torch.cuda.stream(stream):  # plans and working arrays are made before the recording
-        function(*(tensor.clone() for tensor in tensors))
-    current.wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            results = function(*places)
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        warnings.warn(
-            f"iterations cannot be recorded as a CUDA graph here ({error}); they are launched one "
-            "by one, which is slower for small batches",
-            UserWarning,
-            stacklevel=2,
-        )
-        return function
-
-    def replayed(*tensors):
-        for place, tensor in zip(places, tensors, strict=True):
-            place.copy_(tensor)
-        graph.replay()
-        return results
-
-    return replayed

@@ -4,35 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from skpr import FourierMagnitude, IterativePhaseRetrieval
+from skpr import FourierMagnitude, IterativePhaseRetrieval, _graphs
 from skpr.datasets import make_crystals
 from skpr.detector import BeamStop
-from skpr.iterative import _graphs, _loop
+from skpr.iterative import _loop
 from skpr.iterative._algorithms import ALGORITHMS
-from skpr.iterative._graphs import FEWEST, UNRECORDED
+from skpr.iterative._replay import FEWEST, UNRECORDED, pays
 from tests.conftest import random_objects
-
-
-class Recorder:
-    """A graph in name only: inputs and outputs stay at fixed places, as those of a graph do."""
-
-    def __init__(self):
-        self.n_recorded = self.n_replayed = 0
-
-    def __call__(self, function, tensors):
-        self.n_recorded += 1
-        places = [tensor.clone() for tensor in tensors]
-        results = [result.clone() for result in function(*(tensor.clone() for tensor in tensors))]
-
-        def replayed(*tensors):
-            self.n_replayed += 1
-            for place, tensor in zip(places, tensors, strict=True):
-                place.copy_(tensor)
-            for result, value in zip(results, function(*places), strict=True):
-                result.copy_(value)
-            return results
-
-        return replayed
+from tests.recorder import Recorder
 
 
 @pytest.fixture
@@ -114,4 +93,4 @@ def test_recording_is_left_to_batches_that_launches_slow_down():
 
     problem = Measurement(X, (6,), "real")
     x = problem.on_grid(torch.zeros(1, 6))
-    assert not _graphs.pays("hio", x, problem)  # on a CPU
+    assert not pays("hio", x, problem)  # on a CPU
