@@ -28,7 +28,7 @@ from ..measurement import (
 )
 
 SUPPORTS = "auto", "frame", "autocorrelation", "shrinkwrap"
-STARTS = "random", "autocorrelation"
+STARTS = "random", "autocorrelation", "coarse"
 COHERENCES = "auto", "full", "gaussian"
 UNITS_LOOKED_AT = 8  # number of patterns by which units are checked
 FRACTION = 0.01  # photons; counts are whole numbers to within this
@@ -45,8 +45,8 @@ def check_parameters(estimator):
         check_choice("support", estimator.support, SUPPORTS)
     if not isinstance(estimator.start, str):
         raise ValueError(
-            f"start={short(estimator.start)} is not valid; choose 'random' or 'autocorrelation', "
-            "and give objects to start from as retrieve(X, init=...)"
+            f"start={short(estimator.start)} is not valid; choose 'random', 'autocorrelation' or "
+            "'coarse', and give objects to start from as retrieve(X, init=...)"
         )
     check_choice("start", estimator.start, STARTS)
     check_noise(estimator.noise)
