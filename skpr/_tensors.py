@@ -1,6 +1,7 @@
 """Bridge between NumPy and torch: views, precisions, devices and chunks."""
 
 import contextlib
+import os
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from ._validation import short
 
 CHUNK_VALUES = 1 << 19  # values in the working set of a chunk; 2 MiB in float32, about one cache
 LARGER_ON_GPU = 64  # size of a chunk on a GPU, relative to one on the CPU
+PROCESS = os.getpid()
 PAYS_ON_GPU = 1 << 24  # values; smaller working sets of arrays stay on the CPU
 
 
@@ -186,7 +188,7 @@ def _mapped(function, batches, values_per_sample):
 
 
 def _mapped_arrays(function, batches, slices, device):
-    """Apply a function to chunks of arrays on a device, and gather the results in arrays."""
+    """Apply a function to chunks of arrays, on a device."""
     out, gather = None, _gather if device == "cpu" else _Later().gather
     for part in slices:
         result = function(*(to_tensor(b[part]).to(device, non_blocking=True) for b in batches))
@@ -220,7 +222,8 @@ def _gather(out, part, pieces):
 
 def _device_for(batches, n_values):
     """Return the device on which a function of arrays is computed fastest."""
-    if n_values < PAYS_ON_GPU or not torch.cuda.is_available() or torch.cuda._is_in_bad_fork():
+    is_forked = os.getpid() != PROCESS  # a forked process cannot use the GPU of its parent
+    if n_values < PAYS_ON_GPU or is_forked or not torch.cuda.is_available():
         return "cpu"
     return "cuda"
 

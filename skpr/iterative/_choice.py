@@ -72,10 +72,11 @@ def serving(free, n_errors):
 
 
 def trustworthiness(found):
-    """Score the starts of each sample by what they explain and how far they agree.
+    """Score the starts of each sample.
 
-    The score is the sum of the two figures of the verdict (see :func:`~._verdict.judged`). One
-    falls where a support is too small for the object, the other where it is too large for the data.
+    The score is the sum of the two figures of the verdict (see :func:`~._verdict.judged`): the
+    share that they explain, and that which they have in common. One falls where a support is too
+    small for the object, the other where it is too large for the data.
 
     Parameters
     ----------

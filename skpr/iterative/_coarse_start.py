@@ -103,7 +103,7 @@ def gaussian(shape, *, centered):
 
 
 def _enlarged(support, few):
-    """Return supports on larger pixels, one pixel wider than those on small ones."""
+    """Return supports on larger pixels, wider by one of them."""
     for axis, n in enumerate(few, 1):
         many = support.shape[axis]
         place = np.arange(many) * n // many

@@ -160,7 +160,7 @@ def run_schedule(
 
 
 def _quiet_steps(n_done, n_total, interval, end):
-    """Return the number of steps before the next one whose result is looked at.
+    """Return the number of steps before one that is looked at.
 
     Examples
     --------

@@ -104,9 +104,7 @@ class Replay:
         self._support = problem.support
         if self.problem.support is None or problem.support is None:
             raise ValueError("a support appeared or disappeared between replays")
-        self.problem.support.copy_(problem.support)
-        if self.problem._allowed is not None:
-            self.problem._allowed.copy_(problem.support)
+        self.problem.overwrite_support(problem.support)
 
     def _put_together(self, tensors, form, transform=None):
         """Return the iterates and tensors that :func:`_taken_apart` took apart."""
@@ -119,7 +117,7 @@ class Replay:
 
 
 def _taken_apart(values):
-    """Return the tensors of iterates and other tensors, and the ages of the iterates."""
+    """Return the tensors of values, and the ages of iterates."""
     tensors, form = [], []
     for value in values:
         is_iterate = isinstance(value, Iterate)

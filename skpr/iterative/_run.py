@@ -198,7 +198,7 @@ class Run:
         return [group[part] for group in groups for part in chunks_of(len(group), values)]
 
     def _halved(self, chunks, length):
-        """Cut chunks that are too large for the free memory of the GPU into halves."""
+        """Cut chunks into halves, for a GPU with little free memory."""
         torch.cuda.empty_cache()
         most = (length + 1) // 2
         warnings.warn(
@@ -376,7 +376,7 @@ class Run:
         return "cpu" if self.estimator.device == "auto" and device == "mps" else device
 
     def _values_per_start(self):
-        """Return the working set of a start, in values of which a chunk holds CHUNK_VALUES."""
+        """Return the working set of a start; a chunk has CHUNK_VALUES."""
         # about four arrays of the size of the grid; only much larger chunks keep a GPU busy
         values = 4 * int(np.prod(self.fourier_shape))
         device = self._device()

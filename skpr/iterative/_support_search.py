@@ -131,7 +131,7 @@ class SupportSearch:
         return self.found
 
     def _steady(self):
-        """Replace starts that disagree by starts with larger thresholds that agree better."""
+        """Replace starts that disagree by some that agree better."""
         found = self.found
         scores, agree = trustworthiness(found)
         unsteady = np.flatnonzero(~agree & np.isfinite(scores))
@@ -165,7 +165,7 @@ class SupportSearch:
         return part
 
     def _may_be_blurred(self):
-        """Mark the samples whose best start continues better with a kernel than without.
+        """Mark the samples whose best start gains from a kernel.
 
         Returns
         -------
@@ -184,7 +184,7 @@ class SupportSearch:
         return (with_kernels < MAYBE_BLURRED * least) & (least > EXACT)
 
     def _best_kernels(self, found):
-        """Return the kernel of the best start of each sample for all of its starts."""
+        """Return the kernel of the best start for all starts."""
         return np.tile(_coherence_of_best(found), (self.n_starts, 1, 1))
 
     def _all_or_none(self, is_blurred):

@@ -160,6 +160,12 @@ class Measurement:
     def support(self, support):
         self._support, self._allowed = support, None
 
+    def overwrite_support(self, support):
+        """Take over the values of another support, in place."""
+        self._support.copy_(support)
+        if self._allowed is not None:
+            self._allowed.copy_(support)
+
     def keep(self, index):
         """Keep only the patterns that an index selects, in place."""
         for name in ("magnitudes", "weights", "unmeasured", "spread", "n_measured"):
@@ -214,9 +220,8 @@ class Measurement:
         if self.kind == "non_negative":
             values = project_non_negative(values)
         if self.bounds is not None:
-            lower, upper = self.bounds
             scale = along_samples(self.scale, values)
-            values = project_amplitude(values * scale, lower, upper) / scale
+            values = project_amplitude(values * scale, *self.bounds) / scale
         return values if self.support is None else values * self._allowed_like(values)
 
     def _allowed_like(self, values):
@@ -230,11 +235,9 @@ class Measurement:
 
     def admits(self, values):
         """Whether each value satisfies support, sign and bounds."""
-        admitted = (
-            torch.ones((), dtype=torch.bool, device=values.device)
-            if self.support is None
-            else self.support
-        )
+        admitted = self.support
+        if admitted is None:
+            admitted = torch.ones((), dtype=torch.bool, device=values.device)
         if self.kind == "non_negative":
             admitted = admitted & (values >= 0)
         if self.bounds is not None:
