@@ -25,31 +25,34 @@ def recorded(function, tensors):
         The same function of tensors of the same shapes. Its results are overwritten by the next
         call. If the GPU cannot record the function, it is returned as it is, with a warning.
     """
+    device = tensors[0].device  # streams and graphs belong to the current one
     places = [tensor.clone() for tensor in tensors]
-    stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
-    stream.wait_stream(current)
-    with torch.cuda.stream(stream):  # plans and working arrays are made before the recording
-        function(*(tensor.clone() for tensor in tensors))
-    current.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            results = function(*places)
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        warnings.warn(
-            f"iterations cannot be recorded as a CUDA graph here ({error}); they are launched one "
-            "by one, which is slower for small batches",
-            UserWarning,
-            stacklevel=2,
-        )
-        return function
+    with torch.cuda.device(device):
+        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):  # plans and working arrays are made before the recording
+            function(*(tensor.clone() for tensor in tensors))
+        current.wait_stream(stream)
+        try:
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                results = function(*places)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            warnings.warn(
+                f"iterations cannot be recorded as a CUDA graph here ({error}); they are launched "
+                "one by one, which is slower for small batches",
+                UserWarning,
+                stacklevel=2,
+            )
+            return function
 
     def replayed(*tensors):
-        for place, tensor in zip(places, tensors, strict=True):
-            place.copy_(tensor)
-        graph.replay()
+        with torch.cuda.device(device):
+            for place, tensor in zip(places, tensors, strict=True):
+                place.copy_(tensor)
+            graph.replay()
         return results
 
     return replayed
