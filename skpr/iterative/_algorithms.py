@@ -109,8 +109,8 @@ def accelerated_gradient(x, problem, beta, memory):
     move = new - previous
     # x - new is the projected gradient at the extrapolated point: moves along it increase the loss
     uphill = inner(x.inside - new, move).real > 0
-    grown = torch.where(uphill, 1.0, (1 + (1 + 4 * t.square()).sqrt()) / 2)
-    momentum = torch.where(uphill, 0.0, (t - 1) / grown)
+    grown = ((1 + (1 + 4 * t.square()).sqrt()) / 2).masked_fill(uphill, 1.0)
+    momentum = ((t - 1) / grown).masked_fill(uphill, 0.0)
     memory.update(previous=new, t=grown)
     return problem.on_grid(new + along_samples(momentum, move) * move), y
 

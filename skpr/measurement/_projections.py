@@ -121,7 +121,7 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
         squares = squares if coherence is None else coherence.blurred(squares)
         scale = magnitudes * squares.clamp_min(least**2).rsqrt()
     if unmeasured is not None:
-        scale = torch.where(unmeasured, 1.0, scale)
+        scale = scale.masked_fill(unmeasured, 1.0)
     return torch.mul(spectrum, scale, out=out)
 
 
