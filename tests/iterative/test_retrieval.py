@@ -286,7 +286,10 @@ def test_an_interrupt_keeps_what_converged_in_the_running_chunk(crystals, monkey
         ),
         ({"constraints": (1.0, 0.0)}, r"constraints=\(1.0, 0.0\) is not valid"),
         ({"n_starts": 0}, "n_starts=0 is not valid"),
-        ({"start": "zero"}, "start='zero' is not valid; choose 'random', 'autocorrelation' or 'coarse'"),
+        (
+            {"start": "zero"},
+            "start='zero' is not valid; choose 'random', 'autocorrelation' or 'coarse'",
+        ),
         ({"tol": -1}, "tol=-1 is not valid"),
         ({"threshold": 2}, "threshold=2 is not valid"),
         ({"shrinkwrap_sigma": 3}, "shrinkwrap_sigma=3 is not valid"),
