@@ -1,17 +1,22 @@
 """Networks from Fourier magnitudes to objects, and their regressor."""
 
 from ._checkpoint import TrainingCheckpoint
-from ._losses import MeanSquaredError, OrbitLoss, RelativeSquaredError
+from ._estimates import EstimateUNet
+from ._improvement import EstimateRegressor
+from ._losses import MeanSquaredError, OrbitLoss, RelativeDistance, RelativeSquaredError
 from ._networks import MLP, MODULES, UNet
 from ._regressor import PhaseRetrievalRegressor
 from ._training import SymmetricError
 
 __all__ = [
+    "EstimateRegressor",
+    "EstimateUNet",
     "MLP",
     "MODULES",
     "MeanSquaredError",
     "OrbitLoss",
     "PhaseRetrievalRegressor",
+    "RelativeDistance",
     "RelativeSquaredError",
     "SymmetricError",
     "TrainingCheckpoint",

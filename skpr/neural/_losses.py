@@ -9,6 +9,8 @@ import torch
 from .._tensors import energy, unit_scale
 from ..symmetry.core import orbit_distances
 
+LEAST_SQUARE = 1e-12  # squared relative distance that counts as 0
+
 
 class MeanSquaredError(torch.nn.Module):
     """Mean of `|prediction - target|^2` over samples and pixels.
@@ -51,6 +53,32 @@ class RelativeSquaredError(torch.nn.Module):
         scale = unit_scale(target)  # squares must not overflow, whatever the unit
         squares = _square((prediction - target) * scale).flatten(1).sum(dim=1)
         return _averaged(squares / _norms(target * scale), sample_weight)
+
+
+class RelativeDistance(torch.nn.Module):
+    """Mean over samples of `|prediction - target| / |target|`.
+
+    In contrast to its square, few samples with large errors do not dominate. For an empty target,
+    the norm of the prediction is divided by the root of the number of pixels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> RelativeDistance()(torch.ones(1, 2, 2), 2 * torch.ones(1, 2, 2))
+    tensor(0.5000)
+    """
+
+    def forward(self, prediction, target, sample_weight=None):
+        """Compute the loss of objects of shape (n_samples, *object_shape).
+
+        Optional weights have shape (n_samples,).
+        """
+        _check_pair(self, prediction, target)
+        scale = unit_scale(target)
+        squares = _square((prediction - target) * scale).flatten(1).sum(dim=1)
+        # the root has no gradient at 0
+        distances = (squares / _norms(target * scale)).clamp_min(LEAST_SQUARE).sqrt()
+        return _averaged(distances, sample_weight)
 
 
 class OrbitLoss(torch.nn.Module):

@@ -115,7 +115,8 @@ def _facts_of_old(net, fitted):
         "boundary_": boundary_of(fitted["object_shape_"], fitted["fourier_shape_"]),
         "symmetries_": "fourier",
     }
-    return facts | {f"{name}_": getattr(net, name) for name in ("centered", "magnitude_scaling")}
+    read_by_fit = [name for name in ("centered", "magnitude_scaling") if hasattr(net, name)]
+    return facts | {f"{name}_": getattr(net, name) for name in read_by_fit}
 
 
 def _depth(net):

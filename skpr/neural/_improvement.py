@@ -1,0 +1,424 @@
+"""Regressor from magnitudes and estimates to better objects."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from .._arrays import check_lit, check_some_measured, inspect_batch, is_complex, is_non_negative
+from .._tensors import along_samples, resolve_device, to_tensor, unit_scale
+from .._validation import check_count, check_flag, check_number, short
+from ..measurement import Grid
+from ._building import NetworkBuilder, accepted_arguments, in_single_precision
+from ._copies import cube_group, turned
+from ._estimates import AveragedCopies, EstimateUNet
+from ._generators import drawn_seed, kept_generators, seed_generators
+from ._loading import BatchDataset, whole_batch
+from ._losses import CRITERIA, RelativeDistance
+from ._resumption import ResumableFit
+from ._state import plain_state, restore_plain_state
+from ._steps import BatchSteps, usual_torch
+from ._training import check_finite
+from ._validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from .._typing import Batch, FilePath, Seed, Self
+
+NAMES = "magnitudes", "best", "mean", "spread", "estimate"
+LOSSES = CRITERIA | {"distance": RelativeDistance}
+
+
+class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
+    r"""Network that makes better objects from magnitudes and estimates.
+
+    The class is a skorch regressor. Its input is a dictionary of batches: the magnitudes and the
+    statistics of several starts (:func:`skpr.iterative.combine_starts`). Targets must be registered
+    to the starts; otherwise the network learns an average over the symmetries.
+    :class:`skpr.composition.NetworkRefiner` makes starts and targets itself.
+
+    Parameters
+    ----------
+    module : torch.nn.Module class or instance, default=EstimateUNet
+        Network. A class receives those of the arguments `object_shape`, `n_channels`,
+        `non_negative` and `centered` that its constructor names, and options as `module__...`. See
+        :class:`EstimateUNet` for the arguments and the output of `forward`.
+    criterion : {"distance", "relative", "mse"} or class, default="distance"
+        Loss, summed over the stages: the distance relative to each object's norm ("distance"), its
+        square ("relative"), or the mean squared error ("mse"). Under a squared error, few samples
+        with wrong starts would dominate the training.
+    optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
+        Optimizer, with options as `optimizer__...`.
+    lr : float, default=1e-3
+        Peak learning rate of the one-cycle schedule.
+    max_epochs : int, default=20
+        Number of epochs.
+    batch_size : int, default=16
+        Number of samples per batch.
+    copies : bool, default=True
+        Whether each training batch is turned and mirrored at random, over the axes of equal length.
+        Magnitudes, estimates and objects turn together.
+    average : bool, default=False
+        Whether `predict` averages over all turned and mirrored copies of its input. Costs as many
+        times more: 2 in 1-D, 8 for squares, 48 for cubes.
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes.
+    mixed_precision : bool, default=True
+        Whether to train in bfloat16 on hardware that has instructions for it.
+    checkpoint : path-like, optional
+        Checkpoint file. Calling the same `fit` again after a crash resumes the training; see
+        :class:`skpr.neural.TrainingCheckpoint`.
+    device : str or torch.device, default="auto"
+        Device of the network; "auto" chooses a GPU where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of weights, order of samples and copies.
+    verbose : "auto", bool or int, default="auto"
+        Whether to show a progress line.
+    optimizer__weight_decay : float, default=0.02
+        Weight decay.
+    callbacks : list, optional
+        Further callbacks of skorch.
+    warm_start : bool, default=False
+        Whether another `fit` starts from the present weights.
+    **kwargs
+        See :class:`skorch.NeuralNetRegressor`.
+
+    Attributes
+    ----------
+    fourier_shape_, object_shape_ : tuple of int
+        Shapes of one magnitude and one object in training.
+    is_complex_, is_non_negative_ : bool
+        Whether the targets are complex, and whether they are real and non-negative.
+    module_ : torch.nn.Module
+        Trained network.
+    history : skorch.history.History
+        Losses and times of the epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude
+    >>> rng = np.random.default_rng(0)
+    >>> objects = rng.random((8, 8, 8))
+    >>> starts = objects + 0.1 * rng.standard_normal((2, 8, 8, 8))
+    >>> X = {
+    ...     "magnitudes": FourierMagnitude().fit_transform(objects),
+    ...     "best": starts[0],
+    ...     "mean": starts.mean(axis=0),
+    ...     "spread": starts.std(axis=0),
+    ... }
+    >>> net = EstimateRegressor(max_epochs=2, module__width=8, random_state=0, device="cpu")
+    >>> net.fit(X, objects).predict(X).shape
+    (8, 8, 8)
+    """
+
+    # members of the base classes that this regressor has no use for
+    augmenter_ = detector_ = augmenter = detector = None
+    early_stopping, tuning_steps, n_iter_no_change = False, 0, 1
+
+    def __init__(
+        self,
+        module: Any = EstimateUNet,
+        *,
+        criterion: Any = "distance",
+        optimizer: Any = torch.optim.AdamW,
+        lr: float = 1e-3,
+        max_epochs: int = 20,
+        batch_size: int = 16,
+        copies: bool = True,
+        average: bool = False,
+        centered: bool = True,
+        mixed_precision: bool = True,
+        checkpoint: FilePath | None = None,
+        device: str | torch.device = "auto",
+        random_state: Seed = None,
+        verbose: bool | int | str = "auto",
+        optimizer__weight_decay: Any = 0.02,
+        iterator_train__shuffle: Any = True,
+        callbacks: Any = None,
+        warm_start: bool = False,
+        train_split: Any = None,
+        dataset: Any = BatchDataset,
+        iterator_train: Any = DataLoader,
+        iterator_valid: Any = DataLoader,
+        iterator_train__collate_fn: Any = whole_batch,
+        iterator_valid__collate_fn: Any = whole_batch,
+        **kwargs: Any,
+    ) -> None:
+        self.copies = copies
+        self.average = average
+        self.centered = centered
+        self.mixed_precision = mixed_precision
+        self.checkpoint = checkpoint
+        self.random_state = random_state
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            device=device,
+            verbose=verbose,
+            optimizer__weight_decay=optimizer__weight_decay,
+            iterator_train__shuffle=iterator_train__shuffle,
+            callbacks=callbacks,
+            warm_start=warm_start,
+            train_split=train_split,
+            dataset=dataset,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            iterator_train__collate_fn=iterator_train__collate_fn,
+            iterator_valid__collate_fn=iterator_valid__collate_fn,
+            **kwargs,
+        )
+
+    def fit(self, X: dict[str, Batch], y: Batch, **fit_params: Any) -> Self:
+        r"""Train from new weights, or with `warm_start=True` from the present ones.
+
+        Parameters
+        ----------
+        X : dict of array-like or torch.Tensor
+            `"magnitudes"` of shape (n_samples, \*fourier_shape), NaN where unmeasured; `"best"`,
+            `"mean"` and `"spread"` of shape (n_samples, \*object_shape), in the unit of objects
+            under an unnormalised transform.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+            Real or complex objects, registered to the starts, in the same unit.
+        **fit_params
+            Number of `epochs`, in place of `max_epochs`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, a part of `X` is missing, values are not finite, or shapes
+            do not fit.
+        TypeError
+            If `X` is not a dictionary.
+        """
+        check_parameters(self)
+        parts = checked_parts(self, X)
+        y, facts = inspect_batch(y, name="y", warn=False)
+        check_lit("y", y, facts)
+        if tuple(y.shape) != tuple(parts["best"].shape):
+            raise ValueError(
+                f"y has shape {tuple(y.shape)}, but the starts in X have shape "
+                f"{tuple(parts['best'].shape)}; give one object per sample"
+            )
+        anew = not (self.warm_start and self.initialized_)
+        if anew:
+            self.fourier_shape_ = tuple(parts["magnitudes"].shape[1:])
+            self.object_shape_ = tuple(y.shape[1:])
+            self.is_complex_ = is_complex(y) or any(is_complex(part) for part in parts.values())
+            self.is_non_negative_ = not self.is_complex_ and is_non_negative(facts)
+            self.centered_ = self.centered
+        packed, scales = self._scaled(parts, slice(None))
+        packed = _flat(*packed).numpy()
+        y = _single(to_tensor(y).detach().cpu() * along_samples(scales, y), self.is_complex_)
+        y = y.numpy()
+        with usual_torch(resolve_device(self.device)):
+            seed = drawn_seed(self.random_state)
+            with kept_generators(), self._running(fit_params):
+                if anew:
+                    seed = self._open_checkpoint(packed, y, seed)
+                seed_generators(seed)
+                if anew:
+                    self.initialize()
+                super().partial_fit(packed, y, **fit_params)
+        return self
+
+    def predict(self, X: dict[str, Batch]) -> Any:
+        r"""Improve estimates.
+
+        Parameters
+        ----------
+        X : dict of array-like or torch.Tensor
+            Parts as in :meth:`fit`, of any size with the trained number of axes. `"estimate"` may
+            be the estimate to improve, such as an earlier prediction; it is the mean otherwise.
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (n_samples, \*object_shape), float32 or complex64
+            Improved objects, as `X["magnitudes"]` is an array or a tensor.
+
+        Raises
+        ------
+        ValueError
+            For invalid parts of `X`, and for predictions that are not finite because the training
+            has diverged.
+        """
+        check_is_fitted(self)
+        check_parameters(self)
+        parts = checked_parts(self, X)
+        n_axes = parts["best"].ndim - 1
+        if n_axes != len(self.object_shape_):
+            raise ValueError(
+                f"X has objects with {n_axes} axes, but {type(self).__name__} was fitted on "
+                f"objects of shape {self.object_shape_}"
+            )
+        if not self.is_complex_ and any(is_complex(part) for part in parts.values()):
+            raise ValueError(
+                f"X has complex estimates, but {type(self).__name__} was fitted on real objects"
+            )
+        given = X["magnitudes"]
+        place = given.device if isinstance(given, torch.Tensor) else "cpu"
+        network = self.module_.eval()
+        if self.average:
+            shapes = (tuple(parts[name].shape[1:]) for name in ("best", "magnitudes"))
+            network = AveragedCopies(network, cube_group(*shapes), self.centered_)
+        n_samples, made = len(parts["best"]), []
+        length = self.batch_size if self.batch_size > 0 else n_samples
+        with usual_torch(self.network_device), torch.no_grad():
+            for start in range(0, n_samples, length):
+                batch, scales = self._scaled(parts, slice(start, start + length))
+                images = network(*(one.to(self.network_device) for one in batch)).cpu()
+                made.append((images / along_samples(scales, images)).to(images.dtype).to(place))
+        objects = check_finite(self, torch.cat(made))
+        return objects if isinstance(given, torch.Tensor) else objects.numpy()
+
+    @property
+    def network_device(self):
+        """Device that the network is on."""
+        return next(self.module_.parameters()).device
+
+    # --- construction -----------------------------------------------------------------------------
+
+    def initialize(self):
+        """Build network, loss, optimizer and callbacks."""
+        with self._resolved():
+            return super(NetworkBuilder, self).initialize()
+
+    def initialize_module(self):
+        """Construct the network."""
+        module = self.resolved("module", {})
+        given = self.get_params_for("module")
+        offered = {
+            "object_shape": self.object_shape_,
+            "n_channels": 2 if self.is_complex_ else 1,
+            "non_negative": self.is_non_negative_,
+            "centered": self.centered_,
+        }
+        if not isinstance(module, torch.nn.Module):
+            given = accepted_arguments(module, offered) | given
+        self.module_ = in_single_precision(module, given, self.initialized_instance)
+        return self
+
+    def initialize_criterion(self):
+        """Construct the loss."""
+        criterion = self.resolved("criterion", LOSSES)
+        given = self.get_params_for("criterion")
+        self.criterion_ = in_single_precision(criterion, given, self.initialized_instance)
+        return self
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def infer(self, x, **fit_params):
+        """Pass a packed batch through the network on its own device."""
+        with self.autocast(self.module_.training):
+            return self.module_(*self._unpacked(x.to(self.network_device, non_blocking=True)))
+
+    def _seen(self, iterator, training):
+        """Yield batches, turned and mirrored at random in training."""
+        group = cube_group(self.object_shape_, self.fourier_shape_)
+        for X, y in iterator:
+            if training and self.copies:
+                element = group[int(torch.randint(len(group), ()))]
+                magnitudes, *images = self._unpacked(X)
+                magnitudes = turned(magnitudes, element, spectrum=True, centered=self.centered_)
+                images = [turned(image, element) for image in images]
+                X = _flat(magnitudes, *images)
+                y = turned(y, element)
+            yield X, y
+
+    def _unpacked(self, x):
+        """Return magnitudes, best, mean and spread of a packed batch."""
+        n_pixels, n_real = math.prod(self.object_shape_), 2 if self.is_complex_ else 1
+        sizes = [math.prod(self.fourier_shape_), n_real * n_pixels, n_real * n_pixels, n_pixels]
+        magnitudes, best, mean, spread = x.split(sizes, dim=1)
+        magnitudes = magnitudes.reshape(-1, *self.fourier_shape_)
+        shape = (-1, *self.object_shape_)
+        if self.is_complex_:
+            best, mean = (
+                torch.view_as_complex(part.reshape(-1, n_pixels, 2).contiguous())
+                for part in (best, mean)
+            )
+        return magnitudes, best.reshape(shape), mean.reshape(shape), spread.reshape(shape)
+
+    def _scaled(self, parts, rows):
+        """Return some rows of all parts, and the factors that scale them.
+
+        Each sample is brought to about 1, so that float32 holds any unit.
+        """
+        batches = {name: to_tensor(part[rows]).detach().cpu() for name, part in parts.items()}
+        scales = unit_scale(batches["best"]).flatten()
+        return [
+            _single(
+                batch * along_samples(scales, batch),
+                self.is_complex_ and name not in ("magnitudes", "spread"),
+            )
+            for name, batch in batches.items()
+        ], scales
+
+    def __getstate__(self):
+        """Return plain data that other machines and later versions can read."""
+        return plain_state(self)
+
+    def __setstate__(self, state):
+        restore_plain_state(self, state, EstimateRegressor)
+
+
+def check_parameters(net):
+    """Refuse invalid parameters by name."""
+    net.resolved("module", {})
+    net.resolved("criterion", LOSSES)
+    check_number("lr", net.lr, 0)
+    check_count("max_epochs", net.max_epochs)
+    for name in ("copies", "average", "centered", "mixed_precision", "warm_start"):
+        check_flag(name, getattr(net, name))
+    if net.batch_size != -1:
+        check_count("batch_size", net.batch_size)
+    resolve_device(net.device)
+
+
+def checked_parts(net, X):
+    """Return the checked batches of an input, in the order of `NAMES`."""
+    valid = "a dictionary with 'magnitudes', 'best', 'mean' and 'spread'"
+    if not isinstance(X, dict):
+        raise TypeError(f"X={short(X)} is not valid for {type(net).__name__}; give {valid}")
+    missing = [name for name in NAMES[:4] if name not in X]
+    others = [name for name in X if name not in NAMES]
+    if missing or others:
+        raise ValueError(f"X has the parts {', '.join(map(repr, X))}; give {valid}")
+    parts = {}
+    for name in NAMES:
+        if name in X:
+            is_real = name in ("magnitudes", "spread")
+            finite = "allow-nan" if name == "magnitudes" else True
+            parts[name] = inspect_batch(
+                X[name], name=name, allow_complex=not is_real, ensure_all_finite=finite, warn=False
+            )[0]
+    check_some_measured(parts["magnitudes"])
+    shape = tuple(parts["best"].shape)
+    for name, part in parts.items():
+        if name != "magnitudes" and tuple(part.shape) != shape or len(part) != shape[0]:
+            raise ValueError(
+                f"{name} has shape {tuple(part.shape)}, but best has shape {shape}; give parts of "
+                "the same samples, and estimates of one shape"
+            )
+    Grid(shape[1:], parts["magnitudes"].shape[1:], net.centered)
+    return parts
+
+
+def _flat(*parts):
+    """Join batches to one of shape (n_samples, n_values)."""
+    parts = [torch.view_as_real(part.contiguous()) if part.is_complex() else part for part in parts]
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _single(batch, as_complex):
+    return batch.to(torch.complex64 if as_complex else torch.float32)
