@@ -4,6 +4,7 @@ Regressors on symmetry-broken targets, regressors with refined predictions, and 
 """
 
 from ._factory import PRESETS, make_phase_retriever
+from ._network_refiner import NetworkRefiner
 from ._pipeline import PhaseRetrievalPipeline
 from ._posterior import PosteriorRefiner
 from ._refined import RefinedRegressor
@@ -11,6 +12,7 @@ from ._symmetry_breaking import SymmetryBreakingRegressor
 
 __all__ = [
     "PRESETS",
+    "NetworkRefiner",
     "PhaseRetrievalPipeline",
     "PosteriorRefiner",
     "RefinedRegressor",

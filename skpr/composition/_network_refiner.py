@@ -1,0 +1,382 @@
+"""Refiner that improves the starts of iterations by a network."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from .._arrays import check_lit, inspect_batch
+from .._base import RestoredEstimator
+from .._validation import check_count
+from ..iterative import IterativePhaseRetrieval, combine_starts
+from ..metrics import fourier_error, squared_correlation
+from ..neural import EstimateRegressor
+from ..symmetry import register
+from ._parts import check_part, told
+from ._refined import learned_unit, times
+
+if TYPE_CHECKING:
+    from .._typing import Batch, Seed, Self
+    from ..iterative import Retrieval
+
+# Noise moves the fixed points of iterations, and moves them less under smaller feedback: started
+# from the truth, hybrid input-output drifts away from it. The feedback therefore falls.
+SETTLING = (
+    ("hpr", 200),
+    *(("raar", 15, beta) for beta in (0.95, 0.9, 0.85, 0.8, 0.75, 0.7)),
+    ("apg", 5),
+)
+N_STARTS = 8
+CHUNK = 256  # samples whose starts are in memory at once
+LARGEST_SEED = 2**31 - 1
+
+
+class NetworkRefiner(RegressorMixin, RestoredEstimator):
+    r"""Network that improves the starts of iterations.
+
+    Under noise, iterations end far from what the data allow, and independent starts end in
+    different places. This estimator lets iterations make several starts of each pattern, registers
+    them, and gives their statistics to a network together with the magnitudes. The network makes a
+    better object, from which further rounds of starts begin.
+
+    `fit` makes its own starts of the training patterns and moves the objects in `y` onto them, so
+    that the network need not average over symmetries. `predict` starts at random;
+    `retrieve(X, init)` starts from given objects, so that the estimator can be the refiner of a
+    :class:`skpr.RefinedRegressor`.
+
+    Parameters
+    ----------
+    network : EstimateRegressor, optional
+        Network that improves the starts; by default an :class:`skpr.neural.EstimateRegressor`. One
+        inside a :class:`sklearn.frozen.FrozenEstimator` is not trained again, and may have been
+        trained on objects of another size.
+    retriever : IterativePhaseRetrieval, optional
+        Iterations that make the starts. By default 8 starts of 200 iterations of "hpr", 90 of
+        "raar" with a feedback that falls from 0.95 to 0.7, and 5 of "apg". The starts then settle
+        where noise moves them least.
+    n_rounds : int, default=2
+        Number of further rounds. Each makes new starts from the improved objects, and improves
+        these.
+    n_passes : int, default=2
+        Number of times that the network improves the starts of the last round; after the first, its
+        own output is the estimate to improve.
+    n_best : int, optional
+        Number of starts with the smallest errors that enter mean and spread; all by default.
+    centered : bool, default=True
+        Whether zero frequency is in the middle of the magnitudes. A given `network` or `retriever`
+        must have the same value.
+    device : str or torch.device, default="auto"
+        Device of those parts that are not given.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the starts and of the network. A `random_state` of the parts is replaced by a seed
+        drawn at `fit`, so that `predict` always makes the same starts.
+
+    Attributes
+    ----------
+    network_ : EstimateRegressor
+        Trained network.
+    retriever_ : IterativePhaseRetrieval
+        Fitted retriever.
+    unit_ : float
+        Unit of the objects relative to that of an inverse unnormalised Fourier transform of the
+        magnitudes.
+    fourier_shape_, object_shape_ : tuple of int
+    constraints_ : {"non_negative", "real", "complex"}
+        Kind of object.
+    boundary_ : tuple of {"zero", "circular"}
+        Boundary of shifts along each axis.
+    n_features_in_ : int
+
+    See Also
+    --------
+    skpr.iterative.combine_starts : Statistics of the starts.
+    skpr.composition.PosteriorRefiner : Refiner that weighs a prediction by its noise.
+
+    Notes
+    -----
+    Networks that improve the results of iterations are known from prNet (2025) and I2I-PR
+    (arXiv 2507.09609, 2025), which also shows an ensemble of starts to the network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude, IterativePhaseRetrieval
+    >>> from skpr.neural import EstimateRegressor
+    >>> objects = np.random.default_rng(0).random((8, 8, 8))
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)
+    >>> refiner = NetworkRefiner(
+    ...     EstimateRegressor(max_epochs=2, module__width=8, device="cpu"),
+    ...     IterativePhaseRetrieval("raar", 20, n_starts=3, device="cpu"),
+    ...     random_state=0,
+    ... )
+    >>> refiner.fit(magnitudes, objects).predict(magnitudes).shape
+    (8, 8, 8)
+    """
+
+    def __init__(
+        self,
+        network: Any = None,
+        retriever: Any = None,
+        *,
+        n_rounds: int = 2,
+        n_passes: int = 2,
+        n_best: int | None = None,
+        centered: bool = True,
+        device: str | torch.device = "auto",
+        random_state: Seed = None,
+    ) -> None:
+        self.network = network
+        self.retriever = retriever
+        self.n_rounds = n_rounds
+        self.n_passes = n_passes
+        self.n_best = n_best
+        self.centered = centered
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Batch, y: Batch | None = None) -> Self:
+        r"""Make starts of the training patterns, and train the network on them.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
+            Objects. Only a frozen network does without; the shape of its objects is that of the
+            `retriever`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, `y` is missing or not finite, magnitudes are negative, or
+            shapes do not fit.
+        TypeError
+            If a part is a class instead of an estimator, or lacks a method.
+        KeyboardInterrupt
+            If interrupted before every pattern had a finished start.
+        """
+        self._check_parameters()
+        network, retriever = self._built_parts()
+        frozen = isinstance(network, FrozenEstimator)
+        if y is None and not frozen:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None; only "
+                "network=FrozenEstimator(...) does without"
+            )
+        random = check_random_state(self.random_state)
+        seed, of_network = (int(random.randint(LARGEST_SEED)) for _ in range(2))
+        retriever.set_params(random_state=seed).fit(X, y)
+        X = _as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
+        unit = 1.0
+        if y is not None:
+            y, facts = inspect_batch(y, name="y", warn=False)
+            check_lit("y", y, facts)
+            unit = learned_unit(X, y, self.centered)
+        if not frozen:
+            parts, targets = self._training_set(retriever, X, times(_as_array(y), 1 / unit))
+            network.set_params(random_state=of_network).fit(parts, targets)
+        self.network_, self.retriever_, self.unit_, self._seed = network, retriever, unit, seed
+        self.fourier_shape_, self.object_shape_ = retriever.fourier_shape_, retriever.object_shape_
+        self.constraints_, self.boundary_ = retriever.constraints_, retriever.boundary_
+        self.symmetries_ = "fourier"
+        self.n_features_in_ = retriever.n_features_in_
+        return self
+
+    def predict(self, X: Batch) -> Any:
+        r"""Reconstruct objects from magnitudes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (n_samples, \*object_shape_)
+            Objects in the unit of those in `y`, in the precision of `X`.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If interrupted before every pattern had a finished start.
+        """
+        return times(self.retrieve(X).objects, self.unit_)
+
+    def retrieve(self, X: Batch, init: Batch | None = None) -> Retrieval:
+        r"""Reconstruct objects, and return the last starts, too.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        init : array-like or torch.Tensor of shape (n_samples, \*object_shape_), optional
+            Objects to start from, such as the predictions of a network. Random starts by default.
+
+        Returns
+        -------
+        Retrieval
+            Improved objects and their Fourier errors, in the unit of an inverse unnormalised
+            transform of the magnitudes. The other attributes are those of the last round of starts.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If interrupted before every pattern had a finished start.
+        """
+        check_is_fitted(self, "retriever_")
+        self._check_parameters()
+        given = X
+        found = self._started(self.retriever_, X, init, 0)
+        X = _as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
+        parts = self._parts(self.retriever_, X, found)
+        objects = self._improved(parts, X.dtype)
+        for number in range(1, self.n_rounds + 1):
+            found = self._started(self.retriever_, X, objects, number)
+            parts = self._parts(self.retriever_, X, found)
+            objects = self._improved(parts, X.dtype)
+        for _ in range(1, self.n_passes):
+            objects = self._improved(parts | {"estimate": objects}, X.dtype)
+        errors = fourier_error(X, objects, centered=self.centered, multioutput="raw_values")
+        found = found._replace(objects=objects, errors=errors)
+        if isinstance(given, torch.Tensor):
+            place = {"device": given.device}
+            found = found._replace(
+                objects=torch.as_tensor(objects, **place),
+                starts=torch.as_tensor(found.starts, **place),
+            )
+        return found
+
+    def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
+        r"""Return the mean squared correlation with the true objects.
+
+        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape_)
+            True objects.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample in the mean.
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self, "retriever_")
+        return squared_correlation(self, X, y, boundary=self.boundary_, sample_weight=sample_weight)
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _built_parts(self):
+        """Return clones of network and retriever."""
+        shared = {"centered": self.centered, "device": self.device}
+        network = EstimateRegressor(**shared) if self.network is None else clone(self.network)
+        retriever = (
+            IterativePhaseRetrieval(list(SETTLING), n_starts=N_STARTS, **shared)
+            if self.retriever is None
+            else clone(self.retriever)
+        )
+        for name, part in (("network", network), ("retriever", retriever)):
+            own = told(part, "centered", self.centered)
+            if own != self.centered:
+                raise ValueError(
+                    f"the {name} has centered={own}, but {type(self).__name__} has "
+                    f"centered={self.centered}; both are given the same magnitudes, so give both "
+                    "the same value"
+                )
+        return network, retriever
+
+    def _check_parameters(self):
+        for name, methods, valid in (
+            ("network", ("fit", "predict"), "an EstimateRegressor or None"),
+            ("retriever", ("fit", "retrieve"), "an IterativePhaseRetrieval or None"),
+        ):
+            if getattr(self, name) is not None:
+                check_part(name, getattr(self, name), methods, valid)
+        check_count("n_rounds", self.n_rounds, low=0)
+        check_count("n_passes", self.n_passes)
+        check_count("n_best", self.n_best, optional=True)
+
+    def _started(self, retriever, X, init, number):
+        """Return the starts of a round, which have a seed of their own."""
+        starting = copy.copy(retriever)
+        starting.random_state = (starting.random_state + number) % LARGEST_SEED
+        found = starting.retrieve(X, init=init)
+        if not found.finished.any(axis=1).all():
+            raise KeyboardInterrupt("interrupted before every pattern had a finished start")
+        return found._replace(starts=_as_array(found.starts))
+
+    def _parts(self, retriever, X, found):
+        """Return magnitudes and statistics of starts for the network."""
+        errors = found.start_errors
+        if found.free_errors is not None:
+            errors = np.where(np.isnan(found.free_errors), errors, found.free_errors)
+        combined = combine_starts(
+            found.starts, errors, n_best=self.n_best, boundary=retriever.boundary_
+        )
+        return {
+            "magnitudes": X,
+            "best": combined.best,
+            "mean": combined.mean,
+            "spread": combined.spread,
+        }
+
+    def _training_set(self, retriever, X, y):
+        """Return the parts of all training patterns, and their targets."""
+        pieces, targets = [], []
+        for first in range(0, len(X), CHUNK):
+            rows = slice(first, first + CHUNK)
+            found = self._started(retriever, X[rows], None, 0)
+            pieces.append(self._parts(retriever, X[rows], found))
+            # the starts of a pattern lie anywhere on its orbit: the object is moved onto them
+            target, _ = register(
+                y[rows], pieces[-1]["best"], phase=True, boundary=retriever.boundary_
+            )
+            targets.append(target)
+        parts = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        return parts, np.concatenate(targets)
+
+    def _improved(self, parts, dtype):
+        """Return admissible objects that the network makes, in a precision."""
+        objects = self.network_.predict(parts)
+        if self.constraints_ == "complex":
+            return objects.astype(np.result_type(dtype, np.complex64))
+        if self.constraints_ == "non_negative":
+            objects = np.maximum(objects, 0)
+        return objects.astype(dtype)
+
+    # --- scikit-learn -----------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "retriever_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def _as_array(batch):
+    if isinstance(batch, torch.Tensor):
+        return batch.detach().cpu().resolve_conj().numpy()
+    return np.asarray(batch)
