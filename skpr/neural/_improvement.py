@@ -115,7 +115,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     """
 
     # members of the base classes that this regressor has no use for
-    augmenter_ = detector_ = augmenter = detector = None
+    augmenter_ = detector_ = augmenter = detector = generator_ = None
     early_stopping, tuning_steps, n_iter_no_change = False, 0, 1
 
     def __init__(
