@@ -69,7 +69,8 @@ def test_the_network_improves_on_the_best_of_its_starts(is_complex):
 def test_objects_of_any_dimension_and_kind(shape, is_complex):
     X, y = smooth(6, shape, 0, is_complex=is_complex)
     found = refiner(n_passes=2).fit(X, y).predict(X)
-    assert found.shape == y.shape and found.dtype == y.dtype
+    assert found.shape == y.shape
+    assert found.dtype == y.dtype
     if not is_complex:
         assert found.min() >= 0
 
@@ -121,7 +122,8 @@ def test_tensors_come_back_as_tensors():
     X, y = smooth(8, (8, 8), 0)
     model = refiner().fit(torch.as_tensor(X), torch.as_tensor(y))
     found = model.retrieve(torch.as_tensor(X))
-    assert isinstance(found.objects, torch.Tensor) and isinstance(found.starts, torch.Tensor)
+    assert isinstance(found.objects, torch.Tensor)
+    assert isinstance(found.starts, torch.Tensor)
     np.testing.assert_allclose(found.objects.numpy(), model.retrieve(X).objects, atol=1e-6)
 
 

@@ -44,7 +44,8 @@ def test_training_improves_the_mean_of_other_objects(is_complex):
     others, truth = problem(16, is_complex=is_complex, noise=1.0, seed=1)
     net = regressor(max_epochs=15, lr=1e-2).fit(X, objects)
     found = net.predict(others)
-    assert found.shape == truth.shape and found.dtype == truth.dtype
+    assert found.shape == truth.shape
+    assert found.dtype == truth.dtype
     assert distance(found, truth) < 0.95 * distance(others["mean"], truth)
 
 
