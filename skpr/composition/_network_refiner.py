@@ -33,7 +33,10 @@ SETTLING = (
     *(("raar", 15, beta) for beta in (0.95, 0.9, 0.85, 0.8, 0.75, 0.7)),
     ("apg", 5),
 )
+# an improved object is near the truth: the algorithm that moves furthest is left out
+RESTARTING = SETTLING[1:]
 N_STARTS = 8
+KNOWLEDGE = "support", "object_shape", "constraints", "coherence", "noise", "n_starts"
 CHUNK = 256  # samples whose starts are in memory at once
 LARGEST_SEED = 2**31 - 1
 
@@ -61,10 +64,17 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         Iterations that make the starts. By default 8 starts of 200 iterations of "hpr", 90 of
         "raar" with a feedback that falls from 0.95 to 0.7, and 5 of "apg". The starts then settle
         where noise moves them least.
+    restarter : IterativePhaseRetrieval, optional
+        Iterations that make new starts from improved or given objects. By default those of the
+        default `retriever` without "hpr".
     n_rounds : int, default=2
         Number of further rounds. Each makes new starts from the improved objects, and improves
         these.
-    n_passes : int, default=2
+    n_training_rounds : int, default=1
+        Number of rounds whose starts the network is trained on, too. After a training on the first
+        starts, each makes new starts from the improved training objects, and trains the network
+        further on all starts so far. Rounds whose starts are better than any in training gain less.
+    n_passes : int, default=1
         Number of times that the network improves the starts of the last round; after the first, its
         own output is the estimate to improve.
     n_best : int, optional
@@ -82,8 +92,8 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
     ----------
     network_ : EstimateRegressor
         Trained network.
-    retriever_ : IterativePhaseRetrieval
-        Fitted retriever.
+    retriever_, restarter_ : IterativePhaseRetrieval
+        Fitted clones.
     unit_ : float
         Unit of the objects relative to that of an inverse unnormalised Fourier transform of the
         magnitudes.
@@ -124,9 +134,11 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         self,
         network: Any = None,
         retriever: Any = None,
+        restarter: Any = None,
         *,
         n_rounds: int = 2,
-        n_passes: int = 2,
+        n_training_rounds: int = 1,
+        n_passes: int = 1,
         n_best: int | None = None,
         centered: bool = True,
         device: str | torch.device = "auto",
@@ -134,7 +146,9 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
     ) -> None:
         self.network = network
         self.retriever = retriever
+        self.restarter = restarter
         self.n_rounds = n_rounds
+        self.n_training_rounds = n_training_rounds
         self.n_passes = n_passes
         self.n_best = n_best
         self.centered = centered
@@ -167,7 +181,7 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
             If interrupted before every pattern had a finished start.
         """
         self._check_parameters()
-        network, retriever = self._built_parts()
+        network, *iterations = self._built_parts()
         frozen = isinstance(network, FrozenEstimator)
         if y is None and not frozen:
             raise ValueError(
@@ -175,18 +189,22 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
                 "network=FrozenEstimator(...) does without"
             )
         random = check_random_state(self.random_state)
-        seed, of_network = (int(random.randint(LARGEST_SEED)) for _ in range(2))
-        retriever.set_params(random_state=seed).fit(X, y)
+        seeds = [int(random.randint(LARGEST_SEED)) for _ in range(3)]
+        for part, seed in zip(iterations, seeds, strict=False):
+            part.set_params(random_state=seed).fit(X, y)
         X = _as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
         unit = 1.0
         if y is not None:
             y, facts = inspect_batch(y, name="y", warn=False)
             check_lit("y", y, facts)
             unit = learned_unit(X, y, self.centered)
+        retriever, restarter = iterations
+        self._check_restarter(retriever, restarter)
         if not frozen:
-            parts, targets = self._training_set(retriever, X, times(_as_array(y), 1 / unit))
-            network.set_params(random_state=of_network).fit(parts, targets)
-        self.network_, self.retriever_, self.unit_, self._seed = network, retriever, unit, seed
+            network.set_params(random_state=seeds[2])
+            self._train(network, retriever, restarter, X, times(_as_array(y), 1 / unit))
+        self.network_, self.retriever_, self.restarter_ = network, retriever, restarter
+        self.unit_ = unit
         self.fourier_shape_, self.object_shape_ = retriever.fourier_shape_, retriever.object_shape_
         self.constraints_, self.boundary_ = retriever.constraints_, retriever.boundary_
         self.symmetries_ = "fourier"
@@ -237,16 +255,18 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         check_is_fitted(self, "retriever_")
         self._check_parameters()
         given = X
-        found = self._started(self.retriever_, X, init, 0)
+        first = self.retriever_ if init is None else self.restarter_
+        found = started(first, X, init, 0)
         X = _as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
-        parts = self._parts(self.retriever_, X, found)
-        objects = self._improved(parts, X.dtype)
+        parts = self._parts(X, found, self.boundary_)
+        objects = self._improved(self.network_, parts, X.dtype)
         for number in range(1, self.n_rounds + 1):
-            found = self._started(self.retriever_, X, objects, number)
-            parts = self._parts(self.retriever_, X, found)
-            objects = self._improved(parts, X.dtype)
+            found = started(self.restarter_, X, objects, number)
+            parts = self._parts(X, found, self.boundary_)
+            objects = self._improved(self.network_, parts, X.dtype)
         for _ in range(1, self.n_passes):
-            objects = self._improved(parts | {"estimate": objects}, X.dtype)
+            parts = parts | {"estimate": objects}
+            objects = self._improved(self.network_, parts, X.dtype)
         errors = fourier_error(X, objects, centered=self.centered, multioutput="raw_values")
         found = found._replace(objects=objects, errors=errors)
         if isinstance(given, torch.Tensor):
@@ -281,15 +301,22 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
     # --- parts ------------------------------------------------------------------------------------
 
     def _built_parts(self):
-        """Return clones of network and retriever."""
+        """Return clones of network, retriever and restarter."""
         shared = {"centered": self.centered, "device": self.device}
         network = EstimateRegressor(**shared) if self.network is None else clone(self.network)
-        retriever = (
-            IterativePhaseRetrieval(list(SETTLING), n_starts=N_STARTS, **shared)
-            if self.retriever is None
-            else clone(self.retriever)
+        retriever, restarter = (
+            IterativePhaseRetrieval(list(schedule), n_starts=N_STARTS, **shared)
+            if given is None
+            else clone(given)
+            for given, schedule in ((self.retriever, SETTLING), (self.restarter, RESTARTING))
         )
-        for name, part in (("network", network), ("retriever", retriever)):
+        if self.restarter is None:  # what is known of the objects is known in every round
+            restarter.set_params(**{name: getattr(retriever, name) for name in KNOWLEDGE})
+        for name, part in (
+            ("network", network),
+            ("retriever", retriever),
+            ("restarter", restarter),
+        ):
             own = told(part, "centered", self.centered)
             if own != self.centered:
                 raise ValueError(
@@ -297,64 +324,76 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
                     f"centered={self.centered}; both are given the same magnitudes, so give both "
                     "the same value"
                 )
-        return network, retriever
+        return network, retriever, restarter
 
     def _check_parameters(self):
+        iterations = ("fit", "retrieve"), "an IterativePhaseRetrieval or None"
         for name, methods, valid in (
             ("network", ("fit", "predict"), "an EstimateRegressor or None"),
-            ("retriever", ("fit", "retrieve"), "an IterativePhaseRetrieval or None"),
+            ("retriever", *iterations),
+            ("restarter", *iterations),
         ):
             if getattr(self, name) is not None:
                 check_part(name, getattr(self, name), methods, valid)
         check_count("n_rounds", self.n_rounds, low=0)
+        check_count("n_training_rounds", self.n_training_rounds, low=0)
         check_count("n_passes", self.n_passes)
         check_count("n_best", self.n_best, optional=True)
 
-    def _started(self, retriever, X, init, number):
-        """Return the starts of a round, which have a seed of their own."""
-        starting = copy.copy(retriever)
-        starting.random_state = (starting.random_state + number) % LARGEST_SEED
-        found = starting.retrieve(X, init=init)
-        if not found.finished.any(axis=1).all():
-            raise KeyboardInterrupt("interrupted before every pattern had a finished start")
-        return found._replace(starts=_as_array(found.starts))
+    @staticmethod
+    def _check_restarter(retriever, restarter):
+        for name in ("object_shape_", "constraints_"):
+            first, second = getattr(retriever, name), getattr(restarter, name)
+            if first != second:
+                raise ValueError(
+                    f"the retriever has {name[:-1]}={first}, but the restarter {second}; both make "
+                    "the same objects, so give both the same value"
+                )
 
-    def _parts(self, retriever, X, found):
-        """Return magnitudes and statistics of starts for the network."""
-        errors = found.start_errors
-        if found.free_errors is not None:
-            errors = np.where(np.isnan(found.free_errors), errors, found.free_errors)
-        combined = combine_starts(
-            found.starts, errors, n_best=self.n_best, boundary=retriever.boundary_
-        )
-        return {
-            "magnitudes": X,
-            "best": combined.best,
-            "mean": combined.mean,
-            "spread": combined.spread,
-        }
+    def _train(self, network, retriever, restarter, X, y):
+        """Train a network on the first starts, then also on those of rounds."""
+        pieces = [self._training_set(retriever, X, y)]
+        network.fit(*pieces[0])
+        continuing = network.get_params(deep=False).get("warm_start")
+        for number in range(1, self.n_training_rounds + 1):
+            objects = self._improved(network, pieces[-1][0], X.dtype, retriever.constraints_)
+            pieces.append(self._training_set(restarter, X, y, objects, number))
+            parts = {
+                name: np.concatenate([piece[name] for piece, _ in pieces]) for name in pieces[0][0]
+            }
+            network.set_params(warm_start=True)
+            network.fit(parts, np.concatenate([targets for _, targets in pieces]))
+            network.set_params(warm_start=continuing)
 
-    def _training_set(self, retriever, X, y):
+    def _training_set(self, iterations, X, y, init=None, number=0):
         """Return the parts of all training patterns, and their targets."""
-        pieces, targets = [], []
+        pieces, targets, boundary = [], [], iterations.boundary_
         for first in range(0, len(X), CHUNK):
             rows = slice(first, first + CHUNK)
-            found = self._started(retriever, X[rows], None, 0)
-            pieces.append(self._parts(retriever, X[rows], found))
+            found = started(iterations, X[rows], None if init is None else init[rows], number)
+            pieces.append(self._parts(X[rows], found, boundary))
             # the starts of a pattern lie anywhere on its orbit: the object is moved onto them
-            target, _ = register(
-                y[rows], pieces[-1]["best"], phase=True, boundary=retriever.boundary_
-            )
+            target, _ = register(y[rows], pieces[-1]["best"], phase=True, boundary=boundary)
             targets.append(target)
         parts = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         return parts, np.concatenate(targets)
 
-    def _improved(self, parts, dtype):
-        """Return admissible objects that the network makes, in a precision."""
-        objects = self.network_.predict(parts)
-        if self.constraints_ == "complex":
+    def _parts(self, X, found, boundary):
+        """Return magnitudes and statistics of starts for the network."""
+        errors = found.start_errors
+        if found.free_errors is not None:
+            errors = np.where(np.isnan(found.free_errors), errors, found.free_errors)
+        combined = combine_starts(found.starts, errors, n_best=self.n_best, boundary=boundary)
+        statistics = {name: getattr(combined, name) for name in ("best", "mean", "spread")}
+        return {"magnitudes": X} | statistics
+
+    def _improved(self, network, parts, dtype, kind=None):
+        """Return admissible objects that a network makes, in a precision."""
+        objects = network.predict(parts)
+        kind = self.constraints_ if kind is None else kind
+        if kind == "complex":
             return objects.astype(np.result_type(dtype, np.complex64))
-        if self.constraints_ == "non_negative":
+        if kind == "non_negative":
             objects = np.maximum(objects, 0)
         return objects.astype(dtype)
 
@@ -374,6 +413,16 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         tags.regressor_tags.poor_score = True
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def started(iterations, X, init, number):
+    """Return the starts of a round, which have a seed of their own."""
+    starting = copy.copy(iterations)
+    starting.random_state = (starting.random_state + number) % LARGEST_SEED
+    found = starting.retrieve(X, init=init)
+    if not found.finished.any(axis=1).all():
+        raise KeyboardInterrupt("interrupted before every pattern had a finished start")
+    return found._replace(starts=_as_array(found.starts))
 
 
 def _as_array(batch):

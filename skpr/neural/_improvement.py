@@ -323,7 +323,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             return self.module_(*self._unpacked(x.to(self.network_device, non_blocking=True)))
 
     def _uses_bfloat16(self, device, training):
-        # with 16 or more channels, PyTorch 2.11's CPU convolutions of tiny volumes in bfloat16 read
+        # with 16 or more channels, PyTorch 2.13's CPU convolutions of tiny volumes in bfloat16 read
         # memory that was never written
         volumes = device.type == "cpu" and len(self.object_shape_) == 3
         return not volumes and super()._uses_bfloat16(device, training)

@@ -39,15 +39,18 @@ def smooth(n_samples, shape, seed, *, is_complex=False):
 
 
 def refiner(n_rounds=1, n_passes=1, *, epochs=2, n_starts=3, n_iter=15, **options):
-    return NetworkRefiner(
+    nested = {name: options.pop(name) for name in list(options) if "__" in name}
+    model = NetworkRefiner(
         EstimateRegressor(
             max_epochs=epochs, lr=3e-3, module__width=8, module__n_stages=2, device="cpu"
         ),
         IterativePhaseRetrieval("raar", n_iter, n_starts=n_starts, device="cpu"),
+        IterativePhaseRetrieval("raar", 8, beta=0.8, n_starts=n_starts, device="cpu"),
         n_rounds=n_rounds,
         n_passes=n_passes,
-        **{"random_state": 0} | options,
+        **{"random_state": 0, "n_training_rounds": 0} | options,
     )
+    return model.set_params(**nested)
 
 
 def error(model, X, y):
@@ -102,6 +105,26 @@ def test_rounds_passes_and_the_choice_of_starts_matter():
         assert not np.array_equal(model.set_params(**{name: value}).predict(X), once)
         model.set_params(**{name: before})
     np.testing.assert_array_equal(model.predict(X), once)
+
+
+def test_a_network_trained_on_later_rounds_improves_them_more():
+    train, test = (smooth(n, (12, 12), seed) for n, seed in ((96, 0), (32, 1)))
+    first, second = (
+        refiner(n_rounds=2, epochs=8, n_iter=40, n_training_rounds=rounds).fit(*train)
+        for rounds in (0, 1)
+    )
+    assert error(second, *test) < error(first, *test)
+    assert len(second.network_.history) == 2 * len(first.network_.history)
+    assert not second.network_.warm_start
+
+
+def test_without_a_restarter_what_is_known_holds_in_all_rounds():
+    X, y = smooth(8, (8, 8), 0)
+    support = np.ones((8, 8), dtype=bool)
+    support[0] = False
+    model = refiner(retriever__support=support).set_params(restarter=None).fit(X, y)
+    np.testing.assert_array_equal(model.restarter_.support, support)
+    assert model.restarter_.n_starts == 3
 
 
 def test_seeds_repeat_a_fit_and_predictions_repeat_themselves():
@@ -197,9 +220,16 @@ def test_given_estimators_stay_as_they_are():
     ("options", "kind", "message"),
     [
         ({"n_rounds": -1}, ValueError, "n_rounds=-1"),
+        ({"n_training_rounds": -1}, ValueError, "n_training_rounds=-1"),
         ({"n_passes": 0}, ValueError, "n_passes=0"),
         ({"n_best": 0}, ValueError, "n_best=0"),
         ({"centered": False}, ValueError, "the network has centered=True"),
+        ({"restarter": IterativePhaseRetrieval(centered=False)}, ValueError, "the restarter has"),
+        (
+            {"restarter": IterativePhaseRetrieval(constraints="real")},
+            ValueError,
+            "the retriever has constraints=non_negative, but the restarter real",
+        ),
         ({"network": EstimateRegressor}, TypeError, "network=EstimateRegressor is a class"),
         ({"retriever": DummyRegressor()}, TypeError, "has no method retrieve"),
     ],
