@@ -35,8 +35,7 @@ SETTLING = (
 )
 # an improved object is near the truth: the algorithm that moves furthest is left out
 RESTARTING = SETTLING[1:]
-N_STARTS = 8
-KNOWLEDGE = "support", "object_shape", "constraints", "coherence", "noise", "n_starts"
+KNOWLEDGE = "support", "object_shape", "constraints", "coherence", "noise"
 CHUNK = 256  # samples whose starts are in memory at once
 LARGEST_SEED = 2**31 - 1
 
@@ -61,12 +60,14 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         inside a :class:`sklearn.frozen.FrozenEstimator` is not trained again, and may have been
         trained on objects of another size.
     retriever : IterativePhaseRetrieval, optional
-        Iterations that make the starts. By default 8 starts of 200 iterations of "hpr", 90 of
-        "raar" with a feedback that falls from 0.95 to 0.7, and 5 of "apg". The starts then settle
-        where noise moves them least.
+        Iterations that make the starts. By default 200 iterations of "hpr", 90 of "raar" with a
+        feedback that falls from 0.95 to 0.7, and 5 of "apg". The starts then settle where noise
+        moves them least.
     restarter : IterativePhaseRetrieval, optional
         Iterations that make new starts from improved or given objects. By default those of the
         default `retriever` without "hpr".
+    n_starts : int, default=8
+        Number of starts per pattern of those iterations that are not given.
     n_rounds : int, default=2
         Number of further rounds. Each makes new starts from the improved objects, and improves
         these.
@@ -136,6 +137,7 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         retriever: Any = None,
         restarter: Any = None,
         *,
+        n_starts: int = 8,
         n_rounds: int = 2,
         n_training_rounds: int = 1,
         n_passes: int = 1,
@@ -147,6 +149,7 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         self.network = network
         self.retriever = retriever
         self.restarter = restarter
+        self.n_starts = n_starts
         self.n_rounds = n_rounds
         self.n_training_rounds = n_training_rounds
         self.n_passes = n_passes
@@ -305,7 +308,7 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         shared = {"centered": self.centered, "device": self.device}
         network = EstimateRegressor(**shared) if self.network is None else clone(self.network)
         retriever, restarter = (
-            IterativePhaseRetrieval(list(schedule), n_starts=N_STARTS, **shared)
+            IterativePhaseRetrieval(list(schedule), n_starts=self.n_starts, **shared)
             if given is None
             else clone(given)
             for given, schedule in ((self.retriever, SETTLING), (self.restarter, RESTARTING))
@@ -335,6 +338,7 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         ):
             if getattr(self, name) is not None:
                 check_part(name, getattr(self, name), methods, valid)
+        check_count("n_starts", self.n_starts)
         check_count("n_rounds", self.n_rounds, low=0)
         check_count("n_training_rounds", self.n_training_rounds, low=0)
         check_count("n_passes", self.n_passes)

@@ -124,7 +124,7 @@ def test_without_a_restarter_what_is_known_holds_in_all_rounds():
     support[0] = False
     model = refiner(retriever__support=support).set_params(restarter=None).fit(X, y)
     np.testing.assert_array_equal(model.restarter_.support, support)
-    assert model.restarter_.n_starts == 3
+    assert model.restarter_.n_starts == model.n_starts == 8
 
 
 def test_seeds_repeat_a_fit_and_predictions_repeat_themselves():
