@@ -24,6 +24,7 @@ from ._files import read_sealed, write_sealed
 from ._validation import short
 from .canonicalization import Strategies, SymmetryCanonicalizer
 from .composition import (
+    NetworkRefiner,
     PhaseRetrievalPipeline,
     PosteriorRefiner,
     RefinedRegressor,
@@ -56,6 +57,7 @@ _TYPES = (
     FourierMagnitude,
     GaussianMagnitude,
     IterativePhaseRetrieval,
+    NetworkRefiner,
     PhaseRetrievalPipeline,
     PosteriorRefiner,
     RefinedRegressor,

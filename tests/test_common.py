@@ -13,7 +13,9 @@ from skpr import (
     SymmetryCanonicalizer,
 )
 from skpr.augmentation import RandomDeformation
+from skpr.composition import NetworkRefiner
 from skpr.detector import PhotonNoise
+from skpr.neural import EstimateRegressor
 
 COMPLEX = {
     "check_complex_data": "complex objects are this package's subject; only magnitudes refuse them"
@@ -34,6 +36,16 @@ def network():
     )
 
 
+def network_refiner():
+    iterations = (
+        IterativePhaseRetrieval("raar", n_iter, n_starts=2, device="cpu") for n_iter in (10, 5)
+    )
+    estimates = EstimateRegressor(
+        max_epochs=1, module__width=8, module__n_stages=1, device="cpu", batch_size=32
+    )
+    return NetworkRefiner(estimates, *iterations, n_rounds=1, random_state=0)
+
+
 EXPECTED_FAILURES = {
     FourierMagnitude: COMPLEX,
     ShiftFlipAugmenter: COMPLEX,
@@ -43,6 +55,7 @@ EXPECTED_FAILURES = {
     SymmetryBreakingRegressor: SINGLE,
     IterativePhaseRetrieval: {},
     RefinedRegressor: SINGLE,
+    NetworkRefiner: {},
 }
 
 ESTIMATORS = [
@@ -66,6 +79,7 @@ ESTIMATORS = [
     ),
     network().set_params(detector=PhotonNoise(1e6)),
     network().set_params(tuning_steps=3),
+    network_refiner(),
     RefinedRegressor(network(), refiner=None),
     RefinedRegressor(network(), IterativePhaseRetrieval(n_iter=20, random_state=0, device="cpu")),
 ]

@@ -211,6 +211,17 @@ def test_photons_benchmark():
     assert printed.count("of 2") == 6
 
 
+@pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no images")
+def test_natural_benchmark(tmp_path):
+    small = ("--sizes", 16, "--crops", 2, "--alphas", 3, "--train-crops", 8, "--epochs", 1)
+    model = ("--model", tmp_path / "natural.model", "--starts", 2, "--rounds", 1)
+    printed = run("benchmarks/natural.py", *small, *model)
+    assert printed.count("  16      3") == 9
+    again = run("benchmarks/natural.py", *small, *model, "--rows", "network, 2 starts")
+    assert "min" not in again  # the network is read, not trained again
+    assert again.count("  16      3") == 1
+
+
 def test_blind_benchmark():
     printed = run(
         "benchmarks/blind.py", "--patterns", 6, "--settings", "0.1,1.5", "--iterations", 20

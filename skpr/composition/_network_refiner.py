@@ -395,11 +395,10 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         """Return admissible objects that a network makes, in a precision."""
         objects = network.predict(parts)
         kind = self.constraints_ if kind is None else kind
-        if kind == "complex":
-            return objects.astype(np.result_type(dtype, np.complex64))
+        dtype = np.result_type(dtype, np.complex64) if kind == "complex" else dtype
         if kind == "non_negative":
             objects = np.maximum(objects, 0)
-        return objects.astype(dtype)
+        return lit(objects.astype(dtype), parts["best"])
 
     # --- scikit-learn -----------------------------------------------------------------------------
 
@@ -419,8 +418,20 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         return tags
 
 
+def lit(objects, others):
+    """Replace objects that are 0 everywhere by others.
+
+    Iterations do not move from such an object, which a network in training may make.
+    """
+    dark = ~objects.reshape(len(objects), -1).any(axis=1)
+    objects[dark] = others[dark]
+    return objects
+
+
 def started(iterations, X, init, number):
     """Return the starts of a round, which have a seed of their own."""
+    if number:  # the best start may be 0, too; from anything else a dark pattern comes out dark
+        init = lit(init.copy(), np.ones_like(init))
     starting = copy.copy(iterations)
     starting.random_state = (starting.random_state + number) % LARGEST_SEED
     found = starting.retrieve(X, init=init)

@@ -1,4 +1,4 @@
-"""Statistics of several starts of each pattern, registered to its best one."""
+"""Statistics of several registered starts of each pattern."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from ._regressor import PhaseRetrievalRegressor
 from ._training import SymmetricError
 
 __all__ = [
-    "EstimateRegressor",
-    "EstimateUNet",
     "MLP",
     "MODULES",
+    "EstimateRegressor",
+    "EstimateUNet",
     "MeanSquaredError",
     "OrbitLoss",
     "PhaseRetrievalRegressor",

@@ -78,10 +78,17 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Whether to show a progress line.
     optimizer__weight_decay : float, default=0.02
         Weight decay.
+    iterator_train__shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
     callbacks : list, optional
         Further callbacks of skorch.
     warm_start : bool, default=False
         Whether another `fit` starts from the present weights.
+    train_split, dataset, iterator_train, iterator_valid
+        Validation set and loading of batches; see :class:`skorch.NeuralNet`. There is no validation
+        set by default.
+    iterator_train__collate_fn, iterator_valid__collate_fn
+        Functions that collate samples to a batch; see :class:`skorch.NeuralNet`.
     **kwargs
         See :class:`skorch.NeuralNetRegressor`.
 

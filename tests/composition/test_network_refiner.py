@@ -206,6 +206,19 @@ def test_missing_pixels_are_accepted():
     assert np.isfinite(refiner().fit(X, y).predict(X)).all()
 
 
+def test_objects_that_a_network_makes_dark_are_replaced_by_the_best_start():
+    X, y = smooth(8, (8, 8), 0)
+    X[3] = 0  # a dark pattern
+    model = refiner(n_rounds=0).fit(X, y)
+    for stage in model.network_.module_.stages:
+        torch.nn.init.constant_(stage.up.bias, -100.0)
+    found = model.retrieve(X)
+    best = found.starts[np.arange(8), found.start_errors.argmin(axis=1)]
+    np.testing.assert_array_equal(found.objects, best)
+    is_lit = model.set_params(n_rounds=2).predict(X).any(axis=(1, 2))
+    np.testing.assert_array_equal(is_lit, np.arange(8) != 3)
+
+
 def test_given_estimators_stay_as_they_are():
     X, y = smooth(8, (8, 8), 0)
     model = refiner()
