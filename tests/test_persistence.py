@@ -31,10 +31,11 @@ from skpr import (
 )
 from skpr._files import read_sealed, write_sealed
 from skpr.augmentation import RandomDeformation
+from skpr.composition import NetworkRefiner
 from skpr.detector import BeamStop, MissingPixels, PhotonNoise
 from skpr.exceptions import ModelFileError, VersionWarning
 from skpr.metrics import relative_error
-from skpr.neural import MLP, OrbitLoss, SymmetricError, TrainingCheckpoint
+from skpr.neural import MLP, EstimateRegressor, OrbitLoss, SymmetricError, TrainingCheckpoint
 from skpr.neural._identity import fit_identity
 from skpr.persistence import _FORMER, TRUSTED_TYPES, load_model, save_model
 from tests.conftest import random_objects
@@ -124,6 +125,16 @@ def test_transformers_come_back_too(estimator, objects, tmp_path):
     expected = estimator.fit(objects).transform(objects)
     save_model(estimator, tmp_path / "model.skpr")
     same(load_model(tmp_path / "model.skpr").transform(objects), expected)
+
+
+def test_a_refiner_by_a_network_comes_back(objects, tmp_path):
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    network = EstimateRegressor(max_epochs=1, module__width=8, device="cpu")
+    iterations = IterativePhaseRetrieval("raar", 10, n_starts=2, device="cpu")
+    refiner = NetworkRefiner(network, iterations, n_starts=2, random_state=0)
+    expected = refiner.fit(magnitudes, objects).predict(magnitudes)
+    save_model(refiner, tmp_path / "model.skpr")
+    same(load_model(tmp_path / "model.skpr").predict(magnitudes), expected)
 
 
 def test_networks_train_on_where_they_were(objects):

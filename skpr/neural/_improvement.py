@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 from .._arrays import check_lit, check_some_measured, inspect_batch, is_complex, is_non_negative
 from .._tensors import along_samples, resolve_device, to_tensor, unit_scale
 from .._validation import check_count, check_flag, check_number, short
-from ..measurement import Grid
+from ..measurement import Grid, boundary_of
+from ..metrics import relative_error
 from ._building import NetworkBuilder, accepted_arguments, in_single_precision
 from ._copies import cube_group, turned
 from ._estimates import AveragedCopies, EstimateUNet
@@ -208,7 +209,27 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         TypeError
             If `X` is not a dictionary.
         """
+        anew = not (self.warm_start and self.initialized_)
+        return self._fit(X, y, fit_params, anew=anew, resumable=True)
+
+    def partial_fit(
+        self, X: dict[str, Batch], y: Batch, classes: Any = None, **fit_params: Any
+    ) -> Self:
+        """Train for `max_epochs` more epochs from the present weights.
+
+        Parameters are those of :meth:`fit`; `classes` are ignored.
+        """
+        return self._fit(X, y, fit_params, anew=not self.initialized_, resumable=False)
+
+    def _fit(self, X, y, fit_params, *, anew, resumable):
+        """Train a new network (`anew`) or the present one."""
         check_parameters(self)
+        others = [name for name in fit_params if name != "epochs"]
+        if others:
+            raise TypeError(
+                f"fit got {', '.join(f'{name}=...' for name in others)}, which it does not know; "
+                "it takes epochs"
+            )
         parts = checked_parts(self, X)
         y, facts = inspect_batch(y, name="y", warn=False)
         check_lit("y", y, facts)
@@ -217,7 +238,15 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
                 f"y has shape {tuple(y.shape)}, but the starts in X have shape "
                 f"{tuple(parts['best'].shape)}; give one object per sample"
             )
-        anew = not (self.warm_start and self.initialized_)
+        shapes = tuple(parts["magnitudes"].shape[1:]), tuple(y.shape[1:])
+        if not anew and shapes != (self.fourier_shape_, self.object_shape_):
+            raise ValueError(
+                f"X and y have samples of shapes {shapes[0]} and {shapes[1]}, but "
+                f"{type(self).__name__} was fitted on {self.fourier_shape_} and "
+                f"{self.object_shape_}; give samples of these shapes"
+            )
+        if not anew and not self.is_complex_:
+            self._check_real([*parts.values(), y])
         if anew:
             self.fourier_shape_ = tuple(parts["magnitudes"].shape[1:])
             self.object_shape_ = tuple(y.shape[1:])
@@ -231,13 +260,19 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         with usual_torch(resolve_device(self.device)):
             seed = drawn_seed(self.random_state)
             with kept_generators(), self._running(fit_params):
-                if anew:
+                if anew and resumable:
                     seed = self._open_checkpoint(packed, y, seed)
                 seed_generators(seed)
                 if anew:
                     self.initialize()
                 super().partial_fit(packed, y, **fit_params)
         return self
+
+    def _check_real(self, batches):
+        if any(is_complex(batch) for batch in batches):
+            raise ValueError(
+                f"X or y has complex values, but {type(self).__name__} was fitted on real objects"
+            )
 
     def predict(self, X: dict[str, Batch]) -> Any:
         r"""Improve estimates.
@@ -268,10 +303,8 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
                 f"X has objects with {n_axes} axes, but {type(self).__name__} was fitted on "
                 f"objects of shape {self.object_shape_}"
             )
-        if not self.is_complex_ and any(is_complex(part) for part in parts.values()):
-            raise ValueError(
-                f"X has complex estimates, but {type(self).__name__} was fitted on real objects"
-            )
+        if not self.is_complex_:
+            self._check_real(parts.values())
         given = X["magnitudes"]
         place = given.device if isinstance(given, torch.Tensor) else "cpu"
         network = self.module_.eval()
@@ -287,6 +320,28 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
                 made.append((images / along_samples(scales, images)).to(images.dtype).to(place))
         objects = check_finite(self, torch.cat(made))
         return objects if isinstance(given, torch.Tensor) else objects.numpy()
+
+    def score(self, X: dict[str, Batch], y: Batch, sample_weight: Any = None) -> float:
+        r"""Return the mean squared correlation with the true objects.
+
+        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
+
+        Parameters
+        ----------
+        X : dict of array-like or torch.Tensor
+            Parts as in :meth:`predict`.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+            True objects.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample in the mean.
+
+        Returns
+        -------
+        float
+        """
+        found = self.predict(X)
+        boundary = boundary_of(found.shape[1:], X["magnitudes"].shape[1:])
+        return 1 - relative_error(y, found, boundary=boundary, sample_weight=sample_weight)
 
     @property
     def network_device(self):

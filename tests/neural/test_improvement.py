@@ -145,6 +145,28 @@ def test_a_warm_start_continues_and_a_cold_one_does_not():
     assert not np.array_equal(warm.predict(X), first)
 
 
+def test_partial_fits_continue_with_samples_of_the_same_kind():
+    X, objects = problem()
+    net = regressor().partial_fit(X, objects)
+    first = net.predict(X)
+    assert len(net.partial_fit(X, objects, epochs=1).history) == 3
+    assert not np.array_equal(net.predict(X), first)
+    with pytest.raises(ValueError, match="was fitted on .16, 16. and .8, 8."):
+        net.partial_fit(*problem(4, (6, 6)))
+    with pytest.raises(ValueError, match="complex values"):
+        net.partial_fit(X, objects + 0j)
+    with pytest.raises(TypeError, match="fit got verbose="):
+        net.partial_fit(X, objects, verbose=True)
+
+
+def test_scores_are_modulo_symmetries():
+    X, objects = problem()
+    net = regressor().fit(X, objects)
+    expected = net.score(X, objects)
+    assert 0.9 < expected < 1
+    assert net.score(X, objects[:, ::-1, ::-1]) == pytest.approx(expected)
+
+
 def test_a_finished_checkpoint_is_read_instead_of_training(tmp_path):
     X, objects = problem()
     path = tmp_path / "run.checkpoint"
@@ -192,7 +214,7 @@ def test_predictions_need_a_fit_and_the_trained_kind_of_objects():
     with pytest.raises(NotFittedError):
         regressor().predict(X)
     net = regressor().fit(X, objects)
-    with pytest.raises(ValueError, match="was fitted on real objects"):
+    with pytest.raises(ValueError, match="complex values, but EstimateRegressor was fitted"):
         net.predict(X | {"mean": X["mean"] + 0j})
     line, _ = problem(3, (8,))
     with pytest.raises(ValueError, match="1 axes, but EstimateRegressor was fitted on"):
