@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from sklearn.base import RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -15,12 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 from .._arrays import check_lit, inspect_batch
 from .._base import RestoredEstimator
 from .._validation import check_count
-from ..iterative import IterativePhaseRetrieval, combine_starts
+from ..iterative import IterativePhaseRetrieval
 from ..metrics import fourier_error, squared_correlation
 from ..neural import EstimateRegressor
-from ..symmetry import register
 from ._parts import check_part, told
 from ._refined import learned_unit, times
+from ._rounds import (
+    LARGEST_SEED,
+    as_array,
+    improved,
+    parts_of_starts,
+    started,
+    trained_on_rounds,
+)
 
 if TYPE_CHECKING:
     from .._typing import Batch, Seed, Self
@@ -36,8 +41,6 @@ SETTLING = (
 # an improved object is near the truth: the algorithm that moves furthest is left out
 RESTARTING = SETTLING[1:]
 KNOWLEDGE = "support", "object_shape", "constraints", "coherence", "noise"
-CHUNK = 256  # samples whose starts are in memory at once
-LARGEST_SEED = 2**31 - 1
 
 
 class NetworkRefiner(RegressorMixin, RestoredEstimator):
@@ -195,7 +198,7 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         seeds = [int(random.randint(LARGEST_SEED)) for _ in range(3)]
         for part, seed in zip(iterations, seeds, strict=False):
             part.set_params(random_state=seed).fit(X, y)
-        X = _as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
+        X = as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
         unit = 1.0
         if y is not None:
             y, facts = inspect_batch(y, name="y", warn=False)
@@ -205,7 +208,9 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         self._check_restarter(retriever, restarter)
         if not frozen:
             network.set_params(random_state=seeds[2])
-            self._train(network, retriever, restarter, X, times(_as_array(y), 1 / unit))
+            rounds = {"n_rounds": self.n_training_rounds, "n_best": self.n_best}
+            y = times(as_array(y), 1 / unit)
+            trained_on_rounds(network, retriever, restarter, X, y, **rounds)
         self.network_, self.retriever_, self.restarter_ = network, retriever, restarter
         self.unit_ = unit
         self.fourier_shape_, self.object_shape_ = retriever.fourier_shape_, retriever.object_shape_
@@ -260,16 +265,16 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         given = X
         first = self.retriever_ if init is None else self.restarter_
         found = started(first, X, init, 0)
-        X = _as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
-        parts = self._parts(X, found, self.boundary_)
-        objects = self._improved(self.network_, parts, X.dtype)
+        X = as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
+        parts = parts_of_starts(X, found, self.n_best, self.boundary_)
+        objects = improved(self.network_, parts, self.constraints_)
         for number in range(1, self.n_rounds + 1):
             found = started(self.restarter_, X, objects, number)
-            parts = self._parts(X, found, self.boundary_)
-            objects = self._improved(self.network_, parts, X.dtype)
+            parts = parts_of_starts(X, found, self.n_best, self.boundary_)
+            objects = improved(self.network_, parts, self.constraints_)
         for _ in range(1, self.n_passes):
             parts = parts | {"estimate": objects}
-            objects = self._improved(self.network_, parts, X.dtype)
+            objects = improved(self.network_, parts, self.constraints_)
         errors = fourier_error(X, objects, centered=self.centered, multioutput="raw_values")
         found = found._replace(objects=objects, errors=errors)
         if isinstance(given, torch.Tensor):
@@ -354,52 +359,6 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
                     "the same objects, so give both the same value"
                 )
 
-    def _train(self, network, retriever, restarter, X, y):
-        """Train a network on the first starts, then also on those of rounds."""
-        pieces = [self._training_set(retriever, X, y)]
-        network.fit(*pieces[0])
-        continuing = network.get_params(deep=False).get("warm_start")
-        for number in range(1, self.n_training_rounds + 1):
-            objects = self._improved(network, pieces[-1][0], X.dtype, retriever.constraints_)
-            pieces.append(self._training_set(restarter, X, y, objects, number))
-            parts = {
-                name: np.concatenate([piece[name] for piece, _ in pieces]) for name in pieces[0][0]
-            }
-            network.set_params(warm_start=True)
-            network.fit(parts, np.concatenate([targets for _, targets in pieces]))
-            network.set_params(warm_start=continuing)
-
-    def _training_set(self, iterations, X, y, init=None, number=0):
-        """Return the parts of all training patterns, and their targets."""
-        pieces, targets, boundary = [], [], iterations.boundary_
-        for first in range(0, len(X), CHUNK):
-            rows = slice(first, first + CHUNK)
-            found = started(iterations, X[rows], None if init is None else init[rows], number)
-            pieces.append(self._parts(X[rows], found, boundary))
-            # the starts of a pattern lie anywhere on its orbit: the object is moved onto them
-            target, _ = register(y[rows], pieces[-1]["best"], phase=True, boundary=boundary)
-            targets.append(target)
-        parts = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-        return parts, np.concatenate(targets)
-
-    def _parts(self, X, found, boundary):
-        """Return magnitudes and statistics of starts for the network."""
-        errors = found.start_errors
-        if found.free_errors is not None:
-            errors = np.where(np.isnan(found.free_errors), errors, found.free_errors)
-        combined = combine_starts(found.starts, errors, n_best=self.n_best, boundary=boundary)
-        statistics = {name: getattr(combined, name) for name in ("best", "mean", "spread")}
-        return {"magnitudes": X} | statistics
-
-    def _improved(self, network, parts, dtype, kind=None):
-        """Return admissible objects that a network makes, in a precision."""
-        objects = network.predict(parts)
-        kind = self.constraints_ if kind is None else kind
-        dtype = np.result_type(dtype, np.complex64) if kind == "complex" else dtype
-        if kind == "non_negative":
-            objects = np.maximum(objects, 0)
-        return lit(objects.astype(dtype), parts["best"])
-
     # --- scikit-learn -----------------------------------------------------------------------------
 
     def __sklearn_is_fitted__(self):
@@ -416,31 +375,3 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         tags.regressor_tags.poor_score = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def lit(objects, others):
-    """Replace objects that are 0 everywhere by others.
-
-    Iterations do not move from such an object, which a network in training may make.
-    """
-    dark = ~objects.reshape(len(objects), -1).any(axis=1)
-    objects[dark] = others[dark]
-    return objects
-
-
-def started(iterations, X, init, number):
-    """Return the starts of a round, which have a seed of their own."""
-    if number:  # the best start may be 0, too; from anything else a dark pattern comes out dark
-        init = lit(init.copy(), np.ones_like(init))
-    starting = copy.copy(iterations)
-    starting.random_state = (starting.random_state + number) % LARGEST_SEED
-    found = starting.retrieve(X, init=init)
-    if not found.finished.any(axis=1).all():
-        raise KeyboardInterrupt("interrupted before every pattern had a finished start")
-    return found._replace(starts=_as_array(found.starts))
-
-
-def _as_array(batch):
-    if isinstance(batch, torch.Tensor):
-        return batch.detach().cpu().resolve_conj().numpy()
-    return np.asarray(batch)

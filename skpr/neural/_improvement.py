@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import DataLoader
 
-from .._arrays import check_lit, check_some_measured, inspect_batch, is_complex, is_non_negative
-from .._tensors import along_samples, resolve_device, to_tensor, unit_scale
-from .._validation import check_count, check_flag, check_number, short
-from ..measurement import Grid, boundary_of
+from .._arrays import check_lit, inspect_batch, is_complex, is_non_negative
+from .._tensors import along_samples, resolve_device, to_tensor
+from ..measurement import boundary_of
 from ..metrics import relative_error
 from ._building import NetworkBuilder, accepted_arguments, in_single_precision
 from ._copies import cube_group, turned
 from ._estimates import AveragedCopies, EstimateUNet
 from ._generators import drawn_seed, kept_generators, seed_generators
+from ._improvement_input import (
+    LOSSES,
+    check_estimate_parameters,
+    check_real,
+    checked_parts,
+    flat,
+    scaled,
+    single,
+    unpacked,
+)
 from ._loading import BatchDataset, whole_batch
-from ._losses import CRITERIA, RelativeDistance
 from ._resumption import ResumableFit
 from ._state import plain_state, restore_plain_state
 from ._steps import BatchSteps, usual_torch
@@ -27,9 +34,6 @@ from ._validation import check_is_fitted
 
 if TYPE_CHECKING:
     from .._typing import Batch, FilePath, Seed, Self
-
-NAMES = "magnitudes", "best", "mean", "spread", "estimate"
-LOSSES = CRITERIA | {"distance": RelativeDistance}
 
 
 class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
@@ -223,7 +227,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
 
     def _fit(self, X, y, fit_params, *, anew, resumable):
         """Train a new network (`anew`) or the present one."""
-        check_parameters(self)
+        check_estimate_parameters(self)
         others = [name for name in fit_params if name != "epochs"]
         if others:
             raise TypeError(
@@ -246,16 +250,16 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
                 f"{self.object_shape_}; give samples of these shapes"
             )
         if not anew and not self.is_complex_:
-            self._check_real([*parts.values(), y])
+            check_real(self, [*parts.values(), y])
         if anew:
             self.fourier_shape_ = tuple(parts["magnitudes"].shape[1:])
             self.object_shape_ = tuple(y.shape[1:])
             self.is_complex_ = is_complex(y) or any(is_complex(part) for part in parts.values())
             self.is_non_negative_ = not self.is_complex_ and is_non_negative(facts)
             self.centered_ = self.centered
-        packed, scales = self._scaled(parts, slice(None))
-        packed = _flat(*packed).numpy()
-        y = _single(to_tensor(y).detach().cpu() * along_samples(scales, y), self.is_complex_)
+        packed, scales = scaled(parts, slice(None), self.is_complex_)
+        packed = flat(*packed).numpy()
+        y = single(to_tensor(y).detach().cpu() * along_samples(scales, y), self.is_complex_)
         y = y.numpy()
         with usual_torch(resolve_device(self.device)):
             seed = drawn_seed(self.random_state)
@@ -267,12 +271,6 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
                     self.initialize()
                 super().partial_fit(packed, y, **fit_params)
         return self
-
-    def _check_real(self, batches):
-        if any(is_complex(batch) for batch in batches):
-            raise ValueError(
-                f"X or y has complex values, but {type(self).__name__} was fitted on real objects"
-            )
 
     def predict(self, X: dict[str, Batch]) -> Any:
         r"""Improve estimates.
@@ -295,7 +293,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             has diverged.
         """
         check_is_fitted(self)
-        check_parameters(self)
+        check_estimate_parameters(self)
         parts = checked_parts(self, X)
         n_axes = parts["best"].ndim - 1
         if n_axes != len(self.object_shape_):
@@ -304,7 +302,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
                 f"objects of shape {self.object_shape_}"
             )
         if not self.is_complex_:
-            self._check_real(parts.values())
+            check_real(self, parts.values())
         given = X["magnitudes"]
         place = given.device if isinstance(given, torch.Tensor) else "cpu"
         network = self.module_.eval()
@@ -315,7 +313,8 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         length = self.batch_size if self.batch_size > 0 else n_samples
         with usual_torch(self.network_device), torch.no_grad():
             for start in range(0, n_samples, length):
-                batch, scales = self._scaled(parts, slice(start, start + length))
+                rows = slice(start, start + length)
+                batch, scales = scaled(parts, rows, self.is_complex_)
                 images = network(*(one.to(self.network_device) for one in batch)).cpu()
                 made.append((images / along_samples(scales, images)).to(images.dtype).to(place))
         objects = check_finite(self, torch.cat(made))
@@ -382,7 +381,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     def infer(self, x, **fit_params):
         """Pass a packed batch through the network on its own device."""
         with self.autocast(self.module_.training):
-            return self.module_(*self._unpacked(x.to(self.network_device, non_blocking=True)))
+            return self.module_(*unpacked(self, x.to(self.network_device, non_blocking=True)))
 
     def _uses_bfloat16(self, device, training):
         # with 16 or more channels, PyTorch 2.13's CPU convolutions of tiny volumes in bfloat16 read
@@ -396,41 +395,12 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         for X, y in iterator:
             if training and self.copies:
                 element = group[int(torch.randint(len(group), ()))]
-                magnitudes, *images = self._unpacked(X)
+                magnitudes, *images = unpacked(self, X)
                 magnitudes = turned(magnitudes, element, spectrum=True, centered=self.centered_)
                 images = [turned(image, element) for image in images]
-                X = _flat(magnitudes, *images)
+                X = flat(magnitudes, *images)
                 y = turned(y, element)
             yield X, y
-
-    def _unpacked(self, x):
-        """Return magnitudes, best, mean and spread of a packed batch."""
-        n_pixels, n_real = math.prod(self.object_shape_), 2 if self.is_complex_ else 1
-        sizes = [math.prod(self.fourier_shape_), n_real * n_pixels, n_real * n_pixels, n_pixels]
-        magnitudes, best, mean, spread = x.split(sizes, dim=1)
-        magnitudes = magnitudes.reshape(-1, *self.fourier_shape_)
-        shape = (-1, *self.object_shape_)
-        if self.is_complex_:
-            best, mean = (
-                torch.view_as_complex(part.reshape(-1, n_pixels, 2).contiguous())
-                for part in (best, mean)
-            )
-        return magnitudes, best.reshape(shape), mean.reshape(shape), spread.reshape(shape)
-
-    def _scaled(self, parts, rows):
-        """Return some rows of all parts, and the factors that scale them.
-
-        Each sample is brought to about 1, so that float32 holds any unit.
-        """
-        batches = {name: to_tensor(part[rows]).detach().cpu() for name, part in parts.items()}
-        scales = unit_scale(batches["best"]).flatten()
-        return [
-            _single(
-                batch * along_samples(scales, batch),
-                self.is_complex_ and name not in ("magnitudes", "spread"),
-            )
-            for name, batch in batches.items()
-        ], scales
 
     def __getstate__(self):
         """Return plain data that other machines and later versions can read."""
@@ -438,55 +408,3 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
 
     def __setstate__(self, state):
         restore_plain_state(self, state, EstimateRegressor)
-
-
-def check_parameters(net):
-    """Refuse invalid parameters by name."""
-    net.resolved("module", {})
-    net.resolved("criterion", LOSSES)
-    check_number("lr", net.lr, 0)
-    check_count("max_epochs", net.max_epochs)
-    for name in ("copies", "average", "centered", "mixed_precision", "warm_start"):
-        check_flag(name, getattr(net, name))
-    if net.batch_size != -1:
-        check_count("batch_size", net.batch_size)
-    resolve_device(net.device)
-
-
-def checked_parts(net, X):
-    """Return the checked batches of an input, in the order of `NAMES`."""
-    valid = "a dictionary with 'magnitudes', 'best', 'mean' and 'spread'"
-    if not isinstance(X, dict):
-        raise TypeError(f"X={short(X)} is not valid for {type(net).__name__}; give {valid}")
-    missing = [name for name in NAMES[:4] if name not in X]
-    others = [name for name in X if name not in NAMES]
-    if missing or others:
-        raise ValueError(f"X has the parts {', '.join(map(repr, X))}; give {valid}")
-    parts = {}
-    for name in NAMES:
-        if name in X:
-            is_real = name in ("magnitudes", "spread")
-            finite = "allow-nan" if name == "magnitudes" else True
-            parts[name] = inspect_batch(
-                X[name], name=name, allow_complex=not is_real, ensure_all_finite=finite, warn=False
-            )[0]
-    check_some_measured(parts["magnitudes"])
-    shape = tuple(parts["best"].shape)
-    for name, part in parts.items():
-        if name != "magnitudes" and tuple(part.shape) != shape or len(part) != shape[0]:
-            raise ValueError(
-                f"{name} has shape {tuple(part.shape)}, but best has shape {shape}; give parts of "
-                "the same samples, and estimates of one shape"
-            )
-    Grid(shape[1:], parts["magnitudes"].shape[1:], net.centered)
-    return parts
-
-
-def _flat(*parts):
-    """Join batches to one of shape (n_samples, n_values)."""
-    parts = [torch.view_as_real(part.contiguous()) if part.is_complex() else part for part in parts]
-    return torch.cat([part.flatten(1) for part in parts], dim=1)
-
-
-def _single(batch, as_complex):
-    return batch.to(torch.complex64 if as_complex else torch.float32)

@@ -1,0 +1,108 @@
+"""Input of the network that improves estimates: checks, scaling and packing.
+
+A sample is packed as one row of real numbers, so that a data set holds any number of parts.
+"""
+
+import math
+
+import torch
+
+from .._arrays import check_some_measured, inspect_batch, is_complex
+from .._tensors import along_samples, resolve_device, to_tensor, unit_scale
+from .._validation import check_count, check_flag, check_number, short
+from ..measurement import Grid
+from ._losses import CRITERIA, RelativeDistance
+
+NAMES = "magnitudes", "best", "mean", "spread", "estimate"
+LOSSES = CRITERIA | {"distance": RelativeDistance}
+
+
+def check_estimate_parameters(net):
+    """Refuse invalid parameters by name."""
+    net.resolved("module", {})
+    net.resolved("criterion", LOSSES)
+    check_number("lr", net.lr, 0)
+    check_count("max_epochs", net.max_epochs)
+    for name in ("copies", "average", "centered", "mixed_precision", "warm_start"):
+        check_flag(name, getattr(net, name))
+    if net.batch_size != -1:
+        check_count("batch_size", net.batch_size)
+    resolve_device(net.device)
+
+
+def checked_parts(net, X):
+    """Return the checked batches of an input, in the order of `NAMES`."""
+    valid = "a dictionary with 'magnitudes', 'best', 'mean' and 'spread'"
+    if not isinstance(X, dict):
+        raise TypeError(f"X={short(X)} is not valid for {type(net).__name__}; give {valid}")
+    missing = [name for name in NAMES[:4] if name not in X]
+    others = [name for name in X if name not in NAMES]
+    if missing or others:
+        raise ValueError(f"X has the parts {', '.join(map(repr, X))}; give {valid}")
+    parts = {}
+    for name in NAMES:
+        if name in X:
+            is_real = name in ("magnitudes", "spread")
+            finite = "allow-nan" if name == "magnitudes" else True
+            parts[name] = inspect_batch(
+                X[name], name=name, allow_complex=not is_real, ensure_all_finite=finite, warn=False
+            )[0]
+    check_some_measured(parts["magnitudes"])
+    shape = tuple(parts["best"].shape)
+    for name, part in parts.items():
+        if name != "magnitudes" and tuple(part.shape) != shape or len(part) != shape[0]:
+            raise ValueError(
+                f"{name} has shape {tuple(part.shape)}, but best has shape {shape}; give parts of "
+                "the same samples, and estimates of one shape"
+            )
+    Grid(shape[1:], parts["magnitudes"].shape[1:], net.centered)
+    return parts
+
+
+def check_real(net, batches):
+    """Refuse complex values for a network that was fitted on real objects."""
+    if any(is_complex(batch) for batch in batches):
+        raise ValueError(
+            f"X or y has complex values, but {type(net).__name__} was fitted on real objects"
+        )
+
+
+def scaled(parts, rows, as_complex):
+    """Return some rows of all parts in single precision, and their scales.
+
+    Each sample is multiplied by its scale, which brings it to about 1: float32 then holds any unit.
+    """
+    batches = {name: to_tensor(part[rows]).detach().cpu() for name, part in parts.items()}
+    scales = unit_scale(batches["best"]).flatten()
+    return [
+        single(
+            batch * along_samples(scales, batch),
+            as_complex and name not in ("magnitudes", "spread"),
+        )
+        for name, batch in batches.items()
+    ], scales
+
+
+def unpacked(net, x):
+    """Return magnitudes, best, mean and spread of a batch from `flat`."""
+    n_pixels, n_real = math.prod(net.object_shape_), 2 if net.is_complex_ else 1
+    sizes = [math.prod(net.fourier_shape_), n_real * n_pixels, n_real * n_pixels, n_pixels]
+    magnitudes, best, mean, spread = x.split(sizes, dim=1)
+    if net.is_complex_:
+        best, mean = (
+            torch.view_as_complex(part.reshape(-1, n_pixels, 2).contiguous())
+            for part in (best, mean)
+        )
+    images = (part.reshape(-1, *net.object_shape_) for part in (best, mean, spread))
+    return magnitudes.reshape(-1, *net.fourier_shape_), *images
+
+
+def flat(*parts):
+    """Join batches to one of shape (n_samples, n_values)."""
+    parts = [torch.view_as_real(part.contiguous()) if part.is_complex() else part for part in parts]
+    return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def single(batch, as_complex):
+    """Cast a tensor to single precision."""
+    return batch.to(torch.complex64 if as_complex else torch.float32)
