@@ -18,6 +18,7 @@ from ._generators import drawn_seed, kept_generators, seed_generators
 from ._improvement_input import (
     LOSSES,
     check_estimate_parameters,
+    check_known,
     check_real,
     checked_parts,
     flat,
@@ -47,12 +48,11 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=EstimateUNet
-        Network. A class receives those of the arguments `object_shape`, `n_channels`,
-        `non_negative` and `centered` that its constructor names, and options as `module__...`. See
-        :class:`EstimateUNet` for the arguments and the output of `forward`.
-    criterion : {"distance", "relative", "mse"} or class, default="distance"
-        Loss, summed over the stages: the distance relative to each object's norm ("distance"), its
-        square ("relative"), or the mean squared error ("mse"). Under a squared error, few samples
+        Network with the `forward` of :class:`EstimateUNet`. A class receives those of the arguments
+        `object_shape`, `n_channels`, `non_negative` and `centered` that its constructor names.
+    criterion : {"distance", "relative", "mse", "orbit"} or class, default="distance"
+        Loss, summed over the stages: the distance relative to each object's norm ("distance"), or
+        one of those of :class:`skpr.PhaseRetrievalRegressor`. Under a squared error, few samples
         with wrong starts would dominate the training.
     optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
         Optimizer, with options as `optimizer__...`.
@@ -90,8 +90,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     warm_start : bool, default=False
         Whether another `fit` starts from the present weights.
     train_split, dataset, iterator_train, iterator_valid
-        Validation set and loading of batches; see :class:`skorch.NeuralNet`. There is no validation
-        set by default.
+        Validation set and loading of batches; see :class:`skorch.NeuralNet`.
     iterator_train__collate_fn, iterator_valid__collate_fn
         Functions that collate samples to a batch; see :class:`skorch.NeuralNet`.
     **kwargs
@@ -208,8 +207,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Raises
         ------
         ValueError
-            If a parameter is not valid, a part of `X` is missing, values are not finite, or shapes
-            do not fit.
+            For an invalid parameter, a missing part of `X`, or values or shapes that do not fit.
         TypeError
             If `X` is not a dictionary.
         """
@@ -219,21 +217,13 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     def partial_fit(
         self, X: dict[str, Batch], y: Batch, classes: Any = None, **fit_params: Any
     ) -> Self:
-        """Train for `max_epochs` more epochs from the present weights.
-
-        Parameters are those of :meth:`fit`; `classes` are ignored.
-        """
+        """Train for `max_epochs` more epochs; parameters are those of `fit`."""
         return self._fit(X, y, fit_params, anew=not self.initialized_, resumable=False)
 
     def _fit(self, X, y, fit_params, *, anew, resumable):
         """Train a new network (`anew`) or the present one."""
         check_estimate_parameters(self)
-        others = [name for name in fit_params if name != "epochs"]
-        if others:
-            raise TypeError(
-                f"fit got {', '.join(f'{name}=...' for name in others)}, which it does not know; "
-                "it takes epochs"
-            )
+        check_known(fit_params)
         parts = checked_parts(self, X)
         y, facts = inspect_batch(y, name="y", warn=False)
         check_lit("y", y, facts)
@@ -278,8 +268,8 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Parameters
         ----------
         X : dict of array-like or torch.Tensor
-            Parts as in :meth:`fit`, of any size with the trained number of axes. `"estimate"` may
-            be the estimate to improve, such as an earlier prediction; it is the mean otherwise.
+            Parts as in :meth:`fit`, of any size. `"estimate"` may be the estimate to improve, such
+            as an earlier prediction; it is the mean otherwise.
 
         Returns
         -------
@@ -289,8 +279,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Raises
         ------
         ValueError
-            For invalid parts of `X`, and for predictions that are not finite because the training
-            has diverged.
+            For invalid parts of `X`, and for a training that has diverged.
         """
         check_is_fitted(self)
         check_estimate_parameters(self)

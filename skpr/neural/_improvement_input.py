@@ -1,4 +1,4 @@
-"""Input of the network that improves estimates: checks, scaling and packing.
+"""Checks, scaling and packing of magnitudes and estimates.
 
 A sample is packed as one row of real numbers, so that a data set holds any number of parts.
 """
@@ -28,6 +28,13 @@ def check_estimate_parameters(net):
     if net.batch_size != -1:
         check_count("batch_size", net.batch_size)
     resolve_device(net.device)
+
+
+def check_known(fit_params):
+    """Refuse unknown arguments of `fit`."""
+    others = [f"{name}=..." for name in fit_params if name != "epochs"]
+    if others:
+        raise TypeError(f"fit got {', '.join(others)}, which it does not know; it takes epochs")
 
 
 def checked_parts(net, X):
