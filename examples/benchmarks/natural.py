@@ -44,9 +44,7 @@ parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument(
     "--split", choices=["test", "choice"], default="test", help="images to score on"
 )
-parser.add_argument(
-    "--rows", nargs="+", help="rows of the table, by their first words; all if none"
-)
+parser.add_argument("--rows", nargs="+", help="names of rows of the table; by default all")
 parser.add_argument("--model", type=Path, help="file of the trained network")
 parser.add_argument("--seed", type=int, default=0)
 arguments = parser.parse_args()
@@ -99,33 +97,39 @@ def trained_network():
     return refiner.network_
 
 
-def ways(network):
-    """Return the estimators of the table by name."""
+def iterations():
+    """Return the estimators without a network by name."""
     shared = {"device": "cpu", "random_state": arguments.seed}
-
-    def refiner(n_starts, n_rounds, average=False):
-        copied = pickle.loads(pickle.dumps(network)).set_params(average=average)
-        return NetworkRefiner(
-            FrozenEstimator(copied), n_starts=n_starts, n_rounds=n_rounds, **shared
-        )
-
-    several = arguments.starts
     return {
         "HIO 500, one start": IterativePhaseRetrieval("hio", n_starts=1, **shared),
         "HIO 500, best of 3": IterativePhaseRetrieval("hio", n_starts=3, **shared),
         "default, one start": IterativePhaseRetrieval(n_starts=1, **shared),
         "default, best of 3": IterativePhaseRetrieval(n_starts=3, **shared),
+    }
+
+
+def refiners(network):
+    """Return the estimators with a trained network by name."""
+
+    def refiner(n_starts, n_rounds, average=False):
+        copied = pickle.loads(pickle.dumps(network)).set_params(average=average)
+        settings = {"n_starts": n_starts, "n_rounds": n_rounds, "random_state": arguments.seed}
+        return NetworkRefiner(FrozenEstimator(copied), device="cpu", **settings)
+
+    starts, rounds = arguments.starts, arguments.rounds
+    return {
         "network, one start": refiner(1, 0),
-        f"network, {several} starts": refiner(several, 0),
-        f"network, {several} starts, 1 round": refiner(several, 1),
-        f"network, {several} starts, {arguments.rounds} rounds": refiner(several, arguments.rounds),
-        "the same, eight copies": refiner(several, arguments.rounds, average=True),
+        f"network, {starts} starts": refiner(starts, 0),
+        f"network, {starts} starts, 1 round": refiner(starts, 1),
+        f"network, {starts} starts, {rounds} rounds": refiner(starts, rounds),
+        "the same, eight copies": refiner(starts, rounds, average=True),
     }
 
 
 def main():
-    network = trained_network()
-    found = ways(network)
+    found = iterations()
+    if not arguments.rows or not set(arguments.rows) <= set(found):
+        found |= refiners(trained_network())
     chosen = [name for name in found if not arguments.rows or name in arguments.rows]
     print(f"{'':<34}{'size':>5}{'alpha':>7}{'PSNR':>8}{'+-':>6}{'SSIM':>8}{'s':>8}")
     for size, n_crops in zip(arguments.sizes, arguments.crops, strict=False):
