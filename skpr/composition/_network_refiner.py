@@ -270,7 +270,7 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         objects = improved(self.network_, parts, self.constraints_)
         for number in range(1, self.n_rounds + 1):
             found = started(self.restarter_, X, objects, number)
-            parts = parts_of_starts(X, found, self.n_best, self.boundary_, objects)
+            parts = parts_of_starts(X, found, self.n_best, self.boundary_)
             objects = improved(self.network_, parts, self.constraints_)
         for _ in range(1, self.n_passes):
             parts = parts | {"estimate": objects}

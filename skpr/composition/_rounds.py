@@ -49,9 +49,8 @@ def _training_set(iterations, X, y, n_best, init=None, number=0):
     pieces, targets, boundary = [], [], iterations.boundary_
     for first in range(0, len(X), CHUNK):
         rows = slice(first, first + CHUNK)
-        estimates = None if init is None else init[rows]
-        found = started(iterations, X[rows], estimates, number)
-        pieces.append(parts_of_starts(X[rows], found, n_best, boundary, estimates))
+        found = started(iterations, X[rows], None if init is None else init[rows], number)
+        pieces.append(parts_of_starts(X[rows], found, n_best, boundary))
         # the starts of a pattern lie anywhere on its orbit: the object is moved onto them
         target, _ = register(y[rows], pieces[-1]["best"], phase=True, boundary=boundary)
         targets.append(target)
@@ -59,22 +58,14 @@ def _training_set(iterations, X, y, n_best, init=None, number=0):
     return parts, np.concatenate(targets)
 
 
-def parts_of_starts(X, found, n_best, boundary, estimates=None):
-    """Return magnitudes, statistics of starts and estimates for a network.
-
-    The estimates are the objects that the starts began from, moved onto the best start; without
-    any, they are the mean.
-    """
+def parts_of_starts(X, found, n_best, boundary):
+    """Return magnitudes and statistics of starts for a network."""
     errors = found.start_errors
     if found.free_errors is not None:
         errors = np.where(np.isnan(found.free_errors), errors, found.free_errors)
     combined = combine_starts(found.starts, errors, n_best=n_best, boundary=boundary)
     statistics = {name: getattr(combined, name) for name in ("best", "mean", "spread")}
-    if estimates is None:
-        estimates = combined.mean
-    else:
-        estimates, _ = register(estimates, combined.best, phase=True, boundary=boundary)
-    return {"magnitudes": X} | statistics | {"estimate": estimates}
+    return {"magnitudes": X} | statistics
 
 
 def improved(network, parts, kind):

@@ -194,8 +194,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         X : dict of array-like or torch.Tensor
             `"magnitudes"` of shape (n_samples, \*fourier_shape), NaN where unmeasured; `"best"`,
             `"mean"` and `"spread"` of shape (n_samples, \*object_shape), in the unit of objects
-            under an unnormalised transform. `"estimate"`, the object to improve, is the mean by
-            default.
+            under an unnormalised transform.
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
             Real or complex objects, registered to the starts, in the same unit.
         **fit_params
@@ -226,7 +225,6 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         check_estimate_parameters(self)
         check_known(fit_params)
         parts = checked_parts(self, X)
-        parts = parts if "estimate" in parts else parts | {"estimate": parts["mean"]}
         y, facts = inspect_batch(y, name="y", warn=False)
         check_lit("y", y, facts)
         if tuple(y.shape) != tuple(parts["best"].shape):

@@ -91,18 +91,16 @@ def scaled(parts, rows, as_complex):
 
 
 def unpacked(net, x):
-    """Return the parts of a batch from `flat`, in the order of `NAMES`."""
+    """Return magnitudes, best, mean and spread of a batch from `flat`."""
     n_pixels, n_real = math.prod(net.object_shape_), 2 if net.is_complex_ else 1
-    sizes = [n_real * n_pixels, n_real * n_pixels, n_pixels, n_real * n_pixels]
-    magnitudes, best, mean, spread, estimate = x.split(
-        [math.prod(net.fourier_shape_), *sizes], dim=1
-    )
+    sizes = [math.prod(net.fourier_shape_), n_real * n_pixels, n_real * n_pixels, n_pixels]
+    magnitudes, best, mean, spread = x.split(sizes, dim=1)
     if net.is_complex_:
-        best, mean, estimate = (
+        best, mean = (
             torch.view_as_complex(part.reshape(-1, n_pixels, 2).contiguous())
-            for part in (best, mean, estimate)
+            for part in (best, mean)
         )
-    images = (part.reshape(-1, *net.object_shape_) for part in (best, mean, spread, estimate))
+    images = (part.reshape(-1, *net.object_shape_) for part in (best, mean, spread))
     return magnitudes.reshape(-1, *net.fourier_shape_), *images
 
 

@@ -46,17 +46,6 @@ def test_pixels_held_out_decide_which_start_is_best(fitted):
     np.testing.assert_array_equal(parts["best"], found.starts[np.arange(4), best])
 
 
-def test_estimates_are_moved_onto_the_best_start(fitted):
-    iterations, X = fitted
-    found = started(iterations, X, None, 0)
-    best = found.starts[np.arange(4), found.start_errors.argmin(axis=1)]
-    moved = best[:, ::-1, ::-1] * 2
-    parts = parts_of_starts(X, found, None, iterations.boundary_, moved)
-    np.testing.assert_allclose(parts["estimate"], 2 * best)
-    plain = parts_of_starts(X, found, None, iterations.boundary_)
-    np.testing.assert_array_equal(plain["estimate"], plain["mean"])
-
-
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", ["non_negative", "real", "complex"])
 def test_improved_objects_are_admissible_and_as_precise_as_the_magnitudes(kind, precision):

@@ -102,17 +102,6 @@ def test_an_estimate_replaces_the_mean():
     assert not np.allclose(net.predict(X | {"estimate": objects}), again, atol=1e-3)
 
 
-def test_an_estimate_is_trained_on():
-    X, objects = problem(noise=1.0)
-    blind, told = (
-        regressor(max_epochs=4, module__n_steps=0).fit(X | more, objects)
-        for more in ({}, {"estimate": objects})
-    )
-    others, truth = problem(noise=1.0, seed=1)
-    others["estimate"] = truth
-    assert distance(told.predict(others), truth) < distance(blind.predict(others), truth)
-
-
 def test_averages_over_copies_turn_with_the_input():
     X, objects = problem()
     net = regressor(average=True).fit(X, objects)

@@ -12,15 +12,14 @@ SHAPES = [((5,), (9,)), ((4, 6), (8, 11)), ((3, 4, 2), (6, 8, 4))]
 def drawn(object_shape, fourier_shape, *, is_complex):
     """Parts of an input, as arrays in double precision."""
     rng = np.random.default_rng(0)
-    best, mean, estimate = rng.standard_normal((3, 3, *object_shape)) + (
-        1j * rng.standard_normal((3, 3, *object_shape)) if is_complex else 0
+    best, mean = rng.standard_normal((2, 3, *object_shape)) + (
+        1j * rng.standard_normal((2, 3, *object_shape)) if is_complex else 0
     )
     return {
         "magnitudes": rng.random((3, *fourier_shape)),
         "best": best,
         "mean": mean,
         "spread": rng.random((3, *object_shape)),
-        "estimate": estimate,
     }
 
 
