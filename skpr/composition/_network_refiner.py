@@ -72,15 +72,15 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
     n_starts : int, default=8
         Number of starts per pattern of those iterations that are not given.
     n_rounds : int, default=2
-        Number of further rounds. Each makes new starts from the improved objects; the network sees
-        these objects and the new starts.
+        Number of further rounds. Each makes new starts from the improved objects, and improves
+        these.
     n_training_rounds : int, default=1
         Number of rounds whose starts the network is trained on, too. After a training on the first
         starts, each makes new starts from the improved training objects, and trains the network
         further on all starts so far. A `checkpoint` of the network covers the first training only.
     n_passes : int, default=1
         Number of times that the network improves the starts of the last round; after the first, its
-        own output is the estimate to improve.
+        own output is the estimate to improve. Under noise, one pass is better.
     n_best : int, optional
         Number of starts with the smallest errors that enter mean and spread; all by default.
     centered : bool, default=True
