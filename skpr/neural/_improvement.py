@@ -372,12 +372,6 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         with self.autocast(self.module_.training):
             return self.module_(*unpacked(self, x.to(self.network_device, non_blocking=True)))
 
-    def _uses_bfloat16(self, device, training):
-        # with 16 or more channels, PyTorch 2.13's CPU convolutions of tiny volumes in bfloat16 read
-        # memory that was never written
-        volumes = device.type == "cpu" and len(self.object_shape_) == 3
-        return not volumes and super()._uses_bfloat16(device, training)
-
     def _seen(self, iterator, training):
         """Yield batches, turned and mirrored at random in training."""
         group = cube_group(self.object_shape_, self.fourier_shape_)

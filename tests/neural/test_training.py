@@ -273,3 +273,23 @@ def test_the_error_modulo_symmetries_follows_the_measurement(oversampling):
     assert errors["zero"] != errors["circular"]
     with pytest.raises(ValueError, match="boundary='open' is not valid"):
         net.set_params(callbacks__error__boundary="open").fit(magnitudes, objects)
+
+
+def test_a_cpu_does_not_train_convolutions_of_volumes_in_bfloat16(monkeypatch):
+    monkeypatch.setattr("skpr.neural._steps.multiplies_bfloat16", lambda: True)
+    uses = {}
+    for shape in ((6, 6), (4, 4, 4)):
+        objects = random_objects(shape, "float32", 8)
+        X = FourierMagnitude().fit_transform(objects)
+        for module in ("mlp", "unet"):
+            net = PhaseRetrievalRegressor(
+                module,
+                module__hidden_width=8,
+                max_epochs=1,
+                batch_size=4,
+                device="cpu",
+                random_state=0,
+            ).fit(X, objects)
+            assert np.isfinite(net.predict(X)).all()
+            uses[module, len(shape)] = net.uses_bfloat16()
+    assert uses == {("mlp", 2): True, ("unet", 2): True, ("mlp", 3): True, ("unet", 3): False}
