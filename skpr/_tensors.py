@@ -172,7 +172,7 @@ def _mapped(function, batches, values_per_sample):
         results = [function(*(to_tensor(b[part]).to(device) for b in batches)) for part in slices]
         return _joined(results, torch.cat)
     with torch.no_grad():
-        device = _device_for(batches, n_samples * values_per_sample)
+        device = _device_for(n_samples * values_per_sample)
         if device != "cpu":
             larger = chunks_of(n_samples, max(1, values_per_sample // LARGER_ON_GPU))
             try:
@@ -220,7 +220,7 @@ def _gather(out, part, pieces):
         torch.from_numpy(whole)[part].copy_(piece)
 
 
-def _device_for(batches, n_values):
+def _device_for(n_values):
     """Return the device on which a function of arrays is computed fastest."""
     is_forked = os.getpid() != PROCESS  # a forked process cannot use the GPU of its parent
     if n_values < PAYS_ON_GPU or is_forked or not torch.cuda.is_available():

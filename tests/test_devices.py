@@ -160,7 +160,7 @@ def test_detector_steps_leave_magnitudes_on_their_device(step):
 @pytest.fixture
 def _large_arrays(monkeypatch):
     """Send arrays of any size to the device, a few samples at a time."""
-    monkeypatch.setattr(skpr._tensors, "_device_for", lambda batches, n_values: pretend.DEVICE)
+    monkeypatch.setattr(skpr._tensors, "_device_for", lambda n_values: pretend.DEVICE)
     monkeypatch.setattr(skpr._tensors, "CHUNK_VALUES", 10)
     monkeypatch.setattr(skpr._tensors, "LARGER_ON_GPU", 40)
 
@@ -178,7 +178,7 @@ def test_arrays_are_processed_on_the_device(monkeypatch, dtype):
     with pretend.trips() as trips:
         found = results()
     assert trips
-    monkeypatch.setattr(skpr._tensors, "_device_for", lambda batches, n_values: "cpu")
+    monkeypatch.setattr(skpr._tensors, "_device_for", lambda n_values: "cpu")
     for values, expected in zip(found, results(), strict=True):
         assert isinstance(values, np.ndarray)
         np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
@@ -260,3 +260,15 @@ def test_training_waits_for_the_device_once_per_batch():
 
 def test_devices_are_named_in_the_usual_way():
     assert FourierMagnitude().fit_transform(there(np.ones((1, 4, 4)))).device.index == 0
+
+
+def test_only_large_arrays_of_a_process_that_is_not_forked_go_to_a_gpu(monkeypatch):
+    large = skpr._tensors.PAYS_ON_GPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert skpr._tensors._device_for(large) == "cuda"
+    assert skpr._tensors._device_for(large - 1) == "cpu"
+    monkeypatch.setattr(skpr._tensors, "PROCESS", -1)  # as in a forked process
+    assert skpr._tensors._device_for(large) == "cpu"
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert skpr._tensors._device_for(large) == "cpu"
