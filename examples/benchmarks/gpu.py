@@ -65,11 +65,11 @@ def wait():
         torch.cuda.synchronize()
 
 
-def seconds(function, calls=1):
+def seconds(function, calls=1, repeats=REPEATS):
     """Return the median time of a call over some repeats, after a first call."""
     function()
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         wait()
         start = time.perf_counter()
         for _ in range(calls):
@@ -99,19 +99,17 @@ def measure_iterations():
         else ((1, 16, 2), (2, 8, 3))
     )
     bandwidth, few, more = copy_bandwidth(), *((20, 220) if IS_GPU else (10, 20))
-    for n_patterns, side, n_axes in cases:
-        random = np.random.default_rng(0)
-        objects = random.random((n_patterns, *[side // 2] * n_axes), dtype=np.float32)
-        X = FourierMagnitude(oversampling=2).fit_transform(torch.from_numpy(objects).to(DEVICE))
-        batch = torch.rand(n_patterns, *[side] * n_axes, device=DEVICE)
-        axes = tuple(range(1, n_axes + 1))
+    for algorithm in ("hio", "er", "raar", "apg"):
+        for n_patterns, side, n_axes in cases:
+            shape, axes = [side] * n_axes, tuple(range(1, n_axes + 1))
+            objects = torch.rand(n_patterns, *[side // 2] * n_axes, device=DEVICE)
+            X = FourierMagnitude(oversampling=2).fit_transform(objects)
+            batch = torch.rand(n_patterns, *shape, device=DEVICE)
 
-        def pair(batch=batch, axes=axes):
-            return torch.fft.irfftn(torch.fft.rfftn(batch, dim=axes), s=batch.shape[1:], dim=axes)
+            def pair(batch=batch, axes=axes, shape=shape):
+                return torch.fft.irfftn(torch.fft.rfftn(batch, dim=axes), s=shape, dim=axes)
 
-        unit = seconds(pair, 20 if IS_GPU else 1)
-        for algorithm in ("hio", "er", "raar", "apg"):
-            times = []
+            unit, times = seconds(pair, 20 if IS_GPU else 1), []
             for n_iter in (few, more):
                 model = IterativePhaseRetrieval(
                     [(algorithm, n_iter)],
@@ -179,7 +177,7 @@ def by_hand(net, X, y, n_epochs):
                 loss.backward()
                 optimizer.step()
 
-    return seconds(epochs) / n_epochs
+    return seconds(epochs, repeats=1) / n_epochs
 
 
 def measure_training():
@@ -192,8 +190,8 @@ def measure_training():
             net = PhaseRetrievalRegressor(
                 module, max_epochs=n_epochs, device=DEVICE, random_state=0, verbose=0, **width
             )
-            times.append(seconds(lambda net=net: net.fit(X, y)))
-        epoch, loop = (times[1] - times[0]) / 2, by_hand(net, X, y, 2)
+            times.append(seconds(lambda net=net: net.fit(X, y), repeats=1))
+        epoch, loop = (times[1] - times[0]) / 2, by_hand(net, X, y, 1)
         report(f"epoch of {module}", seconds=epoch, loop_seconds=loop, ratio=loop / epoch)
         time_of_all = seconds(lambda net=net: net.predict(X))
         report(f"predict with {module}", images_per_second=len(X) / time_of_all)

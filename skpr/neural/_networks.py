@@ -282,7 +282,10 @@ class UNet(nn.Module):
         if self.centered:
             magnitudes = to_fft_order(magnitudes)
         kind = "complex" if first.shape[1] == 2 else "non_negative" if self.non_negative else "real"
-        problem = Measurement(magnitudes.to(first.dtype), self.object_shape, kind)
+        assumed = None
+        if magnitudes.device.type == "cuda":  # looks at values would make the host wait
+            assumed = "incomplete" if self.front.unmeasured else "complete"
+        problem = Measurement(magnitudes.to(first.dtype), self.object_shape, kind, assumed=assumed)
         images, stages = first, []
         for correction in self.stages:
             driven, disagreement = self._driven(images, problem)
