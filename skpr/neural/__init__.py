@@ -4,7 +4,8 @@ from ._checkpoint import TrainingCheckpoint
 from ._estimates import EstimateUNet
 from ._improvement import EstimateRegressor
 from ._losses import MeanSquaredError, OrbitLoss, RelativeDistance, RelativeSquaredError
-from ._networks import MLP, MODULES, UNet
+from ._multilevel import MODULES, MultiLevelUNet
+from ._networks import MLP, UNet
 from ._regressor import PhaseRetrievalRegressor
 from ._training import SymmetricError
 
@@ -14,6 +15,7 @@ __all__ = [
     "EstimateRegressor",
     "EstimateUNet",
     "MeanSquaredError",
+    "MultiLevelUNet",
     "OrbitLoss",
     "PhaseRetrievalRegressor",
     "RelativeDistance",

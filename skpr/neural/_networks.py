@@ -364,6 +364,3 @@ def _as_channels(objects):
         if objects.is_complex()
         else objects[:, None]
     )
-
-
-MODULES = {"mlp": MLP, "unet": UNet}
