@@ -21,7 +21,7 @@ from ._unrolled import Unrolled
 
 # inputs and outputs of the perceptron at most: with the usual width, it has 26 million weights
 MOST_UNITS = 14_000
-SIGMA = 1.5  # width in pixels of the Gaussian that blurs an image before its support is taken
+SIGMA = 1.0  # width in pixels of the Gaussian that blurs an image before its support is taken
 THRESHOLD = 0.15  # fraction of the largest blurred modulus above which a pixel is in the support
 
 

@@ -11,7 +11,7 @@ from ..iterative import hybrid_input_output
 from ..measurement import PrunedTransform
 
 VARYING = "magnitudes", "unmeasured", "support"  # tensors of a measurement that steps read
-MOST = 8  # recordings to keep; batches of other sizes need others
+MOST = 16  # recordings to keep; batches of other sizes and levels need others
 
 
 class Unrolled:
