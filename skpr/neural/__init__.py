@@ -4,7 +4,7 @@ from ._checkpoint import TrainingCheckpoint
 from ._estimates import EstimateUNet
 from ._improvement import EstimateRegressor
 from ._losses import MeanSquaredError, OrbitLoss, RelativeDistance, RelativeSquaredError
-from ._multilevel import MODULES, MultiLevelUNet
+from ._multilevel import MODULES, NETWORKS, MultiLevelUNet
 from ._networks import MLP, UNet
 from ._regressor import PhaseRetrievalRegressor
 from ._training import SymmetricError
@@ -12,6 +12,7 @@ from ._training import SymmetricError
 __all__ = [
     "MLP",
     "MODULES",
+    "NETWORKS",
     "EstimateRegressor",
     "EstimateUNet",
     "MeanSquaredError",

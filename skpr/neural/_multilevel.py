@@ -1,5 +1,6 @@
 """Network from coarse to fine, whose weights do not grow with the pattern."""
 
+import inspect
 import math
 from numbers import Integral, Real
 
@@ -266,7 +267,7 @@ def levels_of(fourier_shape, object_shape, n_channels=1, unmeasured=False):
 
 
 def unet_for(fourier_shape, object_shape, n_channels=1, unmeasured=False, **options):
-    """Build the U-Net that shapes ask for.
+    """Build the U-Net that suits the shapes.
 
     It is a :class:`UNet` where its perceptron can see the whole spectrum, and a
     :class:`MultiLevelUNet` otherwise.
@@ -316,4 +317,6 @@ def _check_options(
             )
 
 
+unet_for.__signature__ = inspect.signature(UNet)  # names are checked before anything is built
 MODULES = {"mlp": MLP, "unet": unet_for}
+NETWORKS = {"mlp": (MLP,), "unet": (UNet, MultiLevelUNet)}  # classes that each name stands for
