@@ -119,9 +119,10 @@ class Level:
 
 
 def support_of(images, sigma, threshold):
-    """Return where the blurred modulus of images exceeds a fraction of its maximum.
+    """Return the supports of images by shrinkwrap.
 
-    This is shrinkwrap (Marchesini et al., 2003), with one width for all samples.
+    A pixel belongs to the support if the blurred modulus exceeds a fraction of its largest value
+    (Marchesini et al., 2003). All samples share one width.
 
     Parameters
     ----------

@@ -244,9 +244,10 @@ class MultiLevelUNet(nn.Module):
 
 
 def levels_of(fourier_shape, object_shape, n_channels=1, unmeasured=False):
-    """Return the levels of a network, from the lowest resolution to the full one.
+    """Return the levels of a network, the coarsest first.
 
-    The lowest is the finest whose spectrum and image a perceptron can afford.
+    The last one has the full resolution. The coarsest is the finest one whose spectrum and image a
+    perceptron can afford.
 
     Examples
     --------

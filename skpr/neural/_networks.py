@@ -10,7 +10,9 @@ that it can compare its estimate with them. They are scaled to those of an objec
 and are NaN where unmeasured.
 
 In training, a module may return a tuple of batches of images, each of which gets a loss. At least
-one must cover the whole batch; others may cover its first samples only.
+one must cover the whole batch; others may cover its first samples only. A module with levels of
+resolution lists the shapes of their objects in `level_shapes`. In training it may return images of
+these shapes, which are compared with `module.target(objects, object_shape)`.
 """
 
 import math
