@@ -2,12 +2,10 @@
 
 import inspect
 import math
-from numbers import Integral, Real
 
 import torch
 from torch import nn
 
-from .._validation import short
 from ..measurement import Measurement, to_fft_order
 from ._levels import Level, middles, support_of
 from ._networks import (
@@ -17,6 +15,8 @@ from ._networks import (
     _as_channels,
     _as_objects,
     _Correction,
+    check_counts,
+    check_shares,
 )
 from ._unrolled import Unrolled
 
@@ -124,9 +124,13 @@ class MultiLevelUNet(nn.Module):
         polar=True,
     ):
         super().__init__()
-        _check_options(
-            n_stages, n_finer_stages, width, n_projections, threshold, stage_dropout, stage_share
+        check_counts(
+            n_stages=(n_stages, 1),
+            n_finer_stages=(n_finer_stages, 1),
+            width=(width, 1),
+            n_projections=(n_projections or 0, 0),
         )
+        check_shares(stage_share, stage_dropout=stage_dropout, threshold=threshold or 0.0)
         is_oversampled = tuple(fourier_shape) != tuple(object_shape)
         self.kind = "complex" if n_channels == 2 else "non_negative" if non_negative else "real"
         if n_projections is None:
@@ -174,7 +178,6 @@ class MultiLevelUNet(nn.Module):
         """
         if self.centered:
             features, magnitudes = to_fft_order(features), to_fft_order(magnitudes)
-        magnitudes = magnitudes * self.unit
         coarsest = self.levels[0]
         seen = coarsest.cut(features), coarsest.cut(magnitudes)
         first = self.front(*seen)
@@ -192,7 +195,9 @@ class MultiLevelUNet(nn.Module):
                 part = slice(max(1, len(images) // 2))
                 images, magnitudes = images[part], magnitudes[part]
             problem = Measurement(
-                level.magnitudes(magnitudes).to(images.dtype), level.object_shape, self.kind
+                self.unit * level.magnitudes(magnitudes).to(images.dtype),
+                level.object_shape,
+                self.kind,
             )
             start = images
             for correction in corrections:
@@ -225,10 +230,10 @@ class MultiLevelUNet(nn.Module):
         if self.threshold:
             problem.support = support_of(images, SIGMA, self.threshold)
         driven, change = self._driven(images, problem)
-        modulus = images.square().sum(dim=1, keepdim=True).sqrt()
-        inside = (
-            torch.ones_like(modulus) if not self.threshold else problem.support[:, None].float()
-        )
+        modulus = images.detach().square().sum(dim=1, keepdim=True).sqrt()
+        inside = torch.ones_like(modulus)
+        if self.threshold:
+            inside = inside * problem.support[:, None]
         seen = torch.cat([driven, change, images, start, modulus, inside], dim=1)
         return driven + change / 2 + correction(seen).float()
 
@@ -289,33 +294,6 @@ def unet_for(fourier_shape, object_shape, n_channels=1, unmeasured=False, **opti
     return kind(
         fourier_shape, object_shape, n_channels=n_channels, unmeasured=unmeasured, **options
     )
-
-
-def _check_options(
-    n_stages, n_finer_stages, width, n_projections, threshold, stage_dropout, stage_share
-):
-    """Refuse options out of their ranges."""
-    counts = {
-        "n_stages": (n_stages, 1),
-        "n_finer_stages": (n_finer_stages, 1),
-        "width": (width, 1),
-        "n_projections": (n_projections or 0, 0),
-    }
-    for name, (value, lowest) in counts.items():
-        if not (isinstance(value, Integral) and value >= lowest):
-            raise ValueError(
-                f"module__{name}={short(value)} is not valid; give an integer >= {lowest}"
-            )
-    if not (isinstance(stage_share, Real) and 0 < stage_share <= 1):
-        raise ValueError(
-            f"module__stage_share={short(stage_share)} is not valid; give a number above 0, up to 1"
-        )
-    shares = {"stage_dropout": stage_dropout, "threshold": threshold or 0.0}
-    for name, value in shares.items():
-        if not (isinstance(value, Real) and 0 <= value < 1):
-            raise ValueError(
-                f"module__{name}={short(value)} is not valid; give a number from 0, below 1"
-            )
 
 
 unet_for.__signature__ = inspect.signature(UNet)  # names are checked before anything is built
