@@ -237,6 +237,29 @@ def test_networks_train_and_predict_on_the_device(module, dtype):
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
 
 
+def test_networks_of_several_levels_train_and_predict_on_the_device():
+    objects = random_objects((56, 56), "complex64", 8)
+    X = FourierMagnitude().fit_transform(objects)
+    # unrolled iterations would amplify rounding, and each device draws its own dropout
+    options = {"hidden_width": 16, "width": 8, "n_projections": 1, "stage_dropout": 0.0}
+    found, expected = (
+        PhaseRetrievalRegressor(
+            "unet",
+            device=device,
+            max_epochs=2,
+            batch_size=4,
+            random_state=0,
+            mixed_precision=False,
+            verbose=0,
+            **{f"module__{name}": value for name, value in options.items()},
+        )
+        .fit(X, objects)
+        .predict(X)
+        for device in (pretend.DEVICE, "cpu")
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
 def test_training_waits_for_the_device_once_per_batch():
     objects = random_objects(SHAPES[2], "float32", 40)
     X = FourierMagnitude().fit_transform(objects)

@@ -1,13 +1,15 @@
 """Complex crystals by networks, by refinement and from random starts.
 
-The crystals of 64 x 64 pixels have phases of several radians, random shifts, flips and a random
-global phase; the Fourier grid is 128 x 128. One network is trained on raw pairs and one after
+The crystals have phases of several radians, random shifts, flips and a random global phase; the
+Fourier grid is twice as wide as their frame. One network is trained on raw pairs and one after
 symmetry breaking. The predictions of both start the same iterations with shrinkwrap. Random starts
 get as many iterations, and five times as many; starts that solve the coarse problem first get as
-many after that.
+many after that. Frames of more than 48 x 48 pixels, and volumes, need a network of several levels
+of resolution, which `module="unet"` chooses.
 """
 
 import argparse
+import resource
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import torch
 from skpr import (
     FourierMagnitude,
     IterativePhaseRetrieval,
+    LazyBatch,
     PhaseRetrievalRegressor,
     ShiftFlipAugmenter,
     SymmetryBreakingRegressor,
@@ -26,23 +29,33 @@ from skpr import (
 from skpr.datasets import make_crystals
 from skpr.metrics import relative_error
 
+CHUNK = 250  # crystals that one process makes at a time
+LARGE = 1 << 30  # bytes of magnitudes; more are simulated batch by batch
+
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--train", type=int, default=10000, help="training crystals")
 parser.add_argument("--test", type=int, default=200, help="test crystals")
 parser.add_argument(
+    "--side",
     "--size",
     type=int,
     default=64,
     help="width of a crystal's frame in pixels; the Fourier grid is twice as wide",
 )
+parser.add_argument("--axes", type=int, default=2, choices=(1, 2, 3), help="dimensions of space")
 parser.add_argument("--max-phase", type=float, default=3.0, help="largest phase in radians")
 parser.add_argument("--module", default="unet", choices=("mlp", "unet"))
 parser.add_argument("--epochs", type=int, default=12)
+parser.add_argument("--batch", type=int, default=128, help="crystals in a training batch")
+parser.add_argument(
+    "--share", type=float, default=0.25, help="share of a batch that the stages are trained on"
+)
 parser.add_argument(
     "--iterations",
     type=int,
-    default=300,
-    help="iterations of the refinement; random starts also get five times as many",
+    nargs="*",
+    default=(300,),
+    help="iterations of the refinement; random starts also get five times the last",
 )
 parser.add_argument(
     "--trainings", nargs="*", default=("raw", "canonical"), choices=("raw", "canonical")
@@ -51,31 +64,51 @@ parser.add_argument(
     "--keep", type=Path, help="folder of fitted networks; those found there are not trained again"
 )
 parser.add_argument("--threads", type=int, help="torch threads")
+parser.add_argument("--jobs", type=int, default=1, help="processes that make crystals")
 parser.add_argument("--device", default="auto")
 parser.add_argument("--seed", type=int, default=0)
 arguments = parser.parse_args()
 if arguments.threads:
     torch.set_num_threads(arguments.threads)
+shape = (arguments.side,) * arguments.axes
 
 
-def crystals(n_samples, seed):
+def chunk(n_samples, shape, max_phase, seed):
     """Draw crystals at random places on their orbits."""
-    shape = (arguments.size, arguments.size)
-    objects = make_crystals(
-        n_samples, shape=shape, max_phase=arguments.max_phase, random_state=seed
-    ).data
+    objects = make_crystals(n_samples, shape=shape, max_phase=max_phase, random_state=seed).data
     return ShiftFlipAugmenter(random_phase=True, random_state=seed).fit_transform(objects)
 
 
-def fitted(training, magnitudes, objects):
+def crystals(n_samples, seed):
+    """Draw crystals in several processes."""
+    sizes = [min(CHUNK, n_samples - start) for start in range(0, n_samples, CHUNK)]
+    seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(sizes))
+    parts = joblib.Parallel(arguments.jobs)(
+        joblib.delayed(chunk)(size, shape, arguments.max_phase, one)
+        for size, one in zip(sizes, seeds.tolist(), strict=True)
+    )
+    return np.concatenate(parts)
+
+
+def pairs(objects):
+    """Return magnitudes and objects, on the GPU if a network is trained there."""
+    if arguments.device.startswith("cuda"):
+        objects = torch.as_tensor(objects, device=arguments.device)
+    elif 4 * len(objects) * (2 * arguments.side) ** arguments.axes > LARGE:
+        return FourierMagnitude().fit_transform(LazyBatch(objects)), objects
+    return FourierMagnitude().fit_transform(objects), objects
+
+
+def fitted(training):
     """Return a network trained on raw or canonical objects, and the seconds."""
     settings = (
         training,
         arguments.module,
-        arguments.size,
+        "x".join(map(str, shape)),
         arguments.max_phase,
         arguments.train,
         arguments.epochs,
+        arguments.share,
     )
     name = f"complex_crystals_{'_'.join(map(str, settings))}_{arguments.seed}.joblib"
     path = arguments.keep / name if arguments.keep else None
@@ -84,12 +117,18 @@ def fitted(training, magnitudes, objects):
     network = PhaseRetrievalRegressor(
         arguments.module,
         max_epochs=arguments.epochs,
+        batch_size=arguments.batch,
         device=arguments.device,
         random_state=arguments.seed,
+        verbose=True,
+        **{"module__stage_share": arguments.share} if arguments.module == "unet" else {},
     )
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
     start = time.perf_counter()
-    model = SymmetryBreakingRegressor(network, transformer).fit(magnitudes, objects)
+    train = crystals(arguments.train, arguments.seed + 1)
+    print(f"crystals made in {time.perf_counter() - start:.0f} s", flush=True)
+    start = time.perf_counter()
+    model = SymmetryBreakingRegressor(network, transformer).fit(*pairs(train))
     found = model, time.perf_counter() - start
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,30 +166,27 @@ def refiner(n_iter):
 unseen = crystals(arguments.test, arguments.seed + 2)
 measured = FourierMagnitude().fit_transform(unseen)
 print(
-    f"{arguments.train} training and {arguments.test} test crystals of {arguments.size} x "
-    f"{arguments.size}, phases up to {arguments.max_phase} radians, {arguments.module}, "
-    f"{arguments.epochs} epochs"
+    f"{arguments.train} training and {arguments.test} test crystals of "
+    f"{' x '.join(map(str, shape))}, phases up to {arguments.max_phase} radians, "
+    f"{arguments.module}, {arguments.epochs} epochs"
 )
 print(f"{'start':<24}{'iterations':>10}{'mean':>10}{'median':>12}{'<= .01':>10}{'[s]':>9}")
 
 # %%
 # Networks: a single pass, then the same iterations from each prediction.
 
-train = crystals(arguments.train, arguments.seed + 1)
-magnitudes = FourierMagnitude().fit_transform(train)
 for training in arguments.trainings:
-    model, seconds = fitted(training, magnitudes, train)
+    model, seconds = fitted(training)
     predicted = model.predict(measured)
     name = "symmetry-broken network" if training == "canonical" else "raw network"
     report(name, 0, predicted, seconds)
-    start = time.perf_counter()
-    refined = (
-        refiner(arguments.iterations)
-        .fit(measured, unseen)
-        .retrieve(measured, init=predicted)
-        .objects
-    )
-    report(name, arguments.iterations, refined, time.perf_counter() - start)
+    for n_iter in arguments.iterations:
+        start = time.perf_counter()
+        refined = refiner(n_iter).fit(measured, unseen).retrieve(measured, init=predicted).objects
+        report(name, n_iter, refined, time.perf_counter() - start)
+    n_weights = sum(weights.numel() for weights in model.regressor_.module_.parameters())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"{n_weights / 1e6:.1f} million weights; at most {peak:.1f} GiB in all", flush=True)
 
 # %%
 # Random starts, with as many iterations and with five times as many. Starts that solve the coarse
@@ -162,11 +198,12 @@ for name, algorithm, times, kind in (
     ("random starts, HIO", "hio", 5, "random"),
     ("coarse starts", "auto", 1, "coarse"),
 ):
+    n_iter = times * arguments.iterations[-1]
     start = time.perf_counter()
     found = (
-        refiner(times * arguments.iterations)
+        refiner(n_iter)
         .set_params(algorithm=algorithm, start=kind)
         .fit(measured, unseen)
         .predict(measured)
     )
-    report(name, times * arguments.iterations, found, time.perf_counter() - start)
+    report(name, n_iter, found, time.perf_counter() - start)

@@ -13,7 +13,7 @@ from .._validation import check_choice
 from ..augmentation import RandomDeformation
 from ..canonicalization import SymmetryCanonicalizer
 from ..fourier import FourierMagnitude
-from ..neural import MODULES, PhaseRetrievalRegressor
+from ..neural import MODULES, NETWORKS, PhaseRetrievalRegressor
 from ._parts import check_layouts
 from ._pipeline import PhaseRetrievalPipeline
 from ._posterior import PosteriorRefiner
@@ -129,7 +129,7 @@ def make_phase_retriever(
     """
     check_choice("preset", preset, tuple(PRESETS))
     chosen = dict(PRESETS[preset])
-    if module is not None and module not in (chosen["module"], MODULES[chosen["module"]]):
+    if module is not None and module not in (chosen["module"], *NETWORKS[chosen["module"]]):
         # the sizes in a preset apply only to its own network
         chosen = {
             name: value for name, value in chosen.items() if not name.startswith("module__")

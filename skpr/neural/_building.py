@@ -14,7 +14,7 @@ from .._tensors import resolve_device
 from .._validation import short
 from ._augmented import detected, fitted_augmenter, fitted_detector
 from ._losses import CRITERIA, takes_weights
-from ._networks import MODULES
+from ._multilevel import MODULES
 from ._parallel import InStep, process_rank
 from ._scaling import ScaledNetwork, learn_scaling
 from ._skorch import SkorchRegressor

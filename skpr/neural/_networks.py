@@ -10,7 +10,9 @@ that it can compare its estimate with them. They are scaled to those of an objec
 and are NaN where unmeasured.
 
 In training, a module may return a tuple of batches of images, each of which gets a loss. At least
-one must cover the whole batch; others may cover its first samples only.
+one must cover the whole batch; others may cover its first samples only. A module with levels of
+resolution lists the shapes of their objects in `level_shapes`. In training it may return images of
+these shapes, which are compared with `module.target(objects, object_shape)`.
 """
 
 import math
@@ -213,26 +215,10 @@ class UNet(nn.Module):
         polar=True,
     ):
         super().__init__()
-        counts = {
-            "n_stages": (n_stages, 0),
-            "width": (width, 1),
-            "n_projections": (n_projections or 0, 0),
-        }
-        for name, (value, lowest) in counts.items():
-            if not (isinstance(value, Integral) and value >= lowest):
-                raise ValueError(
-                    f"module__{name}={short(value)} is not valid; give an integer >= {lowest}"
-                )
-        if not (isinstance(stage_share, Real) and 0 < stage_share <= 1):
-            raise ValueError(
-                f"module__stage_share={short(stage_share)} is not valid; give a number above 0, "
-                "up to 1"
-            )
-        if not (isinstance(stage_dropout, Real) and 0 <= stage_dropout < 1):
-            raise ValueError(
-                f"module__stage_dropout={short(stage_dropout)} is not valid; give a number from "
-                "0, below 1"
-            )
+        check_counts(
+            n_stages=(n_stages, 0), width=(width, 1), n_projections=(n_projections or 0, 0)
+        )
+        check_shares(stage_share, stage_dropout=stage_dropout)
         self.object_shape = tuple(object_shape)
         if n_projections is None:
             n_projections = 20 if tuple(fourier_shape) != self.object_shape else 0
@@ -351,6 +337,34 @@ class _Residual(nn.Module):
         return maps + self.second(nn.functional.gelu(self.first(self.norm(maps))))
 
 
+def check_counts(**counts):
+    """Refuse a module's options that are no integers, or too small.
+
+    Each is given as a pair of its value and the lowest valid one.
+    """
+    for name, (value, lowest) in counts.items():
+        if not (isinstance(value, Integral) and value >= lowest):
+            raise ValueError(
+                f"module__{name}={short(value)} is not valid; give an integer >= {lowest}"
+            )
+
+
+def check_shares(stage_share, **others):
+    """Refuse a module's options that are no fractions.
+
+    `stage_share` may be 1 and not 0, the others 0 and not 1.
+    """
+    if not (isinstance(stage_share, Real) and 0 < stage_share <= 1):
+        raise ValueError(
+            f"module__stage_share={short(stage_share)} is not valid; give a number above 0, up to 1"
+        )
+    for name, value in others.items():
+        if not (isinstance(value, Real) and 0 <= value < 1):
+            raise ValueError(
+                f"module__{name}={short(value)} is not valid; give a number from 0, below 1"
+            )
+
+
 def _from_polar(images):
     """Convert raw amplitudes and phases to real and imaginary parts."""
     amplitudes, phases = nn.functional.softplus(2 * images[:, 0] - 1) / 2, 2 * images[:, 1]
@@ -367,6 +381,3 @@ def _as_channels(objects):
         if objects.is_complex()
         else objects[:, None]
     )
-
-
-MODULES = {"mlp": MLP, "unet": UNet}

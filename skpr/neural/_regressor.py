@@ -35,13 +35,13 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     Parameters
     ----------
     module : {"mlp", "unet"}, torch.nn.Module class or instance, default="mlp"
-        Network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet`, or one of your own. A class
-        receives those of the arguments `fourier_shape`, `object_shape`, `n_channels` (1 for real
-        objects, 2 for complex ones), `non_negative`, `unmeasured` (whether pixels may be
-        unmeasured) and `centered` that its constructor names. An instance is copied, and never
-        trained itself. `forward` takes scaled magnitudes of shape (n_samples, \*fourier_shape), 0
-        where unmeasured, and returns images of shape (n_samples, n_channels, \*object_shape).
-        Networks compute in float32.
+        Network: :class:`skpr.neural.MLP`, :class:`skpr.neural.UNet` (for large patterns
+        :class:`skpr.neural.MultiLevelUNet`), or one of your own. A class receives those of the
+        arguments `fourier_shape`, `object_shape`, `n_channels` (1 for real objects, 2 for complex
+        ones), `non_negative`, `unmeasured` (whether pixels may be unmeasured) and `centered` that
+        its constructor names. An instance is copied, and never trained itself. `forward` takes
+        scaled magnitudes of shape (n_samples, \*fourier_shape), 0 where unmeasured, and returns
+        images of shape (n_samples, n_channels, \*object_shape). Networks compute in float32.
     criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
         Loss: squared error relative to each object's energy ("relative"), mean squared error in the
         unit of the objects ("mse"), or squared error minimised over the symmetries ("orbit", see

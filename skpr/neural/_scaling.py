@@ -59,6 +59,7 @@ class ScaledNetwork(nn.Module):
         self.scaling = scaling
         self.facts = facts or {}
         self.uses_magnitudes = bool(getattr(network, "uses_magnitudes", False))
+        self.level_shapes = tuple(getattr(network, "level_shapes", ()))
         for name in ("mean", "deviation", "gain", "shares"):
             self.register_buffer(name, statistics[name])
 
@@ -81,9 +82,9 @@ class ScaledNetwork(nn.Module):
         features = ((SCALINGS[self.scaling](unit) - self.mean) / self.deviation).nan_to_num(0.0)
         output = self.network(features, unit) if self.uses_magnitudes else self.network(features)
         brightness = (self.gain * norms).view([-1] + [1] * len(self.object_shape))
-        images = [
-            self._as_objects(part) for part in (output if isinstance(output, tuple) else (output,))
-        ]
+        parts = output if isinstance(output, tuple) else (output,)
+        coarser = self.level_shapes if isinstance(output, tuple) else ()
+        images = [self._as_objects(part, coarser) for part in parts]
         if max(map(len, images)) != len(magnitudes):
             made = " and ".join(str(len(part)) for part in images)
             raise ValueError(
@@ -93,15 +94,23 @@ class ScaledNetwork(nn.Module):
         objects = tuple(part * brightness[: len(part)] for part in images)
         return objects if isinstance(output, tuple) else objects[0]
 
-    def _as_objects(self, output):
-        """Convert a network's output to objects; refuse other shapes."""
+    def target(self, objects, object_shape):
+        """Compute what images of a coarser level are compared with."""
+        return self.network.target(objects, object_shape)
+
+    def _as_objects(self, output, coarser=()):
+        """Convert a network's output to objects; refuse shapes but theirs.
+
+        Images may also have the shape of a coarser level.
+        """
         made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         channels = (
             1 if isinstance(output, torch.Tensor) and output.is_complex() else self.n_channels
         )
-        shapes = [(channels, *self.object_shape), (channels * math.prod(self.object_shape),)]
+        shape = made[2:] if made[2:] in coarser else self.object_shape
+        shapes = [(channels, *shape), (channels * math.prod(shape),)]
         if channels == 1:
-            shapes.append(self.object_shape)
+            shapes.append(shape)
         if made[1:] not in shapes:
             raise ValueError(
                 f"{type(self.network).__name__} returned {made} for a batch; it must return a "
@@ -112,8 +121,8 @@ class ScaledNetwork(nn.Module):
                 f"{type(self.network).__name__} returned complex images for real objects"
             )
         if output.is_complex():
-            return output.to(torch.complex64).reshape(-1, *self.object_shape)
-        output = output.float().reshape(-1, self.n_channels, *self.object_shape)
+            return output.to(torch.complex64).reshape(-1, *shape)
+        output = output.float().reshape(-1, self.n_channels, *shape)
         return output[:, 0] if self.n_channels == 1 else torch.complex(output[:, 0], output[:, 1])
 
     # --- facts stored with the weights ------------------------------------------------------------

@@ -96,7 +96,10 @@ class BatchSteps(SkorchRegressor):
         for output in outputs:
             part = slice(len(output))
             weight = None if self._batch_weight is None else self._batch_weight[part]
-            losses.append(loss_of(self.criterion_, output, y_true[part], weight))
+            target = y_true[part]
+            if output.shape != target.shape:  # of a coarser level
+                target = self.module_.target(target, output.shape[1:])
+            losses.append(loss_of(self.criterion_, output, target, weight))
         return sum(losses)
 
     @property

@@ -8,7 +8,7 @@ import torch
 from ._generators import kept_generators
 from ._loading import whole_batch
 from ._losses import CRITERIA
-from ._networks import MODULES
+from ._multilevel import NETWORKS
 
 
 def check_trainable(net, dataset, iterator):
@@ -30,7 +30,7 @@ def check_trainable(net, dataset, iterator):
         be trained on a single sample where the last batch has only one. For a criterion that fails
         or does not return one number.
     """
-    modules, criteria = MODULES.values(), CRITERIA.values()
+    modules, criteria = sum(NETWORKS.values(), ()), CRITERIA.values()
     module = None if type(net.module_.network) in modules else _copied(net.module_)
     criterion = None if type(net.criterion_) in criteria else _copied(net.criterion_)
     if module is None and criterion is None:

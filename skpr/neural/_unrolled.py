@@ -10,7 +10,8 @@ from .._tensors import chunks_of
 from ..iterative import hybrid_input_output
 from ..measurement import PrunedTransform
 
-MOST = 8  # recordings to keep; batches of other sizes need others
+VARYING = "magnitudes", "unmeasured", "support"  # tensors of a measurement that steps read
+MOST = 16  # recordings to keep; batches of other sizes and levels need others
 
 
 class Unrolled:
@@ -67,10 +68,10 @@ class Unrolled:
         return x.inside
 
     def _replayed(self, objects, problem):
-        tensors = [objects, problem.magnitudes]
-        tensors += [] if problem.unmeasured is None else [problem.unmeasured]
+        names = [n for n in VARYING if getattr(problem, n) is not None]
+        tensors = [objects, *(getattr(problem, name) for name in names)]
         places = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
-        key = problem.kind, problem.object_shape, places
+        key = problem.kind, problem.object_shape, tuple(names), places
         if key not in self._recordings:
             if len(self._recordings) >= MOST:
                 self._recordings.clear()
@@ -79,8 +80,9 @@ class Unrolled:
                 problem.transform.object_shape, problem.transform.fourier_shape
             )
 
-            def steps(objects, magnitudes, unmeasured=None):
-                own.magnitudes, own.unmeasured = magnitudes, unmeasured
+            def steps(objects, *values):
+                for name, value in zip(names, values, strict=True):
+                    setattr(own, name, value)
                 return [self._steps(objects, own)]
 
             self._recordings[key] = _graphs.recorded(steps, tensors)

@@ -30,7 +30,7 @@ from ..measurement import (
 )
 from ._loading import BatchDataset, unpacked
 from ._losses import CRITERIA, MeanSquaredError
-from ._networks import MODULES
+from ._multilevel import MODULES
 from ._scaling import SCALINGS
 
 MANY = 8  # number of patterns that the full check for mistakes needs

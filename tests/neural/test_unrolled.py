@@ -44,6 +44,25 @@ def test_replays_are_the_steps(monkeypatch, kind, missing):
     assert (recorder.n_recorded, recorder.n_replayed) == (2, 3)
 
 
+def test_replays_read_the_support_of_each_call(monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(_graphs, "recorded", recorder)
+    unrolled = Unrolled(5, 0.9)
+    generator = torch.Generator().manual_seed(0)
+    supports = [torch.rand(5, 6, 5, generator=generator) < 0.6 for _ in range(2)]
+    results = {}
+    for is_recorded in (False, True):
+        monkeypatch.setattr(Unrolled, "is_recorded", lambda self, objects, r=is_recorded: r)
+        results[is_recorded] = []
+        for support in (*supports, None, supports[0]):
+            values, measured = problem("complex")
+            measured.support = support
+            results[is_recorded].append(unrolled(values, measured))
+    torch.testing.assert_close(results[True], results[False])
+    assert not torch.allclose(*results[True][:2])
+    assert (recorder.n_recorded, recorder.n_replayed) == (2, 4)
+
+
 def test_copies_and_pickles_have_no_recordings(monkeypatch):
     monkeypatch.setattr(_graphs, "recorded", Recorder())
     monkeypatch.setattr(Unrolled, "is_recorded", lambda self, objects: True)
