@@ -1,8 +1,8 @@
 """Kernel of a GPU that multiplies rows by a matrix.
 
-The kernel needs Triton, which comes with PyTorch's builds for CUDA. Tensor cores multiply numbers of 11
-bits (TF32). Each number is therefore split in two, and three of the four products are added: the
-sum has about the precision of float32 (Ootomo and Yokota, 2022).
+The kernel needs Triton, which comes with PyTorch's builds for CUDA. Tensor cores multiply numbers
+of 11 bits (TF32). Each number is therefore split in two, and three of the four products are added:
+the sum has about the precision of float32 (Ootomo and Yokota, 2022).
 """
 
 import torch

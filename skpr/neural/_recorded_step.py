@@ -10,7 +10,7 @@ import torch
 
 from .. import _graphs
 from ._losses import MeanSquaredError, RelativeDistance, RelativeSquaredError
-from ._networks import MODULES
+from ._multilevel import NETWORKS
 
 MOST = 4  # recordings to keep, one for each size of a batch
 LOSSES = MeanSquaredError, RelativeDistance, RelativeSquaredError  # these never wait for the GPU
@@ -94,7 +94,7 @@ def can_be_recorded(net):
     return (
         net.network_device.type == "cuda"
         and net._parallel is None
-        and type(net.module_.network) in MODULES.values()
+        and type(net.module_.network) in sum(NETWORKS.values(), ())
         and type(net.criterion_) in LOSSES
     )
 

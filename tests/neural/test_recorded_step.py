@@ -6,10 +6,16 @@ import torch
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor
 from skpr.neural import _fitting, _recorded_step
+from skpr.neural._multilevel import MultiLevelUNet
 from skpr.neural._recorded_step import MOST, RecordedStep, can_be_recorded
 from tests.conftest import random_objects
 from tests.recorder import Recorder
 
+FORMS = {  # module, and the shape of an object
+    "mlp": ("mlp", (6, 5)),
+    "unet": ("unet", (6, 5)),
+    "levels": ("unet", (96, 100)),
+}
 SETTINGS = {
     "mlp": {"module__hidden_width": 16},
     "unet": {
@@ -38,9 +44,10 @@ def fitted(module, X, y, sample_weight=None, **settings):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
-@pytest.mark.parametrize("module", ["mlp", "unet"])
-def test_replayed_steps_are_the_steps(recorder, monkeypatch, module, dtype, weighted):
-    y = random_objects((6, 5), dtype, 20)
+@pytest.mark.parametrize("form", FORMS)
+def test_replayed_steps_are_the_steps(recorder, monkeypatch, form, dtype, weighted):
+    module, shape = FORMS[form]
+    y = random_objects(shape, dtype, 20)
     X, weight = FourierMagnitude().fit_transform(y), None
     if weighted:
         weight = np.random.default_rng(0).random(len(y)) + 0.5
@@ -49,6 +56,7 @@ def test_replayed_steps_are_the_steps(recorder, monkeypatch, module, dtype, weig
     monkeypatch.setattr(_fitting, "recorded_steps", lambda net: torch.enable_grad())
     expected = fitted(module, X, y, weight)
     assert recorder.n_replayed == 9
+    assert isinstance(found.module_.network, MultiLevelUNet) == (form == "levels")
     assert list(found.history[:, "train_loss"]) == list(expected.history[:, "train_loss"])
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))
 
