@@ -1,4 +1,4 @@
-"""Forward and backward passes of training batches, recorded as CUDA graphs.
+"""Forward and backward passes of batches, recorded as CUDA graphs.
 
 A step of a network launches some thousand short kernels, which takes Python several times longer
 than a GPU takes to run them.
