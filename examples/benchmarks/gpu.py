@@ -174,7 +174,7 @@ def by_hand(net, X, y):
             loss.backward()
             optimizer.step()
 
-    epoch(3 * size)
+    epoch(min(3 * size, len(X)))
     wait()
     start = time.perf_counter()
     epoch(len(X))
