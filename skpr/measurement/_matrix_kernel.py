@@ -9,6 +9,8 @@ import torch
 import triton
 import triton.language as tl
 
+MANY, SOME = 16384, 1024  # rows, that is columns of pixels in a batch of patterns
+
 
 @triton.jit
 def _parts(pairs):
@@ -183,12 +185,15 @@ def multiply(source, matrices, out, rescaling=None, terms=()):
 
 
 def block_shape(n_rows, width):
-    """Return the shape of a block, (rows, ins, outs, warps, stages)."""
+    """Return the shape of a block, (rows, ins, outs, warps, stages).
+
+    Of six shapes tried on an H100, these were the fastest for many, some and few rows.
+    """
     outs = 128 if width > 64 else 64
-    if n_rows >= 16384:
+    if n_rows >= MANY:
         return 64, 16, outs, 4, 2
-    if n_rows >= 2048:
-        return 32, 16, 64, 4, 2
+    if n_rows >= SOME:
+        return 32, 16, outs, 4, 2
     return 16, 16, 64, 4, 2
 
 
