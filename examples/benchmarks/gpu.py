@@ -43,7 +43,8 @@ TABLE = "--data fashion-mnist --module unet --trainings canonical --iterations 3
 EXPERIMENTS = {  # commands that run side by side
     "table": f"plot_02_symmetry_breaking.py {TABLE} --train 60000 --test 10000 --epochs 8",
     "not oversampled": "benchmarks/not_oversampled.py --train 59000",
-    "complex crystals": "benchmarks/complex_crystals.py --train 20000",
+    "complex crystals": "benchmarks/complex_crystals.py --side 128 --train 20000 --epochs 10"
+    " --share 1 --jobs 12 --device cuda --trainings canonical",
 }
 TINY = {
     "table": "plot_02_symmetry_breaking.py --train 64 --test 8 --epochs 1 --iterations 2",
