@@ -36,13 +36,15 @@ parser = argparse.ArgumentParser(
 parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128])
 parser.add_argument("--alphas", type=float, nargs="+", default=[2.0, 3.0, 4.0, 0.0])
 parser.add_argument("--crops", type=int, nargs="+", default=[100, 40], help="per size, to test on")
-parser.add_argument("--train-crops", type=int, default=1600)
+parser.add_argument("--train-crops", type=int, default=3000)
 parser.add_argument("--train-alpha", type=float, default=3.0)
-parser.add_argument("--epochs", type=int, default=13)
+parser.add_argument("--epochs", type=int, default=26)
 parser.add_argument(
     "--training-rounds", type=int, default=0, help="rounds of new starts to train on, too"
 )
-parser.add_argument("--starts", type=int, default=8)
+parser.add_argument(
+    "--starts", type=int, default=16, help="of each pattern of the table; 8 in training"
+)
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument(
     "--split", choices=["test", "choice"], default="test", help="images to score on"
