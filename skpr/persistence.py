@@ -28,6 +28,7 @@ from .composition import (
     PhaseRetrievalPipeline,
     PosteriorRefiner,
     RefinedRegressor,
+    RetrievedTargetRegressor,
     SymmetryBreakingRegressor,
 )
 from .exceptions import ModelFileError, VersionWarning
@@ -61,6 +62,7 @@ _TYPES = (
     PhaseRetrievalPipeline,
     PosteriorRefiner,
     RefinedRegressor,
+    RetrievedTargetRegressor,
     Strategies,
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,

@@ -13,7 +13,7 @@ from skpr import (
     SymmetryCanonicalizer,
 )
 from skpr.augmentation import RandomDeformation
-from skpr.composition import NetworkRefiner
+from skpr.composition import NetworkRefiner, RetrievedTargetRegressor
 from skpr.detector import PhotonNoise
 from skpr.neural import EstimateRegressor
 
@@ -56,6 +56,7 @@ EXPECTED_FAILURES = {
     IterativePhaseRetrieval: {},
     RefinedRegressor: SINGLE,
     NetworkRefiner: {},
+    RetrievedTargetRegressor: SINGLE,
 }
 
 ESTIMATORS = [
@@ -80,6 +81,9 @@ ESTIMATORS = [
     network().set_params(detector=PhotonNoise(1e6)),
     network().set_params(tuning_steps=3),
     network_refiner(),
+    RetrievedTargetRegressor(
+        network(), IterativePhaseRetrieval(n_iter=20, device="cpu"), random_state=0
+    ),
     RefinedRegressor(network(), refiner=None),
     RefinedRegressor(network(), IterativePhaseRetrieval(n_iter=20, random_state=0, device="cpu")),
 ]

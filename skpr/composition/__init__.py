@@ -8,6 +8,7 @@ from ._network_refiner import NetworkRefiner
 from ._pipeline import PhaseRetrievalPipeline
 from ._posterior import PosteriorRefiner
 from ._refined import RefinedRegressor
+from ._retrieved_target import RetrievedTargetRegressor
 from ._symmetry_breaking import SymmetryBreakingRegressor
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PhaseRetrievalPipeline",
     "PosteriorRefiner",
     "RefinedRegressor",
+    "RetrievedTargetRegressor",
     "SymmetryBreakingRegressor",
     "make_phase_retriever",
 ]

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from ._verdict import in_words, judged
 
@@ -125,6 +126,12 @@ class Retrieval(NamedTuple):
             return [("undecided", np.nan, np.nan)] * len(self.errors)
         starts = self.starts.numpy(force=True) if hasattr(self.starts, "numpy") else self.starts
         return [judged(*one) for one in zip(starts, self.free_errors, self.explained, strict=True)]
+
+
+def as_tensors(found, device):
+    """Return a Retrieval with objects and starts as tensors on a device."""
+    objects, starts = (torch.as_tensor(value).to(device) for value in (found.objects, found.starts))
+    return found._replace(objects=objects, starts=starts)
 
 
 class Results:

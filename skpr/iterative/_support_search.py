@@ -226,7 +226,7 @@ class SupportSearch:
         Coherence kernels are estimated if `kernels` is True.
         """
         if self.is_known:
-            return self._run(None, n_starts=self.n_starts)
+            return self._run(None, n_starts=self.n_starts, init=self.init)
         if self.is_large:
             return self._of_the_middle().explored(n_rounds)
         rounds, trials = [], Trials(self.n_starts, self.n_samples)

@@ -27,7 +27,7 @@ from ..measurement import (
     symmetries_of,
 )
 
-SUPPORTS = "auto", "frame", "autocorrelation", "shrinkwrap"
+SUPPORTS = "auto", "frame", "autocorrelation", "shrinkwrap", "search"
 STARTS = "random", "autocorrelation", "coarse"
 COHERENCES = "auto", "full", "gaussian"
 UNITS_LOOKED_AT = 8  # number of patterns by which units are checked
@@ -157,10 +157,13 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
 def resolved_support(support, *, is_known):
     """Return the rule of the support.
 
-    "auto" becomes "frame" where the frame is known; an array becomes "given".
+    "auto" becomes "frame" where the frame is known; an array becomes "given". The result "auto"
+    means that the support is searched for.
     """
     if not isinstance(support, str):
         return "given"
+    if support == "search":
+        return "auto"
     return "frame" if support == "auto" and is_known else support
 
 

@@ -274,8 +274,8 @@ def test_an_interrupt_keeps_what_converged_in_the_running_chunk(crystals, monkey
         ({"beta": 0}, "beta=0 is not valid"),
         (
             {"support": "circle"},
-            "support='circle' is not valid; choose 'auto', 'frame', 'autocorrelation' or "
-            "'shrinkwrap'",
+            "support='circle' is not valid; choose 'auto', 'frame', 'autocorrelation', "
+            "'shrinkwrap' or 'search'",
         ),
         ({"support": np.ones((3, 3))}, r"support has shape \(3, 3\); give one of shape \(20, 20\)"),
         ({"support": np.zeros((20, 20))}, "support is empty"),

@@ -134,3 +134,45 @@ def test_starts_that_disagree_give_way_to_some_that_agree(monkeypatch, explained
     np.testing.assert_allclose(
         search.found.thresholds[0], [0.1, 0.1 * STEADIER[0] if is_taken else 0.1]
     )
+
+
+# --- known supports -------------------------------------------------------------------------------
+
+
+def in_its_frame(is_complex=False):
+    objects = random_objects((12, 12), np.complex128 if is_complex else np.float64, n_samples=3)
+    return objects, FourierMagnitude().fit_transform(objects)
+
+
+@pytest.mark.parametrize("support", ["frame", "shrinkwrap", np.ones((12, 12), dtype=bool)])
+def test_starts_in_known_supports_are_judged_on_request(support):
+    objects, X = in_its_frame()
+    model = retriever(n_iter=100, n_starts=3, support=support).fit(X, objects)
+    assert model.retrieve(X).free_errors is None
+    found = model.retrieve(X, judge=True)
+    assert found.free_errors.shape == found.explained.shape == (3, 3)
+    assert set(found.verdicts) <= {"good", "doubtful", "failed", "undecided"}
+    no_pattern_of_an_object = X.mean(axis=0, keepdims=True)
+    wrong = model.retrieve(no_pattern_of_an_object, judge=True)
+    assert wrong.free_errors.min() > found.free_errors.min(axis=1).max()
+
+
+def test_a_single_start_is_judged_and_may_begin_at_the_object():
+    objects, X = in_its_frame()
+    model = retriever(n_iter=10, n_starts=1, support="frame").fit(X, objects)
+    near = model.retrieve(X, init=objects, judge=True)
+    far = model.retrieve(X, judge=True)
+    assert errors(objects, near.objects).max() < 1e-6
+    assert (near.free_errors < far.free_errors).all()
+
+
+def test_the_support_is_searched_for_in_a_given_frame():
+    objects, X = measured(1.5, n_samples=2)
+    frame = objects.shape[1:]
+    model = retriever(object_shape=frame, constraints="complex")
+    assert model.fit(X).support_ == "frame"
+    model.set_params(support="search").fit(X)
+    assert model.support_ == "auto"
+    found = model.retrieve(X)
+    assert not found.supports.all(axis=(2, 3)).any()
+    assert np.median(errors(objects, found.objects)) < 0.15

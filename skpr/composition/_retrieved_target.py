@@ -1,0 +1,396 @@
+"""Regressor on targets that are retrieved where they are not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, check_memory
+
+from .._lazy import LazyBatch
+from .._validation import short, warn_user
+from ..iterative import IterativePhaseRetrieval
+from ..measurement import look_at
+from ._around import AroundRegressor, _regressor_has, as_features
+from ._parts import check_part, is_direct, told
+from ._refined import learned_unit, times
+from ._retrieved import (
+    Targets,
+    check_accepted,
+    checked_targets,
+    default_retriever,
+    drawn_seeds,
+    fitted_retriever,
+    retrieved,
+    rows_of,
+    seeded,
+)
+from ._symmetry_breaking import SymmetryBreakingRegressor
+
+if TYPE_CHECKING:
+    from .._typing import Batch, Seed, Self
+
+
+class RetrievedTargetRegressor(AroundRegressor):
+    r"""Train a regressor without objects, on targets that are retrieved.
+
+    `fit(X)` takes magnitudes alone. It retrieves an object for each pattern by iterations, drops
+    those that failed and trains the regressor on the others. A retrieved object is any member of
+    its orbit, so the regressor must break the symmetries or have a loss that ignores them.
+
+    Held-out pixels and the agreement of independent starts judge the retrieved objects. The Fourier
+    error cannot: superpositions of an object and its twin, and objects of a loose support, fit the
+    pixels they were retrieved from.
+
+    The parameters are named as in :class:`sklearn.compose.TransformedTargetRegressor`, which fits a
+    regressor on transformed targets. As in scikit-learn's semi-supervised estimators, targets may
+    be known for some samples only: in `fit(X, y)`, objects that are NaN in every pixel are
+    retrieved, and the others are used as they are.
+
+    Parameters
+    ----------
+    regressor : estimator, optional
+        Any regressor of objects on magnitudes; by default a
+        :class:`skpr.SymmetryBreakingRegressor`, which trains a network on canonical targets.
+        `PhaseRetrievalRegressor(criterion="orbit")` minimises its loss over the symmetries instead.
+    retriever : IterativePhaseRetrieval, optional
+        Iterations that retrieve the objects. By default 200 iterations of 4 starts, in the whole
+        frame for non-negative objects and with a search for the support for others. The frame is
+        that of `y`, even if all of it is NaN, or half the Fourier grid. A single start is judged by
+        held-out pixels alone.
+    accepted : sequence of str, default=("good", "doubtful", "undecided")
+        Verdicts of those retrieved objects that the regressor is trained on; see
+        :meth:`skpr.iterative.Retrieval.summary`. Under noise, few objects are good, and many that
+        are not still teach the network.
+    memory : str or joblib.Memory, optional
+        Folder or cache that keeps the retrieved objects, so that a grid search retrieves each of
+        its training sets only once. Needs a `random_state`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the starts, and of all parts without a `random_state` of their own.
+
+    Attributes
+    ----------
+    regressor_, retriever_ : estimator
+        Fitted clones.
+    targets_ : ndarray of shape (n_samples, \*object_shape)
+        Given and retrieved objects, before their symmetries are broken; NaN where a retrieved one
+        was dropped.
+    verdicts_ : ndarray of str of shape (n_samples,)
+        "given" for known objects, else "good", "doubtful", "failed" or "undecided".
+    accepted_ : ndarray of bool of shape (n_samples,)
+        Mask of the samples that the regressor was trained on.
+    unit_ : float
+        Unit of the objects relative to that of an inverse unnormalised Fourier transform of the
+        magnitudes; 1 if no object is known.
+    boundary_ : tuple of {"zero", "circular"}, one for each object axis
+        Boundary of the shifts that `score` registers over.
+    symmetries_ : {"fourier"}
+        Symmetries that `score` registers over: shift, flip and phase.
+    object_shape_, target_shape_ : tuple of int
+        Shape of one object.
+    n_features_in_ : int
+        Number of features that the regressor saw in `fit`.
+
+    Warns
+    -----
+    UserWarning
+        If most of the retrieved objects are doubtful or failed.
+
+    See Also
+    --------
+    skpr.SymmetryBreakingRegressor : Regressor on targets whose symmetries are broken.
+    sklearn.semi_supervised.SelfTrainingClassifier : Classifier that labels samples itself.
+
+    Notes
+    -----
+    Networks are also trained without objects by a loss on the magnitudes (AutoPhaseNN, 2022;
+    PtychoPINN, 2023). Such a loss does not choose between an object and its twin, and in trials
+    here ended in superpositions of both. Retrieving the objects first avoids that, because each
+    retrieved object is one member of its orbit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpr import FourierMagnitude, PhaseRetrievalRegressor
+    >>> objects = np.random.default_rng(0).random((32, 8, 8))
+    >>> magnitudes = FourierMagnitude().fit_transform(objects)  # stand in for measured ones
+    >>> network = PhaseRetrievalRegressor(max_epochs=2, module__hidden_width=32, device="cpu")
+    >>> model = RetrievedTargetRegressor(network.set_params(criterion="orbit"), random_state=0)
+    >>> model.fit(magnitudes).predict(magnitudes).shape
+    (32, 8, 8)
+
+    Some objects are known:
+
+    >>> objects[4:] = np.nan
+    >>> model.fit(magnitudes, objects).verdicts_[:5]
+    array(['given', 'given', 'given', 'given', 'good'], dtype='<U9')
+    """
+
+    symmetries = "fourier"  # iterations retrieve from Fourier magnitudes only
+
+    def __init__(
+        self,
+        regressor: Any = None,
+        retriever: Any = None,
+        *,
+        accepted: Any = ("good", "doubtful", "undecided"),
+        memory: Any = None,
+        random_state: Seed = None,
+    ) -> None:
+        self.regressor = regressor
+        self.retriever = retriever
+        self.accepted = accepted
+        self.memory = memory
+        self.random_state = random_state
+
+    def fit(self, X: Batch, y: Batch | None = None, **fit_params: Any) -> Self:
+        r"""Retrieve unknown objects, and fit a clone of the regressor.
+
+        A regressor with `warm_start=True` that this estimator has fitted before continues its
+        training; the retriever then stays as fitted.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
+            Objects; NaN in every pixel of those that are not known. None if none is known.
+        **fit_params
+            Parameters of the regressor's `fit`, routed if scikit-learn's metadata routing is
+            enabled. Arrays with one entry per sample keep those of the accepted samples.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, an object is NaN in some pixels only, shapes do not fit, or
+            no object is known or accepted.
+        TypeError
+            If a part is a class instead of an estimator, or lacks a method.
+        KeyboardInterrupt
+            If interrupted before every pattern had a finished start.
+        """
+        return self._train(X, y, "fit", self._continues(), fit_params)
+
+    @available_if(_regressor_has("partial_fit"))
+    def partial_fit(self, X: Batch, y: Batch | None = None, **fit_params: Any) -> Self:
+        r"""Train the regressor further by its `partial_fit`.
+
+        The retriever is fitted by the first call and stays as it is in later ones. This method is
+        available if the regressor has it.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN where unmeasured.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
+            Objects; NaN in every pixel of those that are not known.
+        **fit_params
+            Parameters of the regressor's `partial_fit`.
+
+        Returns
+        -------
+        self
+        """
+        return self._train(X, y, "partial_fit", hasattr(self, "regressor_"), fit_params)
+
+    def predict(self, X: Batch) -> Any:
+        r"""Reconstruct objects from magnitudes.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes.
+
+        Returns
+        -------
+        ndarray or torch.Tensor of shape (n_samples, \*object_shape)
+            Predictions of the regressor, in the type it returns.
+        """
+        check_is_fitted(self, "regressor_")
+        return self._predicted(as_features(X)[0])
+
+    def score(self, X: Batch, y: Batch | None = None, sample_weight: Any = None) -> float:
+        r"""Return the mean squared correlation with true or retrieved objects.
+
+        It is `1 - relative_error`, modulo symmetries; 1 is perfect. Without known objects,
+        predictions are compared with objects that are retrieved and accepted as those of `fit` are.
+        Patterns that iterations do not solve then do not count.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
+            True objects. Those that are NaN in every pixel are left out, unless all are.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample in the mean.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If no object is known or accepted.
+        """
+        check_is_fitted(self, "regressor_")
+        features, magnitudes = as_features(X)
+        objects, is_known = checked_targets(y, len(magnitudes))
+        if not is_known.any():
+            objects, verdicts = retrieved(self.retriever_, as_arrays(magnitudes), self.memory)
+            is_known = np.isin(verdicts, list(self.accepted))
+            if not is_known.any():
+                raise ValueError(f"no object to score against was retrieved: {counted(verdicts)}")
+        rows = np.flatnonzero(is_known)
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight)[rows]
+        return super().score(rows_of(features, rows), objects[rows], sample_weight)
+
+    # --- training ---------------------------------------------------------------------------------
+
+    def _train(self, X, y, method, continues, fit_params):
+        """Retrieve targets, and train on those that are accepted."""
+        regressor = self._given_regressor()
+        self._check_parts()
+        check_part("regressor", regressor, ("get_params", method, "predict"), "a regressor or None")
+        features, magnitudes = as_features(X)
+        features = magnitudes if isinstance(magnitudes, LazyBatch) else features
+        objects, is_known = checked_targets(y, len(magnitudes))
+        before = dict(vars(self))
+        try:
+            if not continues:
+                self._seed, seed = drawn_seeds(self.random_state, 2)
+                self._fit_retriever(regressor, magnitudes, objects, is_known, seed)
+            targets = self._completed(magnitudes, objects, is_known)
+            accepted = np.isin(targets.verdicts, ["given", *self.accepted])
+            rows = np.flatnonzero(accepted)
+            check_enough(targets.verdicts, accepted)
+            fit_params = {
+                name: np.asarray(value)[rows]
+                if np.ndim(value) and len(value) == len(accepted)
+                else value
+                for name, value in fit_params.items()
+            }
+            features = features if accepted.all() else rows_of(features, rows)
+            super()._train(features, targets.objects[rows], method, continues, fit_params)
+        except BaseException:  # a new retriever must not be combined with the old regressor
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        targets.objects[~accepted] = np.nan
+        self.targets_, self.verdicts_ = targets
+        self.accepted_ = accepted
+        return self
+
+    def _fit_retriever(self, regressor, magnitudes, objects, is_known, seed):
+        """Fit a clone of the retriever, with the regressor's layout and device."""
+        centered, device = told(regressor, "centered"), told(regressor, "device", "auto")
+        is_default = self.retriever is None
+        if is_default:
+            # mps has no double precision, which iterations need
+            device = "auto" if str(device).startswith("mps") else device
+            retriever = default_retriever(centered is not False, device)
+        else:
+            retriever = self.retriever
+        if centered is not None and retriever.centered != centered and is_direct(regressor):
+            raise ValueError(
+                f"the retriever has centered={retriever.centered}, but the regressor has "
+                f"centered={centered}; both are given the same magnitudes, so give both the same "
+                "value"
+            )
+        retriever = seeded(retriever, seed)
+        self.unit_ = 1.0
+        if is_known.any():
+            some = magnitudes if is_known.all() else rows_of(magnitudes, np.flatnonzero(is_known))
+            self.unit_ = learned_unit(some, objects[is_known], retriever.centered)
+        self.retriever_ = fitted_retriever(
+            retriever, as_arrays(magnitudes), objects, is_known, is_default=is_default
+        )
+
+    def _completed(self, magnitudes, objects, is_known):
+        """Return the given objects, with retrieved ones where there is none."""
+        verdicts = np.full(len(magnitudes), "given", dtype="<U9")
+        if is_known.all():
+            return Targets(objects.copy(), verdicts)
+        unknown = np.flatnonzero(~is_known)
+        look_at(magnitudes, self.retriever_.centered, type(self).__name__, None)
+        found = retrieved(self.retriever_, rows_of(as_arrays(magnitudes), unknown), self.memory)
+        values = times(found.objects, self.unit_)
+        if objects is None:
+            completed = values
+        else:
+            completed = objects.astype(np.result_type(objects, values))
+            completed[unknown] = values
+        verdicts[unknown] = found.verdicts
+        return Targets(completed, verdicts)
+
+    def _trained(self, regressor, X, targets, method, continues, fit_params):
+        if self.random_state is not None:
+            regressor = seeded(regressor, self._seed)
+        return super()._trained(regressor, X, targets, method, continues, fit_params)
+
+    def _prepared_targets(self, magnitudes, y, continues):
+        return y
+
+    def _given_regressor(self):
+        return SymmetryBreakingRegressor() if self.regressor is None else self.regressor
+
+    def _check_parts(self):
+        if isinstance(self.retriever, type):
+            check_part("retriever", self.retriever, (), "")
+        if not (self.retriever is None or isinstance(self.retriever, IterativePhaseRetrieval)):
+            raise TypeError(
+                f"retriever={short(self.retriever)} is not valid; give an IterativePhaseRetrieval "
+                "or None"
+            )
+        check_accepted(self.accepted)
+        check_memory(self.memory)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.input_tags.positive_only = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def as_arrays(batch):
+    """Return a tensor as an array; leave other batches unchanged."""
+    return batch.detach().cpu().numpy() if isinstance(batch, torch.Tensor) else batch
+
+
+def counted(verdicts):
+    """Return how many objects have each verdict, in words."""
+    names, counts = np.unique(verdicts[verdicts != "given"], return_counts=True)
+    return ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+
+
+def check_enough(verdicts, accepted):
+    """Refuse a training without objects; warn if most are not trustworthy.
+
+    Parameters
+    ----------
+    verdicts : ndarray of str of shape (n_samples,)
+    accepted : ndarray of bool of shape (n_samples,)
+    """
+    way = "give a retriever with more iterations, more starts or another support"
+    n_retrieved = int((verdicts != "given").sum())
+    if not accepted.any():
+        raise ValueError(
+            f"none of {n_retrieved} retrieved objects is accepted for training "
+            f"({counted(verdicts)}); {way}"
+        )
+    n_bad = int(np.isin(verdicts, ["doubtful", "failed"]).sum())
+    if n_bad > n_retrieved / 2:
+        warn_user(
+            f"{n_bad} of {n_retrieved} retrieved objects are doubtful or failed, by held-out "
+            f"pixels and the agreement of starts ({counted(verdicts)}), so the regressor may learn "
+            f"what is wrong with them; {way}"
+        )
