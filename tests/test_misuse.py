@@ -29,6 +29,7 @@ from skpr import (
     make_phase_retriever,
 )
 from skpr.augmentation import RandomDeformation
+from skpr.composition import RetrievedTargetRegressor
 from skpr.datasets import load_digit_objects, make_crystals
 from skpr.detector import BeamStop, Binning, Cropping, PhotonNoise
 from skpr.iterative import combine_reconstructions
@@ -59,6 +60,10 @@ def refined(**parameters):
     return RefinedRegressor(network(**parameters), retriever())
 
 
+def untaught(**parameters):
+    return RetrievedTargetRegressor(network(**parameters), retriever())
+
+
 def pipeline(**parameters):
     return make_phase_retriever(**SMALL | parameters)
 
@@ -78,6 +83,7 @@ REGRESSORS = {
     "PhaseRetrievalRegressor": network,
     "SymmetryBreakingRegressor": broken,
     "RefinedRegressor": refined,
+    "RetrievedTargetRegressor": untaught,
     "IterativePhaseRetrieval": retriever,
 }
 every_transformer = pytest.mark.parametrize("make", TRANSFORMERS.values(), ids=TRANSFORMERS)

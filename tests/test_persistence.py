@@ -31,7 +31,7 @@ from skpr import (
 )
 from skpr._files import read_sealed, write_sealed
 from skpr.augmentation import RandomDeformation
-from skpr.composition import NetworkRefiner
+from skpr.composition import NetworkRefiner, RetrievedTargetRegressor
 from skpr.detector import BeamStop, MissingPixels, PhotonNoise
 from skpr.exceptions import ModelFileError, VersionWarning
 from skpr.metrics import relative_error
@@ -135,6 +135,18 @@ def test_a_refiner_by_a_network_comes_back(objects, tmp_path):
     expected = refiner.fit(magnitudes, objects).predict(magnitudes)
     save_model(refiner, tmp_path / "model.skpr")
     same(load_model(tmp_path / "model.skpr").predict(magnitudes), expected)
+
+
+def test_a_regressor_on_retrieved_targets_comes_back(objects, tmp_path):
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    network = PhaseRetrievalRegressor(**SMALL)
+    retriever = IterativePhaseRetrieval(n_iter=30, n_starts=2, device="cpu")
+    model = RetrievedTargetRegressor(network, retriever, random_state=0).fit(magnitudes)
+    save_model(model, tmp_path / "model.skpr")
+    loaded = load_model(tmp_path / "model.skpr")
+    same(loaded.predict(magnitudes), model.predict(magnitudes))
+    same(loaded.targets_, model.targets_)
+    assert loaded.score(magnitudes) == model.score(magnitudes)
 
 
 def test_networks_train_on_where_they_were(objects):

@@ -9,7 +9,7 @@ import torch
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from .._lazy import LazyBatch
+from .._arrays import inspect_batch
 from .._validation import short, warn_user
 from ..iterative import IterativePhaseRetrieval
 from ..measurement import look_at
@@ -260,8 +260,11 @@ class RetrievedTargetRegressor(AroundRegressor):
         regressor = self._given_regressor()
         self._check_parts()
         check_part("regressor", regressor, ("get_params", method, "predict"), "a regressor or None")
-        features, magnitudes = as_features(X)
-        features = magnitudes if isinstance(magnitudes, LazyBatch) else features
+        # no warning of the layout here, because the training gives it
+        known = {"allow_complex": False, "ensure_all_finite": False, "warn": False}
+        magnitudes = inspect_batch(X, **known)[0]
+        magnitudes = magnitudes.detach() if isinstance(X, torch.Tensor) else magnitudes
+        features = X if hasattr(X, "columns") else magnitudes
         objects, is_known = checked_targets(y, len(magnitudes))
         before = dict(vars(self))
         try:
