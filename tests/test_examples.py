@@ -219,6 +219,16 @@ def test_photons_benchmark():
     assert printed.count("of 2") == 6
 
 
+def test_benchmark_without_objects():
+    options = ("--data", "digits", "--photons", 0, "--train", 64, "--test", 16, "--epochs", 1)
+    lines = run("benchmarks/without_objects.py", *options).splitlines()
+    assert "64 good" in lines[1] or "doubtful" in lines[1]
+    for targets, line in zip(("canonical", "orbit"), lines[2:], strict=False):
+        with_objects, without, quotient, guessed = map(float, line.split(targets)[1].split())
+        assert quotient == pytest.approx(without / with_objects, abs=0.01)
+        assert guessed == pytest.approx(without, abs=0.05)
+
+
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no images")
 def test_natural_benchmark(tmp_path):
     small = ("--sizes", 16, "--crops", 2, "--alphas", 3, "--train-crops", 8, "--epochs", 1)

@@ -133,7 +133,7 @@ def compare(name, photons, cache):
         ]
         guessed = 1 - without.score(magnitudes[test])
         print(
-            f"{label}  {arguments.module:<6}{targets:<11}{errors[0]:>8.4f}{errors[1]:>9.4f}"
+            f"{label}  {arguments.module:<7}{targets:<10}{errors[0]:>8.4f}{errors[1]:>9.4f}"
             f"{errors[1] / errors[0]:>10.3f}{guessed:>9.4f}",
             flush=True,
         )
