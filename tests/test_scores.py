@@ -18,6 +18,7 @@ from skpr import (
     SymmetryBreakingRegressor,
     make_phase_retriever,
 )
+from skpr.composition import RetrievedTargetRegressor
 from skpr.metrics import neg_relative_error_scorer, relative_error, squared_correlation
 from skpr.neural import SymmetricError
 from tests.conftest import random_objects
@@ -55,6 +56,9 @@ ESTIMATORS = {
     "network": lambda: PhaseRetrievalRegressor(**NETWORK),
     "symmetry breaking": lambda: SymmetryBreakingRegressor(PhaseRetrievalRegressor(**NETWORK)),
     "iterations": lambda: IterativePhaseRetrieval(n_iter=5, random_state=0, device="cpu"),
+    "retrieved targets": lambda: RetrievedTargetRegressor(
+        PhaseRetrievalRegressor(**NETWORK), random_state=0
+    ),
     "refined": lambda: RefinedRegressor(
         PhaseRetrievalRegressor(**NETWORK),
         IterativePhaseRetrieval(n_iter=3, random_state=0, device="cpu"),

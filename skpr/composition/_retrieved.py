@@ -9,13 +9,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_memory
 
 from .._arrays import inspect_batch, is_complex
+from .._lazy import LazyBatch
 from .._validation import short
 from ..iterative import IterativePhaseRetrieval
+from ._rounds import LARGEST_SEED, as_array
 
 VERDICTS = "good", "doubtful", "failed", "undecided"
 N_ITER, N_STARTS = 200, 4  # of the default retriever
 CHUNK = 512  # patterns that are retrieved together
-LARGEST_SEED = 2**31 - 1
 
 
 class Targets(NamedTuple):
@@ -55,7 +56,7 @@ def checked_targets(y, n_samples):
     if y is None:
         return None, np.zeros(n_samples, dtype=bool)
     y = inspect_batch(y, name="y", ensure_all_finite="allow-nan", warn=False)[0]
-    y = y.detach().cpu().numpy() if isinstance(y, torch.Tensor) else np.asarray(y)
+    y = as_array(y)
     if len(y) != n_samples:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: {[n_samples, len(y)]}"
@@ -174,6 +175,11 @@ def seeded(estimator, seed):
         if name.split("__")[-1] == "random_state" and value is None
     ]
     return clone(estimator).set_params(**dict.fromkeys(unset, seed))
+
+
+def as_patterns(X):
+    """Return patterns as an array; a batch on disk stays there."""
+    return X if isinstance(X, LazyBatch) else as_array(X)
 
 
 def rows_of(batch, rows):

@@ -18,6 +18,7 @@ from ._parts import check_part, is_direct, told
 from ._refined import learned_unit, times
 from ._retrieved import (
     Targets,
+    as_patterns,
     check_accepted,
     checked_targets,
     default_retriever,
@@ -244,7 +245,7 @@ class RetrievedTargetRegressor(AroundRegressor):
         features, magnitudes = as_features(X)
         objects, is_known = checked_targets(y, len(magnitudes))
         if not is_known.any():
-            objects, verdicts = retrieved(self.retriever_, as_arrays(magnitudes), self.memory)
+            objects, verdicts = retrieved(self.retriever_, as_patterns(magnitudes), self.memory)
             is_known = np.isin(verdicts, list(self.accepted))
             if not is_known.any():
                 raise ValueError(f"no object to score against was retrieved: {counted(verdicts)}")
@@ -314,7 +315,7 @@ class RetrievedTargetRegressor(AroundRegressor):
             some = magnitudes if is_known.all() else rows_of(magnitudes, np.flatnonzero(is_known))
             self.unit_ = learned_unit(some, objects[is_known], retriever.centered)
         self.retriever_ = fitted_retriever(
-            retriever, as_arrays(magnitudes), objects, is_known, is_default=is_default
+            retriever, as_patterns(magnitudes), objects, is_known, is_default=is_default
         )
 
     def _completed(self, magnitudes, objects, is_known):
@@ -324,7 +325,7 @@ class RetrievedTargetRegressor(AroundRegressor):
             return Targets(objects.copy(), verdicts)
         unknown = np.flatnonzero(~is_known)
         look_at(magnitudes, self.retriever_.centered, type(self).__name__, None)
-        found = retrieved(self.retriever_, rows_of(as_arrays(magnitudes), unknown), self.memory)
+        found = retrieved(self.retriever_, rows_of(as_patterns(magnitudes), unknown), self.memory)
         values = times(found.objects, self.unit_)
         if objects is None:
             completed = values
@@ -362,11 +363,6 @@ class RetrievedTargetRegressor(AroundRegressor):
         tags.input_tags.positive_only = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def as_arrays(batch):
-    """Return a tensor as an array; leave other batches unchanged."""
-    return batch.detach().cpu().numpy() if isinstance(batch, torch.Tensor) else batch
 
 
 def counted(verdicts):
