@@ -9,6 +9,7 @@ of resolution, which `module="unet"` chooses.
 """
 
 import argparse
+import itertools
 import resource
 import time
 from pathlib import Path
@@ -31,6 +32,14 @@ from skpr.metrics import relative_error
 
 CHUNK = 250  # crystals that one process makes at a time
 LARGE = 1 << 30  # bytes of magnitudes; more are simulated batch by batch
+STILL = {"max_shift": 0, "flip_probability": 0.0}
+VARIANTS = {
+    "none": STILL,
+    "flip": STILL | {"flip_probability": 0.5},
+    "shift": STILL | {"max_shift": None},
+    "phase": STILL | {"random_phase": True},
+    "all": {"random_phase": True},
+}
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--train", type=int, default=10000, help="training crystals")
@@ -61,6 +70,13 @@ parser.add_argument(
     "--trainings", nargs="*", default=("raw", "canonical"), choices=("raw", "canonical")
 )
 parser.add_argument(
+    "--variants",
+    nargs="*",
+    default=("all",),
+    choices=VARIANTS,
+    help="symmetries that crystals are moved by, in training and test sets",
+)
+parser.add_argument(
     "--keep", type=Path, help="folder of fitted networks; those found there are not trained again"
 )
 parser.add_argument("--threads", type=int, help="torch threads")
@@ -73,18 +89,18 @@ if arguments.threads:
 shape = (arguments.side,) * arguments.axes
 
 
-def chunk(n_samples, shape, max_phase, seed):
+def chunk(n_samples, shape, max_phase, movement, seed):
     """Draw crystals at random places on their orbits."""
     objects = make_crystals(n_samples, shape=shape, max_phase=max_phase, random_state=seed).data
-    return ShiftFlipAugmenter(random_phase=True, random_state=seed).fit_transform(objects)
+    return ShiftFlipAugmenter(**movement, random_state=seed).fit_transform(objects)
 
 
-def crystals(n_samples, seed):
+def crystals(n_samples, variant, seed):
     """Draw crystals in several processes."""
     sizes = [min(CHUNK, n_samples - start) for start in range(0, n_samples, CHUNK)]
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(sizes))
     parts = joblib.Parallel(arguments.jobs)(
-        joblib.delayed(chunk)(size, shape, arguments.max_phase, one)
+        joblib.delayed(chunk)(size, shape, arguments.max_phase, VARIANTS[variant], one)
         for size, one in zip(sizes, seeds.tolist(), strict=True)
     )
     return np.concatenate(parts)
@@ -99,10 +115,11 @@ def pairs(objects):
     return FourierMagnitude().fit_transform(objects), objects
 
 
-def fitted(training):
+def fitted(training, variant):
     """Return a network trained on raw or canonical objects, and the seconds."""
     settings = (
         training,
+        variant,
         arguments.module,
         "x".join(map(str, shape)),
         arguments.max_phase,
@@ -125,7 +142,7 @@ def fitted(training):
     )
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
     start = time.perf_counter()
-    train = crystals(arguments.train, arguments.seed + 1)
+    train = crystals(arguments.train, variant, arguments.seed + 1)
     print(f"crystals made in {time.perf_counter() - start:.0f} s", flush=True)
     start = time.perf_counter()
     model = SymmetryBreakingRegressor(network, transformer).fit(*pairs(train))
@@ -163,7 +180,7 @@ def refiner(n_iter):
     )
 
 
-unseen = crystals(arguments.test, arguments.seed + 2)
+unseen = crystals(arguments.test, arguments.variants[-1], arguments.seed + 2)
 measured = FourierMagnitude().fit_transform(unseen)
 print(
     f"{arguments.train} training and {arguments.test} test crystals of "
@@ -173,12 +190,15 @@ print(
 print(f"{'start':<24}{'iterations':>10}{'mean':>10}{'median':>12}{'<= .01':>10}{'[s]':>9}")
 
 # %%
-# Networks: a single pass, then the same iterations from each prediction.
+# Networks: a single pass, then the same iterations from each prediction. The measured magnitudes
+# are the same for every variant.
 
-for training in arguments.trainings:
-    model, seconds = fitted(training)
+for variant, training in itertools.product(arguments.variants, arguments.trainings):
+    model, seconds = fitted(training, variant)
     predicted = model.predict(measured)
     name = "symmetry-broken network" if training == "canonical" else "raw network"
+    if len(arguments.variants) > 1:
+        name = f"{training} network, {variant}"
     report(name, 0, predicted, seconds)
     for n_iter in arguments.iterations:
         start = time.perf_counter()
