@@ -84,9 +84,7 @@ def test_patterns_that_a_perceptron_can_see_are_left_to_one_level(
 @pytest.mark.parametrize("n_channels", [1, 2])
 @pytest.mark.parametrize("unmeasured", [True, False])
 def test_weights_do_not_grow_with_the_pattern(size, n_axes, n_channels, unmeasured):
-    if size**n_axes > 256**3:
-        pytest.skip("larger than memory")
-    with torch.device("meta"):
+    with torch.device("meta"):  # the largest volumes would not fit in memory
         network = MODULES_OF(
             (size,) * n_axes, (size // 2,) * n_axes, n_channels, unmeasured=unmeasured
         )
