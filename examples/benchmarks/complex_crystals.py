@@ -11,6 +11,7 @@ of resolution, which `module="unet"` chooses.
 import argparse
 import itertools
 import resource
+import sys
 import time
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def fitted(training, variant):
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
     start = time.perf_counter()
     train = crystals(arguments.train, variant, arguments.seed + 1)
-    print(f"crystals made in {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"crystals made in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     start = time.perf_counter()
     model = SymmetryBreakingRegressor(network, transformer).fit(*pairs(train))
     found = model, time.perf_counter() - start
@@ -205,8 +206,9 @@ for variant, training in itertools.product(arguments.variants, arguments.trainin
         refined = refiner(n_iter).fit(measured, unseen).retrieve(measured, init=predicted).objects
         report(name, n_iter, refined, time.perf_counter() - start)
     n_weights = sum(weights.numel() for weights in model.regressor_.module_.parameters())
+    print(f"{n_weights / 1e6:.1f} million weights", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{n_weights / 1e6:.1f} million weights; at most {peak:.1f} GiB in all", flush=True)
+    print(f"at most {peak:.1f} GiB so far", file=sys.stderr, flush=True)
 
 # %%
 # Random starts, with as many iterations and with five times as many. Starts that solve the coarse
