@@ -33,6 +33,12 @@ from skpr.metrics import relative_error
 
 CHUNK = 250  # crystals that one process makes at a time
 LARGE = 1 << 30  # bytes of magnitudes; more are simulated batch by batch
+STARTS = {
+    "random": ("random starts", "auto", 1, "random"),
+    "longer": ("random starts", "auto", 5, "random"),
+    "hio": ("random starts, HIO", "hio", 5, "random"),
+    "coarse": ("coarse starts", "auto", 1, "coarse"),
+}
 STILL = {"max_shift": 0, "flip_probability": 0.0}
 VARIANTS = {
     "none": STILL,
@@ -65,7 +71,14 @@ parser.add_argument(
     type=int,
     nargs="*",
     default=(300,),
-    help="iterations of the refinement; random starts also get five times the last",
+    help="iterations from networks and from other starts",
+)
+parser.add_argument(
+    "--starts",
+    nargs="*",
+    default=tuple(STARTS),
+    choices=STARTS,
+    help="starts of iterations alone; 'longer' and 'hio' get five times the last --iterations",
 )
 parser.add_argument(
     "--trainings", nargs="*", default=("raw", "canonical"), choices=("raw", "canonical")
@@ -214,18 +227,14 @@ for variant, training in itertools.product(arguments.variants, arguments.trainin
 # Random starts, with as many iterations and with five times as many. Starts that solve the coarse
 # problem first.
 
-for name, algorithm, times, kind in (
-    ("random starts", "auto", 1, "random"),
-    ("random starts", "auto", 5, "random"),
-    ("random starts, HIO", "hio", 5, "random"),
-    ("coarse starts", "auto", 1, "coarse"),
-):
-    n_iter = times * arguments.iterations[-1]
-    start = time.perf_counter()
-    found = (
-        refiner(n_iter)
-        .set_params(algorithm=algorithm, start=kind)
-        .fit(measured, unseen)
-        .predict(measured)
-    )
-    report(name, n_iter, found, time.perf_counter() - start)
+for starts in arguments.starts:
+    name, algorithm, times, kind = STARTS[starts]
+    for n_iter in arguments.iterations if times == 1 else (times * arguments.iterations[-1],):
+        start = time.perf_counter()
+        found = (
+            refiner(n_iter)
+            .set_params(algorithm=algorithm, start=kind)
+            .fit(measured, unseen)
+            .predict(measured)
+        )
+        report(name, n_iter, found, time.perf_counter() - start)
