@@ -220,3 +220,14 @@ def test_unmeasured_pixels_are_no_obstacle(dtype):
     found = net.predict(MissingPixels(fraction=0.1, random_state=0).fit_transform(b))
     assert np.isfinite(found).all()
     assert found.dtype == dtype
+
+
+def test_weight_files_and_tuning(crystals, tmp_path):
+    X, y = crystals
+    net = regressor(max_epochs=1).fit(X, y)
+    net.save_params(f_params=tmp_path / "weights.pt")
+    again = regressor()
+    again.load_params(f_params=tmp_path / "weights.pt")
+    np.testing.assert_array_equal(again.predict(X), net.predict(X))
+    with pytest.raises(ValueError, match="those of MultiLevelUNet receive no gradient"):
+        net.set_params(tuning_steps=2).predict(X)
