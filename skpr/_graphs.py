@@ -15,7 +15,8 @@ def recorded(function, tensors):
     Parameters
     ----------
     function : callable
-        Function of tensors that returns a list of tensors, and never waits for the device.
+        Function of tensors that returns a list of tensors, and never waits for the device. Random
+        numbers must come from the default generator.
     tensors : list of torch.Tensor
         Tensors like those it will be called with.
 
@@ -31,9 +32,11 @@ def recorded(function, tensors):
     with torch.cuda.device(device):
         stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
         stream.wait_stream(current)
+        drawn = torch.cuda.get_rng_state()
         with torch.cuda.stream(stream):  # plans and working arrays are made before the recording
             function(*(tensor.clone() for tensor in tensors))
         current.wait_stream(stream)
+        torch.cuda.set_rng_state(drawn)
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 results = function(*places)
@@ -41,8 +44,8 @@ def recorded(function, tensors):
             raise
         except RuntimeError as error:
             warnings.warn(
-                f"iterations cannot be recorded as a CUDA graph here ({error}); they are launched "
-                "one by one, which is slower for small batches",
+                f"this GPU cannot record a CUDA graph here ({error}); kernels are launched one by "
+                "one, which is slower for small batches",
                 UserWarning,
                 stacklevel=2,
             )

@@ -191,7 +191,7 @@ def _mapped_arrays(function, batches, slices, device):
     """Apply a function to chunks of arrays, on a device."""
     out, gather = None, _gather if device == "cpu" else _Later().gather
     for part in slices:
-        result = function(*(to_tensor(b[part]).to(device, non_blocking=True) for b in batches))
+        result = function(*(_sent(to_tensor(b[part]), device) for b in batches))
         pieces = result if isinstance(result, tuple) else (result,)
         if out is None:
             out = tuple(_empty_like_batch(piece, slices[-1].stop) for piece in pieces)
@@ -199,6 +199,15 @@ def _mapped_arrays(function, batches, slices, device):
     if device != "cpu":
         gather(out, None, None)
     return _repacked(out, result)
+
+
+def _sent(values, device):
+    """Copy values to a device without waiting."""
+    if torch.device(device).type != "cuda":
+        return values.to(device, non_blocking=True)
+    # the GPU reads pinned memory by itself, several times faster than other memory
+    pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return pinned.copy_(values).to(device, non_blocking=True)
 
 
 class _Later:
@@ -210,9 +219,19 @@ class _Later:
     waiting = None
 
     def gather(self, out, part, pieces):
+        if pieces is not None and pieces[0].device.type == "cuda":
+            pinned = [torch.empty(p.shape, dtype=p.dtype, pin_memory=True) for p in pieces]
+            pieces = [a.copy_(b, non_blocking=True) for a, b in zip(pinned, pieces, strict=True)]
+            arrived = torch.cuda.Event()
+            arrived.record()
+        else:
+            arrived = None
         if self.waiting is not None:
-            _gather(out, *self.waiting)
-        self.waiting = part, pieces
+            before, part_before, pieces_before = self.waiting
+            if before is not None:
+                before.synchronize()
+            _gather(out, part_before, pieces_before)
+        self.waiting = arrived, part, pieces
 
 
 def _gather(out, part, pieces):

@@ -113,6 +113,14 @@ def test_invariance_benchmark_counts_no_failure(options):
     assert "failures in all: 0" in run("benchmarks/invariance.py", "--images", 200, *options)
 
 
+def test_fractions_benchmark():
+    small = "--train", 40, "--test", 5, "--epochs", 1, "--blur", 0.6, "--seeds", 0
+    rows = [line.split() for line in run("benchmarks/subpixel.py", *small).splitlines()[2:]]
+    assert [row[1] for row in rows] == ["raw", "whole", "fractions"]
+    assert float(rows[2][2]) < float(rows[1][2])  # variance
+    assert float(rows[1][3]) == 0 < float(rows[2][3]) < 0.02  # change of magnitudes
+
+
 def test_refine(tmp_path):
     printed = run(
         "plot_04_refine.py", "--train", 64, "--test", 8, "--epochs", 1, "--figures", tmp_path

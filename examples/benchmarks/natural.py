@@ -39,6 +39,9 @@ parser.add_argument("--crops", type=int, nargs="+", default=[100, 40], help="per
 parser.add_argument("--train-crops", type=int, default=1600)
 parser.add_argument("--train-alpha", type=float, default=3.0)
 parser.add_argument("--epochs", type=int, default=13)
+parser.add_argument(
+    "--training-rounds", type=int, default=0, help="rounds of new starts to train on, too"
+)
 parser.add_argument("--starts", type=int, default=8)
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument(
@@ -87,6 +90,7 @@ def trained_network():
             verbose=True,
             checkpoint=None if path is None else path.with_suffix(".checkpoint"),
         ),
+        n_training_rounds=arguments.training_rounds,
         random_state=arguments.seed,
     )
     start = time.perf_counter()

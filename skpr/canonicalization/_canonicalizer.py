@@ -15,14 +15,22 @@ from .._base import BatchTransformer
 from .._lazy import LazyBatch, some_of
 from .._store import POOL_BYTES
 from .._tensors import chunks_of, energy, map_chunks, to_tensor
-from .._validation import check_choice, check_count, check_number, resolve_boundary, warn_user
+from .._validation import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_number,
+    resolve_boundary,
+    warn_user,
+)
 from ..measurement import are_plainly_magnitudes
 from ..symmetry import ContentMixin, act
 from ..symmetry.core import lost_energy, turned
-from ._flip_rules import FLIP_RULES, odd_features, principal_direction
-from ._search import Strategies, canonical_phases, canonicalize, near_unit_scale, search_copy
+from ._flip_rules import FLIP_RULES
+from ._fractions import moved_by_fractions
+from ._learning import fitted_direction, mean_of, norm_of, starting_strategies
+from ._search import Strategies, canonical_phases, canonicalize, near_unit_scale
 from ._shift_rules import SHIFT_RULES
-from ._ties import to_double
 
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary, Self
@@ -71,6 +79,10 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         Whether objects lie in a dark frame ("zero") or shifts wrap around ("circular"), as they do
         without oversampling; a sequence has one entry for each axis. ``"auto"`` is "zero", unless a
         :class:`skpr.SymmetryBreakingRegressor`, which knows the shape of the magnitudes, sets it.
+    subpixel : bool, default=False
+        Whether shifts are refined to fractions of a pixel: after the shift to whole pixels, each
+        object is moved by up to half a pixel to where it matches the template best. Only with
+        ``shift="template"``. See Notes.
     background : "auto" or float, default="auto"
         Level of the background: its root mean square as a fraction of the objects' maximum, below
         .25. Pixels below four times the level are not content. ``"auto"`` measures the level on the
@@ -119,6 +131,13 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     these objects also have one representative. `inverse_transform` is the identity, because a
     representative is as valid an object as any other member of its orbit.
 
+    Objects from nature do not lie on a grid, and a shift by a fraction of a pixel hardly changes
+    their magnitudes. With ``subpixel=True`` that symmetry is broken, too. Representatives are still
+    exactly invariant to whole shifts, but they are not exactly on the orbit, because the shift
+    interpolates: a little of an object leaves its support, its magnitudes change near the band
+    edge, and values below 0 are cut from objects that had none. It suits objects that are blurred
+    over a pixel or more; sharp edges would ring.
+
     For objects with a background the group element is found on their content alone and then applied
     to the objects themselves. Representatives therefore keep their background, except where it
     leaves the frame. The representatives of one orbit agree up to the background, except for the
@@ -146,7 +165,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     """
 
     _fitted_attribute = "variance_"
-    _read_by_fit = "shift", "flip", "phase", "boundary", "background"
+    _read_by_fit = "shift", "flip", "phase", "boundary", "subpixel", "background"
 
     def __init__(
         self,
@@ -155,6 +174,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         phase: str | None = "auto",
         *,
         boundary: Boundary = "auto",
+        subpixel: bool = False,
         background: str | float = "auto",
         max_iter: int = 50,
         tol: float = 1e-4,
@@ -164,6 +184,7 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         self.flip = flip
         self.phase = phase
         self.boundary = boundary
+        self.subpixel = subpixel
         self.background = background
         self.max_iter = max_iter
         self.tol = tol
@@ -220,12 +241,12 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
             if hasattr(self, fitted):
                 delattr(self, fitted)
         if self.flip in ("principal", "template"):
-            self.direction_ = _fit_direction(X, self._strategies)
+            self.direction_ = fitted_direction(X, self._strategies)
         if self._strategies.uses_template:
             explained = self._fit_template(X)
         else:
             self.n_iter_ = 1
-            explained = _norm(self._mean_of(X, self._strategies))
+            explained = norm_of(self._mean_of(X, self._strategies))
         self.lost_energy_ = self._lost_energy(X)
         self.variance_ = max(0.0, 1 - explained)
         return self
@@ -264,11 +285,15 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         if self._strategies.shift is not None:
             self._check_background(X, self.boundary_)
         values = 2 * math.prod(self.object_shape_)
+        if self._strategies.subpixel:  # twice as wide, complex and in double precision
+            values *= 4 * 2 ** len(self.object_shape_)
         if not isinstance(X, LazyBatch):
             return map_chunks(self._canonicalize, X, values_per_sample=values)
         # one pass finds the group elements, which are small; objects are moved when they are read
         element = map_chunks(self._element, X, values_per_sample=values)
         moved = act(X, element, self.boundary_)
+        if self._strategies.subpixel:
+            return moved.mapped(self._refined)
         if X.facts.minimum >= 0 and (element.phase == 1).all():
             moved.facts = X.facts
         return moved
@@ -278,7 +303,22 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         return X
 
     def _canonicalize(self, x, strategies=None):
-        return self._canonical(x, strategies)[0]
+        strategies = strategies or self._strategies
+        moved = self._canonical(x, strategies)[0]
+        return self._refined(moved) if strategies.subpixel else moved
+
+    def _refined(self, x):
+        """Move canonical objects by fractions of a pixel, and rephase them."""
+        template = torch.as_tensor(self.template_, device=x.device)[None]
+        moved = moved_by_fractions(x, template, self.boundary_)
+        return (
+            moved
+            if self._strategies.phase is None
+            else turned(
+                moved,
+                canonical_phases(moved, template if self._strategies.phase == "template" else None),
+            )
+        )
 
     def _element(self, x):
         return self._canonical(x)[1]
@@ -293,41 +333,26 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         )
 
     def _fit_template(self, X):
-        strategies = self._strategies
-        self.template_ = self._mean_of(X, _starting_strategies(strategies))
-        explained = 0.0
+        self.template_ = self._mean_of(X, starting_strategies(self._strategies))
+        explained, whole = 0.0, replace(self._strategies, subpixel=False)
         for n_iter in range(1, self.max_iter + 1):
-            mean = self._mean_of(X, strategies)
-            gain, explained = _norm(mean) - explained, _norm(mean)
+            mean = self._mean_of(X, whole)
+            gain, explained = norm_of(mean) - explained, norm_of(mean)
             self.template_, self.n_iter_ = mean, n_iter
             if gain <= self.tol * explained:
-                break
+                if whole == self._strategies:
+                    break
+                whole = self._strategies  # fractions come last
         return explained
 
     def _mean_of(self, X, strategies):
-        """Average the representatives of a training set.
+        """Average the representatives of a training set."""
 
-        They are scaled to unit norm, and their phases are aligned.
-        """
-        total = 0.0
+        def moved(x):
+            return self._canonicalize(x, strategies)
+
         template = getattr(self, "template_", None)
-        with torch.no_grad():
-            for part in chunks_of(len(X), 2 * math.prod(self.object_shape_)):
-                x = to_tensor(X[part])
-                moved = to_double(near_unit_scale(self._canonicalize(x, strategies)))
-                if strategies.phase is None:
-                    reference = (
-                        None
-                        if template is None
-                        else torch.as_tensor(template, device=x.device)[None]
-                    )
-                    moved = turned(moved, canonical_phases(moved, reference))
-                norms = energy(moved).sqrt()
-                moved = moved / torch.where(norms > 0, norms, 1.0).view(
-                    [-1] + [1] * (moved.ndim - 1)
-                )
-                total = total + moved.sum(dim=0)
-        return (total / len(X)).cpu().numpy()
+        return mean_of(X, moved, template, aligns_phases=strategies.phase is None)
 
     def _lost_energy(self, X):
         """Compute the largest fraction of its energy that an object loses.
@@ -351,6 +376,12 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         check_choice("shift", self.shift, SHIFTS)
         check_choice("flip", self.flip, FLIPS)
         check_choice("phase", self.phase, PHASES)
+        check_flag("subpixel", self.subpixel)
+        if self.subpixel and self.shift != "template":
+            raise ValueError(
+                f"subpixel=True refines shifts by the template, but shift={self.shift!r}; give "
+                "shift='template' or subpixel=False"
+            )
         check_count("max_iter", self.max_iter)
         check_number("tol", self.tol, 0)
         check_count("max_samples", self.max_samples, optional=True)
@@ -359,29 +390,5 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         phase = self.phase
         if phase == "auto":
             phase = "template" if "template" in (self.shift, self.flip) else "origin"
-        return Strategies(self.shift, self.flip, phase, boundary, background)
-
-
-def _starting_strategies(strategies):
-    """Replace templates by the rules that compute the first mean."""
-    return replace(
-        strategies,
-        shift="centroid" if strategies.shift == "template" else strategies.shift,
-        flip="principal" if strategies.flip == "template" else strategies.flip,
-        phase="origin" if strategies.phase == "template" else strategies.phase,
-    )
-
-
-def _fit_direction(X, strategies):
-    """Compute the principal direction of the odd features, in float64."""
-    moment = 0.0
-    with torch.no_grad():
-        for part in chunks_of(len(X), 4 * math.prod(X.shape[1:])):
-            seen = search_copy(to_tensor(X[part]), strategies)
-            features = odd_features(to_double(seen), strategies.boundary)
-            moment = moment + features.T @ features
-    return principal_direction(moment).cpu().numpy()
-
-
-def _norm(mean):
-    return float((abs(mean) ** 2).sum())
+        subpixel = bool(self.subpixel)
+        return Strategies(self.shift, self.flip, phase, boundary, background, subpixel)

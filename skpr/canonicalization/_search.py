@@ -38,7 +38,7 @@ class Strategies:
     """Names of the strategies that fix shift, flip and phase, or None.
 
     `boundary` has one entry for each axis, and `background` is the level for
-    :func:`skpr.symmetry.content_of`.
+    :func:`skpr.symmetry.content_of`. `subpixel` tells whether fractions of a pixel follow.
     """
 
     shift: object
@@ -46,6 +46,7 @@ class Strategies:
     phase: object
     boundary: tuple
     background: float = 0.0
+    subpixel: bool = False
 
     @property
     def uses_template(self):

@@ -11,6 +11,8 @@ from ._supports import shrinkwrap
 
 CHECK_INTERVAL = 10  # iterations between tests of convergence; each test costs one more transform
 
+MOST_STAYING = 0.75  # share of a recorded chunk; where more stay, those that are done stay, too
+
 
 class Shrinkwrap:
     """Shrinkwrap: support that is recomputed from the object at every update.
@@ -79,32 +81,34 @@ def run_schedule(
         Whether a finished sample stays beside the last running one. Transforms of a single sample
         may round differently from those of a batch, and results must not depend on the batch.
     """
-    tol = torch.as_tensor(tol, dtype=problem.norms.dtype, device=problem.norms.device).expand(
-        len(problem)
-    )
+    # what decides is kept on the host, so that a device is waited for once per test
+    tol = torch.as_tensor(tol, dtype=problem.norms.dtype).cpu().expand(len(problem))
     learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
-    active = torch.arange(len(problem), device=problem.norms.device)
-    stored = torch.zeros(len(problem), dtype=torch.bool, device=problem.norms.device)
+    active = torch.arange(len(problem))
+    stored = torch.zeros(len(problem), dtype=torch.bool)
     n_done, n_total = 0, sum(n for _, n, _ in schedule)
     for number, (name, length, beta) in enumerate(schedule, 1):
         is_last = number == len(schedule)
         step, memory, replay, end = ALGORITHMS[name], {}, None, n_done + length
         while n_done < end:
-            if n_done > end - length:  # the first step of a stage makes its memory
+            found = None
+            if history is None and n_done > end - length and pays(name, x, problem):
+                # the first step of a stage makes its memory, and is not recorded
                 quiet = _quiet_steps(n_done, n_total, interval if learners else None, end)
-                if history is None and quiet >= FEWEST and pays(name, x, problem):
+                n_steps = min(quiet + 1, end - n_done)
+                if n_steps >= FEWEST:
                     if replay is None:
                         replay = Replay(step, problem, beta)
-                    x = replay.advance(x, problem, memory, quiet)
-                    for _ in range(quiet if on_iteration is not None else 0):
+                    x, found, residual, error = replay.advance(x, problem, memory, n_steps)
+                    for _ in range(n_steps - 1 if on_iteration is not None else 0):
                         on_iteration()
-                    n_done += quiet
-                    continue
-            x, y = step(x, problem, beta, memory)
+                    n_done += n_steps - 1
+            if found is None:
+                x, y = step(x, problem, beta, memory)
             n_done += 1
             updates = bool(learners) and n_done % interval == 0 and n_done < n_total
             checks = n_done == 1 or n_done % CHECK_INTERVAL == 0 or n_done == n_total
-            if checks or updates or history is not None:
+            if found is None and (checks or updates or history is not None):
                 found = problem.to_admissible(y.inside)
                 residual, error = problem.errors(found)
                 if history is not None:
@@ -123,12 +127,12 @@ def run_schedule(
             if not checks:
                 continue
             done = (
-                residual <= tol[active]
+                residual.cpu() <= tol[active]
                 if n_done < n_total
-                else torch.ones_like(residual, dtype=torch.bool)
+                else torch.ones(len(active), dtype=torch.bool)
             )
             if is_last and "settled" in memory:
-                done |= memory["settled"]
+                done |= memory["settled"].cpu()
             done |= stored[active]
             new = done & ~stored[active]
             if new.any():
@@ -146,7 +150,9 @@ def run_schedule(
             staying = ~done
             if company and int(staying.sum()) == 1 and len(staying) > 1:
                 staying[int(done.int().argmax())] = True
-            if staying.all():
+            # on a GPU few samples cost hardly less, and a smaller chunk must be recorded again
+            most = MOST_STAYING if pays(name, x, problem) else 1
+            if int(staying.sum()) >= most * len(staying):
                 continue
             active, x = active[staying], x.kept(staying)
             for key, value in memory.items():

@@ -11,7 +11,7 @@ from ..measurement import Iterate, PrunedTransform
 
 UNRECORDED = "ml"  # its line search asks for values, which a graph cannot wait for
 FEWEST = 4  # steps; fewer are not worth a recording
-MOST_PIXELS = 1 << 22  # of a batch of spectra; kernels on larger ones take longer than launches
+MOST_PIXELS = 1 << 25  # of a batch of spectra; a recording keeps working arrays of its own
 
 
 def pays(name, x, problem):
@@ -60,7 +60,7 @@ class Replay:
         self._graphs = {}
 
     def advance(self, x, problem, memory, n_steps):
-        """Take some steps.
+        """Take some steps, and compute the errors after the last one.
 
         Parameters
         ----------
@@ -72,7 +72,11 @@ class Replay:
 
         Returns
         -------
-        Iterate
+        x : Iterate
+        found : torch.Tensor of shape (n_samples, *object_shape)
+            Reconstructions.
+        residual, error : torch.Tensor of shape (n_samples,)
+            See :meth:`skpr.measurement.Measurement.errors`.
         """
         self._follow(problem)
         names = sorted(memory)
@@ -86,16 +90,18 @@ class Replay:
                 x, *values = self._put_together(tensors, form)
                 kept = dict(zip(names, values, strict=True))
                 for _ in range(n_steps):
-                    x, _ = self.step(x, self.problem, self.beta, kept)
+                    x, y = self.step(x, self.problem, self.beta, kept)
+                found = self.problem.to_admissible(y.inside)
                 tensors, after = _taken_apart([x, *(kept[name] for name in names)])
                 made.append(after)
-                return tensors
+                return [found, *self.problem.errors(found), *tensors]
 
             self._graphs[key] = self.record(steps, tensors), made[-1]
         graph, after = self._graphs[key]
-        x, *values = self._put_together(graph(*tensors), after, problem.transform)
+        found, residual, error, *tensors = graph(*tensors)
+        x, *values = self._put_together(tensors, after, problem.transform)
         memory.update(zip(names, values, strict=True))
-        return x
+        return x, found, residual, error
 
     def _follow(self, problem):
         """Take over a support that has changed, in place."""

@@ -7,8 +7,15 @@ from ._transform import mirrored
 ROUNDING = 64  # largest difference within an equal pair, in units of the precision
 
 
-def friedel_mean(magnitudes):
+def friedel_mean(magnitudes, assumed=None):
     """Means of Friedel pairs `b(k)`, `b(-k)` on the half spectrum.
+
+    Parameters
+    ----------
+    magnitudes : torch.Tensor of shape (n_samples, *fourier_shape)
+        Magnitudes in FFT order.
+    assumed : {None, "complete", "incomplete"}, default=None
+        Whether all pixels are measured, or some may not be. None looks, and computes the spread.
 
     Returns
     -------
@@ -28,8 +35,9 @@ def friedel_mean(magnitudes):
     # equal values are kept: squaring would cost a noise-free pattern its last digits
     means = torch.where(direct == opposite, direct, both)
     n_measured = None
-    known = ~(direct.isnan() | opposite.isnan())
-    if not known.all():
+    if assumed == "complete":
+        return means, None, None
+    if assumed or not (~(direct.isnan() | opposite.isnan())).all():
         means = torch.where(direct.isnan(), opposite, torch.where(opposite.isnan(), direct, means))
         n_measured = (~direct.isnan()).to(magnitudes.dtype)
         n_measured[..., 1 : (last + 1) // 2] += (~opposite[..., 1 : (last + 1) // 2].isnan()).to(
@@ -37,7 +45,7 @@ def friedel_mean(magnitudes):
         )
     # computed magnitudes agree up to rounding, and their errors need no second sum
     difference = direct - opposite
-    if not (difference.abs() > ROUNDING * torch.finfo(both.dtype).eps * both).any():
+    if assumed or not (difference.abs() > ROUNDING * torch.finfo(both.dtype).eps * both).any():
         return means, None, n_measured
     # rms - mean = (rms^2 - mean^2) / (rms + mean) = (b1 - b2)^2 / 4 / (rms + mean), free of
     # cancellation

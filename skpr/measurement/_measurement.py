@@ -46,6 +46,9 @@ class Measurement:
         Whether zero frequency is in the middle of the magnitudes, else at index 0.
     likelihood : Likelihood, optional
         Likelihood of photon counts; the amplitude loss if not given.
+    assumed : {None, "complete", "incomplete"}, default=None
+        Whether all pixels are measured, or some may not be. If it is given, the magnitudes must be
+        near 1, and nothing that describes their noise is computed: a GPU is not waited for.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class Measurement:
         partially_coherent=False,
         centered=False,
         likelihood=None,
+        assumed=None,
     ):
         if not isinstance(magnitudes, torch.Tensor):
             raise TypeError(
@@ -103,14 +107,15 @@ class Measurement:
         self.bounds = bounds
         self.support = support
         # division by a power of two is exact; squares of the quotients neither overflow nor vanish
-        magnitudes, exponents = _near_one(layout.to_fft_order(magnitudes))
+        magnitudes, exponents = _near_one(layout.to_fft_order(magnitudes), assumed)
         self.n_measured = None
         self.spread = None
         if kind != "complex":
-            magnitudes = self._paired(magnitudes)
+            magnitudes = self._paired(magnitudes, assumed)
         magnitudes = laid_out(magnitudes)
         unmeasured = magnitudes.isnan()
-        self.unmeasured = unmeasured if unmeasured.any() else None
+        known_complete = assumed == "complete" or assumed is None and not unmeasured.any()
+        self.unmeasured = None if known_complete else unmeasured
         magnitudes = torch.where(unmeasured, 0.0, magnitudes)
         weights = torch.ones(magnitudes.shape[-1], dtype=magnitudes.dtype, device=magnitudes.device)
         if kind != "complex":
@@ -135,9 +140,9 @@ class Measurement:
             Coherence(self.magnitudes, self.grid.fourier_shape) if partially_coherent else None
         )
 
-    def _paired(self, magnitudes):
+    def _paired(self, magnitudes, assumed):
         """Average Friedel pairs, and record how far they agree."""
-        means, *others = friedel_mean(magnitudes)
+        means, *others = friedel_mean(magnitudes, assumed)
         self.spread, self.n_measured = (None if v is None else laid_out(v) for v in others)
         return means
 
@@ -206,14 +211,8 @@ class Measurement:
         if self.coherence is not None or has_gradient(x.spectrum):
             spectrum = rescaled(*arrays, self.coherence, least_modulus)
             return Iterate(self.transform, self.objects(spectrum), spectrum)
-        spectrum = torch.empty_like(x.spectrum)
-
-        def scaled(out, *slabs):
-            return rescaled(*slabs, least_modulus=least_modulus, out=out)
-
-        slabbed = [spectrum, *(values for values in arrays if values is not None)]
-        inside = self.transform.objects_of(scaled, slabbed, real=self.kind != "complex")
-        return Iterate(self.transform, inside, spectrum)
+        real = self.kind != "complex"
+        return Iterate(self.transform, *self.transform.rescaled(*arrays, least_modulus, real=real))
 
     def to_admissible(self, values):
         """Project values onto support, sign and bounds."""
@@ -388,11 +387,14 @@ def _sums(values):
     return rows.flatten(1).sum(1, dtype=torch.float64)
 
 
-def _near_one(magnitudes):
+def _near_one(magnitudes, assumed):
     """Scale magnitudes by powers of two if squares need it.
 
     The exponents are returned, too; the largest magnitudes are then near 1.
     """
+    if assumed is not None:
+        none = torch.zeros(len(magnitudes), dtype=torch.int32, device=magnitudes.device)
+        return magnitudes, none
     peaks = magnitudes.nan_to_num(0.0).flatten(1).amax(dim=1)
     exponents = exponents_of(peaks)
     if bool((exponents.abs() <= HARMLESS).all()):

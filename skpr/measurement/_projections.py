@@ -113,7 +113,7 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
     torch.Tensor of shape (n_samples, *columns)
     """
     # the floor keeps b / |F| finite where the spectrum vanishes
-    least = torch.finfo(magnitudes.dtype).eps ** 2 if least_modulus is None else least_modulus
+    least = least_of(magnitudes.dtype) if least_modulus is None else least_modulus
     if coherence is None and not has_gradient(spectrum):
         scale = magnitudes / moduli(spectrum).clamp_min_(least)
     else:
@@ -123,6 +123,11 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
     if unmeasured is not None:
         scale = scale.masked_fill(unmeasured, 1.0)
     return torch.mul(spectrum, scale, out=out)
+
+
+def least_of(dtype):
+    """Return the default of the least modulus, the square of the precision."""
+    return torch.finfo(dtype).eps ** 2
 
 
 @takes_arrays

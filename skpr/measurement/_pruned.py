@@ -14,7 +14,9 @@ from functools import lru_cache, partial
 
 import torch
 
+from . import _matrix_transform as by_matrices
 from ._moduli import has_gradient, moduli
+from ._projections import least_of, rescaled
 from ._transform import from_spectrum, to_spectrum
 
 SLAB = 1 << 16  # pixels of a slab, whose spectrum takes half a MiB in float32: half a cache
@@ -26,7 +28,7 @@ class PrunedTransform:
 
     Both directions are differentiable. Without gradients, working arrays are reused from call to
     call, and large transforms are computed slab by slab, so that all passes find their input in
-    cache.
+    cache. A GPU multiplies by matrices instead.
 
     Parameters
     ----------
@@ -63,6 +65,10 @@ class PrunedTransform:
         torch.Tensor of shape (n_samples, *columns), complex
         """
         sizes = self.fourier_shape
+        if len(terms) <= 2 and self._by_matrices(objects, *(term for _, term in terms)):
+            terms = [(factor, _reversed(term).contiguous()) for factor, term in terms]
+            out = None if out is None or not _reversed(out).is_contiguous() else _reversed(out)
+            return _reversed(by_matrices.spectrum_of(objects, sizes, terms, out))
         rows = torch.fft.fft if objects.is_complex() else torch.fft.rfft
         values = rows(objects, n=sizes[-1])
         if len(sizes) == 1:
@@ -87,9 +93,55 @@ class PrunedTransform:
         -------
         torch.Tensor of shape (n_samples, *object_shape)
         """
-        return self.objects_of(_same, [spectrum], real=real)
+        if self._by_matrices(spectrum):
+            spectrum = _reversed(spectrum).contiguous()
+            shapes = self.object_shape, self.fourier_shape
+            return by_matrices.objects_of(spectrum, *shapes, real)
+        return self._objects_of(_same, [spectrum], real=real)
 
-    def objects_of(self, function, arrays, *, real):
+    def rescaled(self, spectrum, magnitudes, unmeasured=None, least_modulus=None, *, real):
+        """Give spectra other magnitudes, and compute their objects.
+
+        No gradient is recorded.
+
+        Parameters
+        ----------
+        spectrum : torch.Tensor of shape (n_samples, *columns), complex
+        magnitudes : torch.Tensor of shape (n_samples, *columns)
+        unmeasured : torch.Tensor of bool, shape (n_samples, *columns), optional
+            Pixels that stay as they are.
+        least_modulus : float, optional
+            Modulus to which smaller ones are raised, see :func:`rescaled`.
+        real : bool
+            Whether the objects are real.
+
+        Returns
+        -------
+        objects : torch.Tensor of shape (n_samples, *object_shape)
+        spectrum : torch.Tensor of shape (n_samples, *columns), complex
+        """
+        arrays = [v for v in (spectrum, magnitudes, unmeasured) if v is not None]
+        if self._by_matrices(spectrum):
+            source, wanted, *kept = (_reversed(values).contiguous() for values in arrays)
+            made = torch.empty_like(source)
+            least = least_of(wanted.dtype) if least_modulus is None else least_modulus
+            rescaling = wanted, kept[0] if kept else None, least, made
+            shapes = self.object_shape, self.fourier_shape
+            return by_matrices.objects_of(source, *shapes, real, rescaling), _reversed(made)
+        made = torch.empty_like(spectrum)
+
+        def function(out, *slabs):
+            return rescaled(*slabs, least_modulus=least_modulus, out=out)
+
+        return self._objects_of(function, [made, *arrays], real=real), made
+
+    def _by_matrices(self, *arrays):
+        """Return whether a GPU computes the transform by matrices."""
+        return by_matrices.is_served(arrays[0], self.fourier_shape) and not any(
+            map(has_gradient, arrays)
+        )
+
+    def _objects_of(self, function, arrays, *, real):
         """Compute objects from spectra that a function returns.
 
         Parameters

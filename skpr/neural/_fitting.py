@@ -7,6 +7,7 @@ from ._building import NetworkBuilder
 from ._generators import kept_generators, seed_generators
 from ._monitors import check_monitors
 from ._parallel import drawn_seed_of_all, in_step
+from ._recorded_step import recorded_steps
 from ._resumption import ResumableFit
 from ._sampling import BatchSampler
 from ._steps import BatchSteps, usual_torch
@@ -40,5 +41,5 @@ class NetworkFit(ResumableFit, BatchSampler, NetworkBuilder, BatchSteps):
     def _train(self, X, y, fit_params):
         """Run skorch's training, in step with any other processes."""
         check_monitors(self, on_disk=isinstance(X, LazyBatch) or isinstance(y, LazyBatch))
-        with in_step(self):
+        with in_step(self), recorded_steps(self):
             super().partial_fit(X, y, **fit_params)

@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader, Subset, TensorDataset, default_collate
 from .._lazy import LazyBatch
 from .._tensors import to_tensor
 
+RESIDENT_SHARE = 0.25  # share of a GPU's free memory that a training set may take
+
 
 class BatchDataset(Dataset):
     """Data set of skorch's kind that delivers whole batches.
@@ -32,9 +34,39 @@ class BatchDataset(Dataset):
         super().__init__(X, y, **kwargs)
         self.device = device
         self.sample_weight = sample_weight
+        self._resident = {}
+
+    def keep_on(self, device):
+        """Copy arrays to a GPU, if they take little of its memory.
+
+        Batches are then tensors on the GPU.
+        """
+        device = torch.device(device)
+        arrays = {name: getattr(self, name) for name in ("X", "y")}
+        if (
+            device.type != "cuda"
+            or self._resident
+            or not all(isinstance(array, np.ndarray) for array in arrays.values())
+        ):
+            return
+        n_values = sum(array.size * (1 + np.iscomplexobj(array)) for array in arrays.values())
+        if 4 * n_values > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
+            return
+        try:
+            self._resident = {
+                name: torch.empty(
+                    array.shape,
+                    dtype=torch.complex64 if np.iscomplexobj(array) else torch.float32,
+                    device=device,
+                ).copy_(to_tensor(array))
+                for name, array in arrays.items()
+            }
+        except torch.OutOfMemoryError:
+            self._resident = {}
 
     def __getitem__(self, index):
-        pair = self.transform(self._take(self.X, index), self._take(self.y, index))
+        X, y = (self._resident.get(name, getattr(self, name)) for name in ("X", "y"))
+        pair = self.transform(self._take(X, index), self._take(y, index))
         return (
             pair if self.sample_weight is None else (*pair, self._take(self.sample_weight, index))
         )

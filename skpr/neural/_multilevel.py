@@ -15,6 +15,7 @@ from ._networks import (
     _as_channels,
     _as_objects,
     _Correction,
+    assumed_of,
     check_counts,
     check_shares,
 )
@@ -198,6 +199,7 @@ class MultiLevelUNet(nn.Module):
                 self.unit * level.magnitudes(magnitudes).to(images.dtype),
                 level.object_shape,
                 self.kind,
+                assumed=assumed_of(magnitudes, self.front.unmeasured),
             )
             start = images
             for correction in corrections:

@@ -268,7 +268,8 @@ class UNet(nn.Module):
         if self.centered:
             magnitudes = to_fft_order(magnitudes)
         kind = "complex" if first.shape[1] == 2 else "non_negative" if self.non_negative else "real"
-        problem = Measurement(magnitudes.to(first.dtype), self.object_shape, kind)
+        assumed = assumed_of(magnitudes, self.front.unmeasured)
+        problem = Measurement(magnitudes.to(first.dtype), self.object_shape, kind, assumed=assumed)
         images, stages = first, []
         for correction in self.stages:
             driven, disagreement = self._driven(images, problem)
@@ -332,6 +333,16 @@ class _Residual(nn.Module):
     def forward(self, maps):
         """Map (n_samples, width, *shape) to the same shape."""
         return maps + self.second(nn.functional.gelu(self.first(self.norm(maps))))
+
+
+def assumed_of(magnitudes, unmeasured):
+    """Return what a measurement assumes, so that a GPU is not waited for.
+
+    `unmeasured` tells whether pixels may be unmeasured.
+    """
+    if magnitudes.device.type != "cuda":
+        return None
+    return "incomplete" if unmeasured else "complete"
 
 
 def check_counts(**counts):

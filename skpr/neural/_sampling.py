@@ -16,6 +16,8 @@ from ._skorch import SkorchRegressor
 from ._trial import check_trainable
 from ._validation import check_pairs
 
+PIXELS_ON_GPU = 1 << 23  # Fourier pixels of a batch of predictions on a GPU
+
 
 class BatchSampler(SkorchRegressor):
     """Selection of the samples of each batch."""
@@ -66,7 +68,19 @@ class BatchSampler(SkorchRegressor):
             )
         if self.initialized_:
             check_trainable(self, dataset, iterator)
+            self._keep_on_device(dataset)
         return iterator
+
+    def _keep_on_device(self, dataset):
+        """Copy the training set to the GPU, where nothing but the network uses it."""
+        held = getattr(dataset, "dataset", dataset)
+        in_this_process = not any(
+            self.get_params_for(name).get("num_workers")
+            for name in ("iterator_train", "iterator_valid")
+        )
+        alone = self.augmenter_ is None and self.detector_ is None and n_processes() == 1
+        if type(held) is BatchDataset and alone and in_this_process:
+            held.keep_on(self.network_device)
 
     def _training_iterator(self, dataset):
         held = getattr(dataset, "dataset", dataset)  # the whole set, if this is a part of it
@@ -98,6 +112,12 @@ class BatchSampler(SkorchRegressor):
     def _batch_length(self, dataset):
         return self.batch_size if self.batch_size > 0 else len(dataset)
 
+    def _least_to_predict(self):
+        """Return the smallest batch that keeps a GPU busy."""
+        if not self.initialized_ or self.network_device.type != "cuda":
+            return 1
+        return PIXELS_ON_GPU // math.prod(self.fourier_shape_)
+
     def batches_to_predict(self, X):
         """Return batches without drawing from torch's generator."""
         dataset = self.get_dataset(X)
@@ -105,7 +125,7 @@ class BatchSampler(SkorchRegressor):
             "collate_fn": whole_batch
         }
         if plain and type(dataset) is BatchDataset:  # a loader would only cost time
-            length = self._batch_length(dataset)
+            length = max(self._batch_length(dataset), self._least_to_predict())
             return (dataset[start : start + length] for start in range(0, len(dataset), length))
         iterator = self.get_iterator(dataset, training=False)
         if isinstance(iterator, DataLoader) and iterator.generator is None:

@@ -17,7 +17,22 @@ class BatchSteps(SkorchRegressor):
     """Steps from a batch to its predictions and loss."""
 
     _parallel = None  # forward pass in several processes, during a fit
-    _batch_weight = None  # weights of the samples of the present batch, 1 on average over an epoch
+    _recorded_step = None  # forward and backward pass recorded for a GPU, during a fit
+    _batch_weight = None
+
+    @property
+    def batch_weight(self):
+        """Weights of the samples of the present batch, 1 on average over an epoch."""
+        return self._batch_weight
+
+    @contextlib.contextmanager
+    def weighted_batch(self, weight):
+        """Weight the samples of the present batch inside a context."""
+        before, self._batch_weight = self._batch_weight, weight
+        try:
+            yield
+        finally:
+            self._batch_weight = before
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run an epoch whose callbacks receive the network's batches."""
@@ -56,6 +71,15 @@ class BatchSteps(SkorchRegressor):
             if scored
             else tuple(part.detach() for part in made)
         }
+
+    def train_step_single(self, batch, **fit_params):
+        """Compute loss, predictions and gradients of a batch."""
+        if self._recorded_step is not None and not fit_params:
+            self._set_training(True)
+            step = self._recorded_step(*batch)
+            if step is not None:
+                return step
+        return super().train_step_single(batch, **fit_params)
 
     def infer(self, x, **fit_params):
         """Pass a batch through the network on its own device."""

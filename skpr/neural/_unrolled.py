@@ -57,8 +57,9 @@ class Unrolled:
         return torch.cat([self._steps(objects[part], problem.part(part)) for part in parts])
 
     def is_recorded(self, objects):
-        """Whether steps from these objects are recorded."""
-        return objects.device.type == "cuda"
+        """Whether steps from these objects are recorded by themselves."""
+        # whoever records a whole pass records its steps, too
+        return objects.device.type == "cuda" and not torch.cuda.is_current_stream_capturing()
 
     def _steps(self, objects, problem):
         x = problem.on_grid(objects)

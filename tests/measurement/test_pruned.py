@@ -68,12 +68,17 @@ def test_terms_are_added_in_place_or_not(shape, grid, dtype, slab):
     torch.testing.assert_close(first, expected)
 
 
+@pytest.mark.parametrize("masked", [False, True], ids=["measured", "incomplete"])
 @pytest.mark.parametrize("n_samples", [1, 3])
-def test_a_function_of_slabs_is_one_of_the_whole(n_samples, slab):
+def test_spectra_are_rescaled_slab_by_slab(n_samples, masked, slab):
     transform = PrunedTransform((3, 4, 5), (7, 8, 10))
-    first, second = (spectrum_of_a_grid((7, 8, 10), torch.float64, n_samples) for _ in range(2))
-    found = transform.objects_of(torch.sub, [first, second], real=True)
-    torch.testing.assert_close(found, transform.objects(first - second, real=True))
+    spectrum = spectrum_of_a_grid((7, 8, 10), torch.float64, n_samples)
+    magnitudes = laid_out(torch.rand(spectrum.shape, dtype=torch.float64))
+    unmeasured = laid_out(torch.rand(spectrum.shape) < 0.3) if masked else None
+    objects, made = transform.rescaled(spectrum, magnitudes, unmeasured, real=True)
+    moduli = torch.where(unmeasured, spectrum.abs(), magnitudes) if masked else magnitudes
+    torch.testing.assert_close(made, spectrum / spectrum.abs() * moduli)
+    torch.testing.assert_close(objects, transform.objects(made, real=True))
 
 
 @every_shape
