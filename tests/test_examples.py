@@ -195,6 +195,13 @@ def test_complex_crystals_benchmark(tmp_path):
     ]
 
 
+def test_sizes_benchmark():
+    printed = run("benchmarks/sizes.py", "--shapes", "12x12", "56x56", "--train", 8, "--batch", 4)
+    small, large = (line.split() for line in printed.splitlines()[2:])
+    assert (small[3], large[3]) == ("1", "2")  # levels
+    assert 0 < float(small[4]) <= float(large[4]) <= 30  # million weights
+
+
 @pytest.mark.gpu
 def test_gpu_benchmark():
     printed = run("benchmarks/gpu.py")

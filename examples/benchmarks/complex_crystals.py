@@ -9,7 +9,9 @@ of resolution, which `module="unet"` chooses.
 """
 
 import argparse
+import itertools
 import resource
+import sys
 import time
 from pathlib import Path
 
@@ -31,6 +33,20 @@ from skpr.metrics import relative_error
 
 CHUNK = 250  # crystals that one process makes at a time
 LARGE = 1 << 30  # bytes of magnitudes; more are simulated batch by batch
+STARTS = {
+    "random": ("random starts", "auto", 1, "random"),
+    "longer": ("random starts", "auto", 5, "random"),
+    "hio": ("random starts, HIO", "hio", 5, "random"),
+    "coarse": ("coarse starts", "auto", 1, "coarse"),
+}
+STILL = {"max_shift": 0, "flip_probability": 0.0}
+VARIANTS = {
+    "none": STILL,
+    "flip": STILL | {"flip_probability": 0.5},
+    "shift": STILL | {"max_shift": None},
+    "phase": STILL | {"random_phase": True},
+    "all": {"random_phase": True},
+}
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--train", type=int, default=10000, help="training crystals")
@@ -55,10 +71,24 @@ parser.add_argument(
     type=int,
     nargs="*",
     default=(300,),
-    help="iterations of the refinement; random starts also get five times the last",
+    help="iterations from networks and from other starts",
+)
+parser.add_argument(
+    "--starts",
+    nargs="*",
+    default=tuple(STARTS),
+    choices=STARTS,
+    help="starts of iterations alone; 'longer' and 'hio' get five times the last --iterations",
 )
 parser.add_argument(
     "--trainings", nargs="*", default=("raw", "canonical"), choices=("raw", "canonical")
+)
+parser.add_argument(
+    "--variants",
+    nargs="*",
+    default=("all",),
+    choices=VARIANTS,
+    help="symmetries that crystals are moved by, in training and test sets",
 )
 parser.add_argument(
     "--keep", type=Path, help="folder of fitted networks; those found there are not trained again"
@@ -73,18 +103,18 @@ if arguments.threads:
 shape = (arguments.side,) * arguments.axes
 
 
-def chunk(n_samples, shape, max_phase, seed):
+def chunk(n_samples, shape, max_phase, movement, seed):
     """Draw crystals at random places on their orbits."""
     objects = make_crystals(n_samples, shape=shape, max_phase=max_phase, random_state=seed).data
-    return ShiftFlipAugmenter(random_phase=True, random_state=seed).fit_transform(objects)
+    return ShiftFlipAugmenter(**movement, random_state=seed).fit_transform(objects)
 
 
-def crystals(n_samples, seed):
+def crystals(n_samples, variant, seed):
     """Draw crystals in several processes."""
     sizes = [min(CHUNK, n_samples - start) for start in range(0, n_samples, CHUNK)]
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=len(sizes))
     parts = joblib.Parallel(arguments.jobs)(
-        joblib.delayed(chunk)(size, shape, arguments.max_phase, one)
+        joblib.delayed(chunk)(size, shape, arguments.max_phase, VARIANTS[variant], one)
         for size, one in zip(sizes, seeds.tolist(), strict=True)
     )
     return np.concatenate(parts)
@@ -99,10 +129,11 @@ def pairs(objects):
     return FourierMagnitude().fit_transform(objects), objects
 
 
-def fitted(training):
+def fitted(training, variant):
     """Return a network trained on raw or canonical objects, and the seconds."""
     settings = (
         training,
+        variant,
         arguments.module,
         "x".join(map(str, shape)),
         arguments.max_phase,
@@ -125,8 +156,8 @@ def fitted(training):
     )
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
     start = time.perf_counter()
-    train = crystals(arguments.train, arguments.seed + 1)
-    print(f"crystals made in {time.perf_counter() - start:.0f} s", flush=True)
+    train = crystals(arguments.train, variant, arguments.seed + 1)
+    print(f"crystals made in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     start = time.perf_counter()
     model = SymmetryBreakingRegressor(network, transformer).fit(*pairs(train))
     found = model, time.perf_counter() - start
@@ -163,7 +194,7 @@ def refiner(n_iter):
     )
 
 
-unseen = crystals(arguments.test, arguments.seed + 2)
+unseen = crystals(arguments.test, arguments.variants[-1], arguments.seed + 2)
 measured = FourierMagnitude().fit_transform(unseen)
 print(
     f"{arguments.train} training and {arguments.test} test crystals of "
@@ -173,37 +204,37 @@ print(
 print(f"{'start':<24}{'iterations':>10}{'mean':>10}{'median':>12}{'<= .01':>10}{'[s]':>9}")
 
 # %%
-# Networks: a single pass, then the same iterations from each prediction.
+# Networks: a single pass, then the same iterations from each prediction. The measured magnitudes
+# are the same for every variant.
 
-for training in arguments.trainings:
-    model, seconds = fitted(training)
+for variant, training in itertools.product(arguments.variants, arguments.trainings):
+    model, seconds = fitted(training, variant)
     predicted = model.predict(measured)
     name = "symmetry-broken network" if training == "canonical" else "raw network"
+    if len(arguments.variants) > 1:
+        name = f"{training} network, {variant}"
     report(name, 0, predicted, seconds)
     for n_iter in arguments.iterations:
         start = time.perf_counter()
         refined = refiner(n_iter).fit(measured, unseen).retrieve(measured, init=predicted).objects
         report(name, n_iter, refined, time.perf_counter() - start)
     n_weights = sum(weights.numel() for weights in model.regressor_.module_.parameters())
+    print(f"{n_weights / 1e6:.1f} million weights", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"{n_weights / 1e6:.1f} million weights; at most {peak:.1f} GiB in all", flush=True)
+    print(f"at most {peak:.1f} GiB so far", file=sys.stderr, flush=True)
 
 # %%
 # Random starts, with as many iterations and with five times as many. Starts that solve the coarse
 # problem first.
 
-for name, algorithm, times, kind in (
-    ("random starts", "auto", 1, "random"),
-    ("random starts", "auto", 5, "random"),
-    ("random starts, HIO", "hio", 5, "random"),
-    ("coarse starts", "auto", 1, "coarse"),
-):
-    n_iter = times * arguments.iterations[-1]
-    start = time.perf_counter()
-    found = (
-        refiner(n_iter)
-        .set_params(algorithm=algorithm, start=kind)
-        .fit(measured, unseen)
-        .predict(measured)
-    )
-    report(name, n_iter, found, time.perf_counter() - start)
+for starts in arguments.starts:
+    name, algorithm, times, kind = STARTS[starts]
+    for n_iter in arguments.iterations if times == 1 else (times * arguments.iterations[-1],):
+        start = time.perf_counter()
+        found = (
+            refiner(n_iter)
+            .set_params(algorithm=algorithm, start=kind)
+            .fit(measured, unseen)
+            .predict(measured)
+        )
+        report(name, n_iter, found, time.perf_counter() - start)
