@@ -133,7 +133,13 @@ def _statistics(registered, weights):
 
 def _checked_starts(starts):
     """Return validated starts; refuse shapes without an axis of starts."""
-    shape = tuple(getattr(starts, "shape", np.shape(starts)))
+    try:
+        shape = tuple(starts.shape) if hasattr(starts, "shape") else np.shape(starts)
+    except ValueError:  # not one array, such as a whole Retrieval
+        raise ValueError(
+            f"starts={short(starts)} are not one array; give reconstructions of shape "
+            "(n_samples, n_starts, *object_shape), such as retrieval.starts"
+        ) from None
     if not 3 <= len(shape) <= 5 or 0 in shape:
         raise ValueError(
             f"starts have shape {shape}; give reconstructions of shape (n_samples, n_starts, "

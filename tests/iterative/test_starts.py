@@ -133,6 +133,7 @@ def test_circular_shifts_are_registered_where_they_wrap():
         (np.ones((2, 3, 4)), -np.ones((2, 3)), "one error >= 0 for each start"),
         (np.ones((1, 2, 4)), np.full((1, 2), np.nan), "errors are all NaN for pattern 0"),
         (np.full((1, 2, 4), np.nan), np.ones((1, 2)), "starts contains NaN"),
+        ([np.ones((2, 3, 4)), np.ones(2)], np.ones((2, 3)), "are not one array; give .*.starts$"),
     ],
 )
 def test_wrong_input_is_refused(starts, errors, message):
