@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from .._arrays import check_lit, inspect_batch, is_complex, is_non_negative
+from .._arrays import is_complex
 from .._tensors import along_samples, resolve_device, to_tensor
 from ..measurement import boundary_of
 from ..metrics import relative_error
@@ -21,11 +22,13 @@ from ._improvement_input import (
     check_known,
     check_real,
     checked_parts,
+    checked_targets,
     flat,
     scaled,
     single,
     unpacked,
 )
+from ._improvement_looks import look_at_parts, look_at_training_parts
 from ._loading import BatchDataset, whole_batch
 from ._resumption import ResumableFit
 from ._state import plain_state, restore_plain_state
@@ -104,6 +107,8 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Whether the targets are complex, and whether they are real and non-negative.
     module_ : torch.nn.Module
         Trained network.
+    interrupted_ : bool
+        Whether the user interrupted the last training (Ctrl-C).
     history : skorch.history.History
         Losses and times of the epochs.
 
@@ -128,6 +133,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     # members of the base classes that this regressor has no use for
     augmenter_ = detector_ = augmenter = detector = generator_ = None
     early_stopping, tuning_steps, n_iter_no_change = False, 0, 1
+    usual_weight_decay = 0.02  # the default below
 
     def __init__(
         self,
@@ -210,6 +216,12 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             For an invalid parameter, a missing part of `X`, or values or shapes that do not fit.
         TypeError
             If `X` is not a dictionary.
+
+        Warns
+        -----
+        UserWarning
+            If `y` is not registered to the starts, if the starts, `y` and the magnitudes have
+            different units, and if the magnitudes show a plain mistake.
         """
         anew = not (self.warm_start and self.initialized_)
         return self._fit(X, y, fit_params, anew=anew, resumable=True)
@@ -222,44 +234,31 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
 
     def _fit(self, X, y, fit_params, *, anew, resumable):
         """Train a new network (`anew`) or the present one."""
-        check_estimate_parameters(self)
+        check_estimate_parameters(self, anew=anew)
         check_known(fit_params)
         parts = checked_parts(self, X)
-        y, facts = inspect_batch(y, name="y", warn=False)
-        check_lit("y", y, facts)
-        if tuple(y.shape) != tuple(parts["best"].shape):
-            raise ValueError(
-                f"y has shape {tuple(y.shape)}, but the starts in X have shape "
-                f"{tuple(parts['best'].shape)}; give one object per sample"
-            )
-        shapes = tuple(parts["magnitudes"].shape[1:]), tuple(y.shape[1:])
-        if not anew and shapes != (self.fourier_shape_, self.object_shape_):
-            raise ValueError(
-                f"X and y have samples of shapes {shapes[0]} and {shapes[1]}, but "
-                f"{type(self).__name__} was fitted on {self.fourier_shape_} and "
-                f"{self.object_shape_}; give samples of these shapes"
-            )
-        if not anew and not self.is_complex_:
-            check_real(self, [*parts.values(), y])
+        y, is_non_negative = checked_targets(self, parts, y, anew=anew)
         if anew:
             self.fourier_shape_ = tuple(parts["magnitudes"].shape[1:])
             self.object_shape_ = tuple(y.shape[1:])
             self.is_complex_ = is_complex(y) or any(is_complex(part) for part in parts.values())
-            self.is_non_negative_ = not self.is_complex_ and is_non_negative(facts)
+            self.is_non_negative_ = not self.is_complex_ and is_non_negative
             self.centered_ = self.centered
+        look_at_training_parts(self, parts, y)
         packed, scales = scaled(parts, slice(None), self.is_complex_)
         packed = flat(*packed).numpy()
         y = single(to_tensor(y).detach().cpu() * along_samples(scales, y), self.is_complex_)
         y = y.numpy()
         with usual_torch(resolve_device(self.device)):
             seed = drawn_seed(self.random_state)
-            with kept_generators(), self._running(fit_params):
+            with kept_generators(), self._running(fit_params) as run:
                 if anew and resumable:
                     seed = self._open_checkpoint(packed, y, seed)
                 seed_generators(seed)
                 if anew:
                     self.initialize()
                 super().partial_fit(packed, y, **fit_params)
+        self.interrupted_ = run.interrupted
         return self
 
     def predict(self, X: dict[str, Batch]) -> Any:
@@ -279,11 +278,11 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Raises
         ------
         ValueError
-            For invalid parts of `X`, and for a training that has diverged.
+            For invalid parts of `X`, a parameter changed after `fit`, and a diverged training.
         """
         check_is_fitted(self)
         check_estimate_parameters(self)
-        parts = checked_parts(self, X)
+        parts = checked_parts(self, X, predicts=True)
         n_axes = parts["best"].ndim - 1
         if n_axes != len(self.object_shape_):
             raise ValueError(
@@ -292,6 +291,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             )
         if not self.is_complex_:
             check_real(self, parts.values())
+        look_at_parts(self, parts)
         given = X["magnitudes"]
         place = given.device if isinstance(given, torch.Tensor) else "cpu"
         network = self.module_.eval()
@@ -328,7 +328,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         float
         """
         found = self.predict(X)
-        boundary = boundary_of(found.shape[1:], X["magnitudes"].shape[1:])
+        boundary = boundary_of(found.shape[1:], np.shape(X["magnitudes"])[1:])
         return 1 - relative_error(y, found, boundary=boundary, sample_weight=sample_weight)
 
     @property

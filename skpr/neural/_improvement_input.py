@@ -7,18 +7,25 @@ import math
 
 import torch
 
-from .._arrays import check_some_measured, inspect_batch, is_complex
+from .._arrays import check_lit, check_some_measured, inspect_batch, is_complex, is_non_negative
+from .._base import check_unchanged
 from .._tensors import along_samples, resolve_device, to_tensor, unit_scale
 from .._validation import check_count, check_flag, check_number, short
 from ..measurement import Grid
 from ._losses import CRITERIA, RelativeDistance
+from ._validation import check_range
 
 NAMES = "magnitudes", "best", "mean", "spread", "estimate"
 LOSSES = CRITERIA | {"distance": RelativeDistance}
 
 
-def check_estimate_parameters(net):
-    """Refuse invalid parameters by name."""
+def check_estimate_parameters(net, *, anew=False):
+    """Refuse invalid parameters by name, and those changed after `fit`.
+
+    A new network (`anew`) may have other parameters.
+    """
+    if not anew:
+        check_unchanged(net, {"centered": net.centered_})
     net.resolved("module", {})
     net.resolved("criterion", LOSSES)
     check_number("lr", net.lr, 0)
@@ -37,8 +44,11 @@ def check_known(fit_params):
         raise TypeError(f"fit got {', '.join(others)}, which it does not know; it takes epochs")
 
 
-def checked_parts(net, X):
-    """Return the checked batches of an input, in the order of `NAMES`."""
+def checked_parts(net, X, *, predicts=False):
+    """Return the checked batches of an input, in the order of `NAMES`.
+
+    An input of a prediction must be in the range of its results, float32.
+    """
     valid = "a dictionary with 'magnitudes', 'best', 'mean' and 'spread'"
     if not isinstance(X, dict):
         raise TypeError(f"X={short(X)} is not valid for {type(net).__name__}; give {valid}")
@@ -51,9 +61,11 @@ def checked_parts(net, X):
         if name in X:
             is_real = name in ("magnitudes", "spread")
             finite = "allow-nan" if name == "magnitudes" else True
-            parts[name] = inspect_batch(
+            parts[name], facts = inspect_batch(
                 X[name], name=name, allow_complex=not is_real, ensure_all_finite=finite, warn=False
-            )[0]
+            )
+            if predicts and name in ("magnitudes", "best"):
+                check_range(name, facts)
     check_some_measured(parts["magnitudes"])
     shape = tuple(parts["best"].shape)
     for name, part in parts.items():
@@ -64,6 +76,35 @@ def checked_parts(net, X):
             )
     Grid(shape[1:], parts["magnitudes"].shape[1:], net.centered)
     return parts
+
+
+def checked_targets(net, parts, y, *, anew):
+    """Return the checked objects, and whether they are non-negative."""
+    y, facts = inspect_batch(y, name="y", warn=False)
+    check_lit("y", y, facts)
+    shapes = tuple(parts["magnitudes"].shape[1:]), tuple(y.shape[1:])
+    if tuple(y.shape) != tuple(parts["best"].shape):
+        raise ValueError(
+            f"y has shape {tuple(y.shape)}, but the starts in X have shape "
+            f"{tuple(parts['best'].shape)}; give one object per sample"
+        )
+    if anew:
+        return y, is_non_negative(facts)
+    if shapes != (net.fourier_shape_, net.object_shape_):
+        raise ValueError(
+            f"X and y have samples of shapes {shapes[0]} and {shapes[1]}, but "
+            f"{type(net).__name__} was fitted on {net.fourier_shape_} and "
+            f"{net.object_shape_}; give samples of these shapes"
+        )
+    if not net.is_complex_:
+        check_real(net, [*parts.values(), y])
+    if net.is_non_negative_ and not is_non_negative(facts):
+        raise ValueError(
+            f"y has negative values, the smallest {facts.minimum:.4g}, but "
+            f"{type(net).__name__} was fitted on non-negative objects; fit a new one on a "
+            "training set with negative values"
+        )
+    return y, is_non_negative(facts)
 
 
 def check_real(net, batches):

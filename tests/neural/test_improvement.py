@@ -237,3 +237,43 @@ def test_wrong_parameters_are_refused(options, message):
     X, objects = problem()
     with pytest.raises(ValueError, match=message):
         regressor(**options).fit(X, objects)
+
+
+def test_lists_are_scored_as_arrays():
+    X, objects = problem(4)
+    net = regressor().fit(X, objects)
+    lists = {name: part.tolist() for name, part in X.items()}
+    assert net.score(lists, objects.tolist()) == pytest.approx(net.score(X, objects), abs=1e-6)
+
+
+def test_a_layout_set_after_fit_is_refused_until_the_next_fit():
+    X, objects = problem()
+    net = regressor().fit(X, objects).set_params(centered=False)
+    for call in (lambda: net.predict(X), lambda: net.partial_fit(X, objects)):
+        with pytest.raises(ValueError, match="centered=False was set after fit, which saw True"):
+            call()
+    X["magnitudes"] = np.fft.ifftshift(X["magnitudes"], axes=(1, 2))
+    assert net.fit(X, objects).predict(X).shape == objects.shape
+
+
+def test_predictions_beyond_single_precision_are_refused():
+    X, objects = problem()
+    net = regressor().fit(X, objects)
+    for unit in (1e-60, 1e60):
+        scaled = {name: part.astype(np.float64) * unit for name, part in X.items()}
+        with pytest.raises(ValueError, match="magnitudes is .* out of the range of float32"):
+            net.predict(scaled)
+
+
+def test_a_network_for_non_negative_objects_is_not_trained_on_others():
+    X, objects = problem()
+    net = regressor().fit(X, objects)
+    with pytest.raises(ValueError, match="y has negative values, .* non-negative objects"):
+        net.partial_fit(X, objects - 0.5)
+
+
+def test_the_default_weight_decay_does_not_reach_optimizers_without():
+    X, objects = problem(4)
+    net = regressor(optimizer=torch.optim.Rprop).fit(X, objects)
+    assert "weight_decay" not in net.optimizer_.param_groups[0]
+    assert regressor().fit(X, objects).optimizer_.param_groups[0]["weight_decay"] == 0.02
