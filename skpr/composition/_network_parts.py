@@ -1,11 +1,11 @@
-"""Checks of what a refiner by a network is given: its network, patterns and objects."""
+"""Checks of the network, patterns and objects of a refiner."""
 
 import math
 
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .._layout import is_nested
+from .._callers import is_nested
 from .._validation import short
 from ..measurement import check_orientation, check_pairing, form_of, look_at, symmetries_of
 from ..neural import PhaseRetrievalRegressor
@@ -19,14 +19,18 @@ def check_network(network):
     valid = "an EstimateRegressor or None"
     check_part("network", network, ("fit", "predict"), valid)
     inner = network.estimator if isinstance(network, FrozenEstimator) else network
-    if any(
-        isinstance(part, PhaseRetrievalRegressor) or {"retrieve", "refiner"} & set(dir(part))
-        for part in parts_of(inner)
-    ):
+    if any(_reconstructs(part) for part in parts_of(inner)):
         raise TypeError(
             f"network={short(network)} reconstructs objects from magnitudes alone; give {valid}, "
             "which improves estimates"
         )
+
+
+def _reconstructs(estimator):
+    """Return whether an estimator takes magnitudes instead of estimates."""
+    if isinstance(estimator, PhaseRetrievalRegressor):
+        return True
+    return any(hasattr(estimator, name) for name in ("retrieve", "refiner"))
 
 
 def check_frozen(network, retriever):

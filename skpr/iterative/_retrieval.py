@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
 from .._base import RestoredEstimator
-from .._layout import is_nested, is_told_by
+from .._callers import is_nested
+from .._layout import is_told_by
 from .._progress import IterationLine
 from .._validation import warn_user
 from ..measurement import boundary_of, check_not_halves, kinds_of
@@ -332,7 +333,6 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         check_parameters(self)
         self._check_unchanged()
         given, X = X, self._checked(X, reset=False)
-        as_tensor = isinstance(given, torch.Tensor)
         if not is_nested():
             look_at_patterns(self, X, usual=getattr(self, "_form", None))
         warn_of_units(X, self)
@@ -361,7 +361,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         finally:
             line.close()
         found = results.chosen()
-        if as_tensor:
+        if isinstance(given, torch.Tensor):
             place = torch.as_tensor
             found = found._replace(
                 objects=place(found.objects).to(given.device),

@@ -1,9 +1,9 @@
-"""First look at magnitudes, starts and targets, for mistakes that spoil the training."""
+"""First look at magnitudes, starts and targets, for mistakes."""
 
 import numpy as np
 import torch
 
-from .._layout import is_nested
+from .._callers import is_nested
 from .._tensors import along_samples, energy, even_rows, inner, picked, unit_scale, usual_device
 from .._validation import warn_user
 from ..measurement import Grid, boundary_of, check_orientation, check_pairing, look_at
