@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from .._arrays import is_complex
-from .._tensors import along_samples, resolve_device, to_tensor
+from .._tensors import resolve_device
 from ..measurement import boundary_of
 from ..metrics import relative_error
 from ._building import NetworkBuilder, accepted_arguments, in_single_precision
@@ -24,12 +24,15 @@ from ._improvement_input import (
     checked_parts,
     checked_targets,
     flat,
-    scaled,
-    single,
+    improved,
+    packed,
+    packed_validation_set,
     unpacked,
 )
 from ._improvement_looks import look_at_parts, look_at_training_parts
 from ._loading import BatchDataset, whole_batch
+from ._monitors import check_monitors
+from ._prediction import has_cached_predictions
 from ._resumption import ResumableFit
 from ._state import plain_state, restore_plain_state
 from ._steps import BatchSteps, usual_torch
@@ -103,6 +106,8 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     ----------
     fourier_shape_, object_shape_ : tuple of int
         Shapes of one magnitude and one object in training.
+    boundary_ : tuple of {"zero", "circular"}
+        Boundary of shifts along each axis in training.
     is_complex_, is_non_negative_ : bool
         Whether the targets are complex, and whether they are real and non-negative.
     module_ : torch.nn.Module
@@ -236,28 +241,28 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         """Train a new network (`anew`) or the present one."""
         check_estimate_parameters(self, anew=anew)
         check_known(fit_params)
-        parts = checked_parts(self, X)
+        parts = checked_parts(self, X, trains=True)
         y, is_non_negative = checked_targets(self, parts, y, anew=anew)
         if anew:
             self.fourier_shape_ = tuple(parts["magnitudes"].shape[1:])
             self.object_shape_ = tuple(y.shape[1:])
+            self.boundary_ = boundary_of(self.object_shape_, self.fourier_shape_)
+            self.symmetries_ = "fourier"
             self.is_complex_ = is_complex(y) or any(is_complex(part) for part in parts.values())
             self.is_non_negative_ = not self.is_complex_ and is_non_negative
             self.centered_ = self.centered
         look_at_training_parts(self, parts, y)
-        packed, scales = scaled(parts, slice(None), self.is_complex_)
-        packed = flat(*packed).numpy()
-        y = single(to_tensor(y).detach().cpu() * along_samples(scales, y), self.is_complex_)
-        y = y.numpy()
+        X, y = packed(self, parts, y)
         with usual_torch(resolve_device(self.device)):
             seed = drawn_seed(self.random_state)
             with kept_generators(), self._running(fit_params) as run:
                 if anew and resumable:
-                    seed = self._open_checkpoint(packed, y, seed)
+                    seed = self._open_checkpoint(X, y, seed)
                 seed_generators(seed)
                 if anew:
                     self.initialize()
-                super().partial_fit(packed, y, **fit_params)
+                check_monitors(self, on_disk=True, what="estimates")
+                super().partial_fit(X, y, **fit_params)
         self.interrupted_ = run.interrupted
         return self
 
@@ -281,8 +286,11 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             For invalid parts of `X`, a parameter changed after `fit`, and a diverged training.
         """
         check_is_fitted(self)
+        if has_cached_predictions(self):  # of a callback that scores
+            made = [m[0] if isinstance(m, tuple) else m for m in self.forward_iter(X)]
+            return torch.cat(made).cpu().numpy()
         check_estimate_parameters(self)
-        parts = checked_parts(self, X, predicts=True)
+        parts = checked_parts(self, X, trains=False)
         n_axes = parts["best"].ndim - 1
         if n_axes != len(self.object_shape_):
             raise ValueError(
@@ -298,15 +306,8 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         if self.average:
             shapes = (tuple(parts[name].shape[1:]) for name in ("best", "magnitudes"))
             network = AveragedCopies(network, cube_group(*shapes), self.centered_)
-        n_samples, made = len(parts["best"]), []
-        length = self.batch_size if self.batch_size > 0 else n_samples
         with usual_torch(self.network_device), torch.no_grad():
-            for start in range(0, n_samples, length):
-                rows = slice(start, start + length)
-                batch, scales = scaled(parts, rows, self.is_complex_)
-                images = network(*(one.to(self.network_device) for one in batch)).cpu()
-                made.append((images / along_samples(scales, images)).to(images.dtype).to(place))
-        objects = check_finite(self, torch.cat(made))
+            objects = check_finite(self, improved(self, network, parts).to(place))
         return objects if isinstance(given, torch.Tensor) else objects.numpy()
 
     def score(self, X: dict[str, Batch], y: Batch, sample_weight: Any = None) -> float:
@@ -335,6 +336,11 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     def network_device(self):
         """Device that the network is on."""
         return next(self.module_.parameters()).device
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Split off a validation set by `train_split`."""
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        return train, packed_validation_set(self, train, valid)
 
     # --- construction -----------------------------------------------------------------------------
 
