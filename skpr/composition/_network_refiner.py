@@ -273,16 +273,17 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         self._check_parameters()
         self._check_unchanged()
         given = X
-        first = self.retriever_ if init is None else self.restarter_
+        iterations = self.retriever_ if init is None else self.restarter_
         X = as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
         look_at_patterns(self, X)
-        found = started(first, X, init, 0)
+        found = started(iterations, X, init, 0)
         parts = parts_of_starts(X, found, self.n_best, self.boundary_)
         objects = improved(self.network_, parts, self.constraints_)
         for number in range(1, self.n_rounds + 1):
-            if was_interrupted(self.retriever_ if init is None else self.restarter_, found):
+            if was_interrupted(iterations, found):
                 break
-            found = started(self.restarter_, X, objects, number)
+            iterations = self.restarter_
+            found = started(iterations, X, objects, number)
             parts = parts_of_starts(X, found, self.n_best, self.boundary_)
             objects = improved(self.network_, parts, self.constraints_)
         for _ in range(1, self.n_passes):

@@ -117,7 +117,11 @@ def started(iterations, X, init, number):
 def was_interrupted(iterations, found):
     """Return whether the user interrupted iterations that returned `found`."""
     wanted = found.finished.shape[1]
-    if isinstance(iterations.n_starts, str) and iterations.support_ != "auto" and wanted > 1:
+    if (
+        isinstance(iterations.n_starts, str)
+        and iterations.support_ != "auto"
+        and found.photons is not None
+    ):
         wanted = np.where(found.photons > 0, wanted, 1)  # others have one start by default
     return bool((found.finished.sum(axis=1) < wanted).any())
 

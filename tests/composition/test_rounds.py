@@ -109,6 +109,16 @@ def test_an_interrupted_round_is_the_last_one(monkeypatch):
     assert len(calls) == 2
 
 
+def test_rounds_of_other_numbers_of_starts_are_not_taken_for_interrupted():
+    X, y = smooth(4, (8, 8), 0)
+    several = IterativePhaseRetrieval(n_iter=10, device="cpu", support="auto", n_starts=3)
+    for retriever in (IterativePhaseRetrieval(n_iter=10, device="cpu"), several):
+        model = refiner(n_rounds=3).set_params(retriever=retriever).fit(X, y)
+        found = model.retrieve(X)
+        assert found.starts.shape[1] == 3
+        assert not np.array_equal(found.objects, model.set_params(n_rounds=2).predict(X))
+
+
 def test_a_fit_whose_starts_are_interrupted_ends(monkeypatch):
     X, y = smooth(4, (8, 8), 0)
     interrupted_at(monkeypatch, 1)
