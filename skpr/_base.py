@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ._arrays import check_fitted_batch
-from ._layout import is_nested
+from ._callers import is_nested
 from ._tensors import even_rows, picked
 from ._validation import short, warn_user
 

@@ -38,7 +38,9 @@ def recorded(function, tensors):
         current.wait_stream(stream)
         torch.cuda.set_rng_state(drawn)
         try:
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            # PyTorch's own stream belongs to the first GPU that recorded, and on another one it
+            # would record nothing
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 results = function(*places)
         except torch.OutOfMemoryError:
             raise

@@ -1,12 +1,11 @@
 """Warnings about valid batches whose axes are hardly as intended."""
 
 import math
-import sys
 
 import numpy as np
 import torch
-from sklearn.pipeline import Pipeline
 
+from ._callers import is_nested
 from ._lazy import LazyBatch
 from ._slices import (
     SYMMETRIC,
@@ -364,35 +363,3 @@ def _is_peaked(values, axis):
     brightest = int(profile.argmax())
     is_zero = min(brightest, n - brightest, abs(brightest - n // 2)) <= 1
     return bool(is_zero and np.median(profile) < 0.5 * profile[brightest])
-
-
-def is_nested(depth=1):
-    """Return whether a public function was called by another one.
-
-    Estimators and exported functions are public. The outer one has checked its batches itself. With
-    `depth` 1 the search begins with the caller of this function, with 2 one frame above.
-    """
-    frame, owners = sys._getframe(depth), []
-    while frame is not None and len(owners) < 2:
-        owner = _public_owner(frame)
-        if owner is not None and (not owners or owners[-1] is not owner):
-            owners.append(owner)
-        frame = frame.f_back
-    return len(owners) > 1
-
-
-def _public_owner(frame):
-    """Return the estimator or exported function that a frame belongs to.
-
-    The result is None if there is none. Pipelines pass their batches on unchecked, so they do not
-    count.
-    """
-    module, code = frame.f_globals.get("__name__", ""), frame.f_code
-    if module.split(".")[0] != "skpr" or code.co_name.startswith(("_", "<")):
-        return None
-    first = code.co_varnames[0] if code.co_argcount else ""
-    if first in ("self", "cls"):
-        owner = frame.f_locals.get(first)
-        return None if isinstance(owner, Pipeline) else owner
-    package = sys.modules.get(module.split("._")[0])
-    return code if code.co_name in getattr(package, "__all__", ()) else None

@@ -310,7 +310,10 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
     def _refined(self, x):
         """Move canonical objects by fractions of a pixel, and rephase them."""
         template = torch.as_tensor(self.template_, device=x.device)[None]
-        moved = moved_by_fractions(x, template, self.boundary_)
+        # objects that fill their frame, and are content everywhere, move only where they wrap
+        fills = self._strategies.background == 0 < self.background_
+        moves = tuple(wraps == "circular" or not fills for wraps in self.boundary_)
+        moved = moved_by_fractions(x, template, self.boundary_, moves)
         return (
             moved
             if self._strategies.phase is None

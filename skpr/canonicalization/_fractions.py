@@ -14,13 +14,12 @@ STEPS_PER_PIXEL = 20
 TIE = 1e-9
 
 
-def moved_by_fractions(x, template, boundary):
+def moved_by_fractions(x, template, boundary, moves=None):
     """Move objects by up to half a pixel per axis to where they match best.
 
     The correlation with the template is evaluated at the fractions alone, by a small matrix per
     axis (Guizar-Sicairos et al., 2008), and the shift is a phase ramp in Fourier space. It rings:
-    a fraction of the values leaves the support, and objects that are not negative are cut at 0
-    again.
+    a fraction of the values leaves the support, and objects of one sign are cut at 0 again.
 
     Parameters
     ----------
@@ -29,6 +28,8 @@ def moved_by_fractions(x, template, boundary):
     template : torch.Tensor of shape (1, *object_shape)
     boundary : tuple of {"zero", "circular"}
         Boundary along each axis.
+    moves : tuple of bool, optional
+        Whether objects are moved along each axis; along all by default.
 
     Returns
     -------
@@ -38,9 +39,9 @@ def moved_by_fractions(x, template, boundary):
     axes, shape = space_axes(x), x.shape[1:]
     grid = [n if wraps == "circular" else 2 * n for n, wraps in zip(shape, boundary, strict=True)]
     spectrum = torch.fft.fftn(x.to(torch.complex128), s=grid, dim=axes)
-    shifts = best_fractions(
-        spectrum.detach(), torch.fft.fftn(template.to(torch.complex128), s=grid, dim=axes), x
-    )
+    moves = (True,) * len(grid) if moves is None else moves
+    target = torch.fft.fftn(template.to(torch.complex128), s=grid, dim=axes)
+    shifts = best_fractions(spectrum.detach(), target, x, moves)
     for axis, size in enumerate(grid):
         turns = shifts[:, axis, None] * torch.fft.fftfreq(size, device=x.device, dtype=shifts.dtype)
         ramp = torch.polar(torch.ones_like(turns), -2 * torch.pi * turns)
@@ -50,13 +51,15 @@ def moved_by_fractions(x, template, boundary):
     moved = torch.fft.ifftn(spectrum, dim=axes)[(slice(None), *map(slice, shape))]
     if not x.is_complex():
         moved = moved.real
-        lowest = x.detach().flatten(1).amin(dim=1)
+        flat = x.detach().flatten(1)
+        lowest, highest = flat.amin(dim=1), flat.amax(dim=1)
         moved = torch.where(along_samples(lowest >= 0, moved), moved.clamp_min(0), moved)
+        moved = torch.where(along_samples(highest <= 0, moved), moved.clamp_max(0), moved)
     stays = along_samples((shifts == 0).all(dim=1), x)
     return torch.where(stays, x, moved.to(x.dtype))
 
 
-def best_fractions(spectrum, template, x):
+def best_fractions(spectrum, template, x, moves):
     """Return the fractions of a pixel at which objects match a template.
 
     Parameters
@@ -65,6 +68,8 @@ def best_fractions(spectrum, template, x):
         Spectra of objects and template.
     x : torch.Tensor
         Objects, whose type tells whether the phase is free.
+    moves : tuple of bool
+        Whether objects are moved along each axis.
 
     Returns
     -------
@@ -72,18 +77,19 @@ def best_fractions(spectrum, template, x):
     """
     half = STEPS_PER_PIXEL // 2
     steps = torch.arange(-half, half + 1, device=spectrum.device, dtype=torch.float64)
-    fractions, product = steps / STEPS_PER_PIXEL, spectrum.conj() * template
-    n_axes = product.ndim - 1
+    steps, product = steps / STEPS_PER_PIXEL, spectrum.conj() * template
+    choices = [steps if one else steps.new_zeros(1) for one in moves]
     cost = product.new_zeros((), dtype=torch.float64)
-    for _ in range(n_axes):  # each contraction takes the first axis and puts its fractions last
+    for fractions in choices:  # each contraction takes the first axis and puts its fractions last
         frequencies = torch.fft.fftfreq(
             product.shape[1], device=product.device, dtype=torch.float64
         )
         turns = 2 * torch.pi * torch.outer(frequencies, fractions)
         product = torch.tensordot(product, torch.polar(torch.ones_like(turns), turns), ([1], [0]))
         cost = cost[..., None] + fractions.square() + fractions / 7  # without ties of its own
-    scores = product.abs() if x.is_complex() else product.real
-    largest = scores.abs().flatten(1).amax(dim=1)
+    scores = (product if x.is_complex() else product.real).abs()  # whatever phase or sign
+    largest = scores.flatten(1).amax(dim=1)
     best = (scores - TIE * along_samples(largest, scores) * cost).flatten(1).argmax(dim=1)
     places = torch.stack(torch.unravel_index(best, scores.shape[1:]), dim=1)
-    return torch.where((largest > 0)[:, None], fractions[places], 0.0)
+    shifts = torch.stack([f[places[:, axis]] for axis, f in enumerate(choices)], dim=1)
+    return torch.where((largest > 0)[:, None], shifts, 0.0)

@@ -16,6 +16,7 @@ from .._validation import check_count
 from ..iterative import IterativePhaseRetrieval
 from ..metrics import fourier_error, squared_correlation
 from ..neural import EstimateRegressor
+from ._network_parts import check_frozen, check_network, look_at_patterns, look_at_training
 from ._parts import check_part, told
 from ._refined import learned_unit, times
 from ._rounds import (
@@ -25,6 +26,7 @@ from ._rounds import (
     parts_of_starts,
     started,
     trained_on_rounds,
+    was_interrupted,
 )
 
 if TYPE_CHECKING:
@@ -134,6 +136,8 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
     (8, 8, 8)
     """
 
+    _read_by_fit = "n_starts", "centered"
+
     def __init__(
         self,
         network: Any = None,
@@ -203,10 +207,15 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         if y is not None:
             y, facts = inspect_batch(y, name="y", warn=False)
             check_lit("y", y, facts)
+            y = y.detach() if isinstance(y, torch.Tensor) else y
             unit = learned_unit(X, y, self.centered)
         retriever, restarter = iterations
         self._check_restarter(retriever, restarter)
-        if not frozen:
+        self.constraints_, self.boundary_ = retriever.constraints_, retriever.boundary_
+        self._form = look_at_training(self, X, y)
+        if frozen:
+            check_frozen(network, retriever)
+        else:
             network.set_params(random_state=seeds[2])
             rounds = {"n_rounds": self.n_training_rounds, "n_best": self.n_best}
             y = times(as_array(y), 1 / unit)
@@ -214,8 +223,8 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         self.network_, self.retriever_, self.restarter_ = network, retriever, restarter
         self.unit_ = unit
         self.fourier_shape_, self.object_shape_ = retriever.fourier_shape_, retriever.object_shape_
-        self.constraints_, self.boundary_ = retriever.constraints_, retriever.boundary_
         self.symmetries_ = "fourier"
+        self._remember_parameters()
         self.n_features_in_ = retriever.n_features_in_
         return self
 
@@ -262,14 +271,19 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
         """
         check_is_fitted(self, "retriever_")
         self._check_parameters()
+        self._check_unchanged()
         given = X
-        first = self.retriever_ if init is None else self.restarter_
-        found = started(first, X, init, 0)
+        iterations = self.retriever_ if init is None else self.restarter_
         X = as_array(inspect_batch(X, name="X", ensure_all_finite="allow-nan", warn=False)[0])
+        look_at_patterns(self, X)
+        found = started(iterations, X, init, 0)
         parts = parts_of_starts(X, found, self.n_best, self.boundary_)
         objects = improved(self.network_, parts, self.constraints_)
         for number in range(1, self.n_rounds + 1):
-            found = started(self.restarter_, X, objects, number)
+            if was_interrupted(iterations, found):
+                break
+            iterations = self.restarter_
+            found = started(iterations, X, objects, number)
             parts = parts_of_starts(X, found, self.n_best, self.boundary_)
             objects = improved(self.network_, parts, self.constraints_)
         for _ in range(1, self.n_passes):
@@ -336,13 +350,11 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
 
     def _check_parameters(self):
         iterations = ("fit", "retrieve"), "an IterativePhaseRetrieval or None"
-        for name, methods, valid in (
-            ("network", ("fit", "predict"), "an EstimateRegressor or None"),
-            ("retriever", *iterations),
-            ("restarter", *iterations),
-        ):
+        if self.network is not None:
+            check_network(self.network)
+        for name in ("retriever", "restarter"):
             if getattr(self, name) is not None:
-                check_part(name, getattr(self, name), methods, valid)
+                check_part(name, getattr(self, name), *iterations)
         check_count("n_starts", self.n_starts)
         check_count("n_rounds", self.n_rounds, low=0)
         check_count("n_training_rounds", self.n_training_rounds, low=0)

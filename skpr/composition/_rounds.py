@@ -10,6 +10,7 @@ from ..symmetry import register
 
 CHUNK = 256  # samples whose starts are in memory at once
 LARGEST_SEED = 2**31 - 1
+FARTHEST = 1e20  # largest value of objects that a network is given in their own unit
 
 
 def trained_on_rounds(network, retriever, restarter, X, y, *, n_rounds, n_best):
@@ -34,6 +35,8 @@ def trained_on_rounds(network, retriever, restarter, X, y, *, n_rounds, n_best):
     network.fit(*pieces[0])
     continuing = network.get_params(deep=False).get("warm_start")
     for number in range(1, n_rounds + 1):
+        if getattr(network, "interrupted_", False):
+            break
         objects = improved(network, pieces[-1][0], retriever.constraints_)
         pieces.append(_training_set(restarter, X, y, n_best, objects, number))
         parts = {
@@ -50,6 +53,8 @@ def _training_set(iterations, X, y, n_best, init=None, number=0):
     for first in range(0, len(X), CHUNK):
         rows = slice(first, first + CHUNK)
         found = started(iterations, X[rows], None if init is None else init[rows], number)
+        if was_interrupted(iterations, found):
+            raise KeyboardInterrupt("interrupted before every training pattern had all its starts")
         pieces.append(parts_of_starts(X[rows], found, n_best, boundary))
         # the starts of a pattern lie anywhere on its orbit: the object is moved onto them
         target, _ = register(y[rows], pieces[-1]["best"], phase=True, boundary=boundary)
@@ -73,12 +78,18 @@ def improved(network, parts, kind):
 
     They have the precision of the magnitudes.
     """
-    dtype, objects = parts["magnitudes"].dtype, network.predict(parts)
+    dtype, peak = parts["magnitudes"].dtype, float(np.abs(parts["best"]).max())
+    factor = 1.0
+    if peak and not 1 / FARTHEST < peak < FARTHEST:  # networks compute in single precision
+        factor = 2.0 ** -np.clip(np.frexp(peak)[1], -1000, 1000)
+        parts = {name: part * dtype.type(factor) for name, part in parts.items()}
+    objects = network.predict(parts)
     if kind == "complex":
         dtype = np.result_type(dtype, np.complex64)
     if kind == "non_negative":
         objects = np.maximum(objects, 0)
-    return lit(objects.astype(dtype), parts["best"])
+    objects = lit(objects.astype(dtype), parts["best"])
+    return objects if factor == 1 else (objects / factor).astype(dtype)
 
 
 def lit(objects, others):
@@ -101,6 +112,18 @@ def started(iterations, X, init, number):
     if not found.finished.any(axis=1).all():
         raise KeyboardInterrupt("interrupted before every pattern had a finished start")
     return found._replace(starts=as_array(found.starts))
+
+
+def was_interrupted(iterations, found):
+    """Return whether the user interrupted iterations that returned `found`."""
+    wanted = found.finished.shape[1]
+    if (
+        isinstance(iterations.n_starts, str)
+        and iterations.support_ != "auto"
+        and found.photons is not None
+    ):
+        wanted = np.where(found.photons > 0, wanted, 1)  # others have one start by default
+    return bool((found.finished.sum(axis=1) < wanted).any())
 
 
 def as_array(batch):

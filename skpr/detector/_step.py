@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import inspect_fitted_magnitudes
 from .._base import BatchTransformer
-from .._layout import is_nested
+from .._callers import is_nested
 from .._lazy import LazyBatch, map_batch
 from .._tensors import to_tensor, usual_device
 from .._validation import warn_user

@@ -9,10 +9,13 @@ The low frequencies are therefore weighted by a Gaussian: their magnitudes are t
 object blurred by nearly a Gaussian, which is as compact and as positive as the object itself.
 """
 
+import math
 from copy import copy
 
 import numpy as np
+from sklearn.utils import check_random_state
 
+from .._tensors import chunks_of
 from ._coarse import cut, lifted, middle_object_shape
 from ._run import Run
 
@@ -36,6 +39,7 @@ def coarse_objects(estimator, X, support, line):
     -------
     ndarray of shape (n_samples, *object_shape)
         The best of several starts for each sample, by the Fourier error of its coarse problem.
+        Random objects for samples whose low frequencies hold no light or are unmeasured.
     """
     fourier_shape, object_shape = estimator.fourier_shape_, estimator.object_shape_
     middle = coarse_shape(fourier_shape)
@@ -53,13 +57,51 @@ def coarse_objects(estimator, X, support, line):
         small.constraints_ = small.constraints
     if small.support_ == "auto":
         small.support_ = "shrinkwrap"
-    patterns = cut(np.asarray(X[:]), middle, centered=estimator.centered)
+    patterns = np.concatenate(
+        [
+            cut(np.asarray(X[part]), middle, centered=estimator.centered)
+            for part in chunks_of(len(X), math.prod(fourier_shape))
+        ]
+    )
     patterns = patterns * gaussian(middle, centered=estimator.centered).astype(patterns.dtype)
     if support is not None:
         support = _enlarged(support, few)
     run = Run(small, patterns, support=support)
     run.execute(line)
-    return lifted(run.results.chosen().objects, fourier_shape, object_shape, middle)
+    objects = lifted(run.results.chosen().objects, fourier_shape, object_shape, middle)
+    lit = (patterns > 0).reshape(len(patterns), -1).any(axis=1)  # NaN counts as dark
+    # iterations would not move from an object that is 0
+    dark = np.flatnonzero(~lit | ~objects.reshape(len(objects), -1).any(axis=1))
+    if len(dark):
+        objects[dark] = random_objects(estimator, np.asarray(X[dark]), objects.dtype)
+    return objects
+
+
+def random_objects(estimator, X, dtype):
+    """Return random objects with the energy of the measured magnitudes.
+
+    All samples have the same random numbers, so that none depends on its batch.
+
+    Parameters
+    ----------
+    estimator : IterativePhaseRetrieval
+    X : ndarray of shape (n_samples, *fourier_shape)
+    dtype : numpy.dtype
+        Data type of the objects.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, *object_shape)
+    """
+    drawn = check_random_state(estimator.random_state).uniform(size=(2, *estimator.object_shape_))
+    values = drawn[0] if estimator.constraints_ == "non_negative" else drawn[0] - 0.5
+    values = values + 1j * (drawn[1] - 0.5) if dtype.kind == "c" else values
+    axes = tuple(range(1, X.ndim))
+    X = np.nan_to_num(X.astype(np.float64))
+    peaks = X.max(axis=axes, keepdims=True)
+    # scaled, because squares may overflow
+    energies = np.square(X / np.where(peaks > 0, peaks, 1.0)).mean(axis=axes, keepdims=True)
+    return (values / np.linalg.norm(values) * np.sqrt(energies) * peaks).astype(dtype)
 
 
 def coarse_shape(fourier_shape):

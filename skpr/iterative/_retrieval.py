@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
 from .._base import RestoredEstimator
-from .._layout import is_nested, is_told_by
+from .._callers import is_nested
+from .._layout import is_told_by
 from .._progress import IterationLine
 from .._validation import warn_user
 from ..measurement import boundary_of, check_not_halves, kinds_of

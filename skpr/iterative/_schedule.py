@@ -114,4 +114,4 @@ def _feedback(name, own, general):
     beta = BETAS[name] if beta is None else beta
     if not isinstance(beta, Real) or not 0 < beta <= 1:
         raise ValueError(f"beta={short(beta)} is not valid; give a number with 0 < beta <= 1")
-    return beta
+    return float(beta)  # kernels of GPUs take no other kinds of numbers

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .._arrays import check_batch
-from .._tensors import along_samples, to_tensor, unit_scale
+from .._tensors import along_samples, to_tensor, unit_scale, usual_device
 from .._validation import check_boundary, check_count, short
 from ..symmetry import register
 
@@ -95,13 +95,21 @@ def combine_starts(
     errors = _checked_errors(errors, n_samples, n_starts)
     n_used = n_starts if n_best is None else min(check_count("n_best", n_best), n_starts)
     boundary = check_boundary(boundary, len(object_shape))
-    values, errors = to_tensor(starts).detach(), torch.from_numpy(errors)
+    with usual_device():
+        found = _combined(to_tensor(starts).detach(), torch.from_numpy(errors), n_used, boundary)
+    if isinstance(starts, torch.Tensor):
+        return found
+    return CombinedStarts(*(part.numpy() for part in found))
+
+
+def _combined(values, errors, n_used, boundary):
+    """Return the statistics of the starts with the smallest errors."""
     order = errors.nan_to_num(torch.inf).argsort(dim=1, stable=True)
-    rows = torch.arange(n_samples)
+    rows = torch.arange(len(values))
     best = values[rows, order[:, 0]]
     registered, _ = register(
-        values.reshape(-1, *object_shape),
-        best.repeat_interleave(n_starts, dim=0),
+        values.flatten(0, 1),
+        best.repeat_interleave(values.shape[1], dim=0),
         phase=True,
         boundary=boundary,
     )
@@ -110,10 +118,7 @@ def combine_starts(
     used[rows[:, None], order[:, :n_used]] = 1.0
     used[errors.isnan()] = 0.0
     mean, spread = _statistics(registered, used.to(values.device))
-    found = CombinedStarts(best, mean, spread, registered)
-    if isinstance(starts, torch.Tensor):
-        return found
-    return CombinedStarts(*(part.numpy() for part in found))
+    return CombinedStarts(best, mean, spread, registered)
 
 
 def _statistics(registered, weights):
@@ -133,7 +138,13 @@ def _statistics(registered, weights):
 
 def _checked_starts(starts):
     """Return validated starts; refuse shapes without an axis of starts."""
-    shape = tuple(getattr(starts, "shape", np.shape(starts)))
+    try:
+        shape = tuple(starts.shape) if hasattr(starts, "shape") else np.shape(starts)
+    except ValueError:  # not one array, such as a whole Retrieval
+        raise ValueError(
+            f"starts={short(starts)} are not one array; give reconstructions of shape "
+            "(n_samples, n_starts, *object_shape), such as retrieval.starts"
+        ) from None
     if not 3 <= len(shape) <= 5 or 0 in shape:
         raise ValueError(
             f"starts have shape {shape}; give reconstructions of shape (n_samples, n_starts, "

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from .._arrays import check_batch, is_complex, is_non_negative
-from .._layout import is_nested, mirror_correlation
+from .._callers import is_nested
+from .._layout import mirror_correlation
 from .._lazy import some_of
 from .._tensors import resolve_device, to_tensor
 from .._validation import check_choice, check_count, short, warn_user

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .._layout import is_nested
+from .._callers import is_nested
 from .._validation import warn_user
 from ._pairs import Pairs
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .._layout import is_nested
+from .._callers import is_nested
 from .._validation import warn_user
 from ._forms import can_be_compared, warned_of_roots
 from ._pairs import Pairs

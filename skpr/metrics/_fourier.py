@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .._arrays import check_batch, check_non_negative
+from .._callers import is_inside_estimator
 from .._tensors import energy, map_chunks, space_axes
 from .._validation import check_flag
 from ..measurement import Grid, blur, check_centring, coherence_transfer
@@ -190,7 +191,8 @@ def measured_and_objects(magnitudes, objects, centered):
             f"shape {magnitudes.shape} and objects {objects.shape}; give one pattern per object, "
             f"such as {way}"
         )
-    check_centring(magnitudes, centered, "a Fourier metric")
+    if not is_inside_estimator():
+        check_centring(magnitudes, centered, "a Fourier metric")
     return magnitudes, objects, Grid(objects.shape[1:], magnitudes.shape[1:], centered)
 
 

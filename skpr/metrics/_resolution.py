@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from .._arrays import check_batch, check_non_negative
+from .._callers import is_nested
 from .._counts import counts_of
-from .._layout import is_nested
 from .._rings import ring_sums
 from .._tensors import chunks_of, to_tensor
 from .._validation import check_boundary, check_flag, check_number, short, warn_user

@@ -30,6 +30,8 @@ WEIGHT_DECAY = 0.2
 class NetworkBuilder(SkorchRegressor):
     """Construction of a network and its training tools."""
 
+    usual_weight_decay = WEIGHT_DECAY
+
     def _prepare(self, X, y, anew):
         """Build a new network, or prepare the present one for more training."""
         if anew:
@@ -140,9 +142,9 @@ class NetworkBuilder(SkorchRegressor):
         named_parameters = list(named_parameters)
         groups, given = super().get_params_for_optimizer(prefix, named_parameters)
         # the default of this class must not reach optimizers without weight decay
-        if given.get("weight_decay") == WEIGHT_DECAY:
-            given.pop("weight_decay")
-            given |= accepted_arguments(self.optimizer, {"weight_decay": WEIGHT_DECAY})
+        if given.get("weight_decay") == self.usual_weight_decay:
+            usual = {"weight_decay": given.pop("weight_decay")}
+            given |= accepted_arguments(self.optimizer, usual)
         if self.optimizer in (torch.optim.Adam, torch.optim.AdamW):
             given.setdefault("betas", (0.9, 0.99))
             on_device = torch.device(resolve_device(self.device)).type in ("cpu", "cuda")

@@ -26,8 +26,9 @@ class EstimateUNet(nn.Module):
     2. A U-Net computes a correction of the estimate. Its inputs are the estimate, the driven
        estimate, and the best start, mean and spread.
 
-    Samples are divided by the root mean square of their best start, so that units do not matter. No
-    weight depends on the shapes: a trained network serves for objects of any size.
+    Samples are divided by the root mean square of their best start, so that units do not matter.
+    Where the best start is 0, as it is for dark patterns, the estimate is returned. No weight
+    depends on the shapes: a trained network serves for objects of any size.
 
     Parameters
     ----------
@@ -96,6 +97,7 @@ class EstimateUNet(nn.Module):
         """
         size = (energy(best) / best[0].numel()).sqrt().to(best.real.dtype)
         scale = along_samples(torch.where(size > 0, size, 1.0), best)
+        is_lit = along_samples(size > 0, best)[:, None]  # without a scale there is no correction
         context = torch.cat(
             [*(_as_channels(one / scale) for one in (best, mean)), (spread / scale)[:, None]], dim=1
         )
@@ -105,7 +107,7 @@ class EstimateUNet(nn.Module):
         for correction in self.stages:
             driven = self._driven(images, problem, scale)
             corrected = correction(torch.cat([images, driven, context], dim=1))
-            images = images + corrected.float()
+            images = images + torch.where(is_lit, corrected.float(), 0.0)
             stages.append(_as_objects(images) * scale)
         return tuple(stages[::-1]) if self.training else stages[-1]
 

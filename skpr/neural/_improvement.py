@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from .._arrays import check_lit, inspect_batch, is_complex, is_non_negative
-from .._tensors import along_samples, resolve_device, to_tensor
+from .._arrays import is_complex
+from .._tensors import resolve_device
 from ..measurement import boundary_of
 from ..metrics import relative_error
 from ._building import NetworkBuilder, accepted_arguments, in_single_precision
@@ -21,12 +22,17 @@ from ._improvement_input import (
     check_known,
     check_real,
     checked_parts,
+    checked_targets,
     flat,
-    scaled,
-    single,
+    improved,
+    packed,
+    packed_validation_set,
     unpacked,
 )
+from ._improvement_looks import look_at_parts, look_at_training_parts
 from ._loading import BatchDataset, whole_batch
+from ._monitors import check_monitors
+from ._prediction import has_cached_predictions
 from ._resumption import ResumableFit
 from ._state import plain_state, restore_plain_state
 from ._steps import BatchSteps, usual_torch
@@ -100,10 +106,14 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     ----------
     fourier_shape_, object_shape_ : tuple of int
         Shapes of one magnitude and one object in training.
+    boundary_ : tuple of {"zero", "circular"}
+        Boundary of shifts along each axis in training.
     is_complex_, is_non_negative_ : bool
         Whether the targets are complex, and whether they are real and non-negative.
     module_ : torch.nn.Module
         Trained network.
+    interrupted_ : bool
+        Whether the user interrupted the last training (Ctrl-C).
     history : skorch.history.History
         Losses and times of the epochs.
 
@@ -128,6 +138,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     # members of the base classes that this regressor has no use for
     augmenter_ = detector_ = augmenter = detector = generator_ = None
     early_stopping, tuning_steps, n_iter_no_change = False, 0, 1
+    usual_weight_decay = 0.02  # the default below
 
     def __init__(
         self,
@@ -210,6 +221,12 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             For an invalid parameter, a missing part of `X`, or values or shapes that do not fit.
         TypeError
             If `X` is not a dictionary.
+
+        Warns
+        -----
+        UserWarning
+            If `y` is not registered to the starts, if the starts, `y` and the magnitudes have
+            different units, and if the magnitudes show a plain mistake.
         """
         anew = not (self.warm_start and self.initialized_)
         return self._fit(X, y, fit_params, anew=anew, resumable=True)
@@ -222,44 +239,31 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
 
     def _fit(self, X, y, fit_params, *, anew, resumable):
         """Train a new network (`anew`) or the present one."""
-        check_estimate_parameters(self)
+        check_estimate_parameters(self, anew=anew)
         check_known(fit_params)
-        parts = checked_parts(self, X)
-        y, facts = inspect_batch(y, name="y", warn=False)
-        check_lit("y", y, facts)
-        if tuple(y.shape) != tuple(parts["best"].shape):
-            raise ValueError(
-                f"y has shape {tuple(y.shape)}, but the starts in X have shape "
-                f"{tuple(parts['best'].shape)}; give one object per sample"
-            )
-        shapes = tuple(parts["magnitudes"].shape[1:]), tuple(y.shape[1:])
-        if not anew and shapes != (self.fourier_shape_, self.object_shape_):
-            raise ValueError(
-                f"X and y have samples of shapes {shapes[0]} and {shapes[1]}, but "
-                f"{type(self).__name__} was fitted on {self.fourier_shape_} and "
-                f"{self.object_shape_}; give samples of these shapes"
-            )
-        if not anew and not self.is_complex_:
-            check_real(self, [*parts.values(), y])
+        parts = checked_parts(self, X, trains=True)
+        y, is_non_negative = checked_targets(self, parts, y, anew=anew)
         if anew:
             self.fourier_shape_ = tuple(parts["magnitudes"].shape[1:])
             self.object_shape_ = tuple(y.shape[1:])
+            self.boundary_ = boundary_of(self.object_shape_, self.fourier_shape_)
+            self.symmetries_ = "fourier"
             self.is_complex_ = is_complex(y) or any(is_complex(part) for part in parts.values())
-            self.is_non_negative_ = not self.is_complex_ and is_non_negative(facts)
+            self.is_non_negative_ = not self.is_complex_ and is_non_negative
             self.centered_ = self.centered
-        packed, scales = scaled(parts, slice(None), self.is_complex_)
-        packed = flat(*packed).numpy()
-        y = single(to_tensor(y).detach().cpu() * along_samples(scales, y), self.is_complex_)
-        y = y.numpy()
+        look_at_training_parts(self, parts, y)
+        X, y = packed(self, parts, y)
         with usual_torch(resolve_device(self.device)):
             seed = drawn_seed(self.random_state)
-            with kept_generators(), self._running(fit_params):
+            with kept_generators(), self._running(fit_params) as run:
                 if anew and resumable:
-                    seed = self._open_checkpoint(packed, y, seed)
+                    seed = self._open_checkpoint(X, y, seed)
                 seed_generators(seed)
                 if anew:
                     self.initialize()
-                super().partial_fit(packed, y, **fit_params)
+                check_monitors(self, on_disk=True, what="estimates")
+                super().partial_fit(X, y, **fit_params)
+        self.interrupted_ = run.interrupted
         return self
 
     def predict(self, X: dict[str, Batch]) -> Any:
@@ -279,11 +283,14 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Raises
         ------
         ValueError
-            For invalid parts of `X`, and for a training that has diverged.
+            For invalid parts of `X`, a parameter changed after `fit`, and a diverged training.
         """
         check_is_fitted(self)
+        if has_cached_predictions(self):  # of a callback that scores
+            made = [m[0] if isinstance(m, tuple) else m for m in self.forward_iter(X)]
+            return torch.cat(made).cpu().numpy()
         check_estimate_parameters(self)
-        parts = checked_parts(self, X)
+        parts = checked_parts(self, X, trains=False)
         n_axes = parts["best"].ndim - 1
         if n_axes != len(self.object_shape_):
             raise ValueError(
@@ -292,21 +299,15 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             )
         if not self.is_complex_:
             check_real(self, parts.values())
+        look_at_parts(self, parts)
         given = X["magnitudes"]
         place = given.device if isinstance(given, torch.Tensor) else "cpu"
         network = self.module_.eval()
         if self.average:
             shapes = (tuple(parts[name].shape[1:]) for name in ("best", "magnitudes"))
             network = AveragedCopies(network, cube_group(*shapes), self.centered_)
-        n_samples, made = len(parts["best"]), []
-        length = self.batch_size if self.batch_size > 0 else n_samples
         with usual_torch(self.network_device), torch.no_grad():
-            for start in range(0, n_samples, length):
-                rows = slice(start, start + length)
-                batch, scales = scaled(parts, rows, self.is_complex_)
-                images = network(*(one.to(self.network_device) for one in batch)).cpu()
-                made.append((images / along_samples(scales, images)).to(images.dtype).to(place))
-        objects = check_finite(self, torch.cat(made))
+            objects = check_finite(self, improved(self, network, parts).to(place))
         return objects if isinstance(given, torch.Tensor) else objects.numpy()
 
     def score(self, X: dict[str, Batch], y: Batch, sample_weight: Any = None) -> float:
@@ -328,13 +329,18 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         float
         """
         found = self.predict(X)
-        boundary = boundary_of(found.shape[1:], X["magnitudes"].shape[1:])
+        boundary = boundary_of(found.shape[1:], np.shape(X["magnitudes"])[1:])
         return 1 - relative_error(y, found, boundary=boundary, sample_weight=sample_weight)
 
     @property
     def network_device(self):
         """Device that the network is on."""
         return next(self.module_.parameters()).device
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Split off a validation set by `train_split`."""
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        return train, packed_validation_set(self, train, valid)
 
     # --- construction -----------------------------------------------------------------------------
 

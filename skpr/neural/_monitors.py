@@ -6,10 +6,10 @@ from .._validation import warn_user
 from ._training import SymmetricError
 
 ALWAYS = {"epoch", "dur", "train_batch_count"}
-WAY = "set early_stopping=True, or train_split=ValidSplit(...) of skorch.dataset"
+SPLIT = "train_split=ValidSplit(...) of skorch.dataset"
 
 
-def check_monitors(net, on_disk):
+def check_monitors(net, on_disk, *, what="batches on disk"):
     """Refuse callbacks that would fail after the first epoch.
 
     Parameters
@@ -17,7 +17,9 @@ def check_monitors(net, on_disk):
     net : PhaseRetrievalRegressor
         Network with its callbacks.
     on_disk : bool
-        Whether magnitudes or objects are on disk.
+        Whether magnitudes or objects are on disk, so that only cached predictions can be scored.
+    what : str, optional
+        Name of such samples, for the message.
 
     Raises
     ------
@@ -31,6 +33,7 @@ def check_monitors(net, on_disk):
     UserWarning
         For callbacks that score a validation set where there is none.
     """
+    way = f"set {'early_stopping=True, or ' if 'early_stopping' in net.get_params() else ''}{SPLIT}"
     validates = net.early_stopping or net.train_split is not None
     flat = len(net.object_shape_) == 1 and not net.is_complex_
     recorded, idle = _recorded(net, validates)
@@ -55,15 +58,14 @@ def check_monitors(net, on_disk):
         )
         if on_disk and isinstance(callback, EpochScoring) and not caches:
             raise ValueError(
-                f"callback {name!r} cannot score batches on disk with use_caching=False; leave it "
-                "True"
+                f"callback {name!r} cannot score {what} with use_caching=False; leave it True"
             )
         monitor = _monitored(callback)
         if monitor is None or monitor in recorded:
             continue
         if not validates and (monitor.startswith("valid") or monitor.removesuffix("_best") in idle):
             raise ValueError(
-                f"callback {name!r} monitors {monitor!r}, but there is no validation set: {WAY}"
+                f"callback {name!r} monitors {monitor!r}, but there is no validation set: {way}"
             )
         if all_known:
             names = ", ".join(sorted(recorded))
@@ -74,7 +76,7 @@ def check_monitors(net, on_disk):
     if idle:
         warn_user(
             f"no validation set is held out, so {', '.join(map(repr, sorted(idle)))} cannot be "
-            f"recorded: {WAY}"
+            f"recorded: {way}"
         )
 
 

@@ -1,5 +1,7 @@
 """Predictions of a fitted network."""
 
+import contextlib
+
 import torch
 
 from .._tensors import even_rows, picked
@@ -66,13 +68,23 @@ def predicted(net, X):
             _look(net, X)
     place = X.device if isinstance(X, torch.Tensor) else "cpu"
     with usual_torch(net.network_device):
-        batches = (
-            tuned_batches(net, X)
-            if net.tuning_steps and not cached
-            else net.forward_iter(X, device=place)
-        )
-        objects = torch.cat([made[0] if isinstance(made, tuple) else made for made in batches]).to(
-            place
-        )
+        objects = None
+        if not cached:  # memory may be too small for batches that keep a GPU busy
+            with contextlib.suppress(torch.OutOfMemoryError):
+                objects = _joined(net, X, place, cached)
+        if objects is None:
+            with net.saving_memory():
+                objects = _joined(net, X, place, cached)
     objects = objects if cached else check_finite(net, objects)
     return objects if isinstance(X, torch.Tensor) else objects.numpy()
+
+
+def _joined(net, X, place, cached):
+    """Return the predictions of all batches."""
+    batches = (
+        tuned_batches(net, X)
+        if net.tuning_steps and not cached
+        else net.forward_iter(X, device=place)
+    )
+    made = [found[0] if isinstance(found, tuple) else found for found in batches]
+    return torch.cat(made).to(place)

@@ -19,17 +19,19 @@ LOSSES = MeanSquaredError, RelativeDistance, RelativeSquaredError  # these never
 class RecordedStep:
     """Training steps of batches, replayed from recordings.
 
+    A recording holds as long as the same parameters are trained, at the same places in memory.
+
     Parameters
     ----------
     net : PhaseRetrievalRegressor
-        Network in training, whose parameters stay at their places.
+        Network in training.
     record : callable, optional
         Function that records a function of tensors, see :func:`skpr._graphs.recorded`.
     """
 
     def __init__(self, net, record=None):
         self.net, self.record = net, record or _graphs.recorded
-        self.parameters = [p for p in net.module_.parameters() if p.requires_grad]
+        self.parameters = list(net.module_.parameters())
         self._recordings = {}
 
     def __call__(self, X, y):
@@ -49,14 +51,17 @@ class RecordedStep:
         device = self.net.network_device
         given = [v for v in (X, y, self.net.batch_weight) if v is not None]
         tensors = [values.to(device, non_blocking=True) for values in given]
-        key = tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+        # callbacks freeze and unfreeze parameters, and exchange them for averages
+        state = tuple((p.data_ptr(), p.requires_grad) for p in self.parameters)
+        parameters = [p for p in self.parameters if p.requires_grad]
+        key = state, tuple((t.shape, t.stride(), t.dtype) for t in tensors)
         if key not in self._recordings:
             if len(self._recordings) == MOST:
                 return None
             made = []
 
             def step(X, y, weight=None):
-                outputs, loss, gradients = self._computed(X, y, weight)
+                outputs, loss, gradients = self._computed(X, y, weight, parameters)
                 several = isinstance(outputs, tuple)
                 outputs = outputs if several else (outputs,)
                 used = [number for number, g in enumerate(gradients) if g is not None]
@@ -71,18 +76,18 @@ class RecordedStep:
         # the next replay overwrites losses and predictions, which callbacks may keep
         outputs = [values.clone() for values in found[:n_outputs]]
         for number, gradient in zip(used, found[n_outputs:], strict=True):
-            self.parameters[number].grad = gradient
+            parameters[number].grad = gradient
         return {
             "loss": loss.clone(),
             "y_pred": tuple(outputs) if several else outputs[0],
         }
 
-    def _computed(self, X, y, weight):
+    def _computed(self, X, y, weight, parameters):
         net = self.net
         with net.weighted_batch(weight):
             outputs = net.infer(X)
             loss = net.get_loss(outputs, y, X=X, training=True)
-        return outputs, loss, torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        return outputs, loss, torch.autograd.grad(loss, parameters, allow_unused=True)
 
 
 def can_be_recorded(net):

@@ -50,6 +50,10 @@ class ResumableFit(SkorchRegressor):
         """Enter a training, and clean up when it ends.
 
         An interrupted training ends the search that it is part of.
+
+        Yields
+        ------
+        Run
         """
         epochs = fit_params.get("epochs")
         if epochs is not None:
@@ -57,7 +61,7 @@ class ResumableFit(SkorchRegressor):
         others |= {name: value for name, value in fit_params.items() if name != "epochs"}
         self._run = run = Run(self.max_epochs if epochs is None else epochs, others)
         try:
-            yield
+            yield run
         finally:
             checkpoint, _ = vars(self).pop("_checkpoint", None), vars(self).pop("_run", None)
             if checkpoint is not None:

@@ -23,6 +23,7 @@ class BatchSampler(SkorchRegressor):
     """Selection of the samples of each batch."""
 
     _sample_weight = None  # set during a fit only
+    _saves_memory = False  # set during a prediction only
 
     @contextlib.contextmanager
     def weighted(self, sample_weight):
@@ -118,6 +119,15 @@ class BatchSampler(SkorchRegressor):
             return 1
         return PIXELS_ON_GPU // math.prod(self.fourier_shape_)
 
+    @contextlib.contextmanager
+    def saving_memory(self):
+        """Predict batches of `batch_size` inside a context, also on a GPU."""
+        self._saves_memory = True
+        try:
+            yield
+        finally:
+            vars(self).pop("_saves_memory", None)
+
     def batches_to_predict(self, X):
         """Return batches without drawing from torch's generator."""
         dataset = self.get_dataset(X)
@@ -125,7 +135,8 @@ class BatchSampler(SkorchRegressor):
             "collate_fn": whole_batch
         }
         if plain and type(dataset) is BatchDataset:  # a loader would only cost time
-            length = max(self._batch_length(dataset), self._least_to_predict())
+            least = 1 if self._saves_memory else self._least_to_predict()
+            length = max(self._batch_length(dataset), least)
             return (dataset[start : start + length] for start in range(0, len(dataset), length))
         iterator = self.get_iterator(dataset, training=False)
         if isinstance(iterator, DataLoader) and iterator.generator is None:

@@ -71,7 +71,9 @@ class Unrolled:
         names = [n for n in VARYING if getattr(problem, n) is not None]
         tensors = [objects, *(getattr(problem, name) for name in names)]
         places = tuple((t.shape, t.stride(), t.dtype, t.device) for t in tensors)
-        key = problem.kind, problem.object_shape, tuple(names), places
+        # half spectra of an even and an odd length may have the same shape
+        shapes = problem.object_shape, problem.grid.fourier_shape
+        key = problem.kind, shapes, tuple(names), places
         if key not in self._recordings:
             if len(self._recordings) >= MOST:
                 self._recordings.clear()

@@ -1,5 +1,7 @@
 """Canonical forms of objects that lie at fractions of a pixel."""
 
+from contextlib import nullcontext as no_warning
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +95,28 @@ def test_fractions_need_a_template():
         SymmetryCanonicalizer(shift="box", subpixel=True).fit(blobs((8,), 2))
     with pytest.raises(ValueError, match="subpixel='yes'"):
         SymmetryCanonicalizer(subpixel="yes").fit(blobs((8,), 2))
+
+
+@pytest.mark.parametrize("phase", [None, "origin", "template"])
+def test_objects_of_either_sign_are_moved_towards_the_template(phase):
+    x = blobs((24, 26), 40)
+    x[::3] *= -1
+    whole, fine = (SymmetryCanonicalizer(phase=phase, subpixel=way).fit(x) for way in (False, True))
+    assert fine.variance_ < 0.3 * whole.variance_
+    if phase is None:
+        np.testing.assert_allclose(fine.transform(-x), -fine.transform(x), atol=1e-12)
+
+
+@pytest.mark.parametrize("boundary", ["zero", ("zero", "circular"), "circular"])
+def test_objects_that_fill_their_frame_move_only_where_they_wrap(boundary):
+    wide = blobs((12, 14), 20, wide=4.0) + 0.5
+    fill = (
+        pytest.warns(UserWarning, match="fill their frame") if "zero" in boundary else no_warning()
+    )
+    with fill:
+        model = SymmetryCanonicalizer(flip=None, boundary=boundary, subpixel=True).fit(wide)
+    made = model.transform(wide)
+    sums = [np.abs(values).sum(axis=2) for values in (made, wide)]  # along the second axis
+    assert np.allclose(made, wide) == (boundary == "zero")
+    if boundary == ("zero", "circular"):
+        np.testing.assert_allclose(*sums, rtol=0.02)

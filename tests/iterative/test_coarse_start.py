@@ -1,12 +1,17 @@
 """Starts that solve the coarse problem first."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
-from skpr import FourierMagnitude, IterativePhaseRetrieval
+from skpr import FourierMagnitude, IterativePhaseRetrieval, _tensors
+from skpr._lazy import LazyBatch
+from skpr._progress import IterationLine
 from skpr.datasets import make_crystals
 from skpr.detector import BeamStop
+from skpr.iterative import _coarse_start
 from skpr.iterative._coarse import cut
 from skpr.iterative._coarse_start import (
     N_STARTS,
@@ -121,3 +126,41 @@ def test_supports_on_larger_pixels_hold_those_on_small_ones():
     assert found[1, :2, :2].all()
     assert not found[1, 2:].any()
     assert torch.from_numpy(found).dtype == torch.bool
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1.0, 1e20])
+@pytest.mark.parametrize("value", [0.0, np.nan], ids=["dark", "missing"])
+@pytest.mark.parametrize("constraints", ["non_negative", "real", "complex"])
+def test_patterns_without_low_frequencies_start_at_random(constraints, value, unit):
+    objects = np.random.default_rng(0).random((2, 40, 40))
+    magnitudes = FourierMagnitude().fit_transform(objects)
+    magnitudes[1, 29:51, 29:51] = value
+    model = retriever(constraints=constraints, object_shape=(40, 40), n_iter=1)
+    with np.errstate(over="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a dark middle looks like a beam stop
+        model.fit(magnitudes * unit)
+    starts = coarse_objects(model, magnitudes * unit, None, IterationLine(False))
+    again = coarse_objects(model, magnitudes[1:] * unit, None, IterationLine(False))
+    np.testing.assert_allclose(again, starts[1:])
+    energy = np.nansum(magnitudes[1] ** 2) / 80**2
+    assert starts[1].std() > 0
+    found = np.sqrt((np.abs(starts[1] / unit) ** 2).sum())
+    assert found == pytest.approx(np.sqrt(energy), rel=0.01)
+
+
+def test_patterns_on_disk_are_read_in_parts(tmp_path, monkeypatch):
+    objects = np.random.default_rng(0).random((6, 20, 20))
+    np.save(tmp_path / "m.npy", FourierMagnitude().fit_transform(objects))
+    patterns = LazyBatch(np.load(tmp_path / "m.npy", mmap_mode="r"))
+    model = retriever(n_iter=2).fit(patterns, objects)
+    expected = coarse_objects(model, np.asarray(patterns), None, IterationLine(False))
+    monkeypatch.setattr(_tensors, "CHUNK_VALUES", 2 * 40 * 40)
+    read = []
+    monkeypatch.setattr(
+        _coarse_start,
+        "cut",
+        lambda values, *a, **k: read.append(len(values)) or cut(values, *a, **k),
+    )
+    found = coarse_objects(model, patterns, None, IterationLine(False))
+    np.testing.assert_allclose(found, expected)
+    assert read == [2, 2, 2]

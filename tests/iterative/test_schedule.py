@@ -1,3 +1,6 @@
+from fractions import Fraction
+
+import numpy as np
 import pytest
 
 from skpr.iterative._algorithms import ALGORITHMS, BETAS
@@ -26,3 +29,12 @@ def test_iterations_are_whole_numbers_of_at_least_one(n_iter):
         resolve_schedule("hio", n_iter, None)
     with pytest.raises(ValueError, match="n_iter of 'hio'.* is not valid; give an integer >= 1"):
         resolve_schedule([("hio", n_iter)], 500, None)
+
+
+@pytest.mark.parametrize("beta", [np.float32(0.5), Fraction(1, 2), np.float64(0.5)])
+def test_feedbacks_of_any_kind_of_number_become_floats(beta):
+    for schedule in (
+        resolve_schedule("hio", 5, beta),
+        resolve_schedule([("hio", 5, beta)], 5, None),
+    ):
+        assert type(schedule[0][2]) is float

@@ -133,6 +133,7 @@ def test_circular_shifts_are_registered_where_they_wrap():
         (np.ones((2, 3, 4)), -np.ones((2, 3)), "one error >= 0 for each start"),
         (np.ones((1, 2, 4)), np.full((1, 2), np.nan), "errors are all NaN for pattern 0"),
         (np.full((1, 2, 4), np.nan), np.ones((1, 2)), "starts contains NaN"),
+        ([np.ones((2, 3, 4)), np.ones(2)], np.ones((2, 3)), "are not one array; give .*.starts$"),
     ],
 )
 def test_wrong_input_is_refused(starts, errors, message):
@@ -143,3 +144,11 @@ def test_wrong_input_is_refused(starts, errors, message):
 def test_a_wrong_number_of_starts_is_refused():
     with pytest.raises(ValueError, match="n_best=0"):
         combine_starts(np.ones((2, 3, 4)), np.ones((2, 3)), n_best=0)
+
+
+def test_a_default_device_of_the_user_does_not_matter():
+    starts = np.random.default_rng(0).random((2, 3, 6))
+    expected = combine_starts(starts, np.ones((2, 3)))
+    with torch.device("meta"):
+        found = combine_starts(starts, np.ones((2, 3)))
+    np.testing.assert_array_equal(found.mean, expected.mean)

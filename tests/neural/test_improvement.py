@@ -5,8 +5,12 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from skorch.callbacks import EarlyStopping, EpochScoring
+from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 
 from skpr import FourierMagnitude
+from skpr.metrics import neg_relative_error_scorer
 from skpr.neural import EstimateRegressor
 
 
@@ -200,6 +204,9 @@ def without(X, name):
         (lambda X: X | {"worst": X["best"]}, ValueError, "'worst'; give a dictionary"),
         (lambda X: X | {"mean": X["mean"][:3]}, ValueError, "mean has shape .3, 8, 8., but best"),
         (lambda X: X | {"mean": X["mean"] * np.nan}, ValueError, "mean contains NaN"),
+        (lambda X: X | {"estimate": X["mean"]}, ValueError, "'estimate'; give a dictionary"),
+        (lambda X: X | {"spread": -X["spread"]}, ValueError, "spread .* has negative values"),
+        (lambda X: X | {"magnitudes": -X["magnitudes"]}, ValueError, "magnitudes .* negative"),
         (lambda X: X | {"magnitudes": X["magnitudes"][:, :5]}, ValueError, "shape"),
     ],
 )
@@ -237,3 +244,89 @@ def test_wrong_parameters_are_refused(options, message):
     X, objects = problem()
     with pytest.raises(ValueError, match=message):
         regressor(**options).fit(X, objects)
+
+
+def test_lists_are_scored_as_arrays():
+    X, objects = problem(4)
+    net = regressor().fit(X, objects)
+    lists = {name: part.tolist() for name, part in X.items()}
+    assert net.score(lists, objects.tolist()) == pytest.approx(net.score(X, objects), abs=1e-6)
+
+
+def test_a_layout_set_after_fit_is_refused_until_the_next_fit():
+    X, objects = problem()
+    net = regressor().fit(X, objects).set_params(centered=False)
+    for call in (lambda: net.predict(X), lambda: net.partial_fit(X, objects)):
+        with pytest.raises(ValueError, match="centered=False was set after fit, which saw True"):
+            call()
+    X["magnitudes"] = np.fft.ifftshift(X["magnitudes"], axes=(1, 2))
+    assert net.fit(X, objects).predict(X).shape == objects.shape
+
+
+def test_predictions_beyond_single_precision_are_refused():
+    X, objects = problem()
+    net = regressor().fit(X, objects)
+    for unit in (1e-60, 1e60):
+        scaled = {name: part.astype(np.float64) * unit for name, part in X.items()}
+        with pytest.raises(ValueError, match="magnitudes is .* out of the range of float32"):
+            net.predict(scaled)
+
+
+def test_a_network_for_non_negative_objects_is_not_trained_on_others():
+    X, objects = problem()
+    net = regressor().fit(X, objects)
+    with pytest.raises(ValueError, match="y has negative values, .* non-negative objects"):
+        net.partial_fit(X, objects - 0.5)
+
+
+def test_the_default_weight_decay_does_not_reach_optimizers_without():
+    X, objects = problem(4)
+    net = regressor(optimizer=torch.optim.Rprop).fit(X, objects)
+    assert "weight_decay" not in net.optimizer_.param_groups[0]
+    assert regressor().fit(X, objects).optimizer_.param_groups[0]["weight_decay"] == 0.02
+
+
+def test_validation_sets_of_the_users_hold_parts():
+    X, objects = problem(8)
+    others = Dataset(*problem(4, seed=1))
+    net = regressor(train_split=predefined_split(others)).fit(X, objects)
+    alone = regressor().fit(*problem(4, seed=1), epochs=1)
+    assert np.isfinite(net.history[:, "valid_loss"]).all()
+    assert net.history[0, "valid_loss"] < 3 * alone.history[0, "train_loss"]
+    for wrong, error, message in (
+        (Dataset(objects, objects), TypeError, "give a skorch Dataset.X, y., where X is a dict"),
+        (Dataset(others.X, others.y[:, :5]), ValueError, "invalid validation set: y has shape"),
+    ):
+        with pytest.raises(error, match=message):
+            regressor(train_split=predefined_split(wrong)).fit(X, objects)
+
+
+def test_callbacks_score_by_metrics_of_this_package():
+    X, objects = problem(12)
+    score = EpochScoring(neg_relative_error_scorer, name="score")
+    options = {"callbacks": [("score", score)], "train_split": ValidSplit(3)}
+    net = regressor(**options).fit(X, objects)
+    assert -0.5 < net.history[-1, "score"] < 0
+    assert neg_relative_error_scorer(net, X, objects) == pytest.approx(net.score(X, objects) - 1)
+    for callback, message in (
+        (EpochScoring("r2"), "scikit-learn computes only for real objects with one axis"),
+        (EpochScoring(neg_relative_error_scorer, use_caching=False), "cannot score estimates"),
+        (EarlyStopping(), "no validation set: set train_split=ValidSplit"),
+    ):
+        options["callbacks"] = [("one", callback)]
+        if isinstance(callback, EarlyStopping):
+            options["train_split"] = None
+        with pytest.raises(ValueError, match=message):
+            regressor(**options).fit(X, objects)
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1.0, 1e20])
+def test_dark_patterns_stay_dark(unit):
+    X, objects = problem(8)
+    net = regressor(lr=1e-2).fit(X, objects)
+    X = {name: part * unit for name, part in X.items()}
+    for part in X.values():
+        part[3] = 0
+    found = net.predict(X)
+    assert not found[3].any()
+    assert np.abs(found[2]).max() > 0.1 * unit

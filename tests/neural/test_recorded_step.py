@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback, Freezer, Unfreezer
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor
 from skpr.neural import _fitting, _recorded_step
@@ -58,6 +59,34 @@ def test_replayed_steps_are_the_steps(recorder, monkeypatch, form, dtype, weight
     assert recorder.n_replayed == 9
     assert isinstance(found.module_.network, MultiLevelUNet) == (form == "levels")
     assert list(found.history[:, "train_loss"]) == list(expected.history[:, "train_loss"])
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+
+
+class Exchange(Callback):
+    """Callback that moves every weight to another place in memory."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        for parameter in net.module_.parameters():
+            parameter.data = parameter.data.clone()
+
+
+@pytest.mark.parametrize(
+    "callbacks",
+    [
+        [Freezer("network.layers.0*", at=2), Unfreezer("network.layers.0*", at=4)],
+        [Freezer("network.layers.0*")],
+        [Exchange()],
+    ],
+    ids=["thawed", "frozen", "exchanged"],
+)
+def test_weights_that_callbacks_freeze_thaw_or_exchange(recorder, monkeypatch, callbacks):
+    y = random_objects((6,), "float32", 16)
+    X = FourierMagnitude().fit_transform(y)
+    options = {"callbacks": [(str(n), one) for n, one in enumerate(callbacks)], "max_epochs": 6}
+    found = fitted("mlp", X, y, **options)
+    assert (recorder.n_recorded > 1) == (len(callbacks) > 1 or type(callbacks[0]) is Exchange)
+    monkeypatch.setattr(_fitting, "recorded_steps", lambda net: torch.enable_grad())
+    expected = fitted("mlp", X, y, **options)
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))
 
 

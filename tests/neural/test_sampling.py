@@ -128,3 +128,22 @@ def test_early_stopping_needs_samples():
         ValueError, match="early_stopping needs samples to hold out: validation_fraction=0.1 of 1"
     ):
         PhaseRetrievalRegressor(early_stopping=True, **SMALL).fit(np.ones((1, 4)), np.ones((1, 2)))
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_predictions_shrink_their_batches_where_memory_is_too_small(steps, pairs, monkeypatch):
+    net = PhaseRetrievalRegressor(tuning_steps=steps, batch_size=5, **SMALL).fit(*pairs)
+    expected, lengths, forward = net.predict(pairs[0]), [], type(net.module_).forward
+
+    def small(module, magnitudes):
+        lengths.append(len(magnitudes))
+        if len(magnitudes) > 5:
+            raise torch.OutOfMemoryError("too many")
+        return forward(module, magnitudes)
+
+    monkeypatch.setattr(PhaseRetrievalRegressor, "_least_to_predict", lambda self: 16)
+    monkeypatch.setattr(type(net.module_), "forward", small)
+    np.testing.assert_allclose(net.predict(pairs[0]), expected, rtol=1e-4, atol=1e-5)
+    assert max(lengths) == 16
+    monkeypatch.setattr(type(net.module_), "forward", forward)
+    assert next(iter(net.batches_to_predict(pairs[0])))[0].shape[0] == 16

@@ -44,6 +44,17 @@ def test_replays_are_the_steps(monkeypatch, kind, missing):
     assert (recorder.n_recorded, recorder.n_replayed) == (2, 3)
 
 
+def test_half_spectra_of_even_and_odd_lengths_are_told_apart(monkeypatch):
+    monkeypatch.setattr(_graphs, "recorded", Recorder())
+    unrolled = Unrolled(3, 0.9)
+    generator = torch.Generator().manual_seed(0)
+    values = torch.rand(2, 4, generator=generator)
+    measured = [Measurement(torch.rand(2, n, generator=generator), (4,), "real") for n in (8, 9)]
+    expected = [unrolled(values, one) for one in measured]
+    monkeypatch.setattr(Unrolled, "is_recorded", lambda self, objects: True)
+    torch.testing.assert_close([unrolled(values, one) for one in measured], expected)
+
+
 def test_replays_read_the_support_of_each_call(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(_graphs, "recorded", recorder)
