@@ -94,8 +94,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
         Residual `| |F x| - b | / |b|` at which a start is done; 0 runs all iterations. For real
         objects `b` is the root mean square of each Friedel pair. "poisson", for square roots of
         photon counts, is the residual of the true object under the counting noise of each pattern:
-        a better fit only fits the noise (Morozov's discrepancy principle). Iterations that stop
-        there keep what a network predicted from few photons.
+        a better fit only fits the noise (Morozov's discrepancy principle).
     threshold : float, optional
         Fraction of the maximum that counts as content. By default 0.1 for shrinkwrap; for the
         extent of the autocorrelation 1e-4, or more if noise requires it.

@@ -103,13 +103,10 @@ class Measurement:
         self.grid = Grid(layout.object_shape, layout.fourier_shape, centered=False)
         self.object_shape, self.inside = self.grid.object_shape, self.grid.inside
         self.transform = PrunedTransform(self.object_shape, self.grid.fourier_shape)
-        self.kind = kind
-        self.bounds = bounds
-        self.support = support
+        self.kind, self.bounds, self.support = kind, bounds, support
         # division by a power of two is exact; squares of the quotients neither overflow nor vanish
         magnitudes, exponents = _near_one(layout.to_fft_order(magnitudes), assumed)
-        self.n_measured = None
-        self.spread = None
+        self.n_measured = self.spread = None
         if kind != "complex":
             magnitudes = self._paired(magnitudes, assumed)
         magnitudes = laid_out(magnitudes)
