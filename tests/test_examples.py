@@ -113,6 +113,17 @@ def test_invariance_benchmark_counts_no_failure(options):
     assert "failures in all: 0" in run("benchmarks/invariance.py", "--images", 200, *options)
 
 
+@pytest.mark.parametrize("data", ["digits", "crystals"])
+def test_targets_benchmark(data):
+    small = "--train", 24, "--test", 4, "--epochs", 2, "--seeds", 0, "--frame", 24
+    rows = run("benchmarks/targets.py", "--data", data, *small).splitlines()[2:]
+    assert len(rows) == 6
+    for row in rows:
+        plain, adjusted = (float(value) for value in row[28:].split()[:2])
+        assert 0 < adjusted < 1.05
+        assert plain > 0
+
+
 def test_fractions_benchmark():
     small = "--train", 40, "--test", 5, "--epochs", 1, "--blur", 0.6, "--seeds", 0
     rows = [line.split() for line in run("benchmarks/subpixel.py", *small).splitlines()[2:]]
