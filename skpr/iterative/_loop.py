@@ -81,7 +81,7 @@ def run_schedule(
         Whether a finished sample stays beside the last running one. Transforms of a single sample
         may round differently from those of a batch, and results must not depend on the batch.
     """
-    # what decides is kept on the host, so that a device is waited for once per test
+    # decisions are taken on the host, so that a device is waited for once per test
     tol = torch.as_tensor(tol, dtype=problem.norms.dtype).cpu().expand(len(problem))
     learners = [learner for learner in (wrap, problem.coherence) if learner is not None]
     active = torch.arange(len(problem))

@@ -187,7 +187,7 @@ def multiply(source, matrices, out, rescaling=None, terms=()):
 def block_shape(n_rows, width):
     """Return the shape of a block, (rows, ins, outs, warps, stages).
 
-    Of six shapes tried on an H100, these were the fastest for many, some and few rows.
+    Six shapes were tried on an H100; these were the fastest for many, some and few rows.
     """
     outs = 128 if width > 64 else 64
     if n_rows >= MANY:

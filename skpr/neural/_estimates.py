@@ -27,7 +27,7 @@ class EstimateUNet(nn.Module):
        estimate, and the best start, mean and spread.
 
     Samples are divided by the root mean square of their best start, so that units do not matter.
-    Where the best start is 0, as it is for dark patterns, the estimate is returned. No weight
+    If the best start is 0, as it is for dark patterns, the estimate is returned. No weight
     depends on the shapes: a trained network serves for objects of any size.
 
     Parameters
