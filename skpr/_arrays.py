@@ -11,12 +11,11 @@ import torch
 from sklearn.utils.validation import check_array, validate_data
 
 from ._containers import in_float, is_frame, unpacked
-from ._facts import Facts, facts_of
+from ._facts import ROUNDING, Facts, facts_of
 from ._layout import warn_of_layout
 from ._lazy import LazyBatch
 
 MAX_SAMPLE_AXES = 3
-ROUNDING = 1e-3  # fraction of the largest modulus; smaller negative values count as zeros
 
 
 def check_batch(batch, *, name="X", allow_complex=True, ensure_all_finite=True):

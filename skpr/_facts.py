@@ -8,6 +8,9 @@ import torch
 from ._lazy import LazyBatch
 from ._tensors import chunks_of, to_tensor
 
+ROUNDING = 1e-3  # fraction of the largest modulus; smaller negative values count as zeros
+SCANNED = 32  # number of drawn samples that are scanned
+
 
 class Facts(NamedTuple):
     """Facts about the values of a batch.
@@ -31,6 +34,8 @@ class Facts(NamedTuple):
         Whether the values were given as integers or booleans.
     on_disk : bool
         Whether the batch is on disk.
+    sampled : bool
+        Whether the facts were found in some samples only; others are checked when they are read.
     """
 
     minimum: float
@@ -42,6 +47,7 @@ class Facts(NamedTuple):
     is_complex: bool = False
     is_integer: bool = False
     on_disk: bool = False
+    sampled: bool = False
 
     @property
     def complete(self):
@@ -52,15 +58,56 @@ class Facts(NamedTuple):
         """Return facts that hold for any part of the batch, or None.
 
         The extremes of the whole batch bound those of a part. They are of use only if every value
-        is finite, and non-negative or complex.
+        is finite, and non-negative or complex. Facts found in some samples hold for any part.
         """
+        if self.sampled:
+            return self
         return self if self.complete and (self.minimum >= 0 or self.is_complex) else None
+
+    def check(self, values):
+        """Refuse values that differ from the samples in which the facts were found.
+
+        Estimators relied on the facts. Only values of drawn samples can differ.
+
+        Parameters
+        ----------
+        values : torch.Tensor of shape (n_samples, *sample_shape)
+
+        Raises
+        ------
+        ValueError
+            For NaN, infinity or negative values, if the samples that were scanned hold none.
+        """
+        if not self.sampled or not len(values):
+            return
+        found = Facts(*_scan(values))
+        wrong = None
+        if (found.n_nan and not self.n_nan) or (found.n_hidden and not self.n_hidden):
+            wrong = "NaN"
+        elif found.n_infinite and not self.n_infinite:
+            wrong = "infinity"
+        elif found.minimum < self._lowest():
+            wrong = f"the negative value {found.minimum:.4g}"
+        if wrong is not None:
+            raise ValueError(
+                f"a sample drawn now holds {wrong}, but none of the first {SCANNED} samples does, "
+                "from which estimators conclude the kind of all samples; draw samples of one kind"
+            )
+
+    def _lowest(self):
+        """Return the smallest value that agrees with the sign of the scanned values."""
+        if self.minimum >= 0:
+            return 0.0
+        if self.minimum >= -ROUNDING * self.largest:  # of this size by chance
+            return -10 * ROUNDING * self.largest
+        return -math.inf
 
 
 def facts_of(batch):
     """Find the facts about an ndarray, a tensor or a :class:`LazyBatch`.
 
-    A :class:`LazyBatch` keeps them for later calls.
+    A :class:`LazyBatch` keeps them for later calls. Of samples that are drawn when they are read,
+    only some are scanned; all others are checked by :meth:`Facts.check` when they are read.
 
     Examples
     --------
@@ -70,8 +117,11 @@ def facts_of(batch):
     """
     if isinstance(batch, LazyBatch):
         if batch.facts is None:
-            found = _scanned((part, batch[part].read()) for part in batch.parts())
-            batch.facts = found._replace(on_disk=True, is_integer=batch.is_integer)
+            some = batch[:SCANNED] if batch.is_drawn else batch
+            found = _scanned((part, some[part].read()) for part in some.parts())
+            batch.facts = found._replace(
+                on_disk=True, is_integer=batch.is_integer, sampled=batch.is_drawn
+            )
         return batch.facts
     values_per_sample = math.prod(batch.shape[1:])
     chunks = chunks_of(len(batch), values_per_sample // 8)  # a scan needs no memory but its chunk

@@ -1,4 +1,4 @@
-"""Batches larger than memory, read and processed in parts."""
+"""Batches larger than memory, read or drawn, and processed in parts."""
 
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from ._drawn import DrawnArray
 from ._store import CLOSED, Store, is_closed, package_of
 from ._tensors import float_dtype, map_chunks, to_tensor
 
 RUN = 64  # number of neighbouring samples in each run of a subset
+DRAWN = 1024  # largest number of drawn samples that statistics are learned from
 READ_VALUES = 1 << 22  # number of values per step of a pass over a batch; 16 MiB in float32
 
 
@@ -25,6 +27,8 @@ class LazyBatch(NDArrayOperatorsMixin):
     Memory maps, HDF5 and zarr datasets and dask arrays that are passed to an estimator are wrapped
     automatically. Wrap an array yourself before its samples are split (a fold of a memory map is a
     copy in memory), or to have it checked for NaN and infinity only once rather than by each step.
+    :func:`skpr.datasets.make_lazy_batch` returns a batch of simulated objects, which are drawn when
+    they are read.
 
     A pickle holds the location of a memory map or an HDF5 dataset, so that other processes read the
     same file. A copy-on-write memory map is pickled by value, because its changes are in memory
@@ -111,6 +115,17 @@ class LazyBatch(NDArrayOperatorsMixin):
         return not self._steps and self._store.dtype.kind in "biu"
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether samples are drawn when they are read, rather than read from disk."""
+        return self._store.is_drawn
+
+    @property
+    def drawn_by(self):
+        """Function, seed and settings that samples are drawn by, and the index of each."""
+        source = self._store.array
+        return source.draw, source.seed, source.settings, source.block_size, np.asarray(self._rows)
+
+    @property
     def ndim(self) -> int:
         """Number of axes, including that of the samples."""
         return len(self.shape)
@@ -182,6 +197,8 @@ class LazyBatch(NDArrayOperatorsMixin):
                 values = step.function(
                     values, *(to_tensor(argument).to(device) for argument in step.arguments)
                 )
+        if self.facts is not None:
+            self.facts.check(values)
         return values
 
     def mapped(self, function, *arguments, facts=None):
@@ -250,9 +267,9 @@ class _Step(NamedTuple):
 def is_on_disk(array):
     """Return whether an array is, or should become, a :class:`LazyBatch`.
 
-    Memory maps and arrays of HDF5, zarr and dask should.
+    Memory maps and arrays of HDF5, zarr and dask should, and arrays that are drawn when read.
     """
-    if isinstance(array, LazyBatch):
+    if isinstance(array, LazyBatch | DrawnArray):
         return True
     if isinstance(array, np.memmap):
         # joblib maps arrays for its worker processes that were in memory before
@@ -267,6 +284,18 @@ def map_batch(function, *batches, values_per_sample=None, facts=None):
     if isinstance(batches[0], LazyBatch):
         return batches[0].mapped(function, *batches[1:], facts=facts)
     return map_chunks(function, *batches, values_per_sample=values_per_sample)
+
+
+def enough_of(max_samples, *batches):
+    """Return the number of samples to learn statistics from, None for all.
+
+    It is `max_samples`, but smaller for drawn samples: each of them has to be drawn first.
+    """
+    drawn = [batch for batch in batches if isinstance(batch, LazyBatch) and batch.is_drawn]
+    if not drawn:
+        return max_samples
+    most = min(DRAWN, *(batch.pool_rows for batch in drawn))
+    return most if max_samples is None else min(max_samples, most)
 
 
 def some_of(batch, max_samples):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._drawn import DrawnArray
 from ._tensors import float_dtype
 
 BLOCK_BYTES = 1 << 20  # size of the blocks in which a file is read
@@ -15,7 +16,7 @@ CLOSED = "the HDF5 file of this dataset is closed; keep it open for as long as t
 
 
 class Store:
-    """Array on disk, read in blocks.
+    """Array on disk, or drawn when it is read, in blocks.
 
     All batches made from it share the cache of the latest blocks.
     """
@@ -26,7 +27,10 @@ class Store:
         self.shape, self.dtype = tuple(array.shape), np.dtype(array.dtype)
         row_bytes = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
         chunk = _chunk_rows(array)
-        self.block_rows = chunk * max(1, BLOCK_BYTES // row_bytes // chunk)
+        self.is_drawn = isinstance(array, DrawnArray)
+        # to draw takes longer than to call for one block more
+        several = 1 if self.is_drawn else max(1, BLOCK_BYTES // row_bytes // chunk)
+        self.block_rows = chunk * several
         self.pool_rows = max(self.block_rows, POOL_BYTES // row_bytes)
         self.blocks, self.lock = OrderedDict(), threading.Lock()
 

@@ -206,6 +206,15 @@ def test_complex_crystals_benchmark(tmp_path):
     ]
 
 
+def test_crystals_may_be_drawn_when_they_are_read():
+    small = ("--train", 60, "--test", 4, "--size", 16, "--epochs", 1, "--iterations", 5)
+    small += ("--module", "mlp", "--starts", "--trainings", "canonical", "--drawn")
+    printed = run("benchmarks/complex_crystals.py", *small)
+    assert "1 epochs, drawn when read" in printed
+    assert printed.count("symmetry-broken network") == 2
+    assert "nan" not in printed
+
+
 def test_sizes_benchmark():
     printed = run("benchmarks/sizes.py", "--shapes", "12x12", "56x56", "--train", 8, "--batch", 4)
     small, large = (line.split() for line in printed.splitlines()[2:])

@@ -83,3 +83,43 @@ def test_a_call_scans_each_batch_once(scans):
         scans.clear()
         step.fit(magnitudes).transform(magnitudes)
         assert len(scans) == 2
+
+
+SAMPLED = {
+    "non-negative": Facts(0.0, 2.0),
+    "rounded": Facts(-1e-4, 2.0),
+    "signed": Facts(-1.0, 2.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wrong"),
+    [
+        ("non-negative", 3.0, None),
+        ("non-negative", -1e-6, "the negative value -1e-06"),
+        ("rounded", -1e-2, None),
+        ("rounded", -3e-2, "the negative value -0.03"),
+        ("signed", -5.0, None),
+        ("signed", NAN, "NaN"),
+        ("non-negative", INF, "infinity"),
+        ("signed", complex(-3.0, 1.0), None),
+        ("signed", complex(NAN, 1.0), "NaN"),
+    ],
+)
+def test_values_must_agree_with_facts_found_in_some(kind, value, wrong):
+    values = torch.tensor([[1.0, value], [0.0, 0.5]])
+    SAMPLED[kind].check(values)  # found in all of them: nothing was read since
+    facts = SAMPLED[kind]._replace(sampled=True)
+    assert facts.of_part() is facts
+    if wrong is None:
+        facts.check(values)
+    else:
+        with pytest.raises(ValueError, match=f"a sample drawn now holds {wrong}, but none of the"):
+            facts.check(values)
+
+
+def test_some_missing_pixels_allow_more_but_no_empty_sample():
+    facts = Facts(0.0, 2.0, n_nan=1, sampled=True)
+    facts.check(torch.tensor([[1.0, NAN], [NAN, 2.0]]))
+    with pytest.raises(ValueError, match="holds NaN"):
+        facts.check(torch.tensor([[NAN, NAN]]))

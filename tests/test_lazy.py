@@ -25,6 +25,7 @@ from skpr import (
     make_phase_retriever,
 )
 from skpr._arrays import check_batch
+from skpr._drawn import DrawnArray
 from skpr._facts import facts_of
 from skpr.augmentation import RandomDeformation
 from skpr.detector import BeamStop, Binning, PhotonNoise
@@ -378,6 +379,17 @@ def test_some_of_a_batch_come_from_all_over_it(max_samples):
     assert len(some) <= max_samples
     assert len(np.unique(some)) == len(some)
     assert max_samples < 16 or (some.max() > 900 and len(some) > 0.8 * max_samples)
+
+
+def test_of_drawn_samples_fewer_are_enough(objects):
+    draw = partial(np.full, fill_value=1.0)
+    drawn = LazyBatch(DrawnArray(lambda n, random_state: draw((n, 2)), 10**6, 1, 0, {}))
+    assert skpr._lazy.enough_of(None, objects) is None
+    assert skpr._lazy.enough_of(50_000, objects, objects) == 50_000
+    for batches in ((drawn,), (objects, drawn)):
+        assert skpr._lazy.enough_of(50_000, *batches) == skpr._lazy.DRAWN
+        assert skpr._lazy.enough_of(None, *batches) == skpr._lazy.DRAWN
+        assert skpr._lazy.enough_of(7, *batches) == 7
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import inspect_fitted_batch
 from .._base import BatchTransformer
-from .._lazy import LazyBatch, some_of
+from .._lazy import LazyBatch, enough_of, some_of
 from .._store import POOL_BYTES
 from .._tensors import chunks_of, energy, map_chunks, to_tensor
 from .._validation import (
@@ -94,8 +95,8 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
         Gain of a pass over the training set, relative to the template's energy, at or below which
         fitting stops.
     max_samples : int or None, default=50000
-        Maximum number of objects to fit the template and the direction on. From a larger training
-        set, evenly spaced runs of neighbouring samples are used. `None` for all.
+        Maximum number of objects to fit the template and the direction on, in evenly spaced runs;
+        `None` for all. Of objects that are drawn when they are read, at most 1,024 are used.
 
     Attributes
     ----------
@@ -230,24 +231,24 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
                 "magnitudes do not change under them"
             )
         boundary = resolve_boundary(self.boundary, X.ndim - 1)
+        some = some_of(X, enough_of(self.max_samples, X))
+        if isinstance(some, LazyBatch) and some.nbytes <= POOL_BYTES:
+            some = np.asarray(some)  # read once for many passes
+        X = some if isinstance(X, LazyBatch) and X.is_drawn else X
         background = self._fit_background(X, boundary, _WAYS if self.shift is not None else None)
         self._strategies = self._resolved_strategies(boundary, background)
         self.boundary_ = boundary
         self._remember_parameters()
-        X = some_of(X, self.max_samples)
-        if isinstance(X, LazyBatch) and X.nbytes <= POOL_BYTES:
-            X = np.asarray(X)  # there are many passes, so a batch that fits in memory is read once
         for fitted in ("template_", "direction_"):
-            if hasattr(self, fitted):
-                delattr(self, fitted)
+            vars(self).pop(fitted, None)
         if self.flip in ("principal", "template"):
-            self.direction_ = fitted_direction(X, self._strategies)
+            self.direction_ = fitted_direction(some, self._strategies)
         if self._strategies.uses_template:
-            explained = self._fit_template(X)
+            explained = self._fit_template(some)
         else:
             self.n_iter_ = 1
-            explained = norm_of(self._mean_of(X, self._strategies))
-        self.lost_energy_ = self._lost_energy(X)
+            explained = norm_of(self._mean_of(some, self._strategies))
+        self.lost_energy_ = self._lost_energy(some)
         self.variance_ = max(0.0, 1 - explained)
         return self
 
@@ -289,7 +290,9 @@ class SymmetryCanonicalizer(ContentMixin, BatchTransformer):
             values *= 4 * 2 ** len(self.object_shape_)
         if not isinstance(X, LazyBatch):
             return map_chunks(self._canonicalize, X, values_per_sample=values)
-        # one pass finds the group elements, which are small; objects are moved when they are read
+        if X.is_drawn:  # a pass before the training would take as long as an epoch
+            return X.mapped(copy(self)._canonicalize)
+        # one pass finds the group elements; objects are moved when they are read
         element = map_chunks(self._element, X, values_per_sample=values)
         moved = act(X, element, self.boundary_)
         if self._strategies.subpixel:

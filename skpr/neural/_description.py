@@ -17,9 +17,10 @@ from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
 from .._lazy import LazyBatch, is_on_disk
-from .._tensors import chunks_of
+from .._tensors import chunks_of, even_rows
 
 _LENGTH = 2000  # maximum length of a text; a longer one ends in its digest
+_COMPARED = 64  # number of drawn samples whose values are compared
 _LIBRARIES = {"site-packages", "dist-packages"}
 
 
@@ -33,10 +34,15 @@ class NotComparable(TypeError):
 def digest_of(batch):
     """Return a digest of all values of a batch, read in chunks.
 
-    It is the same for equal values in memory, on disk and on a device.
+    It is the same for equal values in memory, on disk and on a device. Samples that are drawn when
+    they are read are compared by their function, its arguments and their indices, and by some of
+    the values.
     """
     if batch is None:
         return "None"
+    if isinstance(batch, LazyBatch) and batch.is_drawn:
+        some = batch[even_rows(len(batch), _COMPARED)]
+        return joblib.hash((batch.shape, described(batch.drawn_by), digest_of(np.asarray(some))))
     values_per_sample = math.prod(batch.shape[1:])
     digests = [
         joblib.hash(_as_array(batch[part])) for part in chunks_of(len(batch), values_per_sample)

@@ -92,7 +92,8 @@ class BatchSampler(SkorchRegressor):
         ]
         given = self.get_params_for("iterator_train")
         pool = min((batch.pool_rows for batch in on_disk), default=len(dataset))
-        in_blocks = given.get("shuffle") and pool < len(dataset)
+        one_by_one = all(batch.block_rows == 1 for batch in on_disk)
+        in_blocks = given.get("shuffle") and pool < len(dataset) and not one_by_one
         if "sampler" in given or not (in_blocks or n_processes() > 1):
             return super().get_iterator(dataset, training=True)
         order = RandomSampler(dataset) if given.get("shuffle") else SequentialSampler(dataset)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from .._facts import facts_of
-from .._lazy import some_of
+from .._lazy import enough_of, some_of
 from .._tensors import along_samples, chunks_of, energy, space_axes, to_tensor
 
 SCALINGS = {"sqrt": torch.sqrt, "log": lambda b: torch.log1p(10 * b), None: lambda b: b}
@@ -207,8 +207,9 @@ def unit_magnitudes(magnitudes, shares=None):
 def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None):
     """Learn pixel statistics and the ratio of object to magnitude norms.
 
-    The data are read in chunks; of more than 50,000 samples, 50,000 at even distances are used. The
-    ratio, called gain, is 1 for magnitudes of an unnormalised DFT.
+    The data are read in chunks; of more than 50,000 samples, 50,000 at even distances are used. Of
+    samples that are drawn when they are read, 1,024 are enough. The ratio, called gain, is 1 for
+    magnitudes of an unnormalised DFT.
 
     Parameters
     ----------
@@ -236,11 +237,10 @@ def learn_scaling(magnitudes, objects, scaling, detect=None, sample_weight=None)
     """
     shares = None
     # NaN may occur only in samples that the statistics leave out
-    incomplete = len(magnitudes) > MAX_SAMPLES and facts_of(magnitudes).n_nan > 0
-    magnitudes, objects = some_of(magnitudes, MAX_SAMPLES), some_of(objects, MAX_SAMPLES)
-    weights = (
-        None if sample_weight is None else torch.as_tensor(some_of(sample_weight, MAX_SAMPLES))
-    )
+    n_samples = enough_of(MAX_SAMPLES, magnitudes, objects)
+    incomplete = len(magnitudes) > n_samples and facts_of(magnitudes).n_nan > 0
+    magnitudes, objects = some_of(magnitudes, n_samples), some_of(objects, n_samples)
+    weights = None if sample_weight is None else torch.as_tensor(some_of(sample_weight, n_samples))
     # shares depend on the norms, and norms of incomplete patterns depend on the shares: they are
     # computed in turns, and two passes after the first are accurate enough
     for _ in range(3):
