@@ -28,10 +28,11 @@ from skpr import (
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
 )
-from skpr.datasets import make_crystals
+from skpr.datasets import make_crystals, make_lazy_batch
 from skpr.metrics import relative_error
 
 CHUNK = 250  # crystals that one process makes at a time
+DRAWN = 8  # crystals drawn by one call when they are read; to move one takes as long as to move all
 LARGE = 1 << 30  # bytes of magnitudes; more are simulated batch by batch
 STARTS = {
     "random": ("random starts", "auto", 1, "random"),
@@ -50,6 +51,11 @@ VARIANTS = {
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--train", type=int, default=10000, help="training crystals")
+parser.add_argument(
+    "--drawn",
+    action="store_true",
+    help="draw training crystals when they are read; --train is then the number drawn in an epoch",
+)
 parser.add_argument("--test", type=int, default=200, help="test crystals")
 parser.add_argument(
     "--side",
@@ -103,10 +109,12 @@ if arguments.threads:
 shape = (arguments.side,) * arguments.axes
 
 
-def chunk(n_samples, shape, max_phase, movement, seed):
+def chunk(n_samples, shape, max_phase, movement, random_state):
     """Draw crystals at random places on their orbits."""
-    objects = make_crystals(n_samples, shape=shape, max_phase=max_phase, random_state=seed).data
-    return ShiftFlipAugmenter(**movement, random_state=seed).fit_transform(objects)
+    objects = make_crystals(
+        n_samples, shape=shape, max_phase=max_phase, random_state=random_state
+    ).data
+    return ShiftFlipAugmenter(**movement, random_state=random_state).fit_transform(objects)
 
 
 def crystals(n_samples, variant, seed):
@@ -120,8 +128,16 @@ def crystals(n_samples, variant, seed):
     return np.concatenate(parts)
 
 
+def drawn(n_samples, variant, seed):
+    """Return crystals that are drawn when they are read."""
+    settings = {"shape": shape, "max_phase": arguments.max_phase, "movement": VARIANTS[variant]}
+    return make_lazy_batch(chunk, n_samples, block_size=DRAWN, random_state=seed, **settings)
+
+
 def pairs(objects):
     """Return magnitudes and objects, on the GPU if a network is trained there."""
+    if isinstance(objects, LazyBatch):
+        return FourierMagnitude().fit_transform(objects), objects
     if arguments.device.startswith("cuda"):
         objects = torch.as_tensor(objects, device=arguments.device)
     elif 4 * len(objects) * (2 * arguments.side) ** arguments.axes > LARGE:
@@ -141,6 +157,8 @@ def fitted(training, variant):
         arguments.epochs,
         arguments.share,
     )
+    if arguments.drawn:
+        settings += ("drawn",)
     name = f"complex_crystals_{'_'.join(map(str, settings))}_{arguments.seed}.joblib"
     path = arguments.keep / name if arguments.keep else None
     if path is not None and path.exists():
@@ -156,7 +174,8 @@ def fitted(training, variant):
     )
     transformer = SymmetryCanonicalizer() if training == "canonical" else "passthrough"
     start = time.perf_counter()
-    train = crystals(arguments.train, variant, arguments.seed + 1)
+    make = drawn if arguments.drawn else crystals
+    train = make(arguments.train, variant, arguments.seed + 1)
     print(f"crystals made in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     start = time.perf_counter()
     model = SymmetryBreakingRegressor(network, transformer).fit(*pairs(train))
@@ -199,7 +218,7 @@ measured = FourierMagnitude().fit_transform(unseen)
 print(
     f"{arguments.train} training and {arguments.test} test crystals of "
     f"{' x '.join(map(str, shape))}, phases up to {arguments.max_phase} radians, "
-    f"{arguments.module}, {arguments.epochs} epochs"
+    f"{arguments.module}, {arguments.epochs} epochs{', drawn when read' * arguments.drawn}"
 )
 print(f"{'start':<24}{'iterations':>10}{'mean':>10}{'median':>12}{'<= .01':>10}{'[s]':>9}")
 
