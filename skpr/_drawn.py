@@ -114,7 +114,7 @@ def name_of(draw):
 
 
 def seed_of_block(seed, number):
-    """Return the seed of a block, which differs from those of all other blocks.
+    """Return the seed of a block, different for each block.
 
     The seeds are a permutation of the integers of 32 bits: the finalizer of MurmurHash3 (Appleby,
     2011), between two additions that depend on `seed`.

@@ -65,9 +65,9 @@ class Facts(NamedTuple):
         return self if self.complete and (self.minimum >= 0 or self.is_complex) else None
 
     def check(self, values):
-        """Refuse values that differ from the samples in which the facts were found.
+        """Refuse values that contradict facts found in some samples.
 
-        Estimators relied on the facts. Only values of drawn samples can differ.
+        Only values of samples that are drawn when they are read can do so.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Facts(NamedTuple):
             )
 
     def _lowest(self):
-        """Return the smallest value that agrees with the sign of the scanned values."""
+        """Return the smallest value that does not contradict the facts."""
         if self.minimum >= 0:
             return 0.0
         if self.minimum >= -ROUNDING * self.largest:  # of this size by chance

@@ -116,12 +116,12 @@ class LazyBatch(NDArrayOperatorsMixin):
 
     @property
     def is_drawn(self) -> bool:
-        """Whether samples are drawn when they are read, rather than read from disk."""
+        """Whether samples are drawn when they are read."""
         return self._store.is_drawn
 
     @property
     def drawn_by(self):
-        """Function, seed and settings that samples are drawn by, and the index of each."""
+        """Arguments that determine the drawn samples, and their indices."""
         source = self._store.array
         return source.draw, source.seed, source.settings, source.block_size, np.asarray(self._rows)
 
