@@ -288,9 +288,14 @@ def test_any_name_of_a_file_becomes_a_title(here, counts, capsys):
 def test_logarithms_fail_and_the_advice_names_them(here, counts, capsys):
     np.save("logarithms.npy", np.log10(counts + 1.0))
     assert main(["logarithms.npy", *QUICK]) == 0
-    printed = capsys.readouterr().out
-    assert "verdict: failed" in printed
-    assert "if they are logarithms" in printed
+    printed = capsys.readouterr()
+    assert "verdict: failed" in printed.out
+    assert "if they are logarithms" in printed.out
+    assert re.fullmatch(
+        r"skpr: warning: the values of logarithms.npy look like logarithms: .* magnitudes "
+        r"np.sqrt\(10\*\*X - 1\) of these values X with --content magnitudes\n",
+        printed.err,
+    )
 
 
 def test_words_name_options_of_the_command(here, counts, capsys):
