@@ -367,6 +367,24 @@ def test_an_interrupt_leaves_a_sentence_and_nothing_else(
     assert names(here) == ["scan.npy"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a child there")
+def test_an_interrupt_while_the_package_is_imported_leaves_the_same_sentence(here):
+    Path("torch.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(here), str(ROOT)])
+    child = subprocess.Popen(
+        [sys.executable, "-m", "skpr", "scan.npy"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": path},
+        text=True,
+        restore_signals=True,
+    )
+    assert child.stdout.readline() == "importing\n"
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=30)[1] == "skpr: interrupted; nothing was written\n"
+    assert child.returncode == 130
+
+
 def test_a_result_that_cannot_be_written_leaves_none(here, counts, capsys, monkeypatch):
     def fail(*_, **__):
         raise OSError("the disk is full")
