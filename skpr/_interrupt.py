@@ -1,8 +1,8 @@
 """Ctrl-C while the command imports the package.
 
-That takes a second or two. An import that is interrupted ends in a traceback through the libraries. The command has not begun
-by then, so its process ends at once instead, with one line. In any other program, Ctrl-C is left
-alone.
+That takes a second or two. An import that is interrupted ends in a traceback through the
+libraries. The command has not begun by then, so its process ends at once instead, with one line. In
+any other program, Ctrl-C is left alone.
 """
 
 import os

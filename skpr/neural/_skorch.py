@@ -57,9 +57,8 @@ class SkorchRegressor(MagnitudesMixin, NeuralNetRegressor):
         value = getattr(self, name)
         if isinstance(value, str) and value in choices:
             return choices[value]
-        if not isinstance(value, torch.nn.Module) and (
-            isinstance(value, str) or not callable(value)
-        ):
+        is_other_class = isinstance(value, type) and not issubclass(value, torch.nn.Module)
+        if isinstance(value, str) or not callable(value) or is_other_class:
             valid = ", ".join(repr(choice) for choice in choices)
             raise ValueError(
                 f"{name}={short(value)} is not valid; choose {valid} or a torch.nn.Module class"
