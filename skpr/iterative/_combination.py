@@ -14,6 +14,7 @@ from ..measurement import Grid, boundary_of
 from ..metrics import fourier_error, phase_retrieval_transfer_function, relative_error
 from ..symmetry import register
 from ._agreement import agreement, misfits
+from ._powers import exponent_of, times_power
 from ._subpixel import registered_finely
 from ._verdict import leading_modes
 
@@ -213,7 +214,7 @@ def combine_reconstructions(
             modes=modes,
             weights=weights,
         )
-    runs = _times_power(registered[finished], -_exponent(registered))
+    runs = times_power(registered[finished], -exponent_of(registered))
     judged = agreement(magnitudes, runs, int(finished[:reference].sum()), boundary, centered)
     selected = phase_retrieval_transfer_function(
         magnitudes, registered[consistent], centered=centered
@@ -318,33 +319,13 @@ def _finished_and_best(objects, errors, boundary):
 def _registered(objects, reference, boundary, subpixel):
     """Move objects onto the reference; the sign of real ones is a symmetry."""
     # scaled by a power of 2, so that squares stay within range and no value is rounded
-    exponent = _exponent(objects)
-    objects, reference = (_times_power(values, -exponent) for values in (objects, reference))
+    exponent = exponent_of(objects)
+    objects, reference = (times_power(values, -exponent) for values in (objects, reference))
     if subpixel:
         moved = registered_finely(objects, reference, boundary)
     else:
         moved, _ = register(objects, reference[None], phase=True, boundary=boundary)
-    return _times_power(moved, exponent)
-
-
-def _exponent(objects):
-    """Return the binary exponent of the largest value of all objects."""
-    return int(
-        np.frexp(
-            max(float(max(np.abs(one.real).max(), np.abs(one.imag).max())) for one in objects)
-        )[1]
-    )
-
-
-def _times_power(values, exponent):
-    """Multiply values by a power of 2 without rounding.
-
-    It takes two steps, because the power itself may be out of range.
-    """
-    half = exponent // 2
-    return (values * values.real.dtype.type(2.0**half)) * values.real.dtype.type(
-        2.0 ** (exponent - half)
-    )
+    return times_power(moved, exponent)
 
 
 def _correlations(objects, reference, boundary):
