@@ -346,7 +346,7 @@ class IterativePhaseRetrieval(OrbitScoreMixin, MagnitudesMixin, RegressorMixin, 
             )
         finally:
             line.close()
-        found = results.chosen()
+        found = results.chosen()._replace(centered=bool(self.centered))
         return as_tensors(found, given.device) if isinstance(given, torch.Tensor) else found
 
     # --- validation -------------------------------------------------------------------------------
