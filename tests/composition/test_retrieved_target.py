@@ -410,3 +410,13 @@ def test_a_score_without_any_object_says_so(pairs, monkeypatch):
     fitted.accepted = ("undecided",)
     with pytest.raises(ValueError, match="no object to score against was retrieved"):
         fitted.score(X[:4])
+
+
+@pytest.mark.parametrize("weights", [np.ones(2), np.ones(7), np.ones((6, 1)), [1.0], 1.0])
+def test_a_score_needs_a_weight_of_every_sample_also_of_those_left_out(pairs, weights):
+    X, objects = pairs[0][:6], pairs[1][:6].copy()
+    objects[2:] = np.nan
+    fitted = model().fit(X, pairs[1][:6])
+    assert fitted.score(X, objects, [1, 0, 5, 5, 5, 5]) == fitted.score(X[:1], objects[:1])
+    with pytest.raises(ValueError, match=r"sample_weight has shape .*; give one number per sample"):
+        fitted.score(X, objects, weights)
