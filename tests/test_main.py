@@ -422,19 +422,25 @@ def test_results_are_written_whoever_reads_along(here, counts, ending):
     assert names(here) == ["scan.npy", "scan_object.cxi", "scan_report.png"]
 
 
-@pytest.mark.slow
-def test_the_module_runs_and_tells_version_and_help(here):
-    def run(*arguments):
-        command = [sys.executable, "-m", "skpr", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-        )
-
-    assert run("--version").stdout == f"skpr {skpr.__version__}\n"
-    told = run("--help").stdout
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_are_told(capsys, option):
+    with pytest.raises(SystemExit) as end:
+        main([option])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    if option == "--version":
+        assert told == f"skpr {skpr.__version__}\n"
+        return
     for words in ("rocking curve", "NAME_report.png", "--dark", "--overwrite", "examples:"):
         assert words in told
-    failed = run("gone.h5")
+
+
+@pytest.mark.slow
+def test_the_module_runs(here):
+    command = [sys.executable, "-m", "skpr", "gone.h5"]
+    failed = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.splitlines()[-1] == "skpr: error: gone.h5 does not exist"
 
