@@ -4,6 +4,7 @@ The package holds symmetry-broken networks and classical algorithms.
 """
 
 from ._homes import settle
+from ._interrupt import raise_at_interrupts  # before all libraries
 from ._lazy import LazyBatch
 from .augmentation import ShiftFlipAugmenter
 from .canonicalization import SymmetryCanonicalizer
@@ -59,3 +60,5 @@ settle(
         )
     )
 )
+
+raise_at_interrupts()

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ._interrupt import LINE, STATUS
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reconstruct the object of one pattern, as ``skpr --help`` says.
@@ -43,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with sentences():
             run(options)
     except KeyboardInterrupt:
-        print("skpr: interrupted; nothing was written", file=sys.stderr, flush=True)
-        return 130
+        print(LINE, file=sys.stderr, flush=True)
+        return STATUS
     except (TroubleError, *ERRORS) as error:
         say(f"skpr: error: {spoken(error) or type(error).__name__}")
         return 2

@@ -75,6 +75,24 @@ def same_value(one, other):
     return type(one) is type(other) and bool(one == other)
 
 
+class MagnitudesMixin:
+    """Mixin of regressors of objects on magnitudes, with the tags of both.
+
+    Magnitudes may be unmeasured. Objects are required, unless a subclass says otherwise.
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
 class BatchTransformer(TransformerMixin, RestoredEstimator):
     """Base class of transformers of batches.
 

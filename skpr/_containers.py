@@ -85,9 +85,8 @@ def _refuse_collections(batch, name):
             "numpy.load"
         )
     if batch is None or isinstance(batch, set | frozenset | Iterator):
-        raise TypeError(
-            f"{name} is a {type(batch).__name__}; give an array of shape (n_samples, *sample_shape)"
-        )
+        found = "None" if batch is None else f"a {type(batch).__name__}"
+        raise TypeError(f"{name} is {found}; give an array of shape (n_samples, *sample_shape)")
     if isinstance(batch, torch.utils.data.Dataset | torch.utils.data.DataLoader):
         raise TypeError(
             f"{name} is a {type(batch).__name__}; give its samples as one array or tensor"

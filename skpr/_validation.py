@@ -4,7 +4,9 @@ Each returns the value in its plain form, so that an estimator only needs
 `n = check_count("n_starts", self.n_starts)`.
 """
 
+import inspect
 import math
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -26,9 +28,19 @@ UNDOES_BREAKING = (
 def short(value):
     """Return a short text for a value in a message.
 
-    It is the `repr`, cut if it is long; long arrays are described by their shape and type.
+    It is the `repr`, without addresses in memory, cut if it is long. Long arrays are described by
+    their shape and type, classes and functions by their names.
+
+    Examples
+    --------
+    >>> short(np.float16), short(len), short(range(3))
+    ('numpy.float16', 'len', 'range(0, 3)')
     """
-    text = " ".join(repr(value).split())
+    if isinstance(value, type) or inspect.isroutine(value):
+        module = getattr(value, "__module__", None)
+        text = f"{module}.".removeprefix("None.").removeprefix("builtins.") + value.__qualname__
+    else:
+        text = " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)).split())
     if len(text) > LONGEST and hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"<{type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}>"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
@@ -70,7 +82,7 @@ def resolve_boundary(boundary, n_axes):
 
     It does for estimators that do not know the shape of the magnitudes.
     """
-    if isinstance(boundary, str):
+    if not isinstance(boundary, list | tuple):
         check_choice("boundary", boundary, ("auto", *BOUNDARIES))
     return check_boundary(
         "zero" if isinstance(boundary, str) and boundary == "auto" else boundary, n_axes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from numbers import Number, Real
+from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,7 +221,7 @@ class FourierMagnitude(BatchTransformer):
                 )
             return oversampled_shape(object_shape, self.oversampling)
         shape = self.fourier_shape
-        shape = (shape,) * len(object_shape) if isinstance(shape, Number) else tuple(shape)
+        shape = tuple(shape) if isinstance(shape, Iterable) else (shape,) * len(object_shape)
         if not fits(object_shape, shape):
             raise ValueError(
                 f"fourier_shape={short(self.fourier_shape)} does not fit objects of shape "

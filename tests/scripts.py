@@ -84,7 +84,7 @@ def finish(process, folder, name="script", timeout=600):
 
 
 def printed(folder, name="script"):
-    """What a script has printed so far."""
+    """Output of a script so far."""
     path = Path(f"{folder / name}.out")
     return path.read_text() if path.exists() else ""
 

@@ -126,7 +126,7 @@ REFUSED = {
     ),
     "ragged tensors": (lambda: [torch.ones(2), torch.ones(3)], ValueError, "different shapes"),
     "path": (lambda: "objects.npy", TypeError, "X='objects.npy' is text"),
-    "nothing": (lambda: None, TypeError, "X is a NoneType; give an array of shape"),
+    "nothing": (lambda: None, TypeError, "X is None; give an array of shape"),
     "data set": (
         lambda: torch.utils.data.TensorDataset(torch.ones(3, 4)),
         TypeError,

@@ -49,7 +49,7 @@ DRAWN = {"check_methods_sample_order_invariance": PLACES, "check_methods_subset_
 
 
 def expected_failures(step):
-    """Of steps that draw; a stop of one size in one place does not."""
+    """Checks that fail for steps that draw; a stop of fixed size and place draws nothing."""
     return DRAWN if str(step) in map(str, RANDOM) else {}
 
 

@@ -315,12 +315,14 @@ def test_published_setting_benchmark():
 
 def test_published_setting_benchmark_on_other_images(tmp_path):
     small = ("--images", 4, "--iterations", 2, "--train", 96, "--held-out", 4, "--epochs", 1)
+    steps = ("--steps", 0, 5)
     images = np.random.default_rng(0).integers(0, 256, (120, 28, 28), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", x_train=images, x_test=images[:8])
     for _ in range(2):  # trained, and kept
         printed = run(
             "benchmarks/not_oversampled.py",
             *small,
+            *steps,
             "--data",
             tmp_path / "images.npz",
             "--keep",
@@ -328,6 +330,7 @@ def test_published_setting_benchmark_on_other_images(tmp_path):
         )
         assert "network, fine-tuned" in printed
         assert "network trained on 96 images" in printed
+        assert "by steps of fine-tuning: 0: " in printed
 
 
 @pytest.mark.skipif("SKPR_DATA" not in os.environ, reason="SKPR_DATA is not set: no Fashion-MNIST")

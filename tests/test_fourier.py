@@ -53,6 +53,7 @@ def test_gradients_pass_through():
         ({"oversampling": 0.5}, "oversampling=0.5 is not valid; give a number >= 1"),
         ({"oversampling": "2"}, "oversampling='2' is not valid"),
         ({"fourier_shape": 3}, r"fourier_shape=3 does not fit objects of shape \(4, 4\)"),
+        ({"fourier_shape": int}, r"fourier_shape=int does not fit objects of shape \(4, 4\)"),
         ({"fourier_shape": (8,)}, r"fourier_shape=\(8,\) does not fit"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What every estimator does with input it cannot use, or can only just use."""
+"""Input that estimators cannot use, or can only just use."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e:
 
 
 def fitted_output(estimator, X):
-    """What a fitted estimator makes of its own training data."""
+    """Return the output of a fitted estimator for its training data."""
     estimator.fit(X, X)
     return estimator.predict(X) if hasattr(estimator, "predict") else estimator.transform(X)
 

@@ -288,9 +288,14 @@ def test_any_name_of_a_file_becomes_a_title(here, counts, capsys):
 def test_logarithms_fail_and_the_advice_names_them(here, counts, capsys):
     np.save("logarithms.npy", np.log10(counts + 1.0))
     assert main(["logarithms.npy", *QUICK]) == 0
-    printed = capsys.readouterr().out
-    assert "verdict: failed" in printed
-    assert "if they are logarithms" in printed
+    printed = capsys.readouterr()
+    assert "verdict: failed" in printed.out
+    assert "if they are logarithms" in printed.out
+    assert re.fullmatch(
+        r"skpr: warning: the values of logarithms.npy look like logarithms: .* magnitudes "
+        r"np.sqrt\(10\*\*X - 1\) of these values X with --content magnitudes\n",
+        printed.err,
+    )
 
 
 def test_words_name_options_of_the_command(here, counts, capsys):
@@ -362,6 +367,24 @@ def test_an_interrupt_leaves_a_sentence_and_nothing_else(
     assert names(here) == ["scan.npy"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a child there")
+def test_an_interrupt_while_the_package_is_imported_leaves_the_same_sentence(here):
+    Path("torch.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(here), str(ROOT)])
+    child = subprocess.Popen(
+        [sys.executable, "-m", "skpr", "scan.npy"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": path},
+        text=True,
+        restore_signals=True,
+    )
+    assert child.stdout.readline() == "importing\n"
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=30)[1] == "skpr: interrupted; nothing was written\n"
+    assert child.returncode == 130
+
+
 def test_a_result_that_cannot_be_written_leaves_none(here, counts, capsys, monkeypatch):
     def fail(*_, **__):
         raise OSError("the disk is full")
@@ -399,19 +422,25 @@ def test_results_are_written_whoever_reads_along(here, counts, ending):
     assert names(here) == ["scan.npy", "scan_object.cxi", "scan_report.png"]
 
 
-@pytest.mark.slow
-def test_the_module_runs_and_tells_version_and_help(here):
-    def run(*arguments):
-        command = [sys.executable, "-m", "skpr", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-        )
-
-    assert run("--version").stdout == f"skpr {skpr.__version__}\n"
-    told = run("--help").stdout
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_are_told(capsys, option):
+    with pytest.raises(SystemExit) as end:
+        main([option])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    if option == "--version":
+        assert told == f"skpr {skpr.__version__}\n"
+        return
     for words in ("rocking curve", "NAME_report.png", "--dark", "--overwrite", "examples:"):
         assert words in told
-    failed = run("gone.h5")
+
+
+@pytest.mark.slow
+def test_the_module_runs(here):
+    command = [sys.executable, "-m", "skpr", "gone.h5"]
+    failed = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.splitlines()[-1] == "skpr: error: gone.h5 does not exist"
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import EpochScoring
@@ -155,3 +156,21 @@ def test_without_shift_and_flip_all_routes_are_as_strict():
     assert model.score(X, y) == 1 - strict
     assert neg_relative_error_scorer(model, X, y) == -strict
     assert squared_correlation(model, X, y, symmetries="phase") == 1 - strict
+
+
+@pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - {"retrieved targets"}))
+def test_no_score_without_objects_but_advice(name):
+    objects = random_objects(SHAPE, "float32", 8)
+    X = FourierMagnitude().fit_transform(objects)
+    model = ESTIMATORS[name]()
+    with pytest.raises(NotFittedError):
+        model.score(X)
+    advice = r"\.score requires y to be passed.*fourier_error.*RetrievedTargetRegressor\.score\(X\)"
+    with pytest.raises(ValueError, match=f"{type(model).__name__}{advice}"):
+        model.fit(X, objects).score(X)
+
+
+def test_cross_validation_without_objects_says_that_a_score_needs_them():
+    X = FourierMagnitude().fit_transform(random_objects(SHAPE, "float32", 8))
+    with pytest.raises(ValueError, match="score requires y to be passed"):
+        cross_val_score(ESTIMATORS["iterations"](), X, cv=2, error_score="raise")

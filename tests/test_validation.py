@@ -14,8 +14,40 @@ from skpr._validation import (
     check_float_dtype,
     check_number,
     check_shape,
+    resolve_boundary,
+    short,
     warn_user,
 )
+
+
+class Plain:
+    """A class whose instances have no `repr` of their own."""
+
+    def method(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (int, "int"),
+        (np.float32, "numpy.float32"),
+        (Plain, f"{__name__}.Plain"),
+        (math.sqrt, "math.sqrt"),
+        (Plain.method, f"{__name__}.Plain.method"),
+        (Plain(), f"<{__name__}.Plain object>"),
+        (np.ones((40, 40)), "<ndarray of shape (40, 40), float64>"),
+        ("x" * 100, f"'{'x' * 76}..."),
+    ],
+)
+def test_values_are_told_shortly_and_without_their_place_in_memory(value, text):
+    assert short(value) == text
+
+
+@pytest.mark.parametrize("value", ["open", None, 3])
+def test_every_boundary_is_listed(value):
+    with pytest.raises(ValueError, match="is not valid; choose 'auto', 'zero' or 'circular'"):
+        resolve_boundary(value, 2)
 
 
 @pytest.mark.parametrize("value", [0.5, np.float32(0.5), np.float64(0.5), 0, np.int8(1)])

@@ -1,5 +1,6 @@
-"""What a user may write, checked by mypy and never run; each ignored error is one that annotations
-are to find.
+"""Code that a user may write, checked by mypy and never run.
+
+Annotations must find each ignored error.
 """
 
 from typing import TYPE_CHECKING

@@ -32,7 +32,6 @@ from skpr.datasets import fetch_fashion_mnist, load_cells, read_idx_images
 from skpr.metrics import orbit_mean_squared_error, orbit_ssim
 from skpr.symmetry import register
 
-STEPS = (0, 5, 10, 20, 40, 80)
 PUBLISHED = {
     "hio": ".0646 / .160 / .440",
     "raar": ".0669 / .167 / .431",
@@ -58,6 +57,13 @@ parser.add_argument(
     type=int,
     default=512,
     help="training images held out to choose the fine-tuning steps",
+)
+parser.add_argument(
+    "--steps",
+    type=int,
+    nargs="+",
+    default=(0, 5, 10, 20, 40, 80),
+    help="numbers of fine-tuning steps to choose from",
 )
 parser.add_argument("--epochs", type=int, default=None, help="epochs; default: those of the preset")
 parser.add_argument("--seed", type=int, default=0)
@@ -164,7 +170,7 @@ if arguments.train:
     network = model[-1].regressor_
     b_held_out = magnitude.transform(held_out)
     errors = {}
-    for steps in STEPS:
+    for steps in arguments.steps:
         found = network.set_params(tuning_steps=steps).predict(b_held_out).clip(0, 1)
         errors[steps] = orbit_mean_squared_error(held_out, found, boundary="circular")
     print("MSE on held-out training images by steps of fine-tuning: ", end="")

@@ -26,7 +26,7 @@ from ..measurement import (
     check_pairing,
     symmetries_of,
 )
-from ..metrics import squared_correlation
+from ..metrics import OrbitScoreMixin
 from ..neural import PhaseRetrievalRegressor
 from ._parts import (
     PLAIN,
@@ -59,7 +59,7 @@ def _regressor_has(name):
     return lambda estimator: hasattr(estimator._given_regressor(), name)
 
 
-class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
+class AroundRegressor(OrbitScoreMixin, MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
     """Base class of estimators with a parameter `regressor`.
 
     It provides training, the score, metadata routing and tags. Subclasses return the targets of the
@@ -117,34 +117,6 @@ class AroundRegressor(MetaEstimatorMixin, RegressorMixin, RestoredEstimator):
         self
         """
         return self._train(X, y, "partial_fit", hasattr(self, "regressor_"), fit_params)
-
-    def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
-        r"""Return the mean squared correlation with the true objects.
-
-        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, \*fourier_shape)
-            Magnitudes.
-        y : array-like of shape (n_samples, \*object_shape)
-            True objects.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weight of each sample in the mean.
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self, "regressor_")
-        return squared_correlation(
-            self,
-            X,
-            y,
-            boundary=self.boundary_,
-            symmetries=self.symmetries_,
-            sample_weight=sample_weight,
-        )
 
     def _since_fitted(self):
         fitted = self.regressor_

@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_lit, inspect_batch
-from .._base import RestoredEstimator
+from .._base import MagnitudesMixin, RestoredEstimator
 from .._validation import check_count
 from ..iterative import IterativePhaseRetrieval
-from ..metrics import fourier_error, squared_correlation
+from ..metrics import OrbitScoreMixin, fourier_error
 from ..neural import EstimateRegressor
 from ._network_parts import check_frozen, check_network, look_at_patterns, look_at_training
 from ._parts import check_part, told
@@ -45,7 +45,7 @@ RESTARTING = SETTLING[1:]
 KNOWLEDGE = "support", "object_shape", "constraints", "coherence", "noise"
 
 
-class NetworkRefiner(RegressorMixin, RestoredEstimator):
+class NetworkRefiner(OrbitScoreMixin, MagnitudesMixin, RegressorMixin, RestoredEstimator):
     r"""Network that improves the starts of iterations.
 
     Under noise, iterations end far from what the data allow, and independent starts end in
@@ -299,27 +299,6 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
             )
         return found
 
-    def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
-        r"""Return the mean squared correlation with the true objects.
-
-        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
-
-        Parameters
-        ----------
-        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-            Magnitudes; NaN where unmeasured.
-        y : array-like or torch.Tensor of shape (n_samples, \*object_shape_)
-            True objects.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weight of each sample in the mean.
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self, "retriever_")
-        return squared_correlation(self, X, y, boundary=self.boundary_, sample_weight=sample_weight)
-
     # --- parts ------------------------------------------------------------------------------------
 
     def _built_parts(self):
@@ -378,12 +357,5 @@ class NetworkRefiner(RegressorMixin, RestoredEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.positive_only = True
-        tags.input_tags.allow_nan = True
-        tags.target_tags.required = True
-        tags.target_tags.single_output = False
-        tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True
-        tags.non_deterministic = self.random_state is None
         return tags

@@ -187,3 +187,14 @@ def rows_of(batch, rows):
     if isinstance(batch, torch.Tensor):
         return batch[torch.from_numpy(rows).to(batch.device)]
     return batch.iloc[rows] if hasattr(batch, "iloc") else batch[rows]
+
+
+def weights_of(sample_weight, rows, n_samples):
+    """Return the weights of some samples; refuse another number of weights."""
+    weights = as_array(sample_weight)
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; give one number per sample, shape "
+            f"({n_samples},)"
+        )
+    return weights[rows]

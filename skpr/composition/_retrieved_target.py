@@ -27,6 +27,7 @@ from ._retrieved import (
     retrieved,
     rows_of,
     seeded,
+    weights_of,
 )
 from ._symmetry_breaking import SymmetryBreakingRegressor
 
@@ -251,7 +252,7 @@ class RetrievedTargetRegressor(AroundRegressor):
                 raise ValueError(f"no object to score against was retrieved: {counted(verdicts)}")
         rows = np.flatnonzero(is_known)
         if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight)[rows]
+            sample_weight = weights_of(sample_weight, rows, len(magnitudes))
         return super().score(rows_of(features, rows), objects[rows], sample_weight)
 
     # --- training ---------------------------------------------------------------------------------

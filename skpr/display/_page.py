@@ -62,7 +62,7 @@ def draw_page(display, cmap, title="", notes=()):
             [name for name in names for _ in range(3)],
             [name for name in sides for _ in range(len(names))],
         ]
-        size = SIDE * len(names) * 1.15, SIDE * 2.1
+        size = SIDE * len(names) * 1.25, SIDE * 2.1
     else:
         spread = [sides[min(i * 3 // len(names), 2)] for i in range(len(names))]
         layout = [
@@ -151,7 +151,8 @@ def _draw_row(row, axes):
         else:
             ax.set_xlabel(row.unit, fontsize=SMALL)
     bar = axes[0].figure.colorbar(image, ax=axes, shrink=0.85, aspect=25)
-    bar.ax.tick_params(labelsize=SMALL - 1)
+    # a logarithmic bar of less than two decades labels its minor ticks
+    bar.ax.tick_params(which="both", labelsize=SMALL - 1)
 
 
 def _draw_agreement(ax, display):

@@ -68,7 +68,7 @@ class ResolutionDisplay:
         errors: Any = None,
         subpixel: bool = False,
         boundary: Any = None,
-        centered: bool = True,
+        centered: bool | None = None,
         **plot_params: Any,
     ) -> ResolutionDisplay:
         r"""Register reconstructions of one pattern and plot their PRTF.

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._tensors import to_tensor
 from .._typing import Batch
 from .._validation import short
 from ..iterative import combine_reconstructions
-from ..measurement import Grid
+from ..measurement import Grid, to_centred
 from ._page import draw_page
 from ._pictures import as_array, as_picture, new_axes, with_grey_gaps
 
@@ -107,7 +108,8 @@ class RetrievalDisplay:
         found : Retrieval
             Result of :meth:`skpr.IterativePhaseRetrieval.retrieve`.
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-            Magnitudes of the patterns that were retrieved.
+            Magnitudes of the patterns that were retrieved. A pattern is drawn with zero frequency
+            in the middle.
         pattern : int, default=0
             Index of the pattern.
         deviations : array-like of shape (n_samples, \*object_shape), optional
@@ -168,7 +170,10 @@ class RetrievalDisplay:
             errors, name = found.free_errors[number], "error on pixels held out"
         verdict = found.summary().splitlines()[number]
         page = {"errors_name": name, "combination": combination, "geometry": geometry}
-        return cls(as_array(X[number]), x, registered, deviations, errors, verdict, **page).plot(
+        magnitudes = as_array(X[number])
+        if getattr(found, "centered", None) is False:
+            magnitudes = to_centred(to_tensor(magnitudes[None]))[0].numpy()
+        return cls(magnitudes, x, registered, deviations, errors, verdict, **page).plot(
             **plot_params
         )
 

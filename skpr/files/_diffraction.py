@@ -11,7 +11,13 @@ from sklearn.utils import Bunch
 from .._validation import check_choice, check_flag, check_shape
 from ._assemble import Recipe, assembled
 from ._corrections import NEGATIVE
-from ._doubts import warn_of_content, warn_of_numbers, warn_of_readings, warn_of_remainder
+from ._doubts import (
+    warn_of_content,
+    warn_of_logarithms,
+    warn_of_numbers,
+    warn_of_readings,
+    warn_of_remainder,
+)
 from ._planes import check_marks, check_roi
 from ._readings import Readings, check_counts, check_verbose
 from ._resample import binned
@@ -115,8 +121,8 @@ def read_diffraction(
         (n_frames, height, width), a file, or a name in the file of the data. A name replaces the
         file's own mask; False ignores it.
     mask_marks : {"unmeasured", "measured"}, default="unmeasured"
-        Meaning of nonzero values in `mask`. The file's own mask follows NeXus and CXI, where
-        nonzero values are unmeasured.
+        Meaning of nonzero values in `mask`, which must be given for "measured". The file's own mask
+        follows NeXus and CXI, where nonzero values are unmeasured.
     detector : str, optional
         Name of a detector in pyFAI's list, such as "Pilatus 1M", whose gaps are unmeasured.
     dark : array-like, path-like, str or False, optional
@@ -208,9 +214,9 @@ def read_diffraction(
     -----
     UserWarning
         If a mask hides most of the counts, many readings are negative, 8-bit readings reach 255,
-        frames are missing or were never written, dark frames exceed the readings, exposures of a
-        sum are saturated or cannot be compared, zero frequency lies between pixels, or something in
-        the file is not used.
+        values look like logarithms, frames are missing or were never written, dark frames exceed
+        the readings, exposures of a sum are saturated or cannot be compared, zero frequency lies
+        between pixels, or something in the file is not used.
 
     Examples
     --------
@@ -225,7 +231,7 @@ def read_diffraction(
     check_choice("negative", negative, NEGATIVE)
     check_choice("hot_pixels", hot_pixels, ("auto", None))
     check_choice("content", content, CONTENTS)
-    check_marks(mask_marks)
+    check_marks(mask_marks, mask)
     if centered != "auto":
         check_flag("centered", centered)
     check_flag("resample", resample, optional=True)
@@ -280,6 +286,8 @@ def read_diffraction(
         geometry = series.geometry().of_frames(numbers, series.shape[0])
     warn_of_readings(readings, name, negative)
     warn_of_remainder(found, resample, has_bins)
+    if readings.content == "counts":
+        warn_of_logarithms(found.intensities, name)
     hot, reasons = None, dict(readings.tally.reasons)
     if found.hot is not None:
         reasons["hot"] = int(np.count_nonzero(found.hot))

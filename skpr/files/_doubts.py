@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from .._tensors import even_rows
 from .._validation import warn_user
+from ..measurement import way_of_counts
 from ._beside import say
 from ._numbered import gap_in
 
@@ -11,6 +13,7 @@ AMPLITUDES = "magnitude", "amplitude", "modulus"
 MANY_NEGATIVE = 0.01  # fraction of readings; more negative readings than this are read-out noise
 MOST_BELOW = 0.9  # fraction of readings; a dark frame above more of them is of another exposure
 FEW = 5  # maximum number of frames that a message lists
+PATTERNS = 2  # number of patterns, evenly spaced, that are looked at for logarithms
 MOST = 0.5  # fraction of pixels; a mask that hides more, and most counts, may mark the good pixels
 
 
@@ -26,6 +29,17 @@ def warn_of_content(series, content):
             f"{series.names[0]!r} in {series.first_name} is read as counts, whose square roots "
             "are taken; pass content='magnitudes' if they already are magnitudes, or "
             "content='counts' if they are counts"
+        )
+
+
+def warn_of_logarithms(values, name):
+    """Warn if a square root is about to be taken of logarithms of counts."""
+    some = values[even_rows(len(values), PATTERNS)]
+    way = next(filter(None, map(way_of_counts, some)), None)
+    if way is not None:
+        warn_user(
+            f"the values of {name} look like logarithms: undone, they are counts; give the raw "
+            f"counts, or magnitudes {way} of these values X with content='magnitudes'"
         )
 
 

@@ -250,6 +250,11 @@ def detector_gaps(detector, shape, roi):
     return frames.frame(0, rows, columns)
 
 
-def check_marks(marks):
-    """Refuse an invalid value of `mask_marks`."""
-    return check_choice("mask_marks", marks, MARKS)
+def check_marks(marks, mask):
+    """Refuse an invalid value of `mask_marks`, and one without a mask."""
+    check_choice("mask_marks", marks, MARKS)
+    if marks != MARKS[0] and (mask is None or mask is False):
+        raise ValueError(
+            f"mask_marks={marks!r} says what nonzero values of mask= are, but no mask is given; "
+            "give a file or its name in the file of the data, or leave mask_marks out"
+        )

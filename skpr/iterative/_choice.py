@@ -128,5 +128,6 @@ def mean_of_alike(objects, least, boundary, middle=None):
 
 def _correlations(objects):
     flat = objects.reshape(len(objects), -1)
+    flat = flat / np.abs(flat).max(axis=1, keepdims=True)  # whose squares cannot overflow
     flat = flat / np.linalg.norm(flat, axis=1, keepdims=True)
     return np.abs(flat @ flat.conj().T)

@@ -14,6 +14,7 @@ from ..measurement import Grid, boundary_of
 from ..metrics import fourier_error, phase_retrieval_transfer_function, relative_error
 from ..symmetry import register
 from ._agreement import agreement, misfits
+from ._powers import exponent_of, times_power
 from ._subpixel import registered_finely
 from ._verdict import leading_modes
 
@@ -111,7 +112,7 @@ def combine_reconstructions(
     min_correlation: float = 0.95,
     subpixel: bool = False,
     boundary: Boundary | None = None,
-    centered: bool = True,
+    centered: bool | None = None,
 ) -> Combination | list[Combination]:
     r"""Register and average reconstructions, and judge their agreement.
 
@@ -149,8 +150,9 @@ def combine_reconstructions(
     boundary : {"zero", "circular"} or sequence of these with one entry per axis, optional
         Boundary of shifts. By default it follows from the shapes of objects and magnitudes, and is
         "zero" without magnitudes.
-    centered : bool, default=True
-        Whether zero frequency is in the middle of the magnitudes.
+    centered : bool, optional
+        Whether zero frequency is in the middle of the magnitudes. By default that of the Retrieval,
+        and True for other reconstructions.
 
     Returns
     -------
@@ -161,8 +163,8 @@ def combine_reconstructions(
     Raises
     ------
     ValueError
-        If shapes do not fit, several patterns are given, errors are negative or all NaN, or
-        `min_correlation` is outside 0 to 1.
+        If shapes do not fit, several patterns are given, errors are negative or all NaN,
+        `min_correlation` is outside 0 to 1, or `centered` is not that of the Retrieval.
 
     Examples
     --------
@@ -174,10 +176,12 @@ def combine_reconstructions(
     """
     if hasattr(objects, "starts"):
         settings = {"min_correlation": min_correlation, "subpixel": subpixel, "boundary": boundary}
-        return _of_each_pattern(objects, magnitudes, errors, centered=centered, **settings)
+        settings["centered"] = layout_of(objects, centered)
+        return _of_each_pattern(objects, magnitudes, errors, **settings)
     objects = _as_array(inspect_batch(objects, name="objects", warn=False)[0])
     min_correlation = check_number("min_correlation", min_correlation, 0, 1)
-    subpixel, centered = check_flag("subpixel", subpixel), check_flag("centered", centered)
+    subpixel = check_flag("subpixel", subpixel)
+    centered = check_flag("centered", True if centered is None else centered)
     if magnitudes is not None:
         magnitudes = _one_pattern(magnitudes, objects, centered)
     warn_of_layout(objects)
@@ -213,7 +217,7 @@ def combine_reconstructions(
             modes=modes,
             weights=weights,
         )
-    runs = _times_power(registered[finished], -_exponent(registered))
+    runs = times_power(registered[finished], -exponent_of(registered))
     judged = agreement(magnitudes, runs, int(finished[:reference].sum()), boundary, centered)
     selected = phase_retrieval_transfer_function(
         magnitudes, registered[consistent], centered=centered
@@ -232,6 +236,21 @@ def combine_reconstructions(
         modes,
         weights,
     )
+
+
+def layout_of(found, centered=None):
+    """Return whether the patterns of a Retrieval are centred.
+
+    A value of `centered` that contradicts it is refused.
+    """
+    known = getattr(found, "centered", None)
+    check_flag("centered", centered, optional=True)
+    if known is not None and centered is not None and known != centered:
+        raise ValueError(
+            f"centered={centered} is not that of the Retrieval, whose patterns have "
+            f"centered={known}; leave centered out"
+        )
+    return known if centered is None else centered
 
 
 def _of_each_pattern(found, magnitudes, errors, **settings):
@@ -318,33 +337,13 @@ def _finished_and_best(objects, errors, boundary):
 def _registered(objects, reference, boundary, subpixel):
     """Move objects onto the reference; the sign of real ones is a symmetry."""
     # scaled by a power of 2, so that squares stay within range and no value is rounded
-    exponent = _exponent(objects)
-    objects, reference = (_times_power(values, -exponent) for values in (objects, reference))
+    exponent = exponent_of(objects)
+    objects, reference = (times_power(values, -exponent) for values in (objects, reference))
     if subpixel:
         moved = registered_finely(objects, reference, boundary)
     else:
         moved, _ = register(objects, reference[None], phase=True, boundary=boundary)
-    return _times_power(moved, exponent)
-
-
-def _exponent(objects):
-    """Return the binary exponent of the largest value of all objects."""
-    return int(
-        np.frexp(
-            max(float(max(np.abs(one.real).max(), np.abs(one.imag).max())) for one in objects)
-        )[1]
-    )
-
-
-def _times_power(values, exponent):
-    """Multiply values by a power of 2 without rounding.
-
-    It takes two steps, because the power itself may be out of range.
-    """
-    half = exponent // 2
-    return (values * values.real.dtype.type(2.0**half)) * values.real.dtype.type(
-        2.0 ** (exponent - half)
-    )
+    return times_power(moved, exponent)
 
 
 def _correlations(objects, reference, boundary):

@@ -58,6 +58,9 @@ class Retrieval(NamedTuple):
     explained : ndarray of shape (n_samples, n_starts) or None
         Share of the structure in the held-out pixels that each start explains beyond noise; see
         :meth:`summary`.
+    centered : bool or None
+        Whether zero frequency is in the middle of the patterns; None in results of versions that
+        did not keep it.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Retrieval(NamedTuple):
     free_errors: np.ndarray | None = None
     supports: np.ndarray | None = None
     explained: np.ndarray | None = None
+    centered: bool | None = None
 
     @property
     def finished(self) -> np.ndarray:

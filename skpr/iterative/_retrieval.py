@@ -15,13 +15,13 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import check_some_measured, inspect_batch, inspect_fitted_magnitudes, is_complex
-from .._base import RestoredEstimator
+from .._base import MagnitudesMixin, RestoredEstimator
 from .._callers import is_nested
 from .._layout import is_told_by
 from .._progress import IterationLine
 from .._validation import warn_user
 from ..measurement import boundary_of, check_not_halves, kinds_of
-from ..metrics import squared_correlation
+from ..metrics import OrbitScoreMixin
 from ._coarse_start import coarse_objects
 from ._results import as_tensors
 from ._run import Run, scheduled
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ._results import Retrieval
 
 
-class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
+class IterativePhaseRetrieval(OrbitScoreMixin, MagnitudesMixin, RegressorMixin, RestoredEstimator):
     r"""Estimator that retrieves phases by iterative projections.
 
     Every algorithm repeats a step made of two projections: `P_M` onto the measured magnitudes, and
@@ -287,26 +287,6 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             raise KeyboardInterrupt("interrupted before every sample had a finished start")
         return result.objects
 
-    def score(self, X: Batch, y: Batch, sample_weight: Any = None) -> float:
-        r"""Return the mean squared correlation with the true objects.
-
-        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
-
-        Parameters
-        ----------
-        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
-            Magnitudes; NaN where unmeasured.
-        y : array-like or torch.Tensor of shape (n_samples, \*object_shape_)
-            True objects.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weight of each sample in the mean.
-
-        Returns
-        -------
-        float
-        """
-        return squared_correlation(self, X, y, boundary=self.boundary_, sample_weight=sample_weight)
-
     def retrieve(
         self,
         X: Batch,
@@ -366,7 +346,7 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
             )
         finally:
             line.close()
-        found = results.chosen()
+        found = results.chosen()._replace(centered=bool(self.centered))
         return as_tensors(found, given.device) if isinstance(given, torch.Tensor) else found
 
     # --- validation -------------------------------------------------------------------------------
@@ -389,12 +369,6 @@ class IterativePhaseRetrieval(RegressorMixin, RestoredEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.positive_only = True
-        tags.input_tags.allow_nan = True
         tags.target_tags.required = False
-        tags.target_tags.single_output = False
-        tags.target_tags.multi_output = True
         tags.regressor_tags.poor_score = True
-        tags.non_deterministic = self.random_state is None
         return tags

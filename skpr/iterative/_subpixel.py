@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..symmetry import flip, register
+from ._powers import exponent_of, times_power
 
 STEPS_PER_PIXEL = 20
 
@@ -13,6 +14,8 @@ def registered_finely(objects, reference, boundary):
     The choice between an object and its flip comes last: for an object that is nearly its own flip,
     registration to whole pixels may choose the wrong one.
     """
+    unit = max(exponent_of(objects), exponent_of(reference))
+    objects, reference = (times_power(values, -unit) for values in (objects, reference))
     candidates = []
     for upright in (objects, flip(objects)):
         coarse, _ = register(upright, reference[None], phase=True, boundary=boundary, flip=False)
@@ -24,7 +27,7 @@ def registered_finely(objects, reference, boundary):
         (np.abs(candidate - reference) ** 2).sum(axis=axes, keepdims=True)
         for candidate in candidates
     ]
-    return np.where(distances[1] < distances[0], candidates[1], candidates[0])
+    return times_power(np.where(distances[1] < distances[0], *candidates[::-1]), unit)
 
 
 def _moved_by_fraction(moving, reference, boundary):

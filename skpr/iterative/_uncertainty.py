@@ -16,6 +16,7 @@ from .._tensors import to_tensor
 from .._validation import check_count, warn_user
 from ..measurement import CountingNoise, Grid, blur, coherence_transfer
 from ..metrics import fourier_error
+from ._powers import exponent_of, times_power
 from ._run import Run
 from ._schedule import stages_of
 from ._subpixel import registered_finely
@@ -53,6 +54,10 @@ def uncertainty(
     About 90 % of the pixels of an object are within 1.645 of these deviations. Errors common to all
     starts are not included: a support that cuts off part of the object, a wrong kind of object, or
     an effect of the detector that is not modelled.
+
+    On a background that fills the frame, deviations may be up to three times too large. The
+    background alone then gives starts that found other objects a correlation of more than 0.95, so
+    that their scatter counts.
 
     Parameters
     ----------
@@ -116,8 +121,12 @@ def uncertainty(
             f"X has shape {X.shape}, but found holds objects of patterns of shape {expected}"
         )
     _check_together(retriever, X, objects, found)
+    units = [exponent_of(x) for x in objects]
     variances = np.stack(
-        [_scatter(*pair, retriever.boundary_) for pair in zip(objects, starts, strict=True)]
+        [
+            _scatter(times_power(x, -unit), times_power(some, -unit), retriever.boundary_)
+            for x, some, unit in zip(objects, starts, units, strict=True)
+        ]
     )
     counted = np.flatnonzero(np.zeros(len(X)) if found.photons is None else found.photons > 0)
     if len(counted):
@@ -136,7 +145,9 @@ def uncertainty(
             "no two starts that agree: their deviations are NaN; pass noise= to the estimator, or "
             "run more starts"
         )
-    return np.sqrt(variances)
+    return np.stack(
+        [np.ldexp(one, unit) for one, unit in zip(np.sqrt(variances), units, strict=True)]
+    )
 
 
 def _check_together(retriever, X, objects, found):
@@ -164,7 +175,10 @@ def _of_chosen(values, objects, starts):
 
 
 def _scatter(x, starts, boundary):
-    """Return the variance of starts that found the same object; NaN for one."""
+    """Return the variance of starts that found the same object; NaN for one.
+
+    Values are near 1, so that squares stay within range.
+    """
     if not x.any():
         return np.full(x.shape, np.nan)
     moved = registered_finely(starts, x, boundary)
@@ -190,25 +204,29 @@ def _supports(retriever, found, objects, starts):
 
 
 def _refitted(retriever, X, objects, supports, units, kernels, n_draws, random_state):
-    """Return the variance of fits to patterns drawn from the objects."""
+    """Return the variance of fits to patterns drawn from the objects.
+
+    The variance of each object is in the unit of the power of 2 that brings it near 1.
+    """
     # the same seeds for every sample, so that none depends on the others of its batch
     seeds = check_random_state(random_state).randint(2**31, size=n_draws)
-    photons = units.reshape([-1] + [1] * (X.ndim - 1))
+    photons = np.sqrt(units).reshape([-1] + [1] * (X.ndim - 1))  # magnitude of a single one
     noise = retriever.noise if isinstance(retriever.noise, CountingNoise) else CountingNoise()
     grid = Grid(retriever.object_shape_, retriever.fourier_shape_, retriever.centered)
-    intensities = grid.magnitudes(to_tensor(objects)).double().square()
+    magnitudes = grid.magnitudes(to_tensor(objects)).double()
+    intensities = (magnitudes / torch.from_numpy(photons)).square()
     if kernels is not None:
         covariances = torch.from_numpy(kernels).double()
         intensities = blur(
             intensities, coherence_transfer(covariances, retriever.fourier_shape_, intensities)
         )
-    expected = intensities.numpy() / photons + noise.background
+    expected = intensities.numpy() + noise.background
     sums = np.zeros(objects.shape)
     line = IterationLine(retriever.verbose)
     try:
         for seed in seeds:
             counts = np.stack([_drawn(one, noise.readout_noise, seed) for one in expected])
-            drawn = np.where(np.isnan(X), np.nan, np.sqrt(counts * photons)).astype(X.dtype)
+            drawn = np.where(np.isnan(X), np.nan, np.sqrt(counts) * photons).astype(X.dtype)
             schedule = partial(stages_of, ((None, None, REFIT),), retriever.n_iter, False)
             settings = {
                 "n_starts": 1,
@@ -220,9 +238,8 @@ def _refitted(retriever, X, objects, supports, units, kernels, n_draws, random_s
             run.execute(line)
             fits = run.results.objects
             for i, x in enumerate(objects):
-                sums[i] += (
-                    np.abs(registered_finely(fits[i : i + 1], x, retriever.boundary_)[0] - x) ** 2
-                )
+                moved = registered_finely(fits[i : i + 1], x, retriever.boundary_)[0]
+                sums[i] += np.abs(times_power(moved - x, -exponent_of(x))) ** 2
     finally:
         line.close()
     return sums / n_draws

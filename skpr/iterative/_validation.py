@@ -1,7 +1,8 @@
 """Validation of the parameters of a retrieval against its data."""
 
 import math
-from numbers import Number, Real
+from collections.abc import Iterable
+from numbers import Real
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from .._callers import is_nested
 from .._layout import mirror_correlation
 from .._lazy import some_of
 from .._tensors import resolve_device, to_tensor
-from .._validation import check_choice, check_count, short, warn_user
+from .._validation import check_choice, check_count, check_number, short, warn_user
 from ..measurement import (
     KINDS,
     CountingNoise,
@@ -52,13 +53,9 @@ def check_parameters(estimator):
     check_choice("start", estimator.start, STARTS)
     check_noise(estimator.noise)
     check_choice("coherence", estimator.coherence, COHERENCES)
-    if isinstance(estimator.n_starts, str):
-        if estimator.n_starts != "auto":
-            raise ValueError(
-                f"n_starts={short(estimator.n_starts)} is not valid; give an integer >= 1 or 'auto'"
-            )
-    else:
-        check_count("n_starts", estimator.n_starts)
+    if not (isinstance(estimator.n_starts, str) and estimator.n_starts == "auto"):
+        noun = "'auto' or an integer"
+        check_number("n_starts", estimator.n_starts, 1, integer=True, noun=noun)
     check_count("shrinkwrap_interval", estimator.shrinkwrap_interval)
     poisson = isinstance(estimator.tol, str) and estimator.tol == "poisson"
     if not poisson and not (isinstance(estimator.tol, Real) and 0 <= estimator.tol < math.inf):
@@ -141,9 +138,9 @@ def resolved_object_shape(object_shape, fourier_shape, of_y):
         shape = tuple((m + 1) // 2 for m in fourier_shape) if of_y is None else of_y
     else:
         shape = object_shape
-        shape = (shape,) * len(fourier_shape) if isinstance(shape, Number) else tuple(shape)
+        shape = tuple(shape) if isinstance(shape, Iterable) else (shape,) * len(fourier_shape)
     if not fits(shape, fourier_shape):
-        given = object_shape if isinstance(object_shape, np.ndarray) else shape
+        given = shape if isinstance(object_shape, Real | list | tuple | None) else object_shape
         raise ValueError(
             f"object_shape={short(given)} does not fit magnitudes of shape {fourier_shape}; give "
             "one integer per axis, each at most the magnitudes'"

@@ -17,7 +17,7 @@ from ._grid import Grid, boundary_of, fits
 from ._halves import check_not_halves
 from ._iterate import Iterate, combined
 from ._likelihood import CountingNoise, Likelihood
-from ._logarithms import check_logarithms
+from ._logarithms import check_logarithms, way_of_counts
 from ._looks import look_at
 from ._measurement import KINDS, Measurement
 from ._noise import check_noise, photons_of
@@ -98,4 +98,5 @@ __all__ = [
     "to_centred",
     "to_fft_order",
     "to_spectrum",
+    "way_of_counts",
 ]

@@ -22,6 +22,7 @@ from ._resolution import (
     phase_retrieval_transfer_function,
 )
 from ._scorers import (
+    OrbitScoreMixin,
     OrbitScorer,
     neg_orbit_mean_squared_error_scorer,
     neg_relative_error_scorer,
@@ -32,6 +33,7 @@ from ._scorers import (
 
 __all__ = [
     "NoiseLimit",
+    "OrbitScoreMixin",
     "OrbitScorer",
     "fitted_symmetries",
     "fourier_error",

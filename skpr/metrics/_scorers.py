@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from sklearn.utils.metadata_routing import MetadataRequest
+from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import sample_shape_of
 from .._lazy import LazyBatch, is_on_disk
@@ -27,7 +28,7 @@ SCORED = 4096  # samples from disk that are predicted and scored together
 def squared_correlation(
     estimator: Any,
     X: Batch,
-    y: Batch,
+    y: Batch | None,
     *,
     boundary: Any = None,
     symmetries: str = "fourier",
@@ -62,7 +63,8 @@ def squared_correlation(
     Raises
     ------
     ValueError
-        If a parameter is not valid, or predictions contain NaN or infinity.
+        If there are no true objects, a parameter is not valid, or predictions contain NaN or
+        infinity.
 
     Examples
     --------
@@ -74,6 +76,7 @@ def squared_correlation(
     >>> squared_correlation(retriever, magnitudes, objects)
     1.0
     """
+    _check_objects_given(f"{type(estimator).__name__}.score", y)
     check_choice("symmetries", symmetries, ("fourier", "phase"))
     X, y = _batches(X, y)
     shape = sample_shape_of(y)
@@ -87,6 +90,61 @@ def squared_correlation(
     return 1.0 - averaged(
         _values(relative_error, estimator, X, y, parameters), "uniform_average", weights
     )
+
+
+class OrbitScoreMixin:
+    """Mixin of regressors with the score of this package.
+
+    The fitted regressor has the attributes `boundary_` and `symmetries_`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.base import BaseEstimator, RegressorMixin
+    >>> class Reversed(OrbitScoreMixin, RegressorMixin, BaseEstimator):
+    ...     def fit(self, X, y):
+    ...         self.boundary_, self.symmetries_ = ("zero",), "fourier"
+    ...         return self
+    ...
+    ...     def predict(self, X):
+    ...         return X[:, ::-1]
+    >>> objects = np.array([[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]])
+    >>> Reversed().fit(objects, objects).score(objects, objects)
+    1.0
+    """
+
+    def score(self, X: Batch, y: Batch | None = None, sample_weight: Any = None) -> float:
+        r"""Return the mean squared correlation with the true objects.
+
+        It is `1 - relative_error`, modulo symmetries; 1 is perfect.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes.
+        y : array-like or torch.Tensor of shape (n_samples, \*object_shape)
+            True objects.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample in the mean.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If there are no true objects, or predictions contain NaN or infinity.
+        """
+        check_is_fitted(self)
+        return squared_correlation(
+            self,
+            X,
+            y,
+            boundary=self.boundary_,
+            symmetries=self.symmetries_,
+            sample_weight=sample_weight,
+        )
 
 
 class OrbitScorer:
@@ -172,7 +230,9 @@ class OrbitScorer:
         )
         self._requests_weights = None
 
-    def __call__(self, estimator: Any, X: Batch, y: Batch, sample_weight: Any = None) -> float:
+    def __call__(
+        self, estimator: Any, X: Batch, y: Batch | None = None, sample_weight: Any = None
+    ) -> float:
         r"""Score the predictions of a fitted estimator.
 
         Parameters
@@ -189,9 +249,13 @@ class OrbitScorer:
         -------
         float
             Score; greater is better.
+
+        Raises
+        ------
+        ValueError
+            If there are no true objects, or predictions contain NaN or infinity.
         """
-        if y is None:
-            raise ValueError(f"{self!r} requires y to be passed, but the target y is None")
+        _check_objects_given(repr(self), y)
         X, y = _batches(X, y)
         boundary, symmetries = fitted_symmetries(
             estimator, X, y, boundary=self.boundary, symmetries=self.symmetries
@@ -246,6 +310,17 @@ class OrbitScorer:
         request = MetadataRequest(owner=self)
         request.score.add_request(param="sample_weight", alias=self._requests_weights)
         return request
+
+
+def _check_objects_given(whom, y):
+    """Refuse to score without true objects, and say what to do instead."""
+    if y is None:
+        raise ValueError(
+            f"{whom} requires y to be passed, but the target y is None: a score compares "
+            "predictions with true objects; without these, skpr.metrics.fourier_error(X, "
+            "predictions) compares predictions with the magnitudes, and "
+            "RetrievedTargetRegressor.score(X) with retrieved objects"
+        )
 
 
 def _batches(*batches):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from .._arrays import is_complex
 from .._tensors import resolve_device
 from ..measurement import boundary_of
-from ..metrics import relative_error
+from ..metrics import squared_correlation
 from ._building import NetworkBuilder, accepted_arguments, in_single_precision
-from ._copies import cube_group, turned
+from ._copies import cube_group
 from ._estimates import AveragedCopies, EstimateUNet
 from ._generators import drawn_seed, kept_generators, seed_generators
 from ._improvement_input import (
@@ -23,10 +22,10 @@ from ._improvement_input import (
     check_real,
     checked_parts,
     checked_targets,
-    flat,
     improved,
     packed,
     packed_validation_set,
+    turned_batch,
     unpacked,
 )
 from ._improvement_looks import look_at_parts, look_at_training_parts
@@ -47,9 +46,10 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     r"""Network that makes better objects from magnitudes and estimates.
 
     The class is a skorch regressor. Its input is a dictionary of batches: the magnitudes and the
-    statistics of several starts (:func:`skpr.iterative.combine_starts`). Targets must be registered
-    to the starts; otherwise the network learns an average over the symmetries.
-    :class:`skpr.composition.NetworkRefiner` makes starts and targets itself.
+    statistics of several starts (:func:`skpr.iterative.combine_starts`). Scikit-learn's searches
+    and cross-validation split a :class:`skorch.helper.SliceDict` of these batches, but no `dict`.
+    Targets must be registered to the starts; otherwise the network learns an average over the
+    symmetries. :class:`skpr.composition.NetworkRefiner` makes starts and targets itself.
 
     Parameters
     ----------
@@ -97,9 +97,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Whether another `fit` starts from the present weights.
     train_split, dataset, iterator_train, iterator_valid
         Validation set and loading of batches; see :class:`skorch.NeuralNet`.
-    iterator_train__collate_fn, iterator_valid__collate_fn
-        Functions that collate samples to a batch; see :class:`skorch.NeuralNet`.
-    **kwargs
+    iterator_train__collate_fn, iterator_valid__collate_fn, **kwargs
         See :class:`skorch.NeuralNetRegressor`.
 
     Attributes
@@ -310,7 +308,9 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
             objects = check_finite(self, improved(self, network, parts).to(place))
         return objects if isinstance(given, torch.Tensor) else objects.numpy()
 
-    def score(self, X: dict[str, Batch], y: Batch, sample_weight: Any = None) -> float:
+    def score(
+        self, X: dict[str, Batch], y: Batch | None = None, sample_weight: Any = None
+    ) -> float:
         r"""Return the mean squared correlation with the true objects.
 
         It is `1 - relative_error`, modulo symmetries; 1 is perfect.
@@ -328,9 +328,10 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         -------
         float
         """
-        found = self.predict(X)
-        boundary = boundary_of(found.shape[1:], np.shape(X["magnitudes"])[1:])
-        return 1 - relative_error(y, found, boundary=boundary, sample_weight=sample_weight)
+        check_is_fitted(self)
+        parts = checked_parts(self, X, trains=False)
+        boundary = boundary_of(*(part.shape[1:] for part in (parts["best"], parts["magnitudes"])))
+        return squared_correlation(self, X, y, boundary=boundary, sample_weight=sample_weight)
 
     @property
     def network_device(self):
@@ -384,11 +385,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         for X, y in iterator:
             if training and self.copies:
                 element = group[int(torch.randint(len(group), ()))]
-                magnitudes, *images = unpacked(self, X)
-                magnitudes = turned(magnitudes, element, spectrum=True, centered=self.centered_)
-                images = [turned(image, element) for image in images]
-                X = flat(magnitudes, *images)
-                y = turned(y, element)
+                X, y = turned_batch(self, X, y, element)
             yield X, y
 
     def __getstate__(self):

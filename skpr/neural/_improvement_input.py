@@ -12,6 +12,7 @@ from .._base import check_unchanged
 from .._tensors import along_samples, resolve_device, to_tensor, unit_scale
 from .._validation import check_count, check_flag, check_number, short
 from ..measurement import Grid
+from ._copies import turned
 from ._losses import CRITERIA, RelativeDistance
 from ._validation import check_range
 
@@ -193,6 +194,13 @@ def unpacked(net, x):
         )
     images = (part.reshape(-1, *net.object_shape_) for part in (best, mean, spread))
     return magnitudes.reshape(-1, *net.fourier_shape_), *images
+
+
+def turned_batch(net, X, y, element):
+    """Return a batch from `flat` and its objects, turned and mirrored."""
+    magnitudes, *images = unpacked(net, X)
+    magnitudes = turned(magnitudes, element, spectrum=True, centered=net.centered_)
+    return flat(magnitudes, *(turned(image, element) for image in images)), turned(y, element)
 
 
 def flat(*parts):

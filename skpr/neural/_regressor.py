@@ -369,10 +369,6 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
         check_is_fitted(self)
         if not has_cached_predictions(self):
             X, y = (LazyBatch(batch) if is_on_disk(batch) else batch for batch in unpacked(X, y))
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__}.score requires y to be passed, but the target y is None"
-            )
         boundary, symmetries = vars(self).get("boundary_"), vars(self).get("symmetries_", "fourier")
         return squared_correlation(
             self, X, y, boundary=boundary, symmetries=symmetries, sample_weight=sample_weight

@@ -5,11 +5,12 @@ import contextlib
 import torch
 from skorch import NeuralNetRegressor
 
+from .._base import MagnitudesMixin
 from .._tensors import resolve_device
 from .._validation import short, warn_user
 
 
-class SkorchRegressor(NeuralNetRegressor):
+class SkorchRegressor(MagnitudesMixin, NeuralNetRegressor):
     """Regressor of skorch with nested parameters and `device="auto"`."""
 
     def set_params(self, **params):
@@ -56,9 +57,8 @@ class SkorchRegressor(NeuralNetRegressor):
         value = getattr(self, name)
         if isinstance(value, str) and value in choices:
             return choices[value]
-        if not isinstance(value, torch.nn.Module) and (
-            isinstance(value, str) or not callable(value)
-        ):
+        is_other_class = isinstance(value, type) and not issubclass(value, torch.nn.Module)
+        if isinstance(value, str) or not callable(value) or is_other_class:
             valid = ", ".join(repr(choice) for choice in choices)
             raise ValueError(
                 f"{name}={short(value)} is not valid; choose {valid} or a torch.nn.Module class"
@@ -97,14 +97,3 @@ class SkorchRegressor(NeuralNetRegressor):
 
     def __sklearn_is_fitted__(self):
         return self.initialized_
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.positive_only = True
-        tags.input_tags.allow_nan = True
-        tags.target_tags.required = True
-        tags.target_tags.single_output = False
-        tags.target_tags.multi_output = True
-        tags.non_deterministic = self.random_state is None
-        return tags

@@ -263,7 +263,10 @@ def check_parameters(net):
     for name, choices in (("module", MODULES), ("criterion", CRITERIA)):
         check_builds(net, name, net.resolved(name, choices))
     check_number("lr", net.lr, 0)
-    if not callable(net.optimizer):
+    is_other_class = isinstance(net.optimizer, type) and not issubclass(
+        net.optimizer, torch.optim.Optimizer
+    )
+    if not callable(net.optimizer) or is_other_class:
         raise ValueError(
             f"optimizer={_short(net.optimizer)} is not valid; give a torch.optim.Optimizer class, "
             "and its options as optimizer__..."
@@ -345,7 +348,7 @@ def check_prediction_parameters(net):
 
 def _short(value):
     return (
-        repr(value)
-        if isinstance(value, str | None | Number)
+        short(value)
+        if isinstance(value, str | None | Number | type)
         else f"an instance of {type(value).__name__}"
     )

@@ -48,6 +48,18 @@ def pairs(digits):
     return FourierMagnitude().fit_transform(digits[:64]), digits[:64]
 
 
+@pytest.fixture(scope="module")
+def few(pairs):
+    """The first 16 pairs, for tests whose number of samples does not matter."""
+    return tuple(batch[:16] for batch in pairs)
+
+
+@pytest.fixture(scope="module")
+def fitted(few):
+    """Estimator fitted on the patterns of `few` alone; no test changes it."""
+    return model().fit(few[0])
+
+
 def with_unknown(objects, unknown):
     targets = objects.copy()
     targets[unknown] = np.nan
@@ -66,7 +78,7 @@ def test_training_without_objects_is_as_good_as_with_them(digits):
         )
     )
     with_objects = clone(regressor).fit(magnitudes[train], digits[train])
-    without = model(regressor, n_iter=200, n_starts=4).fit(magnitudes[train])
+    without = model(regressor, n_iter=100, n_starts=4).fit(magnitudes[train])
     raw = clone(regressor).set_params(transformer="passthrough")
     raw.fit(magnitudes[train], digits[train])
     errors = [
@@ -165,8 +177,8 @@ def test_objects_of_any_dimension_and_kind(shape, is_complex, n_known):
     assert fitted.object_shape_ == shape
 
 
-def test_unmeasured_pixels_and_counts(pairs):
-    X, y = pairs
+def test_unmeasured_pixels_and_counts(few):
+    X, y = few
     counts = PhotonNoise(1e5, random_state=0).fit_transform(X)
     counts[:, 13:16, 13:16] = np.nan
     fitted = model().fit(counts)
@@ -174,8 +186,8 @@ def test_unmeasured_pixels_and_counts(pairs):
     assert np.isfinite(fitted.score(counts, y))
 
 
-def test_tensors(pairs):
-    X, y = (torch.as_tensor(batch) for batch in pairs)
+def test_tensors(few):
+    X, y = (torch.as_tensor(batch) for batch in few)
     targets = y.clone()
     targets[8:] = torch.nan
     fitted = model().fit(X, targets)
@@ -184,8 +196,8 @@ def test_tensors(pairs):
     np.testing.assert_array_equal(fitted.predict(X).numpy(), other.predict(X.numpy()))
 
 
-def test_magnitudes_on_disk(pairs, tmp_path):
-    X, y = pairs
+def test_magnitudes_on_disk(few, tmp_path):
+    X, y = few
     np.save(tmp_path / "X.npy", X)
     on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
     targets = with_unknown(y, slice(8, None))
@@ -195,8 +207,8 @@ def test_magnitudes_on_disk(pairs, tmp_path):
     assert fitted.score(on_disk, y) == pytest.approx(other.score(X, y), abs=0.1)
 
 
-def test_the_zero_frequency_may_be_at_the_corner(pairs):
-    X, y = pairs
+def test_the_zero_frequency_may_be_at_the_corner(few):
+    X, y = few
     corner = FourierMagnitude(centered=False).fit_transform(y)
     fitted = model(regressor__centered=False, retriever__centered=False).fit(corner)
     assert relative_error(y, fitted.targets_) < 0.2
@@ -212,8 +224,8 @@ def test_the_default_retriever_follows_the_kind_of_object():
         assert fitted.retriever_.device == "cpu"
 
 
-def test_targets_without_a_value_tell_the_frame(pairs):
-    _, y = pairs
+def test_targets_without_a_value_tell_the_frame(few):
+    _, y = few
     X = FourierMagnitude(fourier_shape=32).fit_transform(y)
     assert model().fit(X).object_shape_ == (16, 16)
     assert model().fit(X, np.full_like(y, np.nan)).object_shape_ == (14, 14)
@@ -241,8 +253,8 @@ def test_a_search_by_the_scorer_modulo_symmetries(pairs):
     assert (search.cv_results_["mean_test_score"] < 0).all()
 
 
-def test_a_cache_retrieves_each_object_once(pairs, tmp_path, monkeypatch):
-    X, _ = pairs
+def test_a_cache_retrieves_each_object_once(few, tmp_path, monkeypatch):
+    X, _ = few
     calls = []
     retrieve = IterativePhaseRetrieval.retrieve
     monkeypatch.setattr(
@@ -253,9 +265,9 @@ def test_a_cache_retrieves_each_object_once(pairs, tmp_path, monkeypatch):
     first = model(memory=str(tmp_path)).fit(X)
     second = model(memory=str(tmp_path), regressor__max_epochs=1).fit(X)
     np.testing.assert_array_equal(first.targets_, second.targets_)
-    assert calls == [64]
+    assert calls == [16]
     model(memory=str(tmp_path), random_state=1).fit(X)
-    assert calls == [64, 64]
+    assert calls == [16, 16]
 
 
 def test_any_regressor_and_any_composition(pairs):
@@ -279,14 +291,14 @@ def square(batch):
     return np.asarray(batch).reshape(-1, 14, 14)
 
 
-def test_seeds_repeat_a_fit(pairs):
-    X, _ = pairs
-    first, second, other = (model(random_state=seed).fit(X) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(first.predict(X), second.predict(X))
-    np.testing.assert_array_equal(first.targets_, second.targets_)
-    assert not np.array_equal(first.targets_, other.targets_)
-    free = model(random_state=None).fit(X[:16])
-    assert free.score(X[:16]) == free.score(X[:16])
+def test_seeds_repeat_a_fit(few, fitted):
+    X, _ = few
+    second, other = (model(random_state=seed).fit(X) for seed in (0, 1))
+    np.testing.assert_array_equal(fitted.predict(X), second.predict(X))
+    np.testing.assert_array_equal(fitted.targets_, second.targets_)
+    assert not np.array_equal(fitted.targets_, other.targets_)
+    free = model(random_state=None).fit(X)
+    assert free.score(X) == free.score(X)
 
 
 def test_seeds_of_the_parts_are_kept(pairs):
@@ -296,9 +308,8 @@ def test_seeds_of_the_parts_are_kept(pairs):
     assert fitted.regressor_.random_state == 8
 
 
-def test_clones_and_pickles(pairs):
-    X, _ = pairs
-    fitted = model().fit(X)
+def test_clones_and_pickles(few, fitted):
+    X, _ = few
     assert not hasattr(clone(fitted), "retriever_")
     restored = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(restored.predict(X), fitted.predict(X))
@@ -306,21 +317,21 @@ def test_clones_and_pickles(pairs):
     assert fitted.n_features_in_ == restored.n_features_in_
 
 
-def test_training_goes_on_with_more_patterns(pairs):
-    X, y = pairs
-    fitted = model().fit(X[:32])
+def test_training_goes_on_with_more_patterns(few):
+    X, _ = few
+    fitted = model().fit(X[:8])
     retriever, before = fitted.retriever_, fitted.predict(X)
-    fitted.partial_fit(X[32:])
+    fitted.partial_fit(X[8:])
     assert fitted.retriever_ is retriever
-    assert len(fitted.targets_) == 32
+    assert len(fitted.targets_) == 8
     assert not np.array_equal(fitted.predict(X), before)
     warm = model(network(warm_start=True)).fit(X)
     n_epochs = len(warm.regressor_.history)
     assert len(warm.fit(X).regressor_.history) == 2 * n_epochs
 
 
-def test_given_estimators_stay_as_they_are(pairs):
-    X, _ = pairs
+def test_given_estimators_stay_as_they_are(few):
+    X, _ = few
     estimator = model()
     before = estimator.get_params(deep=False)
     estimator.fit(X)
@@ -332,24 +343,24 @@ def test_given_estimators_stay_as_they_are(pairs):
 # --- what is refused ------------------------------------------------------------------------------
 
 
-def test_few_good_objects_warn_and_none_is_an_error(pairs):
-    X, _ = pairs
+def test_few_good_objects_warn_and_none_is_an_error(few):
+    X, _ = few
     random = np.abs(np.random.default_rng(0).standard_normal(X.shape)).astype(X.dtype)
     random = (random + random[:, ::-1, ::-1]) / 2  # no object has such magnitudes
     bad = model(n_iter=20, retriever__constraints="non_negative")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         bad.set_params(accepted=("good",))
-        with pytest.raises(ValueError, match="none of 64 retrieved objects is accepted"):
+        with pytest.raises(ValueError, match="none of 16 retrieved objects is accepted"):
             bad.fit(random)
     assert not hasattr(bad, "regressor_")
     bad.set_params(accepted=("good", "doubtful", "failed", "undecided"))
-    with pytest.warns(UserWarning, match="of 64 retrieved objects are doubtful or failed"):
+    with pytest.warns(UserWarning, match="of 16 retrieved objects are doubtful or failed"):
         bad.fit(random)
 
 
-def test_a_failed_fit_leaves_the_estimator_as_it_was(pairs):
-    X, y = pairs
+def test_a_failed_fit_leaves_the_estimator_as_it_was(few):
+    X, y = few
     fitted = model().fit(X)
     before = fitted.predict(X)
     partly = y.copy()
@@ -404,9 +415,19 @@ def test_predictions_and_scores_need_a_fit(pairs):
         model().score(X)
 
 
-def test_a_score_without_any_object_says_so(pairs, monkeypatch):
-    X, _ = pairs
-    fitted = model().fit(X[:32])
+def test_a_score_without_any_object_says_so(few, monkeypatch):
+    X, _ = few
+    fitted = model().fit(X[:8])
     fitted.accepted = ("undecided",)
     with pytest.raises(ValueError, match="no object to score against was retrieved"):
         fitted.score(X[:4])
+
+
+@pytest.mark.parametrize("weights", [np.ones(2), np.ones(7), np.ones((6, 1)), [1.0], 1.0])
+def test_a_score_needs_a_weight_of_every_sample_also_of_those_left_out(pairs, weights):
+    X, objects = pairs[0][:6], pairs[1][:6].copy()
+    objects[2:] = np.nan
+    fitted = model().fit(X, pairs[1][:6])
+    assert fitted.score(X, objects, [1, 0, 5, 5, 5, 5]) == fitted.score(X[:1], objects[:1])
+    with pytest.raises(ValueError, match=r"sample_weight has shape .*; give one number per sample"):
+        fitted.score(X, objects, weights)

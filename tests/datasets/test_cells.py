@@ -136,7 +136,7 @@ def test_every_nucleus_knows_its_image(save):
         ({"min_area": 2.5}, "min_area=2.5 is not valid"),
         (
             {"dtype": np.uint8},
-            "dtype=<class 'numpy.uint8'> is not valid; choose numpy.float32 or numpy.float64",
+            "dtype=numpy.uint8 is not valid; choose numpy.float32 or numpy.float64",
         ),
         (
             {"shape": (5, 5)},

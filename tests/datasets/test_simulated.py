@@ -72,7 +72,7 @@ def test_cells_have_a_nucleus_denser_than_their_body():
         ({"dtype": "int32"}, "dtype='int32' is not valid; choose numpy.float32 or numpy.float64"),
         (
             {"dtype": complex},
-            "dtype=<class 'complex'> is not valid; choose numpy.float32 or numpy.float64",
+            "dtype=complex is not valid; choose numpy.float32 or numpy.float64",
         ),
     ],
 )

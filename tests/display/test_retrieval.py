@@ -44,6 +44,15 @@ def test_deviations_are_those_of_the_starts_if_not_given():
     assert np.isfinite(display.deviations).all()
 
 
+def test_patterns_in_fft_order_are_drawn_with_zero_frequency_in_the_middle():
+    objects = random_objects((8, 9), "float32", 2)
+    X = FourierMagnitude(centered=False).fit_transform(objects)
+    X[:, 0, 1] = np.nan
+    model = IterativePhaseRetrieval(n_iter=5, centered=False, random_state=0).fit(X, objects)
+    display = RetrievalDisplay.from_retrieval(model.retrieve(X), X, pattern=1)
+    np.testing.assert_array_equal(display.magnitudes, np.fft.fftshift(X[1]))
+
+
 def test_patterns_that_are_not_there_are_refused():
     _, X, found = retrieved()
     with pytest.raises(ValueError, match="pattern=2 is not valid; give an integer from 0 to 1"):

@@ -86,6 +86,11 @@ def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
             {"mask_marks": "good"},
             "mask_marks='good' is not valid; choose 'unmeasured' or 'measured'",
         ),
+        (
+            {"mask_marks": "measured"},
+            "mask_marks='measured' says what nonzero values of mask= are, but no mask is given",
+        ),
+        ({"mask_marks": "measured", "mask": False}, "but no mask is given"),
         ({"detector": 3}, "detector=3 is not valid; give a name such as 'Pilatus 1M'"),
     ],
 )

@@ -33,7 +33,10 @@ def test_raw_values_beside_the_file_are_found_from_any_folder(tmp_path, monkeypa
 
 
 def test_a_source_is_looked_for_where_hdf5_does(tmp_path, monkeypatch):
-    """Of a relative path the last part alone is no place: HDF5 would fill in zeros."""
+    """A source at a relative path is not looked for by its name alone.
+
+    HDF5 would not find it there, and would fill in zeros.
+    """
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"] = STACK
     virtual(tmp_path / "v.h5", ["raw/a.h5"], 4)

@@ -1,4 +1,4 @@
-"""What the resolution of several reconstructions is evidence of."""
+"""Evidence from the resolution of several reconstructions."""
 
 from contextlib import nullcontext
 

@@ -125,6 +125,33 @@ def test_a_retrieval_has_a_combination_of_each_pattern():
         combine_reconstructions(found, X[:1])
 
 
+def test_a_retrieval_knows_the_layout_of_its_patterns():
+    objects = random_objects((10, 11), "float64", 2)
+    X = FourierMagnitude(centered=False).fit_transform(objects)
+    retriever = IterativePhaseRetrieval(
+        n_iter=60, n_starts=3, centered=False, random_state=0, device="cpu"
+    )
+    found = retriever.fit(X, objects).retrieve(X)
+    for told in (found, retriever.retrieve(torch.from_numpy(X))):
+        assert told.centered is False
+    expected = [
+        combine_reconstructions(starts, x, centered=False, errors=errors)
+        for starts, x, errors in zip(found.starts, X, found.start_errors, strict=True)
+    ]
+    former = found._replace(centered=None)  # of a version that did not keep it
+    for together in (
+        combine_reconstructions(found, X),
+        combine_reconstructions(found, X, centered=False),
+        combine_reconstructions(former, X, centered=False),
+    ):
+        for one, other in zip(together, expected, strict=True):
+            np.testing.assert_array_equal(one.transfer_function, other.transfer_function)
+    with pytest.raises(ValueError, match="centered=True is not that of the Retrieval"):
+        combine_reconstructions(found, X, centered=True)
+    with pytest.raises(ValueError, match="centered='no' is not valid"):
+        combine_reconstructions(found, X, centered="no")
+
+
 @pytest.mark.parametrize(
     "objects", [(3, 8, 8), (3, 5, 8, 8), (1, 5, 8, 8), (5, 8, 8), (8, 8)], ids=str
 )

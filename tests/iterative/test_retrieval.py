@@ -475,7 +475,7 @@ def test_the_first_start_does_not_depend_on_how_many_follow(crystals):
         ),
         ({"start": "typo"}, "start='typo' is not valid"),
         ({"tol": "Poisson"}, "tol='Poisson' is not valid"),
-        ({"n_starts": 0}, "n_starts=0 is not valid; give an integer >= 1"),
+        ({"n_starts": 0}, "n_starts=0 is not valid; give 'auto' or an integer >= 1"),
         (
             {"constraints": "complex"},
             "constraints='complex' was set after fit, which saw 'auto' .*call fit again",
@@ -499,6 +499,7 @@ def test_parameters_set_after_fit_are_checked(crystals, later, message):
         ),
         ({"shrinkwrap_sigma": ("a", "b")}, r"shrinkwrap_sigma=\('a', 'b'\) is not valid"),
         ({"shrinkwrap_sigma": (np.inf, 1)}, r"shrinkwrap_sigma=\(inf, 1\) is not valid"),
+        ({"object_shape": float}, "object_shape=float does not fit"),
         ({"object_shape": 16.0}, r"object_shape=\(16.0, 16.0\) does not fit"),
         ({"centered": "no"}, "centered='no' is not valid; choose True or False"),
     ],
@@ -557,7 +558,7 @@ def test_patterns_in_another_layout_than_fitted_are_told(crystals):
 
 def test_a_number_of_starts_that_is_none_is_told_all_ways(crystals):
     with pytest.raises(
-        ValueError, match="n_starts='Auto' is not valid; give an integer >= 1 or 'auto'"
+        ValueError, match="n_starts='Auto' is not valid; give 'auto' or an integer >= 1"
     ):
         retriever(n_starts="Auto").fit(crystals[1])
 

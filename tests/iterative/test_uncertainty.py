@@ -30,7 +30,7 @@ def covered(truths, objects, deviations, factor):
 @pytest.mark.parametrize("n_photons", [1e5, 1e6])
 @pytest.mark.parametrize(("max_phase", "factor"), [(0.0, 1.645), (1.5, 1.517)])
 def test_intervals_cover_most_pixels_of_known_supports(n_photons, max_phase, factor):
-    truths, X = measured(n_photons, max_phase)
+    truths, X = measured(n_photons, max_phase, n_samples=4)
     retriever = IterativePhaseRetrieval(support=truths != 0, n_iter=200, random_state=0).fit(
         X, truths
     )
@@ -117,3 +117,15 @@ def test_objects_that_vanished_are_not_certain():
     empty = found._replace(objects=0 * found.objects, starts=0 * found.starts, errors=np.ones(2))
     with pytest.warns(UserWarning, match="2 of 2 patterns"):
         assert np.isnan(uncertainty(retriever, X, empty, n_draws=1)).all()
+
+
+@pytest.mark.parametrize("exponent", [66, -66])
+def test_units_beyond_the_squares_of_single_precision_do_not_matter(exponent):
+    _, X = measured(1e5, n_samples=2)
+    X = X.astype(np.float32)
+    relative = []
+    for unit in (np.float32(1), np.float32(2.0**exponent)):
+        retriever = IterativePhaseRetrieval(n_iter=50, n_starts=2, random_state=0)
+        found = retriever.fit(unit * X).retrieve(unit * X)
+        relative.append(uncertainty(retriever, unit * X, found, n_draws=2) / unit)
+    np.testing.assert_allclose(relative[1], relative[0], rtol=1e-2, atol=1e-3 * relative[0].max())

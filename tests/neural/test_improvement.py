@@ -5,9 +5,10 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import EarlyStopping, EpochScoring
 from skorch.dataset import Dataset, ValidSplit
-from skorch.helper import predefined_split
+from skorch.helper import SliceDict, predefined_split
 
 from skpr import FourierMagnitude
 from skpr.metrics import neg_relative_error_scorer
@@ -330,3 +331,23 @@ def test_dark_patterns_stay_dark(unit):
     found = net.predict(X)
     assert not found[3].any()
     assert np.abs(found[2]).max() > 0.1 * unit
+
+
+def test_searches_split_parts_in_a_dictionary_of_slices():
+    X, objects = problem(8)
+    net, parts = regressor(max_epochs=1), SliceDict(**X)
+    scores = cross_val_score(net, parts, objects, cv=2, error_score="raise")
+    assert scores[0] == regressor(max_epochs=1).fit(parts[4:], objects[4:]).score(
+        parts[:4], objects[:4]
+    )
+    search = GridSearchCV(net, {"lr": [1e-2, 1e-9]}, cv=2).fit(parts, objects)
+    assert search.predict(X).shape == objects.shape
+
+
+def test_no_score_without_objects():
+    X, objects = problem(8)
+    net = regressor(max_epochs=1)
+    with pytest.raises(NotFittedError):
+        net.score(X)
+    with pytest.raises(ValueError, match=r"EstimateRegressor.score requires y .*fourier_error\("):
+        net.fit(X, objects).score(X)

@@ -203,6 +203,8 @@ def test_partial_fit_goes_on_from_the_present_weights(pairs):
         ),
         ({"device": "abacus"}, "device='abacus' is not a device"),
         ({"modul__width": 3}, "modul__width"),
+        ({"module": dict}, "module=dict is not valid; choose 'mlp', 'unet' or a torch.nn.Module"),
+        ({"optimizer": dict}, "optimizer=dict is not valid; give a torch.optim.Optimizer class"),
     ],
 )
 def test_bad_parameters_are_named(parameters, message, pairs):
