@@ -331,9 +331,12 @@ def _flag(bits, parts):
 def plane_is_bad(values, bad_bits=EVERY_BIT):
     """Return the bad pixels of a mask in a file."""
     values = np.asarray(values)
-    if values.dtype.kind == "f":  # some programs write the bits as floats; NaN marks a bad pixel
-        values = np.where(np.isfinite(values), values, 1)
-    return (values.astype(np.int64) & bad_bits) != 0
+    if values.dtype.kind != "f":
+        return (values.astype(np.int64) & bad_bits) != 0
+    # some programs write the bits as floats; NaN marks a bad pixel, and so does a fraction, which a
+    # mask has after it was scaled or interpolated
+    values = np.where(np.isfinite(values), values, 1)
+    return (values.astype(np.int64) & bad_bits != 0) | (values % 1 != 0)
 
 
 def announced_frames(file, parts):
