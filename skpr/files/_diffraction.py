@@ -207,10 +207,11 @@ def read_diffraction(
     Warns
     -----
     UserWarning
-        If a mask hides most of the counts, many readings are negative, 8-bit readings reach 255,
-        frames are missing or were never written, dark frames exceed the readings, exposures of a
-        sum are saturated or cannot be compared, zero frequency lies between pixels, or something in
-        the file is not used.
+        If a mask hides most of the counts or is not used, many readings are negative, 8-bit
+        readings reach 255, several readings share a limit of the camera or a flag, frames are
+        missing or were never written, dark frames exceed the readings, exposures of a sum are
+        saturated or cannot be compared, zero frequency lies between pixels, or something in the
+        file is not used.
 
     Examples
     --------

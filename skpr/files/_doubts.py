@@ -101,7 +101,15 @@ def warn_of_readings(readings, name, negative):
             "if a mask marks the good pixels, pass it (or its name in the file) as mask= with "
             "mask_marks='measured'"
         )
-    if readings.at_end and readings.options["saturation"] is None:
+    if readings.options["saturation"] is not None:
+        return
+    ceiling, words = readings.ceiling, readings.ceiling.words()
+    if words and not readings.at_end and readings.content == "counts":
+        warn_user(
+            f"{ceiling.number} readings of {name} are {ceiling.value:.17g}, {words}, and may be "
+            f"saturated or mark gaps; saturation={ceiling.value:.17g} marks them as unmeasured"
+        )
+    if readings.at_end:
         warn_user(
             f"{readings.at_end} readings of {name} are 255, the largest value of a byte, and may "
             "be saturated; saturation=255 marks them as unmeasured"
