@@ -288,7 +288,7 @@ def read_diffraction(
         hot[found.region[-2:]] = found.hot
     magnitudes = binned(found.intensities, blocks)
     if has_bins:
-        geometry = geometry.binned(blocks[-2:])
+        geometry = geometry.binned(blocks)
     return Bunch(
         data=magnitudes,
         center=found.center.pixel,
