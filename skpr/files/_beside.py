@@ -11,7 +11,7 @@ from .._validation import warn_user
 from ._candidates import DARKS, FLATS, MASKS, names_of
 from ._dataset import DatasetFrames
 from ._hdf5 import hdf5_trouble
-from ._left_out import left_out
+from ._left_out import left_out, scale_left_out
 from ._links import identity
 from ._unwritten import uncovered
 
@@ -38,7 +38,7 @@ class Beside(NamedTuple):
     highest: float | None = None  # readings above this value are unmeasured
     flagged: float | None = None  # readings of this value and above are flags
     notes: tuple[str, ...] = ()
-    left_out: dict[str, str] = {}  # notes about planes that are not used, by "mask" and "dark"
+    left_out: dict[str, str] = {}  # notes about what is not used: "mask", "dark", "scale"
 
 
 def beside(file, path, parts, found, shape):
@@ -80,7 +80,8 @@ def beside(file, path, parts, found, shape):
             highest=_number([*near, *far], LIMITS[:1]),
             flagged=_flag(_number([*near, *far], LIMITS[1:]), parts),
             notes=tuple(notes),
-            left_out=left_out([*near, *far], {"mask": mask, "dark": dark}, shape, path),
+            left_out=left_out([*near, *far], {"mask": mask, "dark": dark}, shape, path)
+            | scale_left_out(parts[0], path),
         )
 
 

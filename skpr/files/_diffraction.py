@@ -11,7 +11,13 @@ from sklearn.utils import Bunch
 from .._validation import check_choice, check_flag, check_shape
 from ._assemble import Recipe, assembled
 from ._corrections import NEGATIVE
-from ._doubts import warn_of_content, warn_of_numbers, warn_of_readings, warn_of_remainder
+from ._doubts import (
+    warn_of_axes,
+    warn_of_content,
+    warn_of_numbers,
+    warn_of_readings,
+    warn_of_remainder,
+)
 from ._planes import check_marks, check_roi
 from ._readings import Readings, check_counts, check_verbose
 from ._resample import binned
@@ -268,6 +274,7 @@ def read_diffraction(
                 f"center={center!r} is not valid for patterns in FFT order, with zero frequency "
                 f"at index 0; give None"
             )
+        warn_of_axes(series, name)
         warn_of_content(series, content)
         warn_of_numbers(series, dataset, frames)
         keep, equal = has_bins or bool(resample), monitor is not None

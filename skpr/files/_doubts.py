@@ -10,6 +10,7 @@ OFF = 0.25  # pixels; a larger offset of zero frequency from the nearest pixel c
 AMPLITUDES = "magnitude", "amplitude", "modulus"
 MANY_NEGATIVE = 0.01  # fraction of readings; more negative readings than this are read-out noise
 MOST_BELOW = 0.9  # fraction of readings; a dark frame above more of them is of another exposure
+NARROW = 4  # ratio of the sides; narrower frames are seldom
 FEW = 5  # maximum number of frames that a message lists
 MOST = 0.5  # fraction of pixels; a mask that hides more, and most counts, may mark the good pixels
 
@@ -44,6 +45,24 @@ def warn_of_numbers(series, dataset, frames):
     for gap in filter(None, gaps):
         warn_user(
             f"frames may be missing between {gap}: other names follow each other in smaller steps"
+        )
+
+
+def warn_of_axes(series, name):
+    """Warn if frames seem to lie along the last axis of an array.
+
+    Read as usual, they are many narrow strips.
+    """
+    n_frames, height, width = series.shape
+    if (
+        len(series.paths) == 1
+        and NARROW * width <= min(n_frames, height)
+        and max(n_frames, height) <= 2 * min(n_frames, height)
+    ):
+        warn_user(
+            f"{name} is read as {n_frames} frames of {height} x {width} pixels; if it holds "
+            f"{width} frames of {n_frames} x {height}, pass the array with its frames first, "
+            f"np.moveaxis(values, -1, 0)"
         )
 
 

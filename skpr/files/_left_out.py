@@ -1,4 +1,4 @@
-"""Masks and dark frames beside the frames that are not used."""
+"""Masks, dark frames and scales beside the frames that are not used."""
 
 import math
 import re
@@ -60,6 +60,50 @@ def left_out(groups, used, shape, path):
                 f"{WAYS[kind]}, or {kind}=False to use none"
             )
     return notes
+
+
+def scale_left_out(part, path):
+    """Return a note about a factor and an offset that a file states.
+
+    They are those of NeXus beside the frames, or attributes of the data set, as netCDF has them.
+    Readings are not scaled, because the noise of counts would be unknown.
+
+    Parameters
+    ----------
+    part : Found
+        Data set of the frames.
+    path : Path
+        Path of the file, for messages.
+
+    Returns
+    -------
+    dict of str to str
+        Note under "scale"; empty without a scale.
+    """
+    group, own = part.dataset.parent, part.dataset.attrs
+    last = part.dataset.name.rpartition("/")[2]
+    is_plot = "signal" in group.attrs
+    factors = [group.get(f"{last}_scaling_factor"), own.get("scale_factor")]
+    offsets = [group.get(f"{last}_offset"), own.get("add_offset")]
+    if is_plot:
+        factors, offsets = [*factors, group.get("scaling_factor")], [*offsets, group.get("offset")]
+    factor, offset = _first(factors, 1.0), _first(offsets, 0.0)
+    if (factor, offset) == (1.0, 0.0):
+        return {}
+    return {
+        "scale": f"{path} states a factor of {factor:g} and an offset of {offset:g} for "
+        f"{part.name!r}, which are not applied; if the readings are no counts without them, pass "
+        f"an array of the scaled readings"
+    }
+
+
+def _first(items, usual):
+    """Return the first single number among data sets and attributes."""
+    for item in items:
+        value = item[()] if hasattr(item, "attrs") and hasattr(item, "shape") else item
+        if value is not None and np.size(value) == 1 and np.asarray(value).dtype.kind in "uif":
+            return float(np.ravel(value)[0])
+    return usual
 
 
 def _arrays(groups):

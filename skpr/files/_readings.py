@@ -154,7 +154,7 @@ class Readings:
         ):
             dark = _counted_plane(beside.dark, detector, roi, beside.dark.name)
             self.used["dark"] = beside.dark.name
-        told = [note for kind, note in beside.left_out.items() if options[kind] is None]
+        told = [note for kind, note in beside.left_out.items() if options.get(kind) is None]
         self.notes += [note for note in told if note not in self.notes]
         if flat is None and options["flat"] is None:
             self.notes += [note for note in beside.notes if note not in self.notes]

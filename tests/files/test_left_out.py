@@ -58,3 +58,25 @@ def test_dark_frames_of_another_name_are_not_passed_over_in_silence(write):
         read_diffraction(path)
     corrected = read_diffraction(path, dark="entry/data/background").data
     np.testing.assert_allclose(corrected**2, STACK - 10.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["scaling_factor", "data_scaling_factor", "scale_factor"])
+def test_a_scale_that_is_not_applied_gets_a_word(write, name):
+    path = write()
+    with h5py.File(path, "a") as file:
+        group = file["entry/data"]
+        group.attrs["signal"] = "data"
+        if name == "scale_factor":
+            group["data"].attrs[name], group["data"].attrs["add_offset"] = [0.5], -2.0
+        else:
+            group[name], group["offset"] = 0.5, -2.0
+    with pytest.warns(UserWarning, match="states a factor of 0.5 and an offset of -2 for 'entry/"):
+        found = read_diffraction(path)
+    np.testing.assert_allclose(found.data**2, STACK, rtol=1e-5)
+
+
+def test_a_scale_of_one_and_an_offset_of_a_detector_need_no_word(write):
+    path = write(scaling_factor=1.0)
+    with h5py.File(path, "a") as file:
+        file["entry/data/offset"] = 3.0  # of no signal
+    read_diffraction(path)
