@@ -129,9 +129,9 @@ class Readings:
             mask = _either(mask, self.file_masks.of(number))
         if self.mask is not None:
             own = (
-                selected
-                if self.mask.n_planes == len(self.selected)
-                else int(self.selected[selected])
+                int(self.selected[selected])
+                if self.mask.n_planes == self.series.shape[0]
+                else selected
             )
             mask = _either(mask, self.mask.of(number if "mask" in self.by_file else own))
         return self.planes._replace(mask=mask)
