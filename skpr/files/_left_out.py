@@ -114,9 +114,10 @@ def _arrays(groups):
         for name in group:
             try:
                 item = group.get(name)
-            except RuntimeError:  # a link that leads back to itself
+                is_numeric = isinstance(item, h5py.Dataset) and item.dtype.kind in "uifb"
+            except (RuntimeError, TypeError):  # a link back to itself, or a type that NumPy lacks
                 continue
-            if isinstance(item, h5py.Dataset) and item.shape and item.dtype.kind in "uifb":
+            if is_numeric and item.shape:
                 yield item.name.strip("/"), item
 
 
