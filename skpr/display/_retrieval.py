@@ -234,7 +234,7 @@ class RetrievalDisplay:
 
 
 def _check_together(magnitudes, x, error, is_blurred, number):
-    """Refuse a pattern that is plainly not that of the object, in either order."""
+    """Refuse a pattern that is in neither order that of the object."""
     moduli = Grid(x.shape, magnitudes.shape).magnitudes(to_tensor(x[None]))[0].numpy()
     known = np.isfinite(magnitudes)
     norm = np.linalg.norm(magnitudes[known])

@@ -1,4 +1,4 @@
-"""Largest reading of frames, which many readings share where it is a limit or a flag."""
+"""Largest readings of frames that are a limit of the camera or a flag."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXACT = 2.0**53  # smaller whole numbers are exact in double precision
 
 
 class Ceiling:
-    """Largest reading of all frames so far, and the number of readings that have it.
+    """Largest reading of all frames so far, and how often it occurs.
 
     Examples
     --------
