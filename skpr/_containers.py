@@ -95,12 +95,16 @@ def _refuse_collections(batch, name):
     names = dtype.names if isinstance(dtype, np.dtype) else None
     if names is None and isinstance(batch, Mapping):
         names = [str(key) for key in batch]
+    fields = getattr(batch, "_fields", None)
+    if isinstance(batch, tuple) and fields:  # a named tuple, as retrieve returns it
+        names = list(fields)
     if names is not None:
         first = repr(names[0]) if names else "'name'"
+        way = f"{name}.{fields[0]}" if fields else f"{name}[{first}]"
         listed = ", ".join(repr(one) for one in names[:8]) + (", ..." if len(names) > 8 else "")
         raise TypeError(
             f"{name} is a {type(batch).__name__} that holds several arrays ({listed}); give one "
-            f"of them, such as {name}[{first}]"
+            f"of them, such as {way}"
         )
 
 

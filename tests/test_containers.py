@@ -5,6 +5,7 @@ the way.
 import contextlib
 import warnings
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +18,13 @@ from skpr._arrays import check_batch
 
 VALUES = np.arange(12.0).reshape(3, 4)
 MAGNITUDES = {"allow_complex": False, "ensure_all_finite": "allow-nan"}
+
+
+class Pair(NamedTuple):
+    """A result of several arrays, as `retrieve` returns one."""
+
+    objects: np.ndarray
+    errors: np.ndarray
 
 
 class Quantity(np.ndarray):
@@ -109,6 +117,11 @@ REFUSED = {
         lambda: np.zeros(3, "f4, f8"),
         TypeError,
         r"several arrays \('f0', 'f1'\).*X\['f0'\]",
+    ),
+    "named tuple": (
+        lambda: Pair(VALUES, 2 * VALUES),
+        TypeError,
+        r"X is a Pair that holds several arrays \('objects', 'errors'\); .* as X\.objects$",
     ),
     "dictionary": (lambda: {"data": VALUES}, TypeError, r"several arrays \('data'\).*X\['data'\]"),
     "sparse": (lambda: scipy.sparse.csr_array(VALUES), TypeError, "toarray"),

@@ -277,6 +277,13 @@ def test_lengths_that_resolve_less_than_a_wavelength_are_doubted(here, counts, c
     assert "far below the wavelength of 1.38e-10 m: check the units" in capsys.readouterr().err
 
 
+def test_files_after_two_dashes_may_begin_with_a_dash(here, counts, capsys):
+    assert "-scan.npy does not exist" in error_of(capsys, *QUICK, "--", "-scan.npy")
+    os.rename("scan.npy", "-scan.npy")
+    assert main([*QUICK, "--", "-scan.npy"]) == 0
+    assert names(here) == ["-scan.npy", "-scan_object.cxi", "-scan_report.png"]
+
+
 def test_any_name_of_a_file_becomes_a_title(here, counts, capsys):
     for name in ("a$b$^$.npy", "\u6570\u636e.npy", "half_\udcc3.npy"):
         Path("scan.npy").rename(name)

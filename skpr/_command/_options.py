@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from .. import __version__
 from ._trouble import TroubleError
@@ -47,6 +48,15 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         """End with the message and status 2."""
         raise TroubleError(f"{message}; skpr --help lists the options")
+
+    def parse_intermixed_args(self, args=None, namespace=None):
+        """Parse arguments; all after `--` are files, whatever they begin with."""
+        args = list(sys.argv[1:] if args is None else args)
+        if "--" in args:  # which argparse loses if files may follow options
+            place = args.index("--")
+            files = [f"./{one}" if one.startswith("-") else one for one in args[place + 1 :]]
+            args = args[:place] + files
+        return super().parse_intermixed_args(args, namespace)
 
 
 def parser():

@@ -18,6 +18,9 @@ from ._pictures import as_array, as_picture, new_axes, with_grey_gaps
 if TYPE_CHECKING:
     from ..files import Geometry
     from ..iterative import Combination
+# largest multiple of the Fourier error at the retrieval, and what is added for full and for partial
+# coherence; an object with a larger error is not that of the pattern
+BEYOND = 1.5, 0.05, 0.5
 
 
 class RetrievalDisplay:
@@ -150,8 +153,11 @@ class RetrievalDisplay:
                 f"pattern={short(pattern)} is not valid; give an integer from 0 to {n_samples - 1}"
             )
         number = int(pattern) % n_samples
-        Grid(tuple(found.objects.shape[1:]), tuple(np.shape(X)[1:]))
         x, starts = as_array(found.objects[number]), as_array(found.starts[number])
+        magnitudes = as_array(X[number])
+        if getattr(found, "centered", None) is False:
+            magnitudes = to_centred(to_tensor(magnitudes[None]))[0].numpy()
+        _check_together(magnitudes, x, found.errors[number], found.coherence is not None, number)
         finished = np.asarray(found.finished[number]) & starts.reshape(len(starts), -1).any(axis=1)
         registered = starts[finished]
         if x.any() and len(registered):
@@ -170,9 +176,6 @@ class RetrievalDisplay:
             errors, name = found.free_errors[number], "error on pixels held out"
         verdict = found.summary().splitlines()[number]
         page = {"errors_name": name, "combination": combination, "geometry": geometry}
-        magnitudes = as_array(X[number])
-        if getattr(found, "centered", None) is False:
-            magnitudes = to_centred(to_tensor(magnitudes[None]))[0].numpy()
         return cls(magnitudes, x, registered, deviations, errors, verdict, **page).plot(
             **plot_params
         )
@@ -231,3 +234,19 @@ class RetrievalDisplay:
         figure.suptitle(self.verdict, fontsize=9, wrap=True)
         self.axes_, self.figure_ = axes, figure
         return self
+
+
+def _check_together(magnitudes, x, error, is_blurred, number):
+    """Refuse a pattern that is in neither order that of the object."""
+    moduli = Grid(x.shape, magnitudes.shape).magnitudes(to_tensor(x[None]))[0].numpy()
+    known = np.isfinite(magnitudes)
+    norm = np.linalg.norm(magnitudes[known])
+    errors = [
+        np.linalg.norm((one - magnitudes)[known]) / norm if norm > 0 else 0.0
+        for one in (moduli, np.fft.ifftshift(moduli))
+    ]
+    if min(errors) > BEYOND[0] * error + BEYOND[1 + is_blurred]:
+        raise ValueError(
+            f"X does not hold the patterns of found: object {number} has a Fourier error of "
+            f"{min(errors):.3g} with its pattern, and had {error:.3g} when it was retrieved"
+        )

@@ -11,6 +11,7 @@ from .._validation import warn_user
 from ._candidates import DARKS, FLATS, MASKS, names_of
 from ._dataset import DatasetFrames
 from ._hdf5 import hdf5_trouble
+from ._left_out import left_out, scale_left_out
 from ._links import identity
 from ._unwritten import uncovered
 
@@ -37,6 +38,7 @@ class Beside(NamedTuple):
     highest: float | None = None  # readings above this value are unmeasured
     flagged: float | None = None  # readings of this value and above are flags
     notes: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}  # notes about what is not used: "mask", "dark", "scale"
 
 
 def beside(file, path, parts, found, shape):
@@ -67,16 +69,19 @@ def beside(file, path, parts, found, shape):
         notes = _unused(others, path, shape, parts)
         mask = _nearest(near, far, MASKS, path, shape, notes)
         flat, multiplies = _flat(near, far, path, shape, notes)
+        dark = _nearest(near, far, DARKS, path, shape, notes)
         return Beside(
             mask=mask,
             bad_bits=CXI_BAD_BITS if is_cxi else EVERY_BIT,
             gaps=uncovered(parts, shape),
-            dark=_nearest(near, far, DARKS, path, shape, notes),
+            dark=dark,
             flat=flat,
             flat_multiplies=multiplies,
             highest=_number([*near, *far], LIMITS[:1]),
             flagged=_flag(_number([*near, *far], LIMITS[1:]), parts),
             notes=tuple(notes),
+            left_out=left_out([*near, *far], {"mask": mask, "dark": dark}, shape, path)
+            | scale_left_out(parts[0], path),
         )
 
 
@@ -262,8 +267,9 @@ def _arrays(groups, names):
     import h5py
 
     for group in groups:
+        own = {name.lower(): name for name in group}
         for name in names:
-            item = group.get(name)
+            item = group.get(own.get(name, name))
             if isinstance(item, h5py.Dataset) and item.ndim >= 2 and item.dtype.kind in "uifb":
                 yield group, item
 
@@ -331,9 +337,12 @@ def _flag(bits, parts):
 def plane_is_bad(values, bad_bits=EVERY_BIT):
     """Return the bad pixels of a mask in a file."""
     values = np.asarray(values)
-    if values.dtype.kind == "f":  # some programs write the bits as floats; NaN marks a bad pixel
-        values = np.where(np.isfinite(values), values, 1)
-    return (values.astype(np.int64) & bad_bits) != 0
+    if values.dtype.kind != "f":
+        return (values.astype(np.int64) & bad_bits) != 0
+    # some programs write the bits as floats; NaN marks a bad pixel, and so does a fraction, which a
+    # mask has after it was scaled or interpolated
+    values = np.where(np.isfinite(values), values, 1)
+    return (values.astype(np.int64) & bad_bits != 0) | (values % 1 != 0)
 
 
 def announced_frames(file, parts):

@@ -44,10 +44,11 @@ def of_nexus(file, found):
         ) from error
     try:
         default = get_default(file, validate=False)
-    except Exception:  # an attribute that is not a name, or a group without a signal
-        default = None
-    if default is not None:
-        parts = of_signal(default.group, default.group.name.strip("/"), found)
+        group = None if default is None else default.group
+    except Exception:  # an attribute that is not a name, axes that are missing, or no signal
+        group = _followed(file)
+    if group is not None:
+        parts = of_signal(group, group.name.strip("/"), found)
         if parts:
             return parts
     plots = [
@@ -60,6 +61,26 @@ def of_nexus(file, found):
         tuple(one.identity for one in stack if not one.missing): stack for stack in stacks if stack
     }
     return next(iter(stacks.values())) if len(stacks) == 1 else []
+
+
+def _followed(group):
+    """Return the group with a signal that the attributes `default` lead to.
+
+    None if they lead nowhere, or back to themselves.
+    """
+    import h5py
+
+    seen = []
+    while isinstance(group, h5py.Group) and group not in seen:
+        seen.append(group)
+        name = attribute(group, "default")
+        if not isinstance(name, str):
+            return group if "signal" in group.attrs else None
+        try:
+            group = group.get(name)
+        except (RuntimeError, ValueError):
+            return None
+    return None
 
 
 def of_signal(group, name, found):

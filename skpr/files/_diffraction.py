@@ -12,6 +12,7 @@ from .._validation import check_choice, check_flag, check_shape
 from ._assemble import Recipe, assembled
 from ._corrections import NEGATIVE
 from ._doubts import (
+    warn_of_axes,
     warn_of_content,
     warn_of_logarithms,
     warn_of_numbers,
@@ -213,10 +214,11 @@ def read_diffraction(
     Warns
     -----
     UserWarning
-        If a mask hides most of the counts, many readings are negative, 8-bit readings reach 255,
-        values look like logarithms, frames are missing or were never written, dark frames exceed
-        the readings, exposures of a sum are saturated or cannot be compared, zero frequency lies
-        between pixels, or something in the file is not used.
+        If a mask hides most of the counts or is not used, many readings are negative, 8-bit
+        readings reach 255, several readings share a limit of the camera or a flag, values look like
+        logarithms, frames are missing or were never written, dark frames exceed the readings,
+        exposures of a sum are saturated or cannot be compared, zero frequency lies between pixels,
+        or something in the file is not used.
 
     Examples
     --------
@@ -273,6 +275,7 @@ def read_diffraction(
                 f"center={center!r} is not valid for patterns in FFT order, with zero frequency "
                 f"at index 0; give None"
             )
+        warn_of_axes(series, name)
         warn_of_content(series, content)
         warn_of_numbers(series, dataset, frames)
         keep, equal = has_bins or bool(resample), monitor is not None
@@ -295,7 +298,7 @@ def read_diffraction(
         hot[found.region[-2:]] = found.hot
     magnitudes = binned(found.intensities, blocks)
     if has_bins:
-        geometry = geometry.binned(blocks[-2:])
+        geometry = geometry.binned(blocks)
     return Bunch(
         data=magnitudes,
         center=found.center.pixel,

@@ -12,6 +12,7 @@ OFF = 0.25  # pixels; a larger offset of zero frequency from the nearest pixel c
 AMPLITUDES = "magnitude", "amplitude", "modulus"
 MANY_NEGATIVE = 0.01  # fraction of readings; more negative readings than this are read-out noise
 MOST_BELOW = 0.9  # fraction of readings; a dark frame above more of them is of another exposure
+NARROW = 4  # ratio of the sides; narrower frames are seldom
 FEW = 5  # maximum number of frames that a message lists
 PATTERNS = 2  # number of patterns, evenly spaced, that are looked at for logarithms
 MOST = 0.5  # fraction of pixels; a mask that hides more, and most counts, may mark the good pixels
@@ -58,6 +59,24 @@ def warn_of_numbers(series, dataset, frames):
     for gap in filter(None, gaps):
         warn_user(
             f"frames may be missing between {gap}: other names follow each other in smaller steps"
+        )
+
+
+def warn_of_axes(series, name):
+    """Warn if frames seem to lie along the last axis of an array.
+
+    Read as usual, they are many narrow strips.
+    """
+    n_frames, height, width = series.shape
+    if (
+        len(series.paths) == 1
+        and NARROW * width <= min(n_frames, height)
+        and max(n_frames, height) <= 2 * min(n_frames, height)
+    ):
+        warn_user(
+            f"{name} is read as {n_frames} frames of {height} x {width} pixels; if it holds "
+            f"{width} frames of {n_frames} x {height}, pass the array with its frames first, "
+            f"np.moveaxis(values, -1, 0)"
         )
 
 
@@ -115,7 +134,15 @@ def warn_of_readings(readings, name, negative):
             "if a mask marks the good pixels, pass it (or its name in the file) as mask= with "
             "mask_marks='measured'"
         )
-    if readings.at_end and readings.options["saturation"] is None:
+    if readings.options["saturation"] is not None:
+        return
+    ceiling, words = readings.ceiling, readings.ceiling.words()
+    if words and not readings.at_end and readings.content == "counts":
+        warn_user(
+            f"{ceiling.number} readings of {name} are {ceiling.value:.17g}, {words}, and may be "
+            f"saturated or mark gaps; saturation={ceiling.value:.17g} marks them as unmeasured"
+        )
+    if readings.at_end:
         warn_user(
             f"{readings.at_end} readings of {name} are 255, the largest value of a byte, and may "
             "be saturated; saturation=255 marks them as unmeasured"

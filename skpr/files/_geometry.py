@@ -75,17 +75,18 @@ class Geometry:
         """Energy of a photon, in joules."""
         return None if self.wavelength is None else PLANCK * LIGHT / self.wavelength
 
-    def binned(self, factors: tuple[int, int]) -> Geometry:
-        """Return the geometry of a detector whose pixels are blocks of pixels.
+    def binned(self, factors: tuple[int, ...]) -> Geometry:
+        """Return the geometry of a pattern whose pixels are blocks of pixels.
 
-        `factors` holds the number of pixels of a block along height and width.
+        `factors` holds the number of pixels of a block along height and width; of a rocking curve,
+        the number of frames before them. The angle of several frames is their mean.
         """
-        if self.pixel_size is None:
-            return self
-        return replace(
-            self,
-            pixel_size=tuple(size * n for size, n in zip(self.pixel_size, factors, strict=True)),
-        )
+        angles, sizes = self.angles, self.pixel_size
+        if len(factors) == 3 and factors[0] > 1:
+            angles = {name: _of_blocks(angle, factors[0]) for name, angle in angles.items()}
+        if sizes is not None:
+            sizes = tuple(size * n for size, n in zip(sizes, factors[-2:], strict=True))
+        return replace(self, pixel_size=sizes, angles=angles)
 
     def of_frames(self, numbers: Any, n_frames: int) -> Geometry:
         """Return the geometry of some of the frames.
@@ -111,6 +112,15 @@ class Geometry:
             for name, angle in self.angles.items()
         }
         return replace(self, angles=angles)
+
+
+def _of_blocks(angle, n_frames):
+    """Return the mean angle of each complete block of frames."""
+    n_blocks = len(angle) // n_frames if np.ndim(angle) else 0
+    if n_blocks == 0:
+        return float(np.mean(angle)) if np.ndim(angle) else angle
+    means = np.reshape(angle[: n_blocks * n_frames], (n_blocks, n_frames)).mean(axis=1)
+    return tuple(means.tolist()) if n_blocks > 1 else float(means[0])
 
 
 def geometry_of_series(geometries, counts, names):

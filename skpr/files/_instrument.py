@@ -5,7 +5,7 @@ import numpy as np
 from .._validation import warn_user
 from ._beside import is_point_detector
 from ._geometry import ANGLES, LIGHT, PLANCK, Geometry, radians
-from ._units import si
+from ._units import decoded, si, unit_of, with_unit
 
 DEEPEST, MOST = 8, 5000  # maximum numbers of levels and items of a file that are searched
 SPREAD = 1e-3  # largest relative range of values of all frames that count as one value
@@ -181,13 +181,31 @@ def _first(groups, names, quantity, sources):
     for path, group in groups.items():
         for name in names:
             item = _item(group, name)
-            value = _number(item)
+            value, unit = _stated(item)
             if value is not None:
-                value = si(value, _text(item.attrs.get("units")), quantity)
+                value = si(value, unit, quantity)
             if value is not None:
                 sources[quantity.replace(" ", "_")] = f"{path}/{name}".strip("/")
                 return value
     return None
+
+
+def _stated(item):
+    """Return a number and its unit, also if they are written as text."""
+    value = _number(item)
+    if value is not None:
+        return value, unit_of(item.attrs)
+    found = with_unit(_written(item))
+    return (found[0], found[1] or unit_of(item.attrs)) if found else (None, None)
+
+
+def _written(item):
+    """Return the text of a data set; empty for anything else."""
+    try:
+        is_text = hasattr(item, "dtype") and item.dtype.kind in "OS" and item.size == 1
+        return _text(item[()]) or "" if is_text else ""
+    except (OSError, RuntimeError, TypeError):
+        return ""
 
 
 def _number(item):
@@ -230,13 +248,7 @@ def _numbers(item):
 def _text(value):
     """Return an attribute as text; None if it is not text."""
     value = np.ravel(value)[0] if value is not None and np.size(value) else None
-    return (
-        value.decode(errors="replace")
-        if isinstance(value, bytes)
-        else value
-        if isinstance(value, str)
-        else None
-    )
+    return decoded(value) if isinstance(value, bytes | str) else None
 
 
 def _pixel_size(detectors, sources):
@@ -249,7 +261,7 @@ def _pixel_size(detectors, sources):
             if any(value is None or not len(value) or np.ptp(value) > 0 for value in values):
                 continue
             sizes = [
-                si(float(value[0]), _text(item.attrs.get("units")), "pixel size")
+                si(float(value[0]), unit_of(item.attrs), "pixel size")
                 for value, item in zip(values, items, strict=True)
             ]
             if None not in sizes:
@@ -302,12 +314,7 @@ def _wavelength_of(groups, is_source, sources):
 
 
 def _is_no_light(group):
-    item = _item(group, "probe")
-    try:
-        text = _text(item[()]) if hasattr(item, "dtype") and item.size == 1 else None
-    except (OSError, RuntimeError):
-        text = None
-    return text is not None and text.lower() in NO_LIGHT
+    return _written(_item(group, "probe")).lower() in NO_LIGHT
 
 
 def _is_ring(group):
@@ -317,7 +324,7 @@ def _is_ring(group):
     """
     item = _item(group, "energy")
     value = _number(item)
-    unit = (_text(item.attrs.get("units")) or "").lower() if value is not None else ""
+    unit = (unit_of(item.attrs) or "").lower() if value is not None else ""
     if unit.endswith("gev"):
         return True
     return (
@@ -341,7 +348,7 @@ def _along_beam(detectors, groups, sources):
                 continue
             value = _number(item)
             if value and np.allclose(np.abs(np.ravel(vector)), (0, 0, 1), atol=1e-3):
-                value = si(abs(value), _text(item.attrs.get("units")), "distance")
+                value = si(abs(value), unit_of(item.attrs), "distance")
                 if value is not None:
                     sources["distance"] = f"{path}/{name}"
                     return value
@@ -359,7 +366,7 @@ def _angles(groups, sources):
             item = _item(group, name)
             if not hasattr(item, "dtype") or name in found:
                 continue
-            unit = _text(item.attrs.get("units"))
+            unit = unit_of(item.attrs)
             rotates = _text(item.attrs.get("transformation_type")) == "rotation"
             if not rotates and not (name.lower() in ANGLES and unit):
                 continue

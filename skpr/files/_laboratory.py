@@ -47,8 +47,7 @@ def laboratory_axes(
         Name of the angle that was scanned; the only one that differs from frame to frame if not
         given.
     rocking_step : float, optional
-        Angle from frame to frame in radians, in place of what the geometry says. Needed where
-        frames were binned: the geometry has the angles of the frames in the file.
+        Angle from frame to frame in radians, in place of what the geometry says.
     circles : (str, str)
         Names of the outer and the inner angle of the detector's arm.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._progress import progress_bar, shows_progress
 from ._beside import announced_frames
+from ._ceiling import Ceiling
 from ._corrections import Corrections, Tally, corrected, relative_sensitivity, working_type
 from ._dataset import DatasetFrames
 from ._planes import Masks, as_array, detector_gaps, given_frames, is_named, marks_of, mean_plane
@@ -60,6 +61,7 @@ class Readings:
         self.order = order if self.centered or not shifted_frames else np.fft.fftshift(order)
         self.options, self.tally, self.notes = options, Tally(), []
         self.at_end, self.n_read, self.has_noise, self.used = 0, 0, False, {}
+        self.ceiling = Ceiling()
         self.planes_of, self.planes, self.file_masks = None, Corrections(), None
         self.never, self.whole, self.over = set(), select is None, None
         source = series.source(0)
@@ -127,9 +129,9 @@ class Readings:
             mask = _either(mask, self.file_masks.of(number))
         if self.mask is not None:
             own = (
-                selected
-                if self.mask.n_planes == len(self.selected)
-                else int(self.selected[selected])
+                int(self.selected[selected])
+                if self.mask.n_planes == self.series.shape[0]
+                else selected
             )
             mask = _either(mask, self.mask.of(number if "mask" in self.by_file else own))
         return self.planes._replace(mask=mask)
@@ -152,6 +154,8 @@ class Readings:
         ):
             dark = _counted_plane(beside.dark, detector, roi, beside.dark.name)
             self.used["dark"] = beside.dark.name
+        told = [note for kind, note in beside.left_out.items() if options.get(kind) is None]
+        self.notes += [note for note in told if note not in self.notes]
         if flat is None and options["flat"] is None:
             self.notes += [note for note in beside.notes if note not in self.notes]
             if beside.flat is not None:
@@ -211,6 +215,7 @@ class Readings:
         if raw.dtype == np.uint8:
             self.at_end += int(np.count_nonzero(raw == 255))
         values = corrected(raw, corrections.cut(*read), self.dtype, self.tally)
+        self.ceiling.add(raw, ~np.isnan(values))
         if self.tally.over is not None:
             self._note_over(self.tally.over, rows, columns)
         if self.factors is not None:
@@ -229,7 +234,7 @@ class Readings:
         """Iterate over windows of frames, showing progress."""
         positions = range(len(self.selected)) if positions is None else positions
         self.tally = Tally()
-        self.at_end = self.n_read = 0
+        self.at_end, self.n_read, self.ceiling = 0, 0, Ceiling()
         bar = progress_bar(
             len(positions), "reading frames", shows_progress(self.verbose), unit="frame"
         )

@@ -118,7 +118,15 @@ def _check_grey(path, page):
     if photometric == "PALETTE":
         raise ValueError(f"{path} holds a picture with a colour palette, not counts")
     if colours != 1 or photometric in COLOURED:
-        raise ValueError(f"{path} holds a picture with {colours} colours per pixel, not counts")
+        planes = (
+            ""
+            if getattr(page.planarconfig, "name", "") != "SEPARATE"
+            else f"; if these are {colours} frames, save them with photometric='minisblack', by "
+            f"which tifffile keeps them apart"
+        )
+        raise ValueError(
+            f"{path} holds a picture with {colours} colours per pixel, not counts{planes}"
+        )
 
 
 def _damaged(path, error):

@@ -4,6 +4,8 @@ import math
 import re
 from functools import cache
 
+import numpy as np
+
 from .._validation import warn_user
 
 METRES = "m"
@@ -17,8 +19,13 @@ QUANTITIES = {
     "pixel size": (METRES, 1e-9, 0.02),
     "angle": (RADIANS, -20 * math.pi, 20 * math.pi),
 }
+# largest plausible values without a unit; larger ones are more likely in nanometres or millimetres
+HIGHEST_BARE = {"wavelength": 1e-4, "distance": 40.0, "pixel size": 2e-3}
 SPELLINGS = {  # spellings that pint lacks or reads otherwise: A is an ampere there
-    METRES: {"a": "angstrom", "å": "angstrom", "ang": "angstrom", "angstroms": "angstrom"},
+    METRES: dict.fromkeys(
+        ("a", "å", "ang", "angs", "angstroms", "angstroem", "angstroems", "angström", "ångström"),
+        "angstrom",
+    ),
     JOULES: {"ev": "eV", "kev": "keV", "j": "J"},
     RADIANS: {"degs": "degree"},
 }
@@ -58,11 +65,11 @@ def si(value, unit, quantity):
     (7.5e-05, 1.5e-10, 2.0)
     """
     target, lowest, highest = QUANTITIES[quantity]
-    if isinstance(unit, bytes):
-        unit = unit.decode(errors="replace")
-    unit = unit.strip() if isinstance(unit, str) else None
+    unit = decoded(unit).strip() if isinstance(unit, bytes | str) else None
     if not math.isfinite(value):
         return None
+    if not unit:
+        highest = HIGHEST_BARE.get(quantity, highest)
     factor = 1.0 if not unit or unit == target else factor_of(unit, target)
     if factor is None:
         warn_user(
@@ -131,6 +138,36 @@ def with_unit(text):
         r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[\s_]*([A-Za-zµμÅ°]+)?", str(text)
     )
     return (float(found[1]), found[2]) if found else None
+
+
+def decoded(text):
+    r"""Return bytes as text, in Latin-1 if they are not UTF-8.
+
+    Examples
+    --------
+    >>> decoded("µm".encode()), decoded(b"\xb5m"), decoded("mm")
+    ('µm', 'µm', 'mm')
+    """
+    if not isinstance(text, bytes):
+        return text
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+def unit_of(attributes):
+    """Return the unit among the attributes of a data set, or None.
+
+    NeXus calls it `units`; `unit` and other cases of the letters are common, too.
+    """
+    names = [name for name in attributes if name.lower() in ("units", "unit")]
+    for name in sorted(names, key=lambda one: one != "units"):
+        value = attributes[name]
+        value = value.flat[0] if isinstance(value, np.ndarray) and value.size else value
+        if isinstance(value, bytes | str):
+            return decoded(value)
+    return None
 
 
 def _rounded(value):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._validation import check_shape
-from ._checks import check_axes
+from ._checks import check_axes, warn_of_unit
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,6 +41,11 @@ def voxel_axes(steps: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     ValueError
         For steps that are linearly dependent, or not finite.
 
+    Warns
+    -----
+    UserWarning
+        For voxels larger than two metres, as steps in another unit give them.
+
     References
     ----------
     Maddali et al., J. Appl. Cryst. 53, 393 (2020).
@@ -53,7 +58,9 @@ def voxel_axes(steps: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """
     shape = check_shape("shape", shape)
     steps = check_axes("steps", steps, len(shape))
-    return 2 * math.pi * np.linalg.inv(np.array(shape)[:, None] * steps).T
+    axes = 2 * math.pi * np.linalg.inv(np.array(shape)[:, None] * steps).T
+    warn_of_unit(axes, "steps")
+    return axes
 
 
 def plane_spacings(axes):

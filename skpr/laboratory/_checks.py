@@ -5,10 +5,15 @@ from numbers import Real
 
 import numpy as np
 
-from .._validation import check_number, short
+from .._validation import check_number, short, warn_user
 
 INDEPENDENT = 1e-6  # smallest volume of linearly independent unit vectors
 LONGEST = {"wavelength": 1e-5, "distance": 1e3, "pixel_size": 2e-2}  # metres; more is another unit
+VOXEL = 2.0  # metres; longer steps from voxel to voxel are in nanometres, 1 are pixels
+WAYS = {
+    "steps": "give steps in radians per metre",
+    "axes": "give axes in metres, as voxel_axes returns them from steps of the momentum transfer",
+}
 SHORTEST = 1e-300  # length of a vector that still has a direction
 
 
@@ -63,6 +68,13 @@ def check_axes(name, value, n_axes=3):
             f"{name}={short(value)} is singular; give {n_axes} linearly independent vectors"
         )
     return axes
+
+
+def warn_of_unit(axes, source):
+    """Warn if steps from voxel to voxel can hardly be in metres."""
+    longest = float(np.linalg.norm(axes, axis=1).max())
+    if longest > VOXEL:
+        warn_user(f"the voxels of {source} are {longest:.3g} m apart; {WAYS[source]}")
 
 
 def check_sizes(name, value, n_axes=3):

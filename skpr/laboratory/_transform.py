@@ -14,7 +14,7 @@ from .._memory import check_fits
 from .._tensors import to_tensor, usual_device
 from .._validation import check_shape, short
 from ._axes import plane_spacings
-from ._checks import check_axes, check_sizes
+from ._checks import check_axes, check_sizes, warn_of_unit
 from ._interpolation import fine_grid, values_at
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ def to_laboratory(
     MemoryError
         For grids that are larger than the free memory.
 
+    Warns
+    -----
+    UserWarning
+        For voxels larger than two metres: axes in another unit, or steps in reciprocal space.
+
     Examples
     --------
     >>> import numpy as np
@@ -118,6 +123,7 @@ def to_laboratory(
         objects = np.asarray(objects)
     n_axes = objects.ndim - 1
     axes = check_axes("axes", axes, n_axes)
+    warn_of_unit(axes, "axes")
     sizes = check_sizes(
         "voxel_size", plane_spacings(axes).min() if voxel_size is None else voxel_size, n_axes
     )

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from .._arrays import check_batch, check_non_negative
-from .._callers import is_inside_estimator
+from .._callers import is_inside_estimator, is_nested
 from .._tensors import energy, map_chunks, space_axes
 from .._validation import check_flag
 from ..measurement import Grid, blur, check_centring, coherence_transfer
+from ._forms import warn_of_forms
 from ._input import as_numpy, averaged, check_averaging, peak_exponents, scaled, wide
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ def fourier_error(
     ValueError
         For shapes that do not fit each other, negative magnitudes, or a pattern without a measured
         pixel.
+
+    Warns
+    -----
+    UserWarning
+        If the magnitudes plainly are intensities or logarithms, or have another unit than the
+        objects.
 
     Examples
     --------
@@ -117,6 +124,12 @@ def r_factor(
         For shapes that do not fit each other, negative magnitudes, or a pattern without a measured
         pixel.
 
+    Warns
+    -----
+    UserWarning
+        If the magnitudes plainly are intensities or logarithms, or have another unit than the
+        objects.
+
     Examples
     --------
     >>> import numpy as np
@@ -141,6 +154,8 @@ def _misfits(measure, magnitudes, objects, coherence, centered, multioutput, sam
     unmeasured.
     """
     magnitudes, objects, grid = measured_and_objects(magnitudes, objects, centered)
+    if not is_nested(2):
+        warn_of_forms(magnitudes, objects, grid)
     weights = check_averaging(multioutput, sample_weight, len(magnitudes))
     covariances = (
         [] if coherence is None else [_checked_coherence(coherence, grid, len(magnitudes))]

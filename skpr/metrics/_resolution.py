@@ -16,22 +16,13 @@ from .._tensors import chunks_of, to_tensor
 from .._validation import check_boundary, check_flag, check_number, short, warn_user
 from ..measurement import Grid, mirrored
 from ..symmetry import register
+from ._forms import cosine, warned_of_form
 from ._input import as_numpy, at_unit_peak, checked_pair, wide
 
 if TYPE_CHECKING:
     from .._typing import Batch, Boundary
 
 SMALLEST_IMAGE, FEWEST_SLICES = 8, 4  # pixels along an axis of an image; slices of a volume
-# Gain in cosine similarity, and similarity, that another form of the pattern must reach; noise and
-# partial coherence change less.
-MARGIN, LIKENESS = 0.05, 0.99
-LOGARITHMS = (  # expression that undoes a logarithm, its base, and the largest plausible value
-    ("np.expm1(magnitudes)", math.e, 80.0),
-    ("10**magnitudes", 10.0, 40.0),
-    ("np.exp2(magnitudes) - 1", 2.0, 80.0),
-    ("np.exp(magnitudes / 2)", math.exp(0.5), 80.0),
-    ("10**(magnitudes / 20)", 10**0.05, 400.0),
-)
 NOISE = 0.2  # largest mean square of noise in other than counts, relative to the bright pixels
 # Fourier error of a plainly different pattern, and brightness, relative to the brightest pixel, of
 # the pixels that are compared.
@@ -107,7 +98,7 @@ def phase_retrieval_transfer_function(
     frequencies, light = ring_sums(measured, centered)
     moduli, coherent = (np.where(known, values, 0.0) for values in _moduli(objects, grid))
     counts = counts_of(pattern)
-    if not _warned_of_unit(np.where(known, pattern, 0.0), measured, moduli) and not is_nested():
+    if not warned_of_form(np.where(known, pattern, 0.0), measured, moduli) and not is_nested():
         _warn_of_another_pattern(measured, moduli, known, counts, grid)
     # best scale of the objects: reconstructions need not be in the unit of the pattern
     overlap = (measured * moduli).sum()
@@ -122,29 +113,6 @@ def phase_retrieval_transfer_function(
     return frequencies, np.where(dark, np.nan, above / np.where(dark, 1.0, below))
 
 
-def _warned_of_unit(pattern, measured, moduli):
-    """Warn where a pattern holds intensities or logarithms."""
-    given = _cosine(moduli, measured)
-    if given > LIKENESS or not measured.any():
-        return False
-    ways = {"np.sqrt(magnitudes)": np.sqrt(measured)}
-    for way, base, largest in LOGARITHMS:
-        if pattern.max() < largest:
-            powers = base**pattern
-            ways[way] = powers - 1 if "1" in way else powers
-    for way, values in ways.items():
-        if _cosine(moduli, np.where(pattern > 0, values / values.max(), 0.0)) > max(
-            given + MARGIN, LIKENESS
-        ):
-            kind = "intensities" if "sqrt" in way else "logarithms"
-            warn_user(
-                f"{way} are closer to the moduli of the reconstructions' spectra than the "
-                f"magnitudes themselves: if they are {kind}, pass {way}"
-            )
-            return True
-    return False
-
-
 def _warn_of_another_pattern(measured, moduli, known, counts, grid):
     """Warn where noise does not explain the misfit.
 
@@ -154,7 +122,7 @@ def _warn_of_another_pattern(measured, moduli, known, counts, grid):
     if not min(peaks) > 0:
         return
     bright = (measured > BRIGHT * peaks[0]) | (moduli > BRIGHT * peaks[1])
-    error = 1 - _cosine(moduli * bright, measured * bright) ** 2
+    error = 1 - cosine(moduli * bright, measured * bright) ** 2
     if error < OTHER**2:
         return
     if counts is None:
@@ -180,11 +148,6 @@ def _asymmetry(values, bright, known, grid):
     pairs = known * also_known * np.maximum(bright, also_bright)
     total = (values**2 * pairs).sum()
     return ((values - opposite) ** 2 * pairs).sum() / (2 * total) if total > 0 else 0.0
-
-
-def _cosine(first, second):
-    norms = math.sqrt((first**2).sum() * (second**2).sum())
-    return (first * second).sum() / norms if norms > 0 else 0.0
 
 
 def checked_pattern(magnitudes, objects, centered):

@@ -61,3 +61,19 @@ def test_patterns_that_are_not_there_are_refused():
         RetrievalDisplay.from_retrieval(found, X[:1])
     with pytest.raises(ValueError, match=r"a page needs axes of shape \(2, 2\)"):
         RetrievalDisplay.from_retrieval(found, X, axes=np.empty((1, 3)))
+
+
+def test_patterns_of_other_objects_are_refused():
+    _, X, found = retrieved()
+    for other in (X**2, X[::-1], 3 * X):
+        with pytest.raises(ValueError, match="X does not hold the patterns of found: object 0 has"):
+            RetrievalDisplay.from_retrieval(found, other)
+
+
+def test_patterns_may_be_in_fft_order_and_have_gaps():
+    _, X, found = retrieved()
+    shifted = np.fft.ifftshift(X, axes=(1, 2)).copy()
+    shifted[:, 3] = np.nan
+    np.testing.assert_array_equal(
+        RetrievalDisplay.from_retrieval(found, shifted).magnitudes, shifted[0]
+    )

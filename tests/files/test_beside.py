@@ -161,6 +161,15 @@ def test_masks_that_are_floats_are_bits_too():
     assert plane_is_bad(np.array([0.0, 1.0, np.nan, 2.0]), 1).tolist() == [False, True, True, False]
 
 
+def test_fractions_in_a_mask_mark_bad_pixels():
+    assert plane_is_bad(np.array([0.0, 0.3, -0.5, 1.5])).tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize("name", ["Mask", "PIXEL_MASK"])
+def test_capitals_in_the_name_of_a_mask_do_not_matter(write, name):
+    assert np.isnan(read_diffraction(write(**{f"entry__data__{name}": first_row(1)})).data).any()
+
+
 def nexus_detectors(path, *names):
     with h5py.File(path, "a") as file:
         for name in names:

@@ -59,3 +59,23 @@ def test_a_signal_that_is_a_mask_is_not_taken(tmp_path):
     with h5py.File(path, "a") as file:
         file["entry/data"].attrs.update(NX_class="NXdata", signal="mask")
     assert read_diffraction(path).dataset == ["entry/data/counts"]
+
+
+@pytest.mark.parametrize("target", ["entry/roi", "/entry/roi"])
+def test_a_default_counts_although_its_axes_are_missing(tmp_path, target):
+    path = written(tmp_path / "a.nxs", entry__data__data=STACK, entry__roi__counts=2 * STACK)
+    with h5py.File(path, "a") as file:
+        file.attrs["default"] = target
+        for name, signal in (("data", "data"), ("roi", "counts")):
+            file[f"entry/{name}"].attrs.update(NX_class="NXdata", signal=signal, axes=["y", "x"])
+    found = read_diffraction(path)
+    assert found.dataset == ["entry/roi/counts"]
+    np.testing.assert_allclose(found.data**2, 2.0 * STACK, rtol=1e-5)
+
+
+@pytest.mark.parametrize("target", ["entry", "entry/gone", "", "entry/data/data"])
+def test_a_default_that_leads_nowhere_is_passed_over(tmp_path, target):
+    path = written(tmp_path / "a.nxs", entry__data__data=STACK, entry__roi__counts=2 * STACK)
+    with h5py.File(path, "a") as file:
+        file.attrs["default"], file["entry"].attrs["default"] = target, "/"
+    assert read_diffraction(path).dataset == ["entry/data/data"]

@@ -297,7 +297,7 @@ def test_what_a_cxi_file_says_oddly_does_not_hide_its_data(tmp_path, counts):
         [False] * 3,
     ]
     assert found.distance is None
-    assert found.wavelength is None
+    assert found.wavelength == pytest.approx(1.5498e-10, rel=1e-5)
 
 
 def test_an_open_bracket_in_a_numpy_header_is_damage(tmp_path):

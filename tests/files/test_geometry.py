@@ -26,6 +26,16 @@ def test_binning_makes_fewer_larger_pixels_of_the_same_object():
     assert Geometry().binned((2, 2)) == Geometry()
 
 
+def test_the_angle_of_a_block_of_frames_is_their_mean():
+    geometry = replace(WHOLE, angles={"eta": 0.1, "theta": (0.0, 0.2, 0.4, 0.6, 0.8)})
+    binned = geometry.binned((2, 1, 2))
+    assert binned.pixel_size == (5e-5, 12e-5)
+    assert binned.angles == {"eta": 0.1, "theta": pytest.approx((0.1, 0.5))}
+    assert geometry.binned((3, 1, 1)).angles["theta"] == pytest.approx(0.2)
+    assert geometry.binned((8, 1, 1)).angles["theta"] == pytest.approx(0.4)
+    assert geometry.binned((1, 2, 2)).angles == geometry.binned((2, 2)).angles == geometry.angles
+
+
 def test_what_is_not_known_is_none():
     assert object_pixel_size(WHOLE, (30, 100, 200))[0] is None
     assert object_pixel_size(Geometry(wavelength=1e-10), (100, 200)) == (None, None)

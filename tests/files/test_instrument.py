@@ -203,3 +203,20 @@ def test_point_detectors_say_no_distance(file):
         put(file, f"entry_1/instrument_1/{name}/distance", 7.0, "m")
     file["entry_1/instrument_1/detector_2/data"] = np.ones(5)
     assert read_geometry(file, "entry_1/copy").distance == 1.5
+
+
+@pytest.mark.parametrize("name", ["unit", "Units", "UNITS"])
+@pytest.mark.parametrize("spelled", ["mm", b"mm", np.array([b"mm"]), np.array(["mm"], "O")])
+def test_the_attribute_of_the_unit_may_have_another_name(file, name, spelled):
+    put(file, f"{DETECTOR}/distance", 50.0, **{name: spelled})
+    file[f"{DETECTOR}/data"] = np.ones((1, 8, 8))
+    assert read_geometry(file, f"{DETECTOR}/data").distance == 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "units"), [("500 mm", None), (b"0.5", "m"), (np.array([b"0.5"]), None)]
+)
+def test_lengths_may_be_written_as_text(file, text, units):
+    put(file, f"{DETECTOR}/distance", text, units)
+    file[f"{DETECTOR}/data"] = np.ones((1, 8, 8))
+    assert read_geometry(file, f"{DETECTOR}/data").distance == 0.5

@@ -47,8 +47,9 @@ def test_circles_have_the_names_of_the_beamline():
     np.testing.assert_allclose(axes, expected()[0], rtol=1e-9)
 
 
-def test_the_geometry_of_a_file_leads_to_the_axes(tmp_path):
-    path, binned = tmp_path / "scan.h5", (110e-6, 120e-6)
+@pytest.fixture
+def scan(tmp_path):
+    path = tmp_path / "scan.h5"
     with h5py.File(path, "w") as file:
         for name, value, unit in (
             ("entry/instrument/detector/distance", 0.9, "m"),
@@ -71,12 +72,29 @@ def test_the_geometry_of_a_file_leads_to_the_axes(tmp_path):
             ("entry/sample", "NXsample"),
         ):
             file[name].attrs["NX_class"] = kind
+    return path
+
+
+def test_the_geometry_of_a_file_leads_to_the_axes(scan):
+    binned = (110e-6, 120e-6)
     found = read_diffraction(
-        path, frames="volume", crop=(4, 16, 16), binning=(1, 2, 2), center=(2, 8, 8)
+        scan, frames="volume", crop=(4, 16, 16), binning=(1, 2, 2), center=(2, 8, 8)
     )
     assert found.data.shape[2:] == (8, 8)
     axes, _ = laboratory_axes(found.geometry, SHAPE, **VERTICAL)
     np.testing.assert_allclose(axes, expected(pixel_size=binned)[0], rtol=1e-9)
+
+
+def test_binned_frames_are_further_apart(scan):
+    options = {"frames": "volume", "crop": (4, 16, 16), "center": (2, 8, 8), "resample": False}
+    shapes = {1: (4, 16, 16), 2: (2, 8, 8)}
+    axes = {
+        factor: laboratory_axes(
+            read_diffraction(scan, binning=factor, **options).geometry, shape, **VERTICAL
+        )[0]
+        for factor, shape in shapes.items()
+    }
+    np.testing.assert_allclose(axes[2], axes[1], rtol=1e-9)  # the same extent, so the same voxels
 
 
 @pytest.mark.parametrize(

@@ -188,3 +188,18 @@ def test_a_dark_frame_that_exceeds_the_readings_is_doubted():
 def test_a_monitor_that_is_not_valid_is_said_by_the_number_of_its_frame():
     with pytest.raises(ValueError, match="monitor=0.0 in frame 3 is not valid"):
         read_diffraction(STACK, monitor=[1, 1, 1, 0], select=[2, 3])
+
+
+@pytest.mark.parametrize("frames", ["patterns", "volume"])
+def test_planes_for_every_frame_belong_to_the_frames_of_the_file_in_any_order(frames):
+    stack = np.random.default_rng(0).poisson(50, (4, 16, 18))
+    mask = np.zeros(stack.shape, bool)
+    mask[0, 3] = True
+    kept = {"frames": frames, "hot_pixels": None}
+    turned = read_diffraction(stack, mask=mask, select=slice(None, None, -1), **kept).data
+    straight = read_diffraction(stack[::-1], mask=mask[::-1], **kept).data
+    np.testing.assert_array_equal(turned, straight)
+    factors = [1.0, 2.0, 3.0, 4.0]
+    turned = read_diffraction(stack, monitor=factors, select=[3, 2, 1, 0], **kept).data
+    straight = read_diffraction(stack[::-1], monitor=factors[::-1], **kept).data
+    np.testing.assert_array_equal(turned, straight)

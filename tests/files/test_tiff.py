@@ -59,3 +59,14 @@ def test_a_page_that_is_damaged_inside_is_refused(tmp_path):
     with pytest.raises(OSError, match="cannot be read as TIFF"):
         read_diffraction(path)
     assert read_diffraction(path, select=[0, 2]).data.shape == (2, 16, 18)
+
+
+@pytest.mark.parametrize("n_frames", [3, 4])
+def test_few_frames_that_became_colours_are_refused_with_the_way(tmp_path, n_frames):
+    frames = np.random.default_rng(0).poisson(50, (n_frames, 16, 18)).astype("u2")
+    options = {"photometric": "rgb", "planarconfig": "separate"}
+    tifffile.imwrite(tmp_path / "a.tif", frames, **options)
+    with pytest.raises(ValueError, match=f"if these are {n_frames} frames, save them with photo"):
+        read_diffraction(tmp_path / "a.tif")
+    tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack")
+    np.testing.assert_allclose(read_diffraction(tmp_path / "a.tif").data ** 2, frames, rtol=1e-5)

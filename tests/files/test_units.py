@@ -27,6 +27,10 @@ from skpr.files._units import si, with_unit
         (9000, "eV", "energy", 1.44195897060e-15),
         (9, "keV", "energy", 1.44195897060e-15),
         (9, "KeV", "energy", 1.44195897060e-15),
+        (1.5, "Angstroem", "wavelength", 1.5e-10),
+        (1.5, "\u00c5".encode("latin-1"), "wavelength", 1.5e-10),
+        (75, b"\xb5m", "pixel size", 7.5e-5),
+        (150, "m", "distance", 150.0),
         (180, "deg", "angle", 3.14159265358979),
         (180, "degrees", "angle", 3.14159265358979),
     ],
@@ -43,6 +47,10 @@ def test_units_of_every_spelling_become_si(value, unit, quantity, expected):
     [
         (75, None, "pixel size", "the pixel size 75, without a unit and so in m, is not plausible"),
         (1500, None, "distance", "the distance 1500, without a unit and so in m, is not plausible"),
+        # plausible in metres, but more likely in other units if the file does not say
+        (150, None, "distance", "the distance 150, without a unit and so in m, is not plausible"),
+        (0.013, None, "pixel size", "0.013, without a unit and so in m, is not plausible"),
+        (0.00135, "", "wavelength", "0.00135, without a unit and so in m, is not plausible"),
         (2.2e-26, "m", "wavelength", "the wavelength 2.2e-26 m is not plausible"),
         (9000, None, "energy", "the energy 9000, without a unit and so in J, is not plausible"),
         (1, "V", "distance", "the unit 'V' of the distance 1 is not known"),

@@ -16,14 +16,14 @@ def test_axes_are_dual_to_the_steps_of_the_whole_pattern(shape):
 
 
 def test_more_pixels_of_the_same_pattern_make_smaller_voxels():
-    steps = np.random.default_rng(1).normal(size=(3, 3))
+    steps = 1e6 * np.random.default_rng(1).normal(size=(3, 3))
     np.testing.assert_allclose(
         voxel_axes(steps, (10, 10, 20))[2], voxel_axes(steps, (10, 10, 10))[2] / 2
     )
 
 
 def test_planes_are_half_a_period_of_the_pattern_apart():
-    steps, shape = np.random.default_rng(2).normal(size=(3, 3)), (8, 9, 10)
+    steps, shape = 1e6 * np.random.default_rng(2).normal(size=(3, 3)), (8, 9, 10)
     reach = np.array(shape) * np.linalg.norm(steps, axis=1) / 2
     np.testing.assert_allclose(plane_spacings(voxel_axes(steps, shape)), np.pi / reach)
 
@@ -33,3 +33,10 @@ def test_steps_in_one_plane_are_refused():
         voxel_axes([[1, 0, 0], [0, 1, 0], [1, 1, 0]], (8, 8, 8))
     with pytest.raises(ValueError, match=r"shape=\(8, 0, 8\) is not valid"):
         voxel_axes(np.eye(3), (8, 0, 8))
+
+
+def test_steps_in_another_unit_than_radians_per_metre_get_a_word():
+    steps = 1e6 * np.eye(3)
+    assert voxel_axes(steps, (32, 48, 48)).max() < 1e-6
+    with pytest.warns(UserWarning, match="voxels of steps are 196 m apart; give steps in radians"):
+        voxel_axes(steps / 1e9, (32, 48, 48))

@@ -184,3 +184,8 @@ def test_facets_of_a_simulated_crystal_come_out_to_half_a_degree(rows):
     # the same voxels taken for orthogonal ones have no such facets
     taken = facet_errors(np.abs(oblique[0]), np.linalg.norm(axes[1]), crystal)
     assert len(taken) == 0 or np.median(taken) > 5
+
+
+def test_axes_that_are_not_in_metres_get_a_word():
+    with pytest.warns(UserWarning, match="voxels of axes are 5 m apart; give axes in metres, as"):
+        to_laboratory(np.ones((1, 4, 4, 4)), 5 * np.eye(3))
