@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_memory
 
 from .._arrays import inspect_batch, is_complex
 from .._lazy import LazyBatch
-from .._validation import short
+from .._validation import short, warn_user
 from ..iterative import IterativePhaseRetrieval
 from ._rounds import LARGEST_SEED, as_array
 
@@ -27,10 +27,13 @@ class Targets(NamedTuple):
     objects : ndarray of shape (n_samples, *object_shape)
     verdicts : ndarray of str of shape (n_samples,)
         "given", or the verdict on the retrieved object.
+    is_blurred : ndarray of bool of shape (n_samples,)
+        Whether a partly coherent beam was found to have blurred the pattern.
     """
 
     objects: Any
     verdicts: Any
+    is_blurred: Any
 
 
 def checked_targets(y, n_samples):
@@ -140,7 +143,7 @@ def retrieved(retriever, X, memory):
 
 
 def judged_objects(retriever, X):
-    """Return retrieved objects and their verdicts.
+    """Return retrieved objects and what is known of each.
 
     The verdict on an object that is zero everywhere is "failed".
     """
@@ -148,7 +151,9 @@ def judged_objects(retriever, X):
     if not found.finished.any(axis=1).all():
         raise KeyboardInterrupt("interrupted before every pattern had a finished start")
     is_lit = found.objects.reshape(len(X), -1).any(axis=1)
-    return found.objects, np.where(is_lit, found.verdicts, "failed")
+    kernels = np.zeros((len(X), 1)) if found.coherence is None else found.coherence
+    is_blurred = kernels.reshape(len(X), -1).any(axis=1)
+    return found.objects, np.where(is_lit, found.verdicts, "failed"), is_blurred
 
 
 def check_accepted(accepted):
@@ -198,3 +203,33 @@ def weights_of(sample_weight, rows, n_samples):
             f"({n_samples},)"
         )
     return weights[rows]
+
+
+def counted(verdicts):
+    """Return how many objects have each verdict, in words."""
+    names, counts = np.unique(verdicts[verdicts != "given"], return_counts=True)
+    return ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
+
+
+def check_enough(verdicts, accepted):
+    """Refuse a training without objects; warn if most are not trustworthy.
+
+    Parameters
+    ----------
+    verdicts : ndarray of str of shape (n_samples,)
+    accepted : ndarray of bool of shape (n_samples,)
+    """
+    way = "give a retriever with more iterations, more starts or another support"
+    n_retrieved = int((verdicts != "given").sum())
+    if not accepted.any():
+        raise ValueError(
+            f"none of {n_retrieved} retrieved objects is accepted for training "
+            f"({counted(verdicts)}); {way}"
+        )
+    n_bad = int(np.isin(verdicts, ["doubtful", "failed"]).sum())
+    if n_bad > n_retrieved / 2:
+        warn_user(
+            f"{n_bad} of {n_retrieved} retrieved objects are doubtful or failed, by held-out "
+            f"pixels and the agreement of starts ({counted(verdicts)}), so the regressor may learn "
+            f"what is wrong with them; {way}"
+        )

@@ -10,17 +10,20 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from .._arrays import inspect_batch
-from .._validation import short, warn_user
+from .._validation import check_count, short
 from ..iterative import IterativePhaseRetrieval
 from ..measurement import look_at
 from ._around import AroundRegressor, _regressor_has, as_features
+from ._counted_again import with_new_counts
 from ._parts import check_part, is_direct, told
 from ._refined import learned_unit, times
 from ._retrieved import (
     Targets,
     as_patterns,
     check_accepted,
+    check_enough,
     checked_targets,
+    counted,
     default_retriever,
     drawn_seeds,
     fitted_retriever,
@@ -66,6 +69,11 @@ class RetrievedTargetRegressor(AroundRegressor):
         Verdicts of those retrieved objects that the regressor is trained on; see
         :meth:`skpr.iterative.Retrieval.summary`. Under noise, few objects are good, and many that
         are not still teach the network.
+    n_simulated : int, default=3
+        Number of patterns that are simulated from each retrieved object, with new counting noise,
+        and trained on beside the measured one. They keep the regressor from learning the noise of
+        its patterns. Only patterns that are photon counts, in an array or tensor, and not blurred
+        by a partly coherent beam are simulated, and none if the regressor has a `detector`.
     memory : str or joblib.Memory, optional
         Folder or cache that keeps the retrieved objects, so that a grid search retrieves each of
         its training sets only once. Needs a `random_state`.
@@ -138,12 +146,14 @@ class RetrievedTargetRegressor(AroundRegressor):
         retriever: Any = None,
         *,
         accepted: Any = ("good", "doubtful", "undecided"),
+        n_simulated: int = 3,
         memory: Any = None,
         random_state: Seed = None,
     ) -> None:
         self.regressor = regressor
         self.retriever = retriever
         self.accepted = accepted
+        self.n_simulated = n_simulated
         self.memory = memory
         self.random_state = random_state
 
@@ -246,10 +256,12 @@ class RetrievedTargetRegressor(AroundRegressor):
         features, magnitudes = as_features(X)
         objects, is_known = checked_targets(y, len(magnitudes))
         if not is_known.any():
-            objects, verdicts = retrieved(self.retriever_, as_patterns(magnitudes), self.memory)
-            is_known = np.isin(verdicts, list(self.accepted))
+            found = retrieved(self.retriever_, as_patterns(magnitudes), self.memory)
+            objects, is_known = found.objects, np.isin(found.verdicts, list(self.accepted))
             if not is_known.any():
-                raise ValueError(f"no object to score against was retrieved: {counted(verdicts)}")
+                raise ValueError(
+                    f"no object to score against was retrieved: {counted(found.verdicts)}"
+                )
         rows = np.flatnonzero(is_known)
         if sample_weight is not None:
             sample_weight = weights_of(sample_weight, rows, len(magnitudes))
@@ -284,13 +296,18 @@ class RetrievedTargetRegressor(AroundRegressor):
                 for name, value in fit_params.items()
             }
             features = features if accepted.all() else rows_of(features, rows)
-            super()._train(features, targets.objects[rows], method, continues, fit_params)
+            part = Targets(*(values[rows] for values in targets))
+            n_simulated = 0 if told(regressor, "detector") is not None else self.n_simulated
+            features, trained_on, fit_params = with_new_counts(
+                features, part, fit_params, self.retriever_, n_simulated, self._seed
+            )
+            super()._train(features, trained_on, method, continues, fit_params)
         except BaseException:  # a new retriever must not be combined with the old regressor
             vars(self).clear()
             vars(self).update(before)
             raise
         targets.objects[~accepted] = np.nan
-        self.targets_, self.verdicts_ = targets
+        self.targets_, self.verdicts_ = targets.objects, targets.verdicts
         self.accepted_ = accepted
         return self
 
@@ -322,8 +339,9 @@ class RetrievedTargetRegressor(AroundRegressor):
     def _completed(self, magnitudes, objects, is_known):
         """Return the given objects, with retrieved ones where there is none."""
         verdicts = np.full(len(magnitudes), "given", dtype="<U9")
+        is_blurred = np.zeros(len(magnitudes), dtype=bool)
         if is_known.all():
-            return Targets(objects.copy(), verdicts)
+            return Targets(objects.copy(), verdicts, is_blurred)
         unknown = np.flatnonzero(~is_known)
         look_at(magnitudes, self.retriever_.centered, type(self).__name__, None)
         found = retrieved(self.retriever_, rows_of(as_patterns(magnitudes), unknown), self.memory)
@@ -333,8 +351,8 @@ class RetrievedTargetRegressor(AroundRegressor):
         else:
             completed = objects.astype(np.result_type(objects, values))
             completed[unknown] = values
-        verdicts[unknown] = found.verdicts
-        return Targets(completed, verdicts)
+        verdicts[unknown], is_blurred[unknown] = found.verdicts, found.is_blurred
+        return Targets(completed, verdicts, is_blurred)
 
     def _trained(self, regressor, X, targets, method, continues, fit_params):
         if self.random_state is not None:
@@ -356,6 +374,7 @@ class RetrievedTargetRegressor(AroundRegressor):
                 "or None"
             )
         check_accepted(self.accepted)
+        check_count("n_simulated", self.n_simulated, low=0)
         check_memory(self.memory)
 
     def __sklearn_tags__(self):
@@ -364,33 +383,3 @@ class RetrievedTargetRegressor(AroundRegressor):
         tags.input_tags.positive_only = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def counted(verdicts):
-    """Return how many objects have each verdict, in words."""
-    names, counts = np.unique(verdicts[verdicts != "given"], return_counts=True)
-    return ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
-
-
-def check_enough(verdicts, accepted):
-    """Refuse a training without objects; warn if most are not trustworthy.
-
-    Parameters
-    ----------
-    verdicts : ndarray of str of shape (n_samples,)
-    accepted : ndarray of bool of shape (n_samples,)
-    """
-    way = "give a retriever with more iterations, more starts or another support"
-    n_retrieved = int((verdicts != "given").sum())
-    if not accepted.any():
-        raise ValueError(
-            f"none of {n_retrieved} retrieved objects is accepted for training "
-            f"({counted(verdicts)}); {way}"
-        )
-    n_bad = int(np.isin(verdicts, ["doubtful", "failed"]).sum())
-    if n_bad > n_retrieved / 2:
-        warn_user(
-            f"{n_bad} of {n_retrieved} retrieved objects are doubtful or failed, by held-out "
-            f"pixels and the agreement of starts ({counted(verdicts)}), so the regressor may learn "
-            f"what is wrong with them; {way}"
-        )

@@ -131,9 +131,9 @@ def test_objects_that_failed_are_dropped(pairs, monkeypatch):
     failed = np.arange(0, 64, 4)
 
     def judged(retriever, X):
-        objects, verdicts = judged_objects(retriever, X)
+        objects, verdicts, is_blurred = judged_objects(retriever, X)
         verdicts[failed] = "failed"
-        return objects, verdicts
+        return objects, verdicts, is_blurred
 
     monkeypatch.setattr("skpr.composition._retrieved.judged_objects", judged)
     fitted = model().fit(X)
