@@ -36,7 +36,23 @@ class Cropping(DetectorStep):
         self.shape = shape
 
     def fit(self, X, y=None):
-        """Check the parameters and store the shape of the arrays; see the base class."""
+        r"""Check the window and store the shape of the arrays.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN at missing pixels.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or magnitudes are negative or infinite.
+        """
         super().fit(X, y)
         sizes = check_shape("shape", self.shape, len(self.fourier_shape_))
         exceed = [n > m for n, m in zip(sizes, self.fourier_shape_, strict=True)]
