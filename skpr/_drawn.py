@@ -7,6 +7,7 @@ import numpy as np
 from ._tensors import to_tensor
 from ._validation import short
 
+_ALIKE = 32  # number of blocks that are compared before all are taken for the same
 _WORD = 0xFFFFFFFF  # seeds are integers of 32 bits, which every generator takes
 
 
@@ -62,6 +63,32 @@ class DrawnArray:
         first = numbers.start * self.block_size
         return np.concatenate(blocks)[start - first : stop - first : step]
 
+    def check_seeds(self):
+        """Refuse functions whose samples do not follow from the seed.
+
+        The first block is drawn again, and then further blocks until one differs from it.
+
+        Raises
+        ------
+        ValueError
+            If the same seed draws other samples, or all of many seeds draw the same ones.
+        """
+        first = self._block(0)
+        if not np.array_equal(first, self._block(0)):
+            raise ValueError(
+                f"draw={name_of(self.draw)} returned other samples when it was called again with "
+                "the same random_state, so that objects would not fit their magnitudes; draw all "
+                "random numbers from a generator that random_state seeds"
+            )
+        n_blocks = min(_ALIKE, -(-self.shape[0] // self.block_size))
+        if n_blocks > 1 and all(
+            np.array_equal(first, self._block(number)) for number in range(1, n_blocks)
+        ):
+            raise ValueError(
+                f"draw={name_of(self.draw)} returned the same samples for {n_blocks} values of "
+                "random_state; draw all random numbers from a generator that random_state seeds"
+            )
+
     def _block(self, number):
         values = self._drawn(number)
         if (values.shape[1:], values.dtype) != (self.shape[1:], self.dtype):
@@ -87,6 +114,13 @@ class DrawnArray:
             raise TypeError(
                 f"{self._said_of(number)} in a {type(drawn).__name__}; give a function that "
                 "returns an array, or a Bunch with `data`"
+            )
+        dtype = getattr(drawn, "dtype", None)
+        kind = getattr(dtype, "kind", "f")  # types of torch are numbers
+        if kind not in "biufc" or not hasattr(drawn, "__array__"):
+            raise TypeError(
+                f"{self._said_of(number)} in a {type(drawn).__name__} of type {dtype}; give "
+                "a function that returns an array of numbers"
             )
         values = np.asarray(to_tensor(drawn).detach().cpu().resolve_conj())
         if values.ndim < 2 or len(values) != self.block_size or 0 in values.shape:

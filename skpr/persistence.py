@@ -89,6 +89,8 @@ _OF_LIBRARIES = (
     skorch.utils.noop,
     skorch.utils.to_numpy,
 )
+# packages whose types without `fit` are no models; other packages may have models of another kind
+_NO_STRANGERS = "builtins", "numpy", "torch", "skpr"
 # names of the classes in the first files
 _FORMER = (
     "skpr.canonicalization._canonicalizer.SymmetryCanonicalizer",
@@ -132,8 +134,8 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     Raises
     ------
     TypeError
-        If the model holds types that :func:`load_model` would refuse, if it cannot be written, or
-        if `trusted` is not a sequence of names.
+        If the model is no estimator, if it holds types that :func:`load_model` would refuse, if it
+        cannot be written, or if `trusted` is not a sequence of names.
     OSError
         If the file cannot be written.
     ImportError
@@ -158,6 +160,12 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
         )
     if isinstance(model, type):
         raise TypeError(f"{model.__name__} is a class, not a model; give a fitted instance")
+    home = type(model).__module__.partition(".")[0]
+    if not hasattr(model, "fit") and home in _NO_STRANGERS:
+        raise TypeError(
+            f"model is a {type(model).__name__}, not an estimator: it has no method fit; "
+            f"{_way(model)}"
+        )
     skops = _import_skops()
     _names(trusted)
     try:
@@ -244,6 +252,15 @@ def load_model(path: FilePath, trusted: Sequence[str] = ()) -> Any:
             stacklevel=2,
         )
     return model
+
+
+def _way(model):
+    """Return how something else than an estimator is saved."""
+    if hasattr(model, "starts"):
+        return "give the fitted retriever, or save its objects by skpr.files.write_reconstruction"
+    if hasattr(model, "dtype") and hasattr(model, "shape"):
+        return "save arrays by numpy.save"
+    return "give a fitted one"
 
 
 def _names(trusted):

@@ -53,7 +53,11 @@ def expected_failures(step):
     return DRAWN if str(step) in map(str, RANDOM) else {}
 
 
-@parametrize_with_checks(STEPS, expected_failed_checks=expected_failures)
+# the suite's patterns are smaller than a window of 4, of which the step warns
+SUITE = [Cropping(1) if isinstance(step, Cropping) else step for step in STEPS]
+
+
+@parametrize_with_checks(SUITE, expected_failed_checks=expected_failures)
 def test_scikit_learns_suite(estimator, check):
     check(estimator)
 
@@ -517,3 +521,39 @@ def test_a_whole_detector_is_a_pipeline():
 def test_what_is_not_valid_is_said_with_what_is(step, message):
     with pytest.raises(ValueError, match=message):
         step.fit(patterns())
+
+
+def counted_patterns():
+    expected = FourierMagnitude().fit_transform(random_objects((12, 12), "float64", 3))
+    return expected, PhotonNoise(1e4, random_state=0).fit_transform(expected)
+
+
+def test_coherence_behind_counted_photons_is_warned_of():
+    expected, counted = counted_patterns()
+    with pytest.warns(UserWarning, match="PartialCoherence is already counted: its squares are"):
+        PartialCoherence(0.5).fit_transform(counted)
+    with pytest.warns(UserWarning, match="PartialCoherence must act on the expected magnitudes"):
+        make_pipeline(PhotonNoise(1e4), PartialCoherence(0.5)).fit_transform(expected)
+    PartialCoherence(0.5).fit_transform(expected)  # warnings are errors
+
+
+def test_photons_counted_twice_are_warned_of_unless_they_are_thinned():
+    expected, counted = counted_patterns()
+    for again in (1e4, (1e2, 1e5), None):
+        with pytest.warns(UserWarning, match="counting them again doubles the noise"):
+            PhotonNoise(again).fit_transform(counted)
+    PhotonNoise(1e3).fit_transform(counted)
+    PhotonNoise(None).fit_transform(np.rint(expected))  # whole magnitudes may be simulated
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"), [(40, "they are left"), ((40, 8), "axis 0 is left"), ((8, 35), "axis 1")]
+)
+def test_a_window_larger_than_the_patterns_is_warned_of(shape, message):
+    with pytest.warns(UserWarning, match=f"never enlarged: {message}"):
+        Cropping(shape).fit(patterns())
+
+
+def test_a_window_as_large_as_an_axis_leaves_it_unchanged():
+    assert Cropping(33).fit_transform(patterns()).shape[1:] == (32, 33)
+    assert Cropping((32, 34)).fit_transform(patterns()).shape[1:] == (32, 34)

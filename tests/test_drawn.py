@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.utils import Bunch
 
 from skpr import LazyBatch
@@ -136,6 +137,9 @@ def test_later_blocks_are_checked_when_they_are_drawn(other, message):
         ({"objects": np.ones((2, 3))}, TypeError, "in a dict with the keys ['objects']; give a"),
         (np.ones(2), ValueError, "in an array of shape (2,), which must be (2, *sample_shape)"),
         (np.ones((2, 0)), ValueError, "in an array of shape (2, 0), which must be"),
+        (np.full((2, 3), "a"), TypeError, "in a ndarray of type <U1; give a function that returns"),
+        (np.full((2, 3), None), TypeError, "in a ndarray of type object; give a function that"),
+        (csr_array(np.ones((2, 3))), TypeError, "in a csr_array of type float64; give a function"),
     ],
 )
 def test_what_is_no_array_of_samples_is_named(made, error, message):

@@ -565,3 +565,23 @@ def test_names_of_trusted_types_are_asked_for(tmp_path, trusted):
             match=r"^trusted=.* is not valid; give names of types, such as \['module.Class'\]",
         ):
             call()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.eye(3), "model is a ndarray, not an estimator: it has no method fit; save arrays by"),
+        ({"net": 1}, "model is a dict, not an estimator: it has no method fit; give a fitted one"),
+    ],
+)
+def test_what_is_no_estimator_is_refused(tmp_path, value, message):
+    with pytest.raises(TypeError, match=message):
+        save_model(value, tmp_path / "model.skpr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_retrieval_is_no_model(tmp_path):
+    magnitudes = FourierMagnitude().fit_transform(np.eye(6)[None])
+    found = IterativePhaseRetrieval(n_iter=2, random_state=0).fit(magnitudes).retrieve(magnitudes)
+    with pytest.raises(TypeError, match="give the fitted retriever, or save its objects by"):
+        save_model(found, tmp_path / "model.skpr")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .._typing import Seed
 
 
+MOST_BYTES = 2  # size of integers whose range is that of images
+
+
 def make_cutouts(
     n_samples: int = 100,
     *,
@@ -32,7 +35,7 @@ def make_cutouts(
     r"""Cut objects out of images at random places.
 
     Image, place and orientation are uniformly distributed. Real values are kept; integers of a type
-    with `n` bits are divided by the largest value of this type, 255 for uint8. To cut while a
+    with 8 or 16 bits are divided by the largest value of this type, 255 for uint8. To cut while a
     network is trained, give this function to :func:`make_lazy_batch`.
 
     Parameters
@@ -66,8 +69,8 @@ def make_cutouts(
     TypeError
         If `images` are no arrays of numbers.
     ValueError
-        If a parameter is not valid, an image is smaller than `shape`, or a cut-out holds NaN or
-        infinity.
+        If a parameter is not valid, an image is smaller than `shape` or of integers with more than
+        16 bits, or a cut-out holds NaN, infinity or masked values.
 
     Examples
     --------
@@ -89,15 +92,17 @@ def make_cutouts(
     rng = check_random_state(random_state)
     origins = rng.randint(len(images), size=n_samples)
     objects = np.stack([_cutout(images, one, shape, flip, rotate, rng) for one in origins.tolist()])
+    if objects.dtype.kind == "c":
+        dtype = np.result_type(dtype, np.complex64)
+    with np.errstate(over="ignore"):
+        objects = objects.astype(dtype, copy=False)
     if not np.isfinite(objects).all():
         bad = int(origins[~np.isfinite(objects).reshape(n_samples, -1).all(axis=1)][0])
         raise ValueError(
-            f"image {bad} holds NaN or infinity in a cut-out; every value must be finite"
+            f"image {bad} holds NaN or infinity in a cut-out; every value must be finite in {dtype}"
         )
-    if objects.dtype.kind == "c":
-        dtype = np.result_type(dtype, np.complex64)
     description = f"{n_samples} cut-outs of shape {shape} of {len(images)} images"
-    return as_bunch(objects.astype(dtype, copy=False), return_X_y, description, image=origins)
+    return as_bunch(objects, return_X_y, description, image=origins)
 
 
 def _cutout(images, number, shape, flip, rotate, rng):
@@ -112,6 +117,11 @@ def _cutout(images, number, shape, flip, rotate, rng):
         )
     start = [rng.randint(most + 1) for most in room.tolist()]
     window = image[tuple(slice(at, at + n) for at, n in zip(start, size.tolist(), strict=True))]
+    if np.ma.is_masked(window):
+        raise ValueError(
+            f"image {number} has masked values in a cut-out; fill them, or leave the image out"
+        )
+    window = np.asarray(window)
     turned = np.transpose(window, order)[tuple(slice(None, None, sign) for sign in signs)]
     return turned / np.iinfo(image.dtype).max if image.dtype.kind in "iu" else turned
 
@@ -130,15 +140,23 @@ def _orientation(n_axes, flip, rotate, rng):
 
 def _check_images(images, n_axes):
     is_stack = hasattr(images, "shape")
+    is_one = is_stack and len(images.shape) == n_axes
+    one = "; give images[None] if this is one image" if is_one else ""
     if not is_stack and not isinstance(images, list | tuple):
         raise TypeError(f"images={short(images)} is not an array or a sequence of arrays")
     if len(images) == 0:
         raise ValueError(f"images={short(images)} holds no image")
     for number, image in enumerate(images[:1] if is_stack else images):
-        if not hasattr(image, "shape") or getattr(image.dtype, "kind", "") not in "biufc":
+        kind = getattr(getattr(image, "dtype", None), "kind", "")
+        if not hasattr(image, "shape") or not kind or kind not in "biufc":
             raise TypeError(f"image {number} is {short(image)}; give an array of numbers")
         if len(image.shape) != n_axes:
             raise ValueError(
                 f"image {number} has shape {tuple(image.shape)}; cut-outs with {n_axes} axes need "
-                f"images with as many"
+                f"images with as many{one}"
+            )
+        if kind in "iu" and image.dtype.itemsize > MOST_BYTES:
+            raise ValueError(
+                f"image {number} holds integers of type {image.dtype}, whose range is no scale of "
+                "images; divide by the largest possible value, or give uint8 or uint16"
             )

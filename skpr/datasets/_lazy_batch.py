@@ -66,14 +66,16 @@ def make_lazy_batch(
     TypeError
         If `draw` is not a function, or returns no array.
     ValueError
-        If a number is not valid, or `draw` returns an array of the wrong length. While the batch is
+        If a number is not valid, or `draw` returns an array of the wrong length, other objects for
+        the same seed, or the same objects for several seeds. While the batch is
         read: if `draw` returns NaN, infinity, or objects of another shape or type than the first.
         In estimators also if an object has negative values and the first 32 objects have none.
 
     Notes
     -----
-    Before the training, estimators learn the template of canonical objects and the statistics of
-    pixels from 1,024 of the objects. The latest 256 MiB of objects are kept in memory, so that a
+    The first block is drawn three times when the batch is made, to check that it depends on the
+    seed. Before the training, estimators learn the template of canonical objects and the statistics
+    of pixels from 1,024 of the objects. The latest 256 MiB of objects are kept in memory, so that a
     smaller training set is drawn only once. With `iterator_train__num_workers=4`, four processes
     draw the objects of later batches while the network trains.
 
@@ -100,4 +102,6 @@ def make_lazy_batch(
             f"n_samples={n_samples} is not valid; give at most 2**32 blocks of objects"
         )
     seed = int(check_random_state(random_state).randint(2**31 - 1))
-    return LazyBatch(DrawnArray(draw, n_samples, block_size, seed, settings))
+    array = DrawnArray(draw, n_samples, block_size, seed, settings)
+    array.check_seeds()
+    return LazyBatch(array)

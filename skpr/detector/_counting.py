@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from .._tensors import space_axes, unit_scale
-from .._validation import check_count, check_flag, check_number, short
+from .._tensors import space_axes, to_tensor, unit_scale
+from .._validation import check_count, check_flag, check_number, short, warn_user
 from ..measurement import blur, coherence_transfer, covariance_of_widths
 from ._step import (
     DetectorStep,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Counts above which Poisson numbers are approximated by normal ones; torch's generators do not
 # reach far beyond.
 _MANY = 1e9
+_THINNED = 0.5  # share of counted photons; counting fewer again simulates a shorter exposure
 _MOST = 1e60  # largest number of photons per pattern whose magnitudes float32 can represent
 _WHOLE = 2.0**26  # magnitude up to which float64 represents its square to better than a count
 
@@ -52,6 +53,7 @@ class PartialCoherence(DetectorStep):
     """
 
     _accepts_nan = False
+    _precedes_counting = True
 
     def __init__(self, width: Any = 0.5) -> None:
         self.width = width
@@ -96,11 +98,23 @@ class PhotonNoise(DetectorStep):
     True
     """
 
-    _draws_pixels = _exposes = True
+    _draws_pixels = _exposes = _precedes_counting = True
 
     def __init__(self, n_photons: Any = 1e6, random_state: Seed = None) -> None:
         self.n_photons = n_photons
         self.random_state = random_state
+
+    def _warn_of_counts(self, X):
+        if self.n_photons is not None:
+            highest = lowest_and_highest(self.n_photons)[1]
+            counted = to_tensor(X[:1]).detach().double().square().nansum()
+            if highest < _THINNED * float(counted):  # noise of the counts hardly adds to its own
+                return
+        warn_user(
+            "X passed to PhotonNoise is already counted: its squares are whole numbers, and "
+            "counting them again doubles the noise; give the expected magnitudes, and use one "
+            "PhotonNoise"
+        )
 
     def _drawn(self, X):
         rng = check_random_state(self.random_state)

@@ -5,13 +5,15 @@ import numpy as np
 from .._counts import counts_of
 from .._tensors import to_tensor
 from .._validation import warn_user
-from ..measurement import check_not_intensities, is_no_pattern
+from ..measurement import check_not_intensities, counting_units, is_no_pattern
 
 LOOKED_AT = 16  # number of patterns that are checked
 LEAST_SAMPLES = 4  # with fewer patterns, dark surroundings cannot be told from detector gaps
 SURROUNDINGS = 0.1  # smallest fraction of pixels that are exactly dark with all their neighbours
 MOVED = 0.05  # smallest fraction of pixels dark in some samples only, which excludes detector gaps
 LEAST_PIXELS = 256  # smallest number of lit pixels before a step that allows a judgement
+LEAST_COUNTED = 32  # smallest number of lit pixels of counted patterns
+MOST_COUNTED = 1e100  # largest magnitude whose square cannot overflow
 LEAST_LEFT = 0.01  # smallest fraction of them that a step should leave lit
 
 
@@ -40,6 +42,33 @@ def warn_of_given(X, whom):
     sample = to_tensor(X[:LOOKED_AT]).detach().nan_to_num(0.0)
     if not bool((sample == sample.round()).all()):  # simulated magnitudes may be integers
         check_not_intensities(X, whom)
+
+
+def are_counted(X):
+    """Return whether a batch holds square roots of photon counts.
+
+    Magnitudes that are whole numbers themselves may be simulated, and prove nothing.
+
+    Parameters
+    ----------
+    X : ndarray or torch.Tensor of shape (n_samples, *fourier_shape)
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> counts = np.random.default_rng(0).poisson(3.0, (1, 16, 16))
+    >>> are_counted(np.sqrt(counts)), are_counted(np.sqrt(counts + 0.5))
+    (True, False)
+    """
+    sample = to_tensor(X[:LOOKED_AT]).detach().cpu().double().flatten(1).numpy()
+    sample = sample[np.nan_to_num(sample, nan=0.0).any(axis=1)]
+    if np.count_nonzero(sample > 0) < LEAST_COUNTED or np.nanmax(sample) > MOST_COUNTED:
+        return False
+    whole = np.isnan(sample) | (sample == np.rint(sample))
+    return bool((counting_units(np.square(sample)) == 1).all()) and not whole.all()
 
 
 def are_objects(X):

@@ -19,7 +19,7 @@ from .._lazy import LazyBatch, map_batch
 from .._tensors import to_tensor, usual_device
 from .._validation import warn_user
 from ..measurement import check_centring
-from ._given import warn_of_given, warn_of_little_left
+from ._given import are_counted, warn_of_given, warn_of_little_left
 
 if TYPE_CHECKING:
     from .._typing import Batch, Self
@@ -41,6 +41,7 @@ class DetectorStep(BatchTransformer):
         False  # whether the step simulates the exposure, so that its input must be magnitudes
     )
     _reads_counts = False  # whether the step reads squared magnitudes as counts
+    _precedes_counting = False  # whether the step must act before photons are counted
     _needs_centre = False  # whether the step depends on the position of zero frequency
 
     def fit(self, X: Batch, y: Batch | None = None) -> Self:
@@ -90,7 +91,8 @@ class DetectorStep(BatchTransformer):
         -----
         UserWarning
             If zero frequency plainly is not where the step expects it, if `X` looks like
-            intensities or objects, and if next to nothing is left of the patterns.
+            intensities or objects, if photons are already counted that the step should precede, and
+            if next to nothing is left of the patterns.
         """
         check_is_fitted(self)
         with usual_device():
@@ -109,6 +111,8 @@ class DetectorStep(BatchTransformer):
             check_centring(X, getattr(self, "centered", True), name, is_parameter=is_parameter)
         if self._exposes and not is_nested():
             warn_of_given(X, type(self).__name__)
+        if self._precedes_counting and not is_nested() and are_counted(X):
+            self._warn_of_counts(X)
         # a LazyBatch is read later, and must not see parameters that are changed until then
         action, draws = copy.copy(self)._drawn(X)
         made = map_batch(action, X, *draws)
@@ -121,6 +125,14 @@ class DetectorStep(BatchTransformer):
             if not self._check_something_left(given, left) and self._reads_counts:
                 warn_of_little_left(given, left, type(self).__name__)
         return made
+
+    def _warn_of_counts(self, X):
+        """Warn that the photons of the patterns are already counted."""
+        name = type(self).__name__
+        warn_user(
+            f"X passed to {name} is already counted: its squares are whole numbers. {name} must "
+            "act on the expected magnitudes, so give it before PhotonNoise"
+        )
 
     def _check_something_left(self, given, made):
         """Warn if nothing is left of the patterns; return whether it warned."""

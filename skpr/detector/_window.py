@@ -6,8 +6,8 @@ from operator import itemgetter
 from typing import Any
 
 from .._tensors import unit_scale
-from .._validation import check_shape, short
-from ._step import DetectorStep
+from .._validation import check_shape, short, warn_user
+from ._step import DetectorStep, entries
 
 
 class Cropping(DetectorStep):
@@ -17,6 +17,11 @@ class Cropping(DetectorStep):
     ----------
     shape : int or tuple of int
         Size of the window, one for all axes or one for each; a shorter axis is left unchanged.
+
+    Warns
+    -----
+    UserWarning
+        From `fit`, if a size given for one axis exceeds it, or no axis reaches the size.
 
     Examples
     --------
@@ -30,6 +35,34 @@ class Cropping(DetectorStep):
     def __init__(self, shape: Any) -> None:
         self.shape = shape
 
+    def fit(self, X, y=None):
+        r"""Check the window and store the shape of the arrays.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
+            Magnitudes; NaN at missing pixels.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not valid, or magnitudes are negative or infinite.
+        """
+        super().fit(X, y)
+        sizes = check_shape("shape", self.shape, len(self.fourier_shape_))
+        exceed = [n > m for n, m in zip(sizes, self.fourier_shape_, strict=True)]
+        if all(exceed) or (any(exceed) and entries(self.shape) is not None):
+            warn_user(
+                f"shape={short(self.shape)} of Cropping exceeds patterns of shape "
+                f"{self.fourier_shape_}, which are never enlarged: {_unchanged(exceed)}"
+            )
+        return self
+
     def _act(self, magnitudes):
         sizes = check_shape("shape", self.shape, magnitudes.ndim - 1)
         inside = [
@@ -40,6 +73,12 @@ class Cropping(DetectorStep):
 
     def _check_parameters(self, shape):
         check_shape("shape", self.shape, len(shape))
+
+
+def _unchanged(exceed):
+    if all(exceed):
+        return "they are left unchanged"
+    return f"axis {exceed.index(True)} is left unchanged"
 
 
 class Binning(DetectorStep):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arrays import as_batch
 from .._tensors import to_tensor
 from .._typing import Batch
 from .._validation import short
@@ -134,21 +135,27 @@ class RetrievalDisplay:
         Raises
         ------
         TypeError
-            If `found` is not a Retrieval.
+            If `found` is not a Retrieval, or `combination` no Combination.
         ValueError
-            If there is no such pattern, or `X` does not fit `found`.
+            If there is no such pattern, or `X` or `deviations` do not fit `found`.
         """
         if not hasattr(found, "starts"):
             raise TypeError(
                 f"found is {type(found).__name__}; give the Retrieval that retrieve(X) returns"
             )
-        n_samples = len(found.errors)
+        n_samples, X = len(found.errors), as_batch(X)
         if len(X) != n_samples:
             raise ValueError(
                 f"X holds {len(X)} patterns, but found holds {n_samples} objects; give the same "
                 f"patterns"
             )
-        if not isinstance(pattern, int | np.integer) or not -n_samples <= pattern < n_samples:
+        if combination is not None and not hasattr(combination, "transfer_function"):
+            raise TypeError(
+                f"combination={short(combination)} is not valid; give what combine_reconstructions "
+                "returns"
+            )
+        is_index = isinstance(pattern, int | np.integer) and not isinstance(pattern, bool)
+        if not is_index or not -n_samples <= pattern < n_samples:
             raise ValueError(
                 f"pattern={short(pattern)} is not valid; give an integer from 0 to {n_samples - 1}"
             )
@@ -170,7 +177,13 @@ class RetrievalDisplay:
             spread = np.square(np.abs(registered - x)).sum(axis=0) / max(len(registered) - 1, 1)
             deviations = np.sqrt(spread) if len(registered) else np.zeros(x.shape)
         else:
-            deviations = as_array(deviations)[number]
+            given, deviations = deviations, as_array(deviations)
+            if deviations.shape != tuple(found.objects.shape):
+                raise ValueError(
+                    f"deviations={short(given)} is not valid; give one for each pixel of found, of "
+                    f"shape {tuple(found.objects.shape)}"
+                )
+            deviations = deviations[number]
         errors, name = found.start_errors[number], "Fourier error"
         if found.free_errors is not None and not np.isnan(found.free_errors[number]).all():
             errors, name = found.free_errors[number], "error on pixels held out"

@@ -13,6 +13,7 @@ from ._dataset import DatasetFrames
 from ._hdf5 import hdf5_trouble
 from ._left_out import left_out, scale_left_out
 from ._links import identity
+from ._times import times_in_file
 from ._unwritten import uncovered
 
 APPLIED = "flatfield_applied", "flatfield_correction_applied", "flat_field_applied"
@@ -39,6 +40,7 @@ class Beside(NamedTuple):
     flagged: float | None = None  # readings of this value and above are flags
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = {}  # notes about what is not used: "mask", "dark", "scale"
+    times: Any = None  # name and values of the exposure times
 
 
 def beside(file, path, parts, found, shape):
@@ -82,6 +84,7 @@ def beside(file, path, parts, found, shape):
             notes=tuple(notes),
             left_out=left_out([*near, *far], {"mask": mask, "dark": dark}, shape, path)
             | scale_left_out(parts[0], path),
+            times=times_in_file([*near, *far], shape[0]),
         )
 
 

@@ -23,6 +23,7 @@ from ._planes import check_marks, check_roi
 from ._readings import Readings, check_counts, check_verbose
 from ._resample import binned
 from ._series import Series
+from ._times import warn_of_times
 
 if TYPE_CHECKING:
     from .._typing import FilePath
@@ -216,9 +217,10 @@ def read_diffraction(
     UserWarning
         If a mask hides most of the counts or is not used, many readings are negative, 8-bit
         readings reach 255, several readings share a limit of the camera or a flag, values look like
-        logarithms, frames are missing or were never written, dark frames exceed the readings,
-        exposures of a sum are saturated or cannot be compared, zero frequency lies between pixels,
-        or something in the file is not used.
+        logarithms, frames are missing or were never written, planes of a volume were exposed for
+        different times, dark frames exceed the readings, exposures of a sum are saturated or cannot
+        be compared, a TIFF file is marked as a negative, zero frequency lies between pixels, or
+        something in the file is not used.
 
     Examples
     --------
@@ -286,6 +288,8 @@ def read_diffraction(
         numbers = readings.selected
         if frames == "volume":
             numbers = numbers[readings.order][found.region[0]]
+            if monitor is None and readings.content == "counts":
+                warn_of_times(series.times, numbers, name)
         geometry = series.geometry().of_frames(numbers, series.shape[0])
     warn_of_readings(readings, name, negative)
     warn_of_remainder(found, resample, has_bins)

@@ -51,7 +51,7 @@ def geometry_of_header(header):
     >>> geometry_of_header(header).distance
     1.5
     """
-    entries = _entries(header)
+    entries = entries_of(header)
     sources = {}
     wavelength = _of_header(entries, "wavelength", WAVELENGTH_KEYS, sources)
     energy = None if wavelength is not None else _of_header(entries, "energy", ENERGY_KEYS, sources)
@@ -66,7 +66,7 @@ def geometry_of_header(header):
     )
 
 
-def _entries(header):
+def entries_of(header):
     """Return the entries of a header by lower-case key.
 
     Each entry holds the key as it is spelled, and the value. The lines of the header of a CBF file

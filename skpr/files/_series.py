@@ -32,7 +32,8 @@ class Series:
     def __init__(self, path, dataset=None, select=None, is_volume=False, format="auto"):
         self.paths, self.dataset, self.format = file_names(path, is_volume), dataset, format
         self.current, self.number = None, None
-        self.counts, self.geometries, self.said = [], [], {"content": {}, "centered": {}}
+        self.counts, self.geometries, self.times = [], [], []
+        self.said = {"content": {}, "centered": {}}
         try:
             for number in range(len(self.paths)):
                 source = self.source(number)
@@ -56,6 +57,7 @@ class Series:
                     self.dtype = source.frames.dtype
                 self.counts.append(source.frames.shape[0])
                 self.geometries.append(source.geometry())
+                self.times.append(source.times())
                 for name, values in self.said.items():
                     values.setdefault(getattr(source, name), source.path)
                 if source.lacking and number < len(self.paths) - 1:

@@ -21,7 +21,8 @@ from ._meant import meant
 from ._numpy import Npz, npy_frames
 from ._registered import read_registered, reader_for
 from ._storage import beside_its_file
-from ._tiff import tiff_frames
+from ._tiff import IS_NEGATIVE, tiff_frames
+from ._times import times_in_header
 
 
 @dataclass
@@ -69,6 +70,12 @@ class Source:
         with hdf5_trouble(self.path):
             item = self.file.get(name)
             return np.asarray(beside_its_file(item)[()]) if hasattr(item, "shape") else None
+
+    def times(self):
+        """Return the name and values of the exposure times, or None."""
+        if self.header:
+            return times_in_header(self.header, self.frames.shape[0])
+        return self.beside.times
 
     def geometry(self):
         """Return the geometry in the file."""
@@ -198,7 +205,8 @@ def _npy(path, dataset):
 
 def _tiff(path, dataset):
     frames, description = tiff_frames(path)
-    return Source(path, frames, header=_header(path, description))
+    notes = {"photometric": IS_NEGATIVE} if frames.is_negative else {}
+    return Source(path, frames, beside=Beside(left_out=notes), header=_header(path, description))
 
 
 def _header(path, description):

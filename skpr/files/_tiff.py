@@ -10,6 +10,10 @@ from ._logged import errors_logged
 
 # messages about damage that earlier versions of tifffile log as warnings
 DAMAGE = "invalid page offset|corrupted|series failed"
+IS_NEGATIVE = (
+    "the TIFF frames are marked as negatives, white at zero (photometric 'miniswhite'); the "
+    "readings are used as they are stored, and counts must be large where the pattern is bright"
+)
 COLOURED = "RGB", "PALETTE", "YCBCR", "CMYK", "CIELAB", "ICCLAB", "ITULAB", "SEPARATED"
 
 
@@ -38,7 +42,9 @@ def tiff_frames(path):
         parts = [_series_frames(file, path, one) for one in series]
         if not parts:
             raise OSError(f"{path} cannot be read as TIFF: it holds no picture")
-        return TiffFrames(file, parts[0] if len(parts) == 1 else JoinedFrames(parts)), description
+        frames = TiffFrames(file, parts[0] if len(parts) == 1 else JoinedFrames(parts))
+        frames.is_negative = any(_photometric(page) == "MINISWHITE" for page in pages)
+        return frames, description
     except BaseException:
         file.close()
         raise
@@ -46,6 +52,8 @@ def tiff_frames(path):
 
 class TiffFrames(Frames):
     """Frames of an open TIFF file."""
+
+    is_negative = False  # whether the file says that 0 is white
 
     def __init__(self, file, frames):
         self.file, self.frames = file, frames
@@ -114,7 +122,7 @@ def _series_frames(file, path, series):
 
 def _check_grey(path, page):
     colours = page.samplesperpixel
-    photometric = getattr(page.photometric, "name", str(page.photometric))
+    photometric = _photometric(page)
     if photometric == "PALETTE":
         raise ValueError(f"{path} holds a picture with a colour palette, not counts")
     if colours != 1 or photometric in COLOURED:
@@ -127,6 +135,10 @@ def _check_grey(path, page):
         raise ValueError(
             f"{path} holds a picture with {colours} colours per pixel, not counts{planes}"
         )
+
+
+def _photometric(page):
+    return getattr(page.photometric, "name", str(page.photometric))
 
 
 def _damaged(path, error):

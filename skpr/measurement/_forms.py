@@ -9,6 +9,7 @@ from scipy import fft
 from .._callers import is_nested
 from .._tensors import even_rows, picked, usual_device
 from .._validation import warn_user
+from ._logarithms import WAYS, way_of_counts
 from ._pairs import Pairs
 
 N_LOOKED_AT = 16  # patterns, evenly spaced
@@ -21,6 +22,9 @@ EXACT = 1e-9  # distance from 1 of a correlation with |F y| that nothing can imp
 # Fraction of the correlation's distance from 1 that square roots leave if patterns are intensities.
 LEFT_BY_ROOT = 0.6
 LEAST_CORRELATION = 0.7  # correlation of the square roots
+# The fraction for other forms, of which many are tried, and for the distance up to a scale: a blur
+# or clipped peaks leave more than 0.018, and logarithms without noise next to nothing.
+LEFT_BY_FORM = 0.01
 LEAST_COUNT = 100  # largest value of a pattern; smaller whole numbers need not be counts
 # Rounding of the square of a count's root, in units of the precision, and largest rounding at which
 # whole numbers can be told from others.
@@ -30,6 +34,7 @@ ROUNDING = 1e-12  # relative mean square that rounding to single precision leave
 ENDED = 1e-6  # mean square at the end of the grid relative to that before, for autocorrelations
 ENDED_OF_LOGARITHM = 1e-2  # the same for undone logarithms, which magnify rounding and noise
 UNDONE = np.expm1, np.exp, lambda values: 10.0**values - 1, lambda values: 10.0**values
+LARGEST_UNDONE = 1e100  # larger values of an undone form are no magnitudes
 LARGEST_LOGARITHM = 80.0  # larger values are no logarithms of magnitudes
 ENDED_LESS = 1e-3  # mean square at the end relative to that of the alternative form
 
@@ -70,7 +75,7 @@ def warned_of_form(magnitudes, whom, objects=None, usual=None):
     """Warn of intensities, also inside another estimator."""
     pairs = None if objects is None else Pairs.of(magnitudes, objects)
     if pairs is not None and can_be_compared(pairs):
-        return warned_of_roots(pairs, whom)
+        return warned_by_pairs(pairs, whom)
     form = form_of(magnitudes)
     if form in ("magnitudes", usual):
         return False
@@ -149,6 +154,32 @@ def can_be_compared(pairs):
     )
 
 
+def warned_by_pairs(pairs, whom):
+    """Warn if another form of the patterns is much closer to `|F y|`.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    whom : str, name of the estimator for the message
+
+    Returns
+    -------
+    bool, whether a warning was issued
+
+    Examples
+    --------
+    >>> import warnings
+    >>> y = np.random.default_rng(0).random((8, 16))
+    >>> pairs = Pairs(np.log1p(np.abs(np.fft.fft(y, n=32))), y)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     told = warned_by_pairs(pairs, "a network")
+    >>> "np.expm1(X) is much closer to |F y|" in str(caught[0].message)
+    True
+    """
+    return warned_of_roots(pairs, whom) or _warned_of_other_forms(pairs, whom)
+
+
 def warned_of_roots(pairs, whom):
     """Warn if square roots are much closer to `|F y|`."""
     left = 1 - float(pairs.own.mean())
@@ -162,6 +193,56 @@ def warned_of_roots(pairs, whom):
         return False
     _warn_of_intensities(whom, "their square roots are closer to |F y| than they are")
     return True
+
+
+def _warned_of_other_forms(pairs, whom):
+    left = 1 - float(pairs.own.mean())
+    if left < EXACT:
+        return False
+    form = _closest_form(pairs, left)
+    why = f"{form} is much closer to |F y| than X is"
+    if form is None:
+        form = next(filter(None, map(way_of_counts, pairs.values[:2])), None)  # noisy logarithms
+        why = "undone, their squares are counts"
+    if form is None:
+        return False
+    kind = "square roots" if form == "X**2" else "logarithms"
+    warn_user(f"magnitudes passed to {whom} look like {kind} of magnitudes: {why}; pass {form}")
+    return True
+
+
+def _closest_form(pairs, left):
+    """Expression that turns patterns into nearly `|F y|`, or None.
+
+    Correlations do not know the offset that distinguishes `expm1` from `exp`; cosines do.
+    """
+    known = 1.0 if pairs.known is None else pairs.known
+    computed = pairs.computed * known
+    found = {}
+    for form, undone in {"X**2": np.square, **WAYS}.items():
+        with np.errstate(over="ignore"):
+            values = np.nan_to_num(undone(pairs.values), nan=0.0, posinf=np.inf)
+        if values.max() < LARGEST_UNDONE:
+            values = values.reshape(len(pairs), -1)
+            values = values / np.maximum(values.max(axis=1, keepdims=True), 1e-300)
+            found[form] = _cosine(values * known, computed), values
+    form = max(found, key=lambda form: found[form][0], default=None)
+    if form is None:
+        return None
+    cosine, values = found[form]
+    is_closer = 1 - float(pairs.correlation(pairs.computed, values).mean()) < LEFT_BY_FORM * left
+    given = _cosine(pairs.measured, computed)
+    return form if is_closer and 1 - cosine < LEFT_BY_FORM * (1 - given) else None
+
+
+def _cosine(first, second):
+    """Mean cosine of the angles between the rows of two arrays."""
+    products, *powers = (
+        np.einsum("ij,ij->i", one, other)
+        for one, other in ((first, second), (first, first), (second, second))
+    )
+    norms = np.sqrt(powers[0] * powers[1])
+    return float((products / np.where(norms > 0, norms, 1.0)).mean())
 
 
 def _warn_of_intensities(whom, why):

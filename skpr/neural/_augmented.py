@@ -8,7 +8,7 @@ import torch
 from sklearn.base import clone
 
 from .._tensors import chunks_of, energy, to_tensor
-from .._validation import UNDOES_BREAKING
+from .._validation import UNDOES_BREAKING, warn_user
 from ..fourier import FourierMagnitude
 from ..symmetry import orbit_distance
 
@@ -27,6 +27,7 @@ def fitted_detector(detector, generator, magnitudes):
     if detector is None:
         return None
     fitted = _drawing_from(generator, detector)
+    _check_order(detector)
     seen = _fit_transformed(fitted, to_tensor(magnitudes[:1]))
     if seen.shape[1:] != magnitudes.shape[1:]:
         raise ValueError(
@@ -35,6 +36,19 @@ def fitted_detector(detector, generator, magnitudes):
             "pipeline"
         )
     return fitted
+
+
+def _check_order(detector):
+    """Warn of steps behind the counting of photons that must precede it."""
+    steps = [step for _, step in getattr(detector, "steps", ())]
+    counting = next((i for i, step in enumerate(steps) if getattr(step, "_exposes", False)), None)
+    late = [] if counting is None else steps[counting + 1 :]
+    wrong = next((step for step in late if getattr(step, "_precedes_counting", False)), None)
+    if wrong is not None:
+        warn_user(
+            f"detector={_named(detector)} counts photons before {_named(wrong)}, which must act on "
+            "expected magnitudes: give one PhotonNoise, after any PartialCoherence"
+        )
 
 
 def detected(detector, magnitudes):

@@ -82,6 +82,8 @@ class MLP(nn.Module):
         polar=True,
     ):
         super().__init__()
+        check_counts(hidden_width=(hidden_width, 1), n_hidden_layers=(n_hidden_layers, 0))
+        check_shares(dropout=dropout)
         self.is_half = n_channels == 1
         self.polar = polar and n_channels == 2
         self.unmeasured = unmeasured
@@ -351,13 +353,14 @@ def check_counts(**counts):
     Each is given as a pair of its value and the lowest valid one.
     """
     for name, (value, lowest) in counts.items():
-        if not (isinstance(value, Integral) and value >= lowest):
+        is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+        if not (is_integer and value >= lowest):
             raise ValueError(
                 f"module__{name}={short(value)} is not valid; give an integer >= {lowest}"
             )
 
 
-def check_shares(stage_share, **others):
+def check_shares(stage_share=1.0, **others):
     """Refuse a module's options that are no fractions.
 
     `stage_share` may be 1 and not 0, the others 0 and not 1.

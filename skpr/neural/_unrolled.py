@@ -7,6 +7,7 @@ import torch
 
 from .. import _graphs
 from .._tensors import chunks_of
+from .._validation import check_number
 from ..iterative import hybrid_input_output
 from ..measurement import PrunedTransform
 
@@ -29,6 +30,7 @@ class Unrolled:
     """
 
     def __init__(self, n_steps, beta):
+        check_number("module__beta", beta, 0)
         self.n_steps, self.beta = n_steps, beta
         self._recordings = {}
 

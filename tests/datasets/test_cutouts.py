@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from skpr.datasets import make_cutouts, make_lazy_batch
 
@@ -126,9 +127,30 @@ def test_a_million_cutouts_are_made_when_they_are_read(tmp_path):
         ({"flip": 1}, ValueError, "flip=1 is not valid; choose True or False"),
         ({"rotate": "yes"}, ValueError, "rotate='yes' is not valid; choose True or False"),
         ({"n_samples": 0}, ValueError, "n_samples=0 is not valid; give an integer >= 1"),
-        ({"dtype": int}, ValueError, "dtype=<class 'int'> is not valid"),
+        ({"dtype": int}, ValueError, "dtype=int is not valid"),
     ],
 )
 def test_bad_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         make_cutouts(**{"images": RAMP, "shape": (3, 4), "random_state": 0} | arguments)
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "message"),
+    [
+        (torch.ones(2, 8, 8), TypeError, r"image 0 is .*; give an array of numbers"),
+        (np.ones((8, 9)), ValueError, r"give images\[None\] if this is one image"),
+        (np.full((1, 8, 8), 200), ValueError, "image 0 holds integers of type int64, whose range"),
+        (np.ma.masked_less(np.ones((1, 8, 8)), 2), ValueError, "image 0 has masked values"),
+        (np.full((1, 8, 8), 1e300), ValueError, "every value must be finite in float32"),
+    ],
+    ids=["tensor", "one image", "int64", "masked", "too large"],
+)
+def test_images_that_would_be_misread_are_refused(images, error, message):
+    with pytest.raises(error, match=message):
+        make_cutouts(2, images=images, shape=(4, 4), random_state=0)
+
+
+def test_masked_arrays_without_masked_values_are_arrays():
+    made = make_cutouts(2, images=np.ma.masked_less(RAMP, -1), shape=(3, 4), random_state=0).data
+    assert type(made) is np.ndarray

@@ -75,7 +75,7 @@ def test_a_million_objects_are_made_at_once_and_take_no_memory(draws):
     some = batch[np.arange(0, 1_000_000, 1000)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert draws == [1]
+    assert draws == [1] * 4  # to learn the shape, and to check the seeds
     assert some.shape == (1000, 16, 16)
     assert peak < 1 << 20
 
@@ -141,7 +141,7 @@ def test_checks_and_statistics_before_a_training_need_a_part(max_phase, draws, m
 def test_a_set_that_fits_in_memory_is_drawn_once_in_all_epochs(draws):
     batch = make_lazy_batch(counted, 60, shape=(12, 12), random_state=0)
     make_phase_retriever(**SMALL).fit(batch, batch)
-    assert sum(draws) == 61  # the first, too, when the batch was made
+    assert sum(draws) == 64  # four of them when the batch was made
 
 
 def test_transformers_need_a_part_only(draws, monkeypatch):
@@ -290,7 +290,7 @@ def test_a_checkpoint_compares_function_settings_and_seed(tmp_path, monkeypatch)
     ("arguments", "error", "message"),
     [
         ({"draw": 3}, TypeError, "draw=3 is not a function; give one that is called as draw"),
-        ({"draw": dict}, TypeError, "draw=<class 'dict'> is not a function"),
+        ({"draw": dict}, TypeError, "draw=dict is not a function"),
         ({"n_samples": 0}, ValueError, "n_samples=0 is not valid; give an integer >= 1"),
         ({"n_samples": 2**40}, ValueError, "n_samples=1099511627776 is not valid; give at most"),
         ({"block_size": 1.5}, ValueError, "block_size=1.5 is not valid; give an integer >= 1"),
@@ -302,3 +302,33 @@ def test_a_checkpoint_compares_function_settings_and_seed(tmp_path, monkeypatch)
 def test_bad_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         make_lazy_batch(**{"draw": make_crystals, "n_samples": 5} | arguments)
+
+
+def unseeded(n_samples, random_state):
+    return np.random.default_rng().random((n_samples, 6))
+
+
+def always_the_same(n_samples, random_state):
+    return np.random.RandomState(0).random_sample((n_samples, 6))
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (unseeded, "draw=unseeded returned other samples when it was called again with the same"),
+        (always_the_same, "draw=always_the_same returned the same samples for 5 values of random_"),
+    ],
+)
+def test_functions_that_do_not_follow_the_seed_are_refused(draw, message):
+    with pytest.raises(ValueError, match=message):
+        make_lazy_batch(draw, 5, random_state=0)
+
+
+def test_objects_that_are_alike_by_chance_may_be_drawn():
+    batch = make_lazy_batch(
+        lambda n, random_state: np.random.RandomState(random_state).randint(2, size=(n, 1)),
+        200,
+        random_state=0,
+    )
+    assert {*np.asarray(batch).ravel()} == {0, 1}
+    assert len(make_lazy_batch(always_the_same, 5, block_size=5)) == 5  # one seed only

@@ -77,3 +77,20 @@ def test_patterns_may_be_in_fft_order_and_have_gaps():
     np.testing.assert_array_equal(
         RetrievalDisplay.from_retrieval(found, shifted).magnitudes, shifted[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"X": None}, (TypeError, ValueError), "X"),
+        ({"pattern": True}, ValueError, "pattern=True is not valid; give an integer from 0 to 1"),
+        ({"deviations": np.ones((8, 8))}, ValueError, r"for each pixel .*, of shape \(2, 8, 8\)"),
+        ({"deviations": "wide"}, ValueError, "deviations='wide' is not valid"),
+        ({"combination": 1}, TypeError, "combination=1 is not valid; give what combine_rec"),
+    ],
+    ids=str,
+)
+def test_arguments_that_do_not_fit_are_refused(arguments, error, message):
+    _, X, found = retrieved()
+    with pytest.raises(error, match=message):
+        RetrievalDisplay.from_retrieval(found, **{"X": X} | arguments)

@@ -70,3 +70,13 @@ def test_few_frames_that_became_colours_are_refused_with_the_way(tmp_path, n_fra
         read_diffraction(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "a.tif", frames, photometric="minisblack")
     np.testing.assert_allclose(read_diffraction(tmp_path / "a.tif").data ** 2, frames, rtol=1e-5)
+
+
+def test_negatives_are_read_as_stored_with_a_word(tmp_path):
+    path = tmp_path / "negative.tif"
+    tifffile.imwrite(path, STACK, photometric="miniswhite")
+    with pytest.warns(
+        UserWarning, match="'miniswhite'.*; the readings are used as they are stored"
+    ):
+        found = read_diffraction(path)
+    np.testing.assert_allclose(found.data**2, STACK, rtol=1e-5)

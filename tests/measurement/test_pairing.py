@@ -29,7 +29,7 @@ DETECTORS = {
     "stop": BeamStop(5),
     "missing": MissingPixels(fraction=0.3, random_state=0),
     "coherence": PartialCoherence(1.0),
-    "cropped": Cropping(24),
+    "cropped": Cropping(16),
     "binned": Binning(2),
 }
 every_set = pytest.mark.parametrize("objects", SETS.values(), ids=SETS)

@@ -10,7 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skpr import FourierMagnitude, PhaseRetrievalRegressor, make_phase_retriever
 from skpr.augmentation import RandomDeformation, ShiftFlipAugmenter
-from skpr.detector import BeamStop, PhotonNoise
+from skpr.detector import BeamStop, PartialCoherence, PhotonNoise
 from skpr.metrics import relative_error
 from tests.conftest import random_objects
 
@@ -330,3 +330,11 @@ def test_errors_of_a_transformer_are_its_own(pairs):
 
     with pytest.raises(ValueError, match="the shutter is closed"):
         PhaseRetrievalRegressor(detector=FunctionTransformer(failing), **SMALL).fit(*pairs)
+
+
+def test_a_detector_that_blurs_counted_photons_is_warned_of(pairs):
+    wrong = make_pipeline(PhotonNoise(1e4), PartialCoherence(0.3))
+    with pytest.warns(UserWarning, match="counts photons before PartialCoherence.width=0.3."):
+        PhaseRetrievalRegressor(detector=wrong, **SMALL).fit(*pairs)
+    right = make_pipeline(PartialCoherence(0.3), PhotonNoise(1e4), BeamStop(1))
+    PhaseRetrievalRegressor(detector=right, **SMALL).fit(*pairs)

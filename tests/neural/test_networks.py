@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -150,6 +151,13 @@ def test_amplitude_and_phase_make_complex_objects_only():
         ),
         ({"stage_share": 2}, "module__stage_share=2 is not valid"),
         ({"stage_dropout": 1.0}, "module__stage_dropout=1.0 is not valid"),
+        ({"width": True}, "module__width=True is not valid; give an integer >= 1"),
+        ({"hidden_width": 0}, "module__hidden_width=0 is not valid; give an integer >= 1"),
+        ({"hidden_width": 1.5}, "module__hidden_width=1.5 is not valid"),
+        ({"n_hidden_layers": -1}, "module__n_hidden_layers=-1 is not valid; give an integer >= 0"),
+        ({"dropout": 2}, "module__dropout=2 is not valid; give a number from 0, below 1"),
+        ({"beta": "high"}, "module__beta='high' is not valid; give a number >= 0"),
+        ({"beta": np.nan}, "module__beta=nan is not valid"),
     ],
 )
 def test_bad_options_are_named(options, message):
