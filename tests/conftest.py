@@ -6,6 +6,7 @@ sets are given. `SKPR_TEST_THREADS` (1 unless set) is the number of threads that
 with."""
 
 import os
+import sys
 from numbers import Integral
 
 import numpy as np
@@ -121,3 +122,11 @@ def dtype(request):
 @pytest.fixture(params=["zero", "circular"])
 def boundary(request):
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Close figures, also those of docstrings; matplotlib warns of more than twenty open ones."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

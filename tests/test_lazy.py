@@ -333,7 +333,6 @@ def test_what_holds_all_in_memory_reads_memory_maps(tmp_path, objects):
     np.testing.assert_array_equal(retriever.retrieve(magnitudes, init=mapped).objects, expected)
     matplotlib.use("Agg")
     ReconstructionDisplay.from_predictions(mapped, mapped, magnitudes, n_rows=1)
-    matplotlib.pyplot.close("all")
 
 
 @pytest.mark.parametrize(

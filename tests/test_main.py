@@ -378,14 +378,18 @@ def test_an_interrupt_leaves_a_sentence_and_nothing_else(
 def test_an_interrupt_while_the_package_is_imported_leaves_the_same_sentence(here):
     Path("torch.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     path = os.pathsep.join([str(here), str(ROOT)])
-    child = subprocess.Popen(
-        [sys.executable, "-m", "skpr", "scan.npy"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": path},
-        text=True,
-        restore_signals=True,
-    )
+    # a shell starts background jobs, such as this test may be, with the signal ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "skpr", "scan.npy"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": path},
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert child.stdout.readline() == "importing\n"
     child.send_signal(signal.SIGINT)
     assert child.communicate(timeout=30)[1] == "skpr: interrupted; nothing was written\n"
