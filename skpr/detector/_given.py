@@ -12,9 +12,10 @@ LEAST_SAMPLES = 4  # with fewer patterns, dark surroundings cannot be told from 
 SURROUNDINGS = 0.1  # smallest fraction of pixels that are exactly dark with all their neighbours
 MOVED = 0.05  # smallest fraction of pixels dark in some samples only, which excludes detector gaps
 LEAST_PIXELS = 256  # smallest number of lit pixels before a step that allows a judgement
+LEAST_LEFT = 0.01  # smallest fraction of them that a step should leave lit
 LEAST_COUNTED = 32  # smallest number of lit pixels of counted patterns
 MOST_COUNTED = 1e100  # largest magnitude whose square cannot overflow
-LEAST_LEFT = 0.01  # smallest fraction of them that a step should leave lit
+ROUNDING = 1e-5  # largest relative difference of whole numbers and their transforms
 
 
 def warn_of_given(X, whom):
@@ -67,7 +68,8 @@ def are_counted(X):
     sample = sample[np.nan_to_num(sample, nan=0.0).any(axis=1)]
     if np.count_nonzero(sample > 0) < LEAST_COUNTED or np.nanmax(sample) > MOST_COUNTED:
         return False
-    whole = np.isnan(sample) | (sample == np.rint(sample))
+    rounding = ROUNDING * np.maximum(sample, 1)
+    whole = np.isnan(sample) | (np.abs(sample - np.rint(sample)) <= rounding)
     return bool((counting_units(np.square(sample)) == 1).all()) and not whole.all()
 
 
