@@ -8,6 +8,7 @@ from ..measurement import Grid, photons_of
 from ._retrieved import as_patterns, drawn_seeds, rows_of
 
 CHUNK = 1 << 22  # Fourier pixels that are simulated together
+MANY = 1e15  # photons in a pixel, whose noise is less than the rounding of float32
 
 
 def with_new_counts(features, targets, fit_params, retriever, n_simulated, seed):
@@ -76,7 +77,7 @@ def counted_again(magnitudes, objects, retriever, seed):
     simulated : ndarray of shape (n_counted, *fourier_shape)
         Patterns in the unit and the type of the measured ones.
     rows : ndarray of int of shape (n_counted,)
-        Indices of their objects. Patterns that are not photon counts are left out.
+        Indices of their objects. Patterns that are not photon counts alone are left out.
 
     Examples
     --------
@@ -88,7 +89,10 @@ def counted_again(magnitudes, objects, retriever, seed):
     >>> simulated.shape, rows
     ((2, 16), array([0, 1]))
     """
+    background = getattr(retriever.noise, "background", 0.0)
     photons = photons_of(magnitudes, retriever.noise)
+    if getattr(retriever.noise, "readout_noise", 0.0):  # readings then are no counts
+        photons = np.zeros_like(photons)
     rows = np.flatnonzero(photons > 0)
     simulated = np.empty((len(rows), *magnitudes.shape[1:]), magnitudes.dtype)
     grid = Grid(objects.shape[1:], magnitudes.shape[1:], retriever.centered)
@@ -97,13 +101,18 @@ def counted_again(magnitudes, objects, retriever, seed):
     for start in range(0, len(rows), length):
         some = rows[start : start + length]
         measured = np.asarray(magnitudes[some], dtype=np.float64)
-        exact = grid.magnitudes(to_tensor(objects[some])).numpy().astype(np.float64)
-        axes = tuple(range(1, exact.ndim))
         known = ~np.isnan(measured)
-        overlap = np.sum(measured * exact, axis=axes, keepdims=True, where=known)
-        energy = np.sum(np.square(exact), axis=axes, keepdims=True, where=known)
-        scale = np.divide(overlap, energy, out=np.zeros_like(energy), where=energy > 0)
-        photon = photons[some].reshape(scale.shape)
-        counts = random.poisson(np.square(scale * exact) / photon) * photon
+        photon = photons[some].reshape(-1, *(1,) * (measured.ndim - 1))
+        exact = grid.magnitudes(to_tensor(objects[some])).numpy().astype(np.float64)
+        model = np.where(known, np.square(exact), 0.0)
+        # the likeliest exposure: as many photons as were counted (Poisson)
+        space = tuple(range(1, model.ndim))
+        counted = np.nansum(np.square(measured) / photon, axis=space, keepdims=True)
+        counted -= background * known.sum(axis=space, keepdims=True)
+        energy = model.sum(axis=space, keepdims=True)
+        exposure = np.divide(counted, energy, out=np.zeros_like(energy), where=energy > 0)
+        expected = np.maximum(exposure, 0) * model + background
+        counts = random.poisson(np.minimum(expected, MANY))
+        counts = photon * np.where(expected < MANY, counts, expected)
         simulated[start : start + length] = np.where(known, np.sqrt(counts), np.nan)
     return simulated, rows

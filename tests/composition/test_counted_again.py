@@ -9,6 +9,7 @@ from skpr.composition import RetrievedTargetRegressor
 from skpr.composition._counted_again import counted_again, with_new_counts
 from skpr.composition._retrieved import Targets
 from skpr.detector import PhotonNoise
+from skpr.measurement import CountingNoise
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*retrieved objects are doubtful or failed")
 
@@ -58,6 +59,37 @@ def test_exact_patterns_are_not_simulated(objects):
     assert rows.tolist() == [1, 3, 5, 7, 9, 11]
     assert len(simulated) == 6
     assert not len(counted_again(X, objects, fitted(X, objects, noise="gaussian"), 0)[1])
+
+
+def test_few_photons_are_as_many_on_the_average(objects):
+    exact = FourierMagnitude().fit_transform(np.repeat(objects, 20, axis=0))
+    X = PhotonNoise(100, random_state=0).fit_transform(exact)
+    retriever = fitted(X, objects, noise="poisson")
+    simulated, _ = counted_again(X, np.repeat(objects, 20, axis=0), retriever, 0)
+    totals = [np.square(patterns).sum(axis=(1, 2)).mean() for patterns in (X, simulated)]
+    assert totals[0] == pytest.approx(totals[1], rel=0.03)  # 240 totals of 100: .6 % each
+
+
+def test_more_photons_than_integers_hold_have_no_noise(objects):
+    exact = 1e12 * FourierMagnitude().fit_transform(objects)
+    retriever = fitted(exact, objects, noise="poisson")
+    simulated, rows = counted_again(exact, objects, retriever, 0)
+    assert len(rows) == 12
+    np.testing.assert_allclose(simulated, exact, rtol=1e-6, atol=1e6)
+
+
+def test_a_known_background_is_counted_too(objects):
+    exact, _ = patterns(objects)
+    X = np.sqrt(np.random.RandomState(2).poisson(np.square(exact) + 30))
+    retriever = fitted(X, objects, noise=CountingNoise(background=30))
+    simulated, rows = counted_again(X, objects, retriever, 0)
+    assert len(rows) == 12
+    expected = np.square(exact) + 30
+    deviations = (np.square(simulated) - expected) / np.sqrt(expected)
+    assert 0.9 < deviations.std() < 1.1
+    assert abs(deviations.mean()) < 0.1
+    read = fitted(X, objects, noise=CountingNoise(readout_noise=2))
+    assert not len(counted_again(X, objects, read, 0)[1])
 
 
 def test_new_counts_follow_from_the_seed(objects):
