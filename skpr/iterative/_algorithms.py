@@ -3,9 +3,9 @@ r"""Single steps of the phase retrieval algorithms.
 `P_M` is the projection onto the measured magnitudes and `P_S` the projection onto the object
 constraints. A step takes the :class:`~skpr.measurement.Iterate` `x`, the
 :class:`~skpr.measurement.Measurement`, the feedback `beta` and a dictionary `memory` that starts
-empty. It returns the next iterate and the last `y = P_M(.)`; the reconstruction is `P_S y`. It may
-overwrite `x`. Outside the object's frame `P_S` is 0 and steps are linear, so they are taken in
-Fourier space; only the values inside the frame are transformed.
+empty. It returns the next iterate, and the values of the last `y = P_M(.)` inside the object's
+frame; the reconstruction is `P_S y`. It may overwrite `x`. Outside the frame `P_S` is 0 and steps
+are linear, so they are taken in Fourier space; only the values inside the frame are transformed.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ import torch
 
 from .._quasi_newton import QuasiNewton
 from .._tensors import along_samples, inner
-from ..measurement import combined
+from ..measurement import mixture
 
 SETTLED_FOR = 5  # steps of maximum likelihood over which the total gain is tested
 # total gain of the log-likelihood per object pixel below which the descent has settled; fitting the
@@ -29,8 +29,8 @@ def error_reduction(x, problem, beta, memory):
     The misfit never grows, so the iteration ends in the first local minimum (Gerchberg and Saxton,
     1972; Fienup, 1982).
     """
-    y = problem.to_magnitudes(x)
-    return problem.on_grid(problem.to_admissible(y.inside)), y
+    y = problem.to_magnitudes(x, overwrite=True).inside
+    return problem.on_grid(problem.to_admissible(y)), y
 
 
 def hybrid_input_output(x, problem, beta, memory):
@@ -39,12 +39,11 @@ def hybrid_input_output(x, problem, beta, memory):
     `x <- P_M x` where `P_M x` is admissible, and `x <- x - beta (1 - P_S) P_M x` elsewhere. Without
     bounds on the amplitude, `P_S` is 0 at inadmissible pixels, which gives Fienup's form.
     """
-    y = problem.to_magnitudes(x)
-    pushed = x.inside.sub(y.inside, alpha=beta)
+    y, relaxed = problem.relaxed(x, 1, -beta)
+    pushed = relaxed.inside
     if problem.bounds is not None:  # without bounds the nearest admissible value is 0
-        pushed = pushed.add(problem.to_admissible(y.inside), alpha=beta)
-    new = problem.where_admitted(y.inside, y.inside, pushed)
-    return combined((1, x), (-beta, y), inside=new, overwrite=True), y
+        pushed = pushed.add(problem.to_admissible(y), alpha=beta)
+    return relaxed.with_inside(problem.where_admitted(y, y, pushed), overwrite=True), y
 
 
 def hybrid_projection_reflection(x, problem, beta, memory):
@@ -55,11 +54,10 @@ def hybrid_projection_reflection(x, problem, beta, memory):
     non-negativity it keeps the relation to reflections that HIO loses. With bounds that exclude 0,
     its fixed points are not the solutions where `beta` is below 1.
     """
-    y = problem.to_magnitudes(x)
-    reflected = torch.add(-x.inside, y.inside, alpha=1 + beta)
-    pushed = x.inside.sub(y.inside, alpha=beta)
-    new = problem.where_admitted(reflected, y.inside, pushed)
-    return combined((1, x), (-beta, y), inside=new, overwrite=True), y
+    y, relaxed = problem.relaxed(x, 1, -beta)
+    reflected = torch.add(-x.inside, y, alpha=1 + beta)
+    new = problem.where_admitted(reflected, y, relaxed.inside)
+    return relaxed.with_inside(new, overwrite=True), y
 
 
 def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
@@ -68,11 +66,10 @@ def relaxed_averaged_alternating_reflections(x, problem, beta, memory):
     `x <- beta/2 (R_S R_M + 1) x + (1 - beta) P_M x` with the reflections `R = 2 P - 1` (Luke,
     2005).
     """
-    y = problem.to_magnitudes(x)
+    y, relaxed = problem.relaxed(x, beta, 1 - 2 * beta)
     # R_S = 2 P_S - 1 written out: P_S is 0 outside the frame, where the other terms are linear
-    admissible = problem.to_admissible(2 * y.inside - x.inside)
-    new = beta * (x.inside + admissible) + (1 - 2 * beta) * y.inside
-    return combined((beta, x), (1 - 2 * beta, y), inside=new, overwrite=True), y
+    admissible = problem.to_admissible(2 * y - x.inside)
+    return relaxed.with_inside(relaxed.inside + beta * admissible, overwrite=True), y
 
 
 def difference_map(x, problem, beta, memory):
@@ -81,14 +78,15 @@ def difference_map(x, problem, beta, memory):
     `x <- x + beta [P_S((1 + 1/beta) P_M x - x / beta) - P_M((1 - 1/beta) P_S x + x / beta)]`. A
     step needs two transform pairs, or one where `beta` is 1.
     """
-    y = problem.to_magnitudes(x)
-    first = problem.to_admissible((1 + 1 / beta) * y.inside - x.inside / beta)
-    second = y  # with beta = 1 the second projection is P_M x, which is known already
-    if beta != 1:
+    if beta == 1:  # the second projection is P_M x, too
+        y, relaxed = problem.relaxed(x, 1, -1)
+    else:
+        y = problem.to_magnitudes(x).inside
         point = (1 - 1 / beta) * problem.to_admissible(x.inside) + x.inside / beta
-        second = problem.to_magnitudes(combined((1 / beta, x), inside=point))
-    new = x.inside + beta * (first - second.inside)
-    return combined((1, x), (-beta, second), inside=new, overwrite=True), y
+        second = problem.to_magnitudes(mixture((1 / beta, x)).with_inside(point), overwrite=True)
+        relaxed = mixture((1, x), (-beta, second))
+    first = problem.to_admissible((1 + 1 / beta) * y - x.inside / beta)
+    return relaxed.with_inside(relaxed.inside + beta * first, overwrite=True), y
 
 
 def accelerated_gradient(x, problem, beta, memory):
@@ -104,8 +102,8 @@ def accelerated_gradient(x, problem, beta, memory):
         x, _ = error_reduction(x, problem, beta, memory)
         ones = torch.ones(len(x), dtype=x.inside.real.dtype, device=x.inside.device)
         memory.update(previous=x.inside, t=ones)
-    y = problem.to_magnitudes(x)
-    new, previous, t = problem.to_admissible(y.inside), memory["previous"], memory["t"]
+    y = problem.to_magnitudes(x, overwrite=True).inside
+    new, previous, t = problem.to_admissible(y), memory["previous"], memory["t"]
     move = new - previous
     # x - new is the projected gradient at the extrapolated point: moves along it increase the loss
     uphill = inner(x.inside - new, move).real > 0
@@ -126,10 +124,10 @@ def alternating_direction_multipliers(x, problem, beta, memory):
         memory["difference"] = x
     difference = memory["difference"]  # z - u, which is -u outside the frame
     u = x.inside - difference.inside
-    y = problem.to_magnitudes(difference)
-    z = problem.to_admissible(y.inside + u)
-    u = u + beta * (y.inside - z)
-    memory["difference"] = combined((1, difference), (-beta, y), inside=z - u, overwrite=True)
+    y, relaxed = problem.relaxed(difference, 1, -beta)
+    z = problem.to_admissible(y + u)
+    u = u + beta * (y - z)
+    memory["difference"] = relaxed.with_inside(z - u, overwrite=True)
     return problem.on_grid(z), y
 
 
@@ -156,8 +154,7 @@ def maximum_likelihood(x, problem, beta, memory):
         else SETTLED_PHOTONS * descent.objects[0].numel()
     )
     memory["settled"] = memory["fallen"].sum(dim=1) < least
-    x = problem.on_grid(descent.objects)
-    return x, x
+    return problem.on_grid(descent.objects), descent.objects
 
 
 # default feedbacks; "er", "apg" and "ml" do not use any

@@ -109,7 +109,7 @@ def run_schedule(
             updates = bool(learners) and n_done % interval == 0 and n_done < n_total
             checks = n_done == 1 or n_done % CHECK_INTERVAL == 0 or n_done == n_total
             if found is None and (checks or updates or history is not None):
-                found = problem.to_admissible(y.inside)
+                found = problem.to_admissible(y)
                 residual, error = problem.errors(found)
                 if history is not None:
                     going = ~stored[active]

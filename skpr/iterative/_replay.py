@@ -91,7 +91,7 @@ class Replay:
                 kept = dict(zip(names, values, strict=True))
                 for _ in range(n_steps):
                     x, y = self.step(x, self.problem, self.beta, kept)
-                found = self.problem.to_admissible(y.inside)
+                found = self.problem.to_admissible(y)
                 tensors, after = _taken_apart([x, *(kept[name] for name in names)])
                 made.append(after)
                 return [found, *self.problem.errors(found), *tensors]
@@ -118,7 +118,9 @@ class Replay:
         transform = self.problem.transform if transform is None else transform
         for age in form:
             first = next(tensors)
-            values.append(first if age is None else Iterate(transform, first, next(tensors), age))
+            values.append(
+                first if age is None else Iterate(transform, first, [(1, next(tensors))], age)
+            )
         return values
 
 

@@ -15,7 +15,7 @@ from ._forms import check_not_intensities, form_of
 from ._friedel import check_friedel_symmetry, kinds_of
 from ._grid import Grid, boundary_of, fits
 from ._halves import check_not_halves
-from ._iterate import Iterate, combined
+from ._iterate import Iterate, mixture
 from ._likelihood import CountingNoise, Likelihood
 from ._logarithms import check_logarithms, way_of_counts
 from ._looks import look_at
@@ -73,7 +73,6 @@ __all__ = [
     "check_simulated",
     "check_symmetric_elsewhere",
     "coherence_transfer",
-    "combined",
     "counting_units",
     "covariance_of_widths",
     "fits",
@@ -85,6 +84,7 @@ __all__ = [
     "lag_fractions",
     "look_at",
     "mirrored",
+    "mixture",
     "oversampled_shape",
     "photons_of",
     "project_amplitude",

@@ -18,60 +18,74 @@ class Iterate:
     transform : PrunedTransform
     inside : torch.Tensor of shape (n_samples, *object_shape)
         Values inside the frame.
-    spectrum : torch.Tensor of shape (n_samples, *columns), optional
-        Spectrum of the whole array. If it is not given, the array is 0 outside the frame, and its
-        spectrum is computed when it is first needed.
+    terms : sequence of (float, torch.Tensor of shape (n_samples, *columns)), default=()
+        Factors and spectra, whose sum is the spectrum of the whole array. It is computed when it is
+        first needed. Without terms, the array is 0 outside the frame.
     age : int, default=0
         Number of updates in which spectrum and values were changed side by side.
     """
 
-    def __init__(self, transform, inside, spectrum=None, age=0):
+    def __init__(self, transform, inside, terms=(), age=0):
         self.transform, self.inside, self.age = transform, inside, age
-        self._spectrum = spectrum
+        self._terms = tuple(terms)
 
     @property
     def spectrum(self):
         """Spectrum of the whole array in FFT order, half of it if real."""
-        if self._spectrum is None:
-            self._spectrum = self.transform.spectrum(self.inside)
-        return self._spectrum
+        if not self._terms:
+            self._terms = ((1, self.transform.spectrum(self.inside)),)
+        elif len(self._terms) > 1 or self._terms[0][0] != 1:
+            self._terms = ((1, sum(factor * term for factor, term in self._terms)),)
+        return self._terms[0][1]
 
     def __len__(self):
         return len(self.inside)
 
     def kept(self, index):
         """Return the samples that an index selects."""
-        spectrum = None if self._spectrum is None else selected(self._spectrum, index)
-        return Iterate(self.transform, self.inside[index], spectrum, self.age)
+        terms = [(factor, selected(term, index)) for factor, term in self._terms]
+        return Iterate(self.transform, self.inside[index], terms, self.age)
+
+    def with_inside(self, inside, overwrite=False):
+        """Replace the values inside the frame.
+
+        One pruned transform, of the change, updates the spectrum. Rounding drives the values apart
+        from the spectrum, so now and then they are computed from it.
+
+        Parameters
+        ----------
+        inside : torch.Tensor of shape (n_samples, *object_shape)
+            Values of the result inside the frame.
+        overwrite : bool, default=False
+            Whether this iterate is not needed any more. Its first spectrum is then overwritten,
+            which takes less time.
+
+        Returns
+        -------
+        Iterate
+        """
+        change, terms = inside - self.inside, self._terms or ((1, self.spectrum),)
+        first = terms[0][1]
+        out = first if overwrite and not (has_gradient(change) or has_gradient(first)) else None
+        spectrum, age = self.transform.spectrum(change, terms, out), self.age + 1
+        if age == REFRESH:
+            inside, age = self.transform.objects(spectrum, real=not inside.is_complex()), 0
+        return Iterate(self.transform, inside, ((1, spectrum),), age)
 
 
-def combined(*terms, inside, overwrite=False):
-    """Add multiples of iterates outside the frame, and replace the inside.
-
-    One pruned transform, of the change inside the frame, updates the spectrum. Rounding drives the
-    values apart from the spectrum, so now and then they are computed from it.
+def mixture(*terms):
+    """Add multiples of iterates.
 
     Parameters
     ----------
     *terms : tuple of (float, Iterate)
         Factors, and iterates that they multiply.
-    inside : torch.Tensor of shape (n_samples, *object_shape)
-        Values of the result inside the frame.
-    overwrite : bool, default=False
-        Whether the first iterate is not needed any more. Its spectrum is then overwritten, which
-        takes less time.
 
     Returns
     -------
     Iterate
+        Sum, which is as old as the first term.
     """
-    change, transform = inside, terms[0][1].transform
-    for factor, term in terms:
-        change = change.sub(term.inside, alpha=factor)
-    spectra = [(factor, term.spectrum) for factor, term in terms]
-    first = spectra[0][1]
-    out = first if overwrite and not (has_gradient(change) or has_gradient(first)) else None
-    spectrum, age = transform.spectrum(change, spectra, out), terms[0][1].age + 1
-    if age == REFRESH:
-        inside, age = transform.objects(spectrum, real=not inside.is_complex()), 0
-    return Iterate(transform, inside, spectrum, age)
+    inside = sum(factor * x.inside for factor, x in terms)
+    spectra = [(factor, x.spectrum) for factor, x in terms]
+    return Iterate(terms[0][1].transform, inside, spectra, terms[0][1].age)

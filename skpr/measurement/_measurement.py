@@ -10,15 +10,15 @@ from .._tensors import along_samples, times_power_of_two
 from .._validation import check_choice, short
 from ._grid import Grid
 from ._half_spectra import counting_variances, friedel_mean
-from ._iterate import Iterate
+from ._iterate import Iterate, mixture
 from ._kernel import Coherence
 from ._likelihood import Likelihood
 from ._moduli import has_gradient, moduli, squared_moduli
-from ._projections import exponents_of, project_amplitude, project_non_negative, rescaled
+from ._normalization import near_one, sums_over_space
+from ._projections import project_amplitude, project_non_negative, rescaled
 from ._pruned import PrunedTransform, laid_out, selected
 
 KINDS = "non_negative", "real", "complex"
-HARMLESS = 16  # exponent of two up to which sums of squares stay well within float32
 
 
 class Measurement:
@@ -105,7 +105,7 @@ class Measurement:
         self.transform = PrunedTransform(self.object_shape, self.grid.fourier_shape)
         self.kind, self.bounds, self.support = kind, bounds, support
         # division by a power of two is exact; squares of the quotients neither overflow nor vanish
-        magnitudes, exponents = _near_one(layout.to_fft_order(magnitudes), assumed)
+        magnitudes, exponents = near_one(layout.to_fft_order(magnitudes), assumed)
         self.n_measured = self.spread = None
         if kind != "complex":
             magnitudes = self._paired(magnitudes, assumed)
@@ -118,7 +118,7 @@ class Measurement:
         if kind != "complex":
             weights[1 : (self.grid.fourier_shape[-1] + 1) // 2] = 2  # each stands for a pair
         self.weights = torch.where(unmeasured, 0.0, weights)
-        norms = _sums(self.weights * magnitudes.square())
+        norms = sums_over_space(self.weights * magnitudes.square())
         # any scale fits a zero pattern, whose object is zero; others are brought to unit mean
         # square, so that tolerances and steps do not depend on the unit of the detector
         scale = torch.where(norms > 0, norms.div(self.grid.n_pixels).sqrt(), 1.0)
@@ -128,8 +128,8 @@ class Measurement:
             self.spread = self.spread / along_samples(unit, magnitudes)
         self.scale = times_power_of_two(unit, exponents)
         squares = self.magnitudes.square()
-        self.norms = _sums(self.weights * squares).sqrt().to(magnitudes.dtype)
-        self.pair_norms = _sums(
+        self.norms = sums_over_space(self.weights * squares).sqrt().to(magnitudes.dtype)
+        self.pair_norms = sums_over_space(
             (self.weights if self.n_measured is None else self.n_measured) * squares
         )
         self.likelihood = Likelihood() if likelihood is None else likelihood
@@ -197,19 +197,58 @@ class Measurement:
         """Return the iterate with given values on the whole grid."""
         # passes like those of the iterations, so that samples are rounded alike
         whole = PrunedTransform(self.grid.fourier_shape, self.grid.fourier_shape)
-        return Iterate(self.transform, values[self.inside], whole.spectrum(values))
+        return Iterate(self.transform, values[self.inside], [(1, whole.spectrum(values))])
 
-    def to_magnitudes(self, x, least_modulus=None):
+    def to_magnitudes(self, x, least_modulus=None, overwrite=False):
         """Give an iterate the measured Fourier magnitudes.
 
-        Moduli below `least_modulus` are scaled as if they were equal to it.
+        Parameters
+        ----------
+        x : Iterate
+        least_modulus : float, optional
+            Modulus up to which all are scaled alike, see :func:`rescaled`.
+        overwrite : bool, default=False
+            Whether `x` is not needed any more. Its spectrum may then be overwritten, which takes
+            less time.
+
+        Returns
+        -------
+        Iterate
         """
         arrays = [x.spectrum, self.magnitudes, self.unmeasured]
         if self.coherence is not None or has_gradient(x.spectrum):
             spectrum = rescaled(*arrays, self.coherence, least_modulus)
-            return Iterate(self.transform, self.objects(spectrum), spectrum)
-        real = self.kind != "complex"
-        return Iterate(self.transform, *self.transform.rescaled(*arrays, least_modulus, real=real))
+            return Iterate(self.transform, self.objects(spectrum), [(1, spectrum)])
+        objects, spectrum = self.transform.rescaled(
+            *arrays, least_modulus, real=self.kind != "complex", overwrite=overwrite
+        )
+        return Iterate(self.transform, objects, [(1, spectrum)])
+
+    def relaxed(self, x, kept, added):
+        """Give an iterate the measured magnitudes, and mix it with the result.
+
+        Parameters
+        ----------
+        x : Iterate
+            Iterate that is not needed any more. Its spectrum may be overwritten.
+        kept, added : float
+            Factors of `x` and of `P_M x` in the mixture.
+
+        Returns
+        -------
+        projected : torch.Tensor of shape (n_samples, *object_shape)
+            Values of `P_M x` inside the frame.
+        relaxed : Iterate
+            `kept x + added P_M x`.
+        """
+        if self.coherence is not None or has_gradient(x.spectrum):
+            y = self.to_magnitudes(x)
+            return y.inside, mixture((kept, x), (added, y))
+        projected, terms = self.transform.relaxed(
+            x.spectrum, self.magnitudes, self.unmeasured, kept, added, real=self.kind != "complex"
+        )
+        inside = (x.inside if kept == 1 else kept * x.inside).add(projected, alpha=added)
+        return projected, Iterate(self.transform, inside, terms, x.age)
 
     def to_admissible(self, values):
         """Project values onto support, sign and bounds."""
@@ -313,7 +352,7 @@ class Measurement:
             # with b the root mean square of b1 and b2,
             # (m - b1)^2 + (m - b2)^2 = 2 (m - b)^2 + 4 m (b - (b1 + b2) / 2)
             squares = torch.addcmul(squares, model, self.spread, value=2)
-        sums = _sums(weights * squares)
+        sums = sums_over_space(weights * squares)
         norms = self.pair_norms
         error = torch.where(norms > 0, sums / torch.where(norms > 0, norms, 1), sums).sqrt()
         return residual, error.to(residual.dtype)
@@ -326,7 +365,7 @@ class Measurement:
         return self._relative(objects.square() * float(self.grid.n_pixels))
 
     def _relative(self, squares):
-        sums = _sums(squares).to(squares.dtype)
+        sums = sums_over_space(squares).to(squares.dtype)
         return torch.where(
             self.norms > 0, sums / torch.where(self.norms > 0, self.norms, 1).square(), sums
         )
@@ -349,7 +388,7 @@ class Measurement:
         """
         layout = Grid(self.object_shape, self.grid.fourier_shape, centered)
         variances = counting_variances(layout.to_fft_order(magnitudes), self.kind)
-        noise = _sums(self.weights * variances).sqrt() / self.scale
+        noise = sums_over_space(self.weights * variances).sqrt() / self.scale
         noise = torch.where(self.norms > 0, noise / torch.where(self.norms > 0, self.norms, 1), 0.0)
         return noise.to(self.norms.dtype)
 
@@ -374,26 +413,3 @@ class Measurement:
     def to_normalized(self, objects):
         """Convert objects in measured units to normalised ones."""
         return objects / along_samples(self.scale, objects)
-
-
-def _sums(values):
-    """Sum over space in double precision."""
-    # rows, contiguous in spectra, are summed in their own precision: converting all values would
-    # double the cost
-    rows = values.sum(1, keepdim=True)
-    return rows.flatten(1).sum(1, dtype=torch.float64)
-
-
-def _near_one(magnitudes, assumed):
-    """Scale magnitudes by powers of two if squares need it.
-
-    The exponents are returned, too; the largest magnitudes are then near 1.
-    """
-    if assumed is not None:
-        none = torch.zeros(len(magnitudes), dtype=torch.int32, device=magnitudes.device)
-        return magnitudes, none
-    peaks = magnitudes.nan_to_num(0.0).flatten(1).amax(dim=1)
-    exponents = exponents_of(peaks)
-    if bool((exponents.abs() <= HARMLESS).all()):
-        return magnitudes, torch.zeros_like(exponents)
-    return times_power_of_two(magnitudes, -along_samples(exponents, magnitudes)), exponents

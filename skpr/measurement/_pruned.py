@@ -99,7 +99,9 @@ class PrunedTransform:
             return by_matrices.objects_of(spectrum, *shapes, real)
         return self._objects_of(_same, [spectrum], real=real)
 
-    def rescaled(self, spectrum, magnitudes, unmeasured=None, least_modulus=None, *, real):
+    def rescaled(
+        self, spectrum, magnitudes, unmeasured=None, least_modulus=None, *, real, overwrite=False
+    ):
         """Give spectra other magnitudes, and compute their objects.
 
         No gradient is recorded.
@@ -114,6 +116,8 @@ class PrunedTransform:
             Modulus to which smaller ones are raised, see :func:`rescaled`.
         real : bool
             Whether the objects are real.
+        overwrite : bool, default=False
+            Whether the given spectra may be overwritten.
 
         Returns
         -------
@@ -128,12 +132,44 @@ class PrunedTransform:
             rescaling = wanted, kept[0] if kept else None, least, made
             shapes = self.object_shape, self.fourier_shape
             return by_matrices.objects_of(source, *shapes, real, rescaling), _reversed(made)
-        made = torch.empty_like(spectrum)
+        made = spectrum if overwrite else torch.empty_like(spectrum)
 
         def function(out, *slabs):
             return rescaled(*slabs, least_modulus=least_modulus, out=out)
 
         return self._objects_of(function, [made, *arrays], real=real), made
+
+    def relaxed(self, spectrum, magnitudes, unmeasured, kept, added, *, real):
+        """Give spectra other magnitudes, and compute objects and a mixture.
+
+        No gradient is recorded.
+
+        Parameters
+        ----------
+        spectrum : torch.Tensor of shape (n_samples, *columns), complex
+            Spectra that may be overwritten.
+        magnitudes, unmeasured, real : see :meth:`rescaled`
+        kept, added : float
+            Factors of the given and of the rescaled spectra.
+
+        Returns
+        -------
+        objects : torch.Tensor of shape (n_samples, *object_shape)
+            Objects of the rescaled spectra.
+        terms : list of (float, torch.Tensor of shape (n_samples, *columns))
+            Factors and spectra, whose sum is the mixture.
+        """
+        if self._by_matrices(spectrum):  # the next transform adds both while it writes
+            objects, made = self.rescaled(spectrum, magnitudes, unmeasured, real=real)
+            return objects, [(kept, spectrum), (added, made)]
+        arrays = [v for v in (spectrum, magnitudes, unmeasured) if v is not None]
+
+        def function(given, *slabs):
+            made = rescaled(given, *slabs)
+            (given if kept == 1 else given.mul_(kept)).add_(made, alpha=added)
+            return made
+
+        return self._objects_of(function, arrays, real=real), [(1, spectrum)]
 
     def _by_matrices(self, *arrays):
         """Return whether a GPU computes the transform by matrices."""

@@ -117,7 +117,7 @@ class EstimateUNet(nn.Module):
             values = problem.to_normalized(_as_objects(images) * scale)
             for _ in range(self.n_steps):
                 # where a pixel is unmeasured, the estimate's own spectrum is kept
-                values = problem.to_magnitudes(problem.on_grid(values)).inside
+                values = problem.to_magnitudes(problem.on_grid(values), overwrite=True).inside
                 values = problem.to_admissible(values)
             return _as_channels(problem.to_units(values) / scale)
 

@@ -246,7 +246,7 @@ class MultiLevelUNet(nn.Module):
             values = problem.to_admissible(problem.to_normalized(_as_objects(images)))
             if self.n_projections:
                 values = problem.to_admissible(self.unrolled(values, problem))
-            projected = problem.to_magnitudes(problem.on_grid(values), LEAST_MODULUS).inside
+            projected = problem.to_magnitudes(problem.on_grid(values), LEAST_MODULUS, True).inside
             return [_as_channels(problem.to_units(one)) for one in (values, projected - values)]
 
 

@@ -287,11 +287,9 @@ class UNet(nn.Module):
             if self.n_projections:
                 values = self.unrolled(problem.to_admissible(values.detach()), problem)
             driven = problem.to_admissible(values)
-            disagreement = (
-                problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS).inside - driven
-            )
-            return _as_channels(problem.to_units(driven)), _as_channels(
-                problem.to_units(disagreement)
+            projected = problem.to_magnitudes(problem.on_grid(driven), LEAST_MODULUS, True).inside
+            return tuple(
+                _as_channels(problem.to_units(one)) for one in (driven, projected - driven)
             )
 
 

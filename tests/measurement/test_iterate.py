@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skpr.measurement import Measurement, _pruned, combined
+from skpr.measurement import Measurement, _pruned, mixture
 from skpr.measurement._iterate import REFRESH
 
 KINDS = {"non_negative": torch.float64, "complex": torch.complex128}
@@ -43,19 +43,53 @@ def test_iterates_hold_what_they_are_made_of(kind, shape, grid):
 @every_kind
 @every_grid
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_combinations_are_linear_outside_and_given_inside(kind, shape, grid, overwrite):
+def test_mixtures_are_linear_and_take_other_values_inside(kind, shape, grid, overwrite):
     problem = problem_of(kind, shape, grid)
     first, second = (torch.rand(3, *grid, dtype=KINDS[kind]) for _ in range(2))
     x, y = problem.from_grid(first), problem.from_grid(second)
-    new = torch.rand(3, *shape, dtype=KINDS[kind])
-    found = combined((0.5, x), (-2, y), inside=new, overwrite=overwrite)
     expected = 0.5 * first - 2 * second
+    mixed = mixture((0.5, x), (-2, y))
+    torch.testing.assert_close(mixed.inside, expected[problem.inside])
+    torch.testing.assert_close(whole(mixed.kept([0, 2]), grid), expected[[0, 2]])
+    new = torch.rand(3, *shape, dtype=KINDS[kind])
+    found = mixed.with_inside(new, overwrite)
+    if not overwrite:
+        torch.testing.assert_close(whole(mixed, grid), expected)
+        torch.testing.assert_close(whole(x, grid), first)
     expected[problem.inside] = new
     torch.testing.assert_close(whole(found, grid), expected)
     assert torch.equal(found.inside, new)
     torch.testing.assert_close(whole(y, grid), second)
-    if not overwrite:
-        torch.testing.assert_close(whole(x, grid), first)
+
+
+@every_kind
+@every_grid
+@pytest.mark.parametrize(("kept", "added"), [(1, -0.9), (0.7, 0.2)])
+@pytest.mark.parametrize("n_missing", [0, 1])
+def test_a_relaxed_iterate_mixes_in_its_projection(kind, shape, grid, kept, added, n_missing):
+    magnitudes = torch.fft.fftn(torch.rand(3, *shape, dtype=KINDS[kind]), s=grid).abs()
+    magnitudes[(slice(None), *(slice(1, 1 + n_missing) for _ in grid))] = torch.nan
+    problem = Measurement(magnitudes, shape, kind)
+    values = torch.rand(3, *grid, dtype=KINDS[kind])
+    expected = problem.to_magnitudes(problem.from_grid(values))
+    projected, relaxed = problem.relaxed(problem.from_grid(values), kept, added)
+    torch.testing.assert_close(projected, expected.inside)
+    sums = kept * values + added * whole(expected, grid)
+    torch.testing.assert_close(relaxed.inside, sums[problem.inside])
+    torch.testing.assert_close(whole(relaxed, grid), sums)
+
+
+@every_kind
+def test_a_projection_may_overwrite_what_it_projects(kind):
+    problem = problem_of(kind, (5, 6), (10, 12))
+    values = torch.rand(3, 10, 12, dtype=KINDS[kind])
+    x = problem.from_grid(values)
+    expected = problem.to_magnitudes(x)
+    torch.testing.assert_close(whole(x, (10, 12)), values)
+    found = problem.to_magnitudes(x, overwrite=True)
+    assert torch.equal(found.inside, expected.inside)
+    assert torch.equal(found.spectrum, expected.spectrum)
+    assert found.spectrum.data_ptr() == x.spectrum.data_ptr()
 
 
 def test_values_are_computed_from_the_spectrum_now_and_then():
@@ -63,23 +97,23 @@ def test_values_are_computed_from_the_spectrum_now_and_then():
     x = problem.from_grid(torch.rand(3, 10, 12, dtype=torch.float64))
     x.inside = x.inside + 1  # as rounding would, but much further
     for number in range(1, REFRESH + 1):
-        x = combined((1, x), inside=x.inside)
+        x = x.with_inside(x.inside)
         apart = (whole(x, (10, 12))[problem.inside] - x.inside).abs().min()
         assert apart > 0.9 if number < REFRESH else apart < 1e-12
 
 
 @pytest.mark.parametrize("slab", [1 << 16, 10], ids=["whole", "slabs"])
-def test_combinations_are_differentiable(slab, monkeypatch):
+def test_mixtures_are_differentiable(slab, monkeypatch):
     monkeypatch.setattr(_pruned, "SLAB", slab)
     problem = problem_of("non_negative", (3, 4), (6, 8), 1)
 
     def loss(values, new):
-        x = problem.on_grid(values)
-        y = combined((1, x), (-0.5, problem.to_magnitudes(x)), inside=new, overwrite=True)
+        projected, relaxed = problem.relaxed(problem.on_grid(values), 1, -0.5)
+        y = relaxed.with_inside(new + projected, overwrite=True)
         return problem.to_magnitudes(y).inside
 
     inputs = [torch.rand(1, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2)]
     assert torch.autograd.gradcheck(loss, inputs)
     x = problem.on_grid(inputs[0])
-    still = combined((1, x), inside=x.inside.detach())  # a term alone has a gradient
+    still = x.with_inside(x.inside.detach())  # a term alone has a gradient
     assert still.spectrum.requires_grad
