@@ -20,6 +20,7 @@ from ._projections import least_of, rescaled
 from ._transform import from_spectrum, to_spectrum
 
 SLAB = 1 << 16  # pixels of a slab, whose spectrum takes half a MiB in float32: half a cache
+LARGE = 8 * SLAB  # pixels of a sample from which on it is cut itself
 MOST = 16  # working arrays to keep; samples that leave a batch change their shapes
 
 
@@ -148,9 +149,11 @@ class PrunedTransform:
         ----------
         spectrum : torch.Tensor of shape (n_samples, *columns), complex
             Spectra that may be overwritten.
-        magnitudes, unmeasured, real : see :meth:`rescaled`
+        magnitudes, unmeasured : see :meth:`rescaled`
         kept, added : float
             Factors of the given and of the rescaled spectra.
+        real : bool
+            Whether the objects are real.
 
         Returns
         -------
@@ -248,8 +251,8 @@ def _by_slabs(function, arrays, axis, n_pixels, kept=None, terms=(), out=None):
         Function of one slab of each array that transforms along an axis and moves it last.
     arrays : list of torch.Tensor of shape (n_samples, ...)
     axis : int
-        Axis that the function transforms. Slabs are cut along another one: that of samples, or the
-        next if there is one sample.
+        Axis that the function transforms. Slabs are whole samples or, if these are large, cut from
+        one sample along another axis.
     n_pixels : int
         Pixels of the whole result.
     kept : int, optional
@@ -257,30 +260,29 @@ def _by_slabs(function, arrays, axis, n_pixels, kept=None, terms=(), out=None):
     terms, out : see :meth:`PrunedTransform.spectrum`
     """
     shape = arrays[0].shape
-    cut = 0 if shape[0] > 1 else 1 + (axis == 1)
-    thickness = slab_thickness(shape[cut], n_pixels)
+    other = 1 + (axis == 1)  # its place in the result is 1
+    thickness = slab_thickness(shape[0], n_pixels)
+    thinner = shape[other]
+    if n_pixels > LARGE * shape[0]:
+        thinner = slab_thickness(shape[other], n_pixels // shape[0])
     if (
-        thickness == shape[cut]
+        (thickness, thinner) == (shape[0], shape[other])
         or arrays[0].device.type != "cpu"
         or any(map(has_gradient, (*arrays, *(term for _, term in terms))))
     ):
-        found = function(*arrays)
-        if kept is not None:
-            found = found.narrow(-1, 0, kept)
+        found = function(*arrays)[..., :kept]
         return _sum(found, terms, out) if terms else found
-    place = min(cut, 1)  # of the same axis in the result
-    slabs = zip(*(values.split(thickness, cut) for values in arrays), strict=True)
-    for number, parts in enumerate(slabs):
-        found = function(*parts)[..., :kept]
-        if out is None:
-            out = found.new_empty(*found.shape[:place], shape[cut], *found.shape[place + 1 :])
-        start, length = number * thickness, found.shape[place]
-        target = out.narrow(place, start, length)
-        if terms:
-            pieces = [(factor, term.narrow(place, start, length)) for factor, term in terms]
-            _sum(found, pieces, target)
-        else:
-            target.copy_(found)
+    for start in range(0, shape[0], thickness):
+        for inner in range(0, shape[other], thinner):
+            here = slice(start, start + thickness), slice(inner, inner + thinner)
+            there = here if other == 1 else (here[0], slice(None), here[1])
+            found = function(*(values[there] for values in arrays))[..., :kept]
+            if out is None:
+                out = found.new_empty(shape[0], shape[other], *found.shape[2:])
+            if terms:
+                _sum(found, [(factor, term[here]) for factor, term in terms], out[here])
+            else:
+                out[here] = found
     return out
 
 
