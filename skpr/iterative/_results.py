@@ -110,7 +110,8 @@ class Retrieval(NamedTuple):
         good from 80 %, failed below 50 %. The second is the share of energy in the first common
         mode of the better half of the starts: good from 95 %, failed below 80 %. A pattern is
         "undecided" if its held-out pixels show hardly more than noise. Agreement of the starts is
-        no evidence by itself, because they also agree on noise.
+        no evidence by itself, because they also agree on noise. A single start, with no other to
+        agree with, is "doubtful" at best.
 
         Returns
         -------

@@ -74,7 +74,7 @@ def judged(starts, free_errors, explained):
         return "failed", share, weight
     if np.isnan(share):
         return "undecided", share, weight
-    is_good = share >= EXPLAINED[0] and not weight < LEADING[0]
+    is_good = share >= EXPLAINED[0] and weight >= LEADING[0]  # NaN is no agreement
     return "good" if is_good else "doubtful", share, weight
 
 
@@ -88,4 +88,6 @@ def in_words(verdict, share, weight, n_starts):
         parts.append(explained if share > 0 else "contradicts the held-out pixels")
     if not np.isnan(weight):
         parts.append(f"the better half of {n_starts} starts have {weight:.0%} in common")
+    elif verdict == "doubtful":
+        parts.append("a single start has no other to agree with")
     return f"{verdict}: {'; '.join(parts)}"

@@ -96,6 +96,15 @@ def test_verdict_goes_by_what_is_explained_and_in_common(explained, noise, verdi
     assert in_words(*found, 4).startswith(f"{verdict}: ")
 
 
+def test_a_single_start_is_doubtful_because_it_has_no_other_to_agree_with():
+    found = judged(random_objects((10, 10), "float64", 1), np.zeros(1), np.ones(1))
+    assert found[0] == "doubtful"
+    assert in_words(*found, 1).endswith("a single start has no other to agree with")
+    assert (
+        judged(random_objects((10, 10), "float64", 1), np.zeros(1), np.array([0.2]))[0] == "failed"
+    )
+
+
 def test_combinations_tell_their_agreement():
     x = random_objects((10, 10), "float64", 1)
     runs = combine_reconstructions(random_members(x.repeat(4, axis=0)))
