@@ -37,3 +37,23 @@ def counts_of(pattern):
         if len(ratios) >= min(LEAST_JUDGED, len(lit)) and whole.mean() >= WHOLE:
             return np.rint(intensities / unit)
     return None
+
+
+def are_roots_of_counts(values):
+    """Tell whether values are square roots of counts, and no counts.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Values of one pattern; NaN at missing pixels. Negative ones count as zero.
+
+    Examples
+    --------
+    >>> counts = np.random.default_rng(0).poisson(20.0, (8, 8))
+    >>> are_roots_of_counts(np.sqrt(counts)), are_roots_of_counts(2.5 * counts)
+    (True, False)
+    """
+    values = np.where(values < 0, 0.0, values)
+    if np.count_nonzero(values > 0) < LEAST_JUDGED:
+        return False
+    return counts_of(np.sqrt(values)) is None and counts_of(values) is not None

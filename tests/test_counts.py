@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skpr import FourierMagnitude
-from skpr._counts import counts_of
+from skpr._counts import are_roots_of_counts, counts_of
 from tests.conftest import random_objects
 
 
@@ -30,3 +30,20 @@ def test_exact_magnitudes_are_no_counts(scale):
 
 def test_a_dark_pattern_has_no_counts_anywhere():
     np.testing.assert_array_equal(counts_of(np.zeros((4, 4))), np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_roots_of_counts_are_told_from_counts(dtype):
+    counts = np.random.default_rng(0).poisson(30.0, (20, 20)).astype(dtype)
+    counts[2, 3:5] = np.nan, -1
+    roots = np.sqrt(np.maximum(counts, 0))
+    assert are_roots_of_counts(roots)
+    for others in (
+        counts,
+        0.3 * counts,
+        counts / 7,
+        np.log1p(roots),
+        np.zeros((4, 4)),
+        roots[:1, :4],
+    ):
+        assert not are_roots_of_counts(others)

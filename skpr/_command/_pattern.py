@@ -15,7 +15,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.fft import next_fast_len
 
-from .._counts import counts_of
+from .._counts import are_roots_of_counts
+from .._tensors import even_rows
 from ..files import Geometry, object_pixel_size, read_diffraction
 from ._trouble import TroubleError, say
 
@@ -33,6 +34,7 @@ PASSED = (
     *("detector", "saturation", "negative", "monitor"),
 )
 ZEROING = "dark", "mask", "saturation"  # corrections that may leave no count
+LOOKED_AT = 3  # frames, evenly spaced, that are searched for square roots of counts
 ROOTS = (
     "the values are square roots of whole numbers, and are taken for magnitudes; --content counts "
     "says that they are counts"
@@ -84,6 +86,9 @@ def read_pattern(options: Any) -> Pattern:
     with warnings.catch_warnings():  # the last reading tells what is still true then
         warnings.simplefilter("ignore")
         total, rule = _summed(path, options.center, settings)
+        if _holds_roots(path, options, total.frames, settings):
+            say(f"skpr: warning: {ROOTS}")
+            return read_pattern(argparse.Namespace(**vars(options) | {"content": "magnitudes"}))
         kind, place = "sum", total.center
         if options.frames == "volume" or len(total.frames) > 1:
             kind, rule, place = _of_stack(path, options, total, rule, settings)
@@ -96,13 +101,6 @@ def read_pattern(options: Any) -> Pattern:
     crop = crop[options.crop] if isinstance(options.crop, str) else options.crop
     window = {"crop": crop, "binning": options.binning, "threshold": options.threshold}
     found = read_diffraction(path, frames=kind, center=rule, **window, **settings)
-    if (
-        options.content == "auto"
-        and are_roots(found.data[0])
-        and not (options.dark or options.flat)
-    ):
-        say(f"skpr: warning: {ROOTS}")
-        return read_pattern(argparse.Namespace(**vars(options) | {"content": "magnitudes"}))
     _check_window(found)
     geometry = _with_given(found.geometry, options)
     _doubt_lengths(geometry, found.data.shape[1:])
@@ -146,16 +144,13 @@ def _doubt_lengths(geometry, shape):
         )
 
 
-def are_roots(pattern: np.ndarray) -> bool:
-    """Tell whether the values were square roots of counts already.
-
-    Examples
-    --------
-    >>> counts = np.random.default_rng(0).poisson(20, (8, 8))
-    >>> are_roots(np.sqrt(counts)), are_roots(np.sqrt(np.sqrt(counts)))
-    (False, True)
-    """
-    return counts_of(pattern) is None and counts_of(pattern**2) is not None
+def _holds_roots(path, options, numbers, settings):
+    """Return whether frames hold square roots of counts already."""
+    if options.content != "auto" or options.dark or options.flat:
+        return False
+    some = [int(numbers[index]) for index in even_rows(len(numbers), LOOKED_AT)]
+    frames = read_diffraction(path, **settings | {"select": some, "monitor": None}).data
+    return any(are_roots_of_counts(frame**2) for frame in frames)
 
 
 def by_number(names: list) -> list:
@@ -359,10 +354,13 @@ def _notes(files, found, total, kind):
         "sum": f"sum of {n_frames} frames",
     }
     counts, whole = float(np.nansum(found.data**2)), float(np.nansum(total.data**2))
+    # the sum of all frames was read about its centre, and lacks what lies beyond such a window
+    is_whole = total.center == tuple(n // 2 for n in total.data.shape[1:])
+    of_what = "all" if is_whole else "those in a window of the frames' size"
     notes = [
         f"{what}: {'one frame' if n_frames == 1 else how[kind]}",
         f"window of {' x '.join(map(str, shape))} pixels about {found.center} with {counts:.3g} "
-        f"counts, {min(counts / whole, 1):.1%} of all",
+        f"counts, {min(counts / whole, 1):.1%} of {of_what}",
     ]
     planes = [f"{name}: {words}" for name, words in found.planes.items()]
     missing = [f"{n} {reason}" for reason, n in found.unmeasured.items()]

@@ -64,6 +64,8 @@ class Tally:
     below, n_counted : int
         Number of pixels that are negative after the dark frame is subtracted, and number of all
         measured pixels in these frames.
+    above : int
+        Number of pixels that are positive after the dark frame is subtracted.
     net : float
         Sum of the counts after dark frames are subtracted.
     over : ndarray of bool or None
@@ -72,7 +74,8 @@ class Tally:
 
     def __init__(self):
         self.reasons, self.hidden, self.seen = {}, 0.0, 0.0
-        self.below, self.net, self.n_counted, self.over = 0, 0.0, 0, None
+        self.below, self.above, self.net, self.n_counted = 0, 0, 0.0, 0
+        self.over = None
 
     def add(self, reason, number):
         """Add a number of pixels to a reason."""
@@ -161,6 +164,7 @@ def corrected(frame, corrections, dtype=None, tally=None):
             tally.below + int(np.count_nonzero(left < 0)),
             tally.n_counted + left.size,
         )
+        tally.above += int(np.count_nonzero(left > 0))
         tally.net += float(left.sum(dtype=float))
     counts[bad] = np.nan
     return counts

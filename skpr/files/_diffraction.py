@@ -18,6 +18,8 @@ from ._doubts import (
     warn_of_numbers,
     warn_of_readings,
     warn_of_remainder,
+    warn_of_roots,
+    warn_of_window,
 )
 from ._planes import check_marks, check_roi
 from ._readings import Readings, check_counts, check_verbose
@@ -217,10 +219,11 @@ def read_diffraction(
     UserWarning
         If a mask hides most of the counts or is not used, many readings are negative, 8-bit
         readings reach 255, several readings share a limit of the camera or a flag, values look like
-        logarithms, frames are missing or were never written, planes of a volume were exposed for
-        different times, dark frames exceed the readings, exposures of a sum are saturated or cannot
-        be compared, a TIFF file is marked as a negative, zero frequency lies between pixels, or
-        something in the file is not used.
+        logarithms or square roots of counts, frames are missing or were never written, planes of a
+        volume were exposed for different times, dark frames exceed the readings, nearly all of a
+        window lies beyond the detector, exposures of a sum are saturated or cannot be compared, a
+        TIFF file is marked as a negative, zero frequency lies between pixels, or something in the
+        file is not used.
 
     Examples
     --------
@@ -293,6 +296,8 @@ def read_diffraction(
         geometry = series.geometry().of_frames(numbers, series.shape[0])
     warn_of_readings(readings, name, negative)
     warn_of_remainder(found, resample, has_bins)
+    warn_of_window(found, name)
+    warn_of_roots(readings, content, name)
     if readings.content == "counts":
         warn_of_logarithms(found.intensities, name)
     hot, reasons = None, dict(readings.tally.reasons)

@@ -1,5 +1,6 @@
 """Warnings about files and parameters that are likely mistaken."""
 
+import math
 from pathlib import Path
 
 from .._tensors import even_rows
@@ -15,21 +16,37 @@ MOST_BELOW = 0.9  # fraction of readings; a dark frame above more of them is of 
 NARROW = 4  # ratio of the sides; narrower frames are seldom
 FEW = 5  # maximum number of frames that a message lists
 PATTERNS = 2  # number of patterns, evenly spaced, that are looked at for logarithms
+LEAST_MEASURED = 1 / 16  # of a window; one about the corner of a stack has 1/8 on the detector
 MOST = 0.5  # fraction of pixels; a mask that hides more, and most counts, may mark the good pixels
 
 
 def warn_of_content(series, content):
     """Warn if a square root is about to be taken of magnitudes."""
-    last = series.names[0].rpartition("/")[2].lower() if series.names else ""
-    if (
-        content == "auto"
-        and series.content == "counts"
-        and any(word in last for word in AMPLITUDES)
-    ):
+    if content == "auto" and series.content == "counts" and _is_named_amplitude(series):
         warn_user(
             f"{series.names[0]!r} in {series.first_name} is read as counts, whose square roots "
             "are taken; pass content='magnitudes' if they already are magnitudes, or "
             "content='counts' if they are counts"
+        )
+
+
+def _is_named_amplitude(series):
+    last = series.names[0].rpartition("/")[2].lower() if series.names else ""
+    return any(word in last for word in AMPLITUDES)
+
+
+def warn_of_roots(readings, content, name):
+    """Warn if the readings are square roots of counts already."""
+    if (
+        content == "auto"
+        and readings.content == "counts"
+        and readings.holds_roots
+        and not _is_named_amplitude(readings.series)  # which has been said
+    ):
+        warn_user(
+            f"the readings of {name} are square roots of whole numbers, as magnitudes are, and "
+            "are read as counts, whose square roots are taken; pass content='magnitudes' if they "
+            "are magnitudes, or content='counts' if they are counts"
         )
 
 
@@ -92,6 +109,18 @@ def warn_of_remainder(found, resample, has_bins):
         )
 
 
+def warn_of_window(found, name):
+    """Warn if nearly all of the window lies beyond the detector."""
+    shape = found.intensities.shape[1:]
+    inside = [part.stop - part.start for part in found.region]
+    share = math.prod(inside) / math.prod(shape)
+    if share < LEAST_MEASURED:
+        warn_user(
+            f"only {share:.2g} of the window of {' x '.join(map(str, shape))} pixels lies on the "
+            f"frames of {name}, and all else is unmeasured; give a smaller crop="
+        )
+
+
 def warn_of_readings(readings, name, negative):
     """Warn about readings and options that are probably a mistake."""
     say(readings.notes)
@@ -120,6 +149,12 @@ def warn_of_readings(readings, name, negative):
             f"{tally.below / tally.n_counted:.0%} of the readings of {name} are below the dark "
             "frame, which holds more counts than they do: it belongs to another exposure, or was "
             "subtracted already; dark=False ignores the file's own dark frames"
+        )
+    elif tally.n_counted and not tally.above and readings.ceiling.value > 0:
+        warn_user(
+            f"no reading of {name} exceeds the dark frame, which leaves no count: it is the "
+            "pattern itself, belongs to another exposure, or was subtracted already; dark=False "
+            "ignores the file's own dark frames"
         )
     n_negative = readings.tally.reasons.get("negative", 0)
     if negative == "unmeasured" and n_negative > MANY_NEGATIVE * n_read and readings.has_noise:

@@ -6,13 +6,18 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from .._counts import are_roots_of_counts
 from .._progress import progress_bar, shows_progress
+from .._tensors import even_rows
 from ._beside import announced_frames
 from ._ceiling import Ceiling
 from ._corrections import Corrections, Tally, corrected, relative_sensitivity, working_type
 from ._dataset import DatasetFrames
 from ._planes import Masks, as_array, detector_gaps, given_frames, is_named, marks_of, mean_plane
 from ._unwritten import unwritten
+
+MOST_FLAGS = 3  # different negative whole numbers; more of them are noise around zero
+LOOKED_AT = 3  # frames of a pass, evenly spaced, that are searched for square roots of counts
 
 
 class Readings:
@@ -61,7 +66,7 @@ class Readings:
         self.order = order if self.centered or not shifted_frames else np.fft.fftshift(order)
         self.options, self.tally, self.notes = options, Tally(), []
         self.at_end, self.n_read, self.has_noise, self.used = 0, 0, False, {}
-        self.ceiling = Ceiling()
+        self.ceiling, self.holds_roots = Ceiling(), False
         self.planes_of, self.planes, self.file_masks = None, Corrections(), None
         self.never, self.whole, self.over = set(), select is None, None
         source = series.source(0)
@@ -200,10 +205,10 @@ class Readings:
             name=mask.name,
         )
 
-    def frame(self, position, rows=slice(None), columns=slice(None)):
+    def frame(self, position, rows=slice(None), columns=slice(None), looks=False):
         """Return the intensities in a window of one frame.
 
-        Unmeasured pixels are NaN.
+        Unmeasured pixels are NaN. If it `looks`, square roots of counts are noticed.
         """
         selected = int(self.order[position])
         source, number = self.series.locate(int(self.selected[selected]))
@@ -211,11 +216,15 @@ class Readings:
         read = (rows, columns) if self.centered else (slice(None), slice(None))
         raw = source.frames.frame(number, *read)
         self.n_read += raw.size
-        self.has_noise |= raw.dtype.kind == "f"
+        self.has_noise |= raw.dtype.kind == "f" or (
+            raw.dtype.kind == "i" and len(np.unique(raw[raw < 0])) > MOST_FLAGS
+        )
         if raw.dtype == np.uint8:
             self.at_end += int(np.count_nonzero(raw == 255))
         values = corrected(raw, corrections.cut(*read), self.dtype, self.tally)
         self.ceiling.add(raw, ~np.isnan(values))
+        if looks and raw.dtype.kind == "f" and not self.holds_roots:
+            self.holds_roots = are_roots_of_counts(np.where(np.isnan(values), np.nan, raw))
         if self.tally.over is not None:
             self._note_over(self.tally.over, rows, columns)
         if self.factors is not None:
@@ -238,9 +247,10 @@ class Readings:
         bar = progress_bar(
             len(positions), "reading frames", shows_progress(self.verbose), unit="frame"
         )
+        looked_at = set(even_rows(len(positions), LOOKED_AT).tolist())
         try:
-            for position in positions:
-                yield self.frame(position, rows, columns)
+            for number, position in enumerate(positions):
+                yield self.frame(position, rows, columns, number in looked_at)
                 bar.update()
         finally:
             bar.close()
