@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -75,7 +76,8 @@ def run(options) -> None:
     check_libraries()
     names = output_names(options)
     if options.threads is not None:
-        torch.set_num_threads(options.threads)
+        # far more threads than cores would crash the process
+        torch.set_num_threads(min(options.threads, os.cpu_count() or 1))
     say(f"reading {Path(options.files[0]).name} ...", options.quiet)
     pattern = read_pattern(options)
     for note in pattern.notes:
@@ -85,6 +87,9 @@ def run(options) -> None:
     with written_together(names) as there:
         write_results(there, pattern, made, Path(options.files[0]).name, lines)
         written = [str(name) for name, path in zip(names, there, strict=True) if path.exists()]
+    for name in names:
+        if name.exists() and str(name) not in written:
+            say(f"skpr: warning: {name} is of an earlier run, and does not show this object")
     tell("\n".join([*lines, *map(spoken, in_a_verdict(made))]))
     tell(f"wrote {', '.join(written)}; {time.monotonic() - began:.0f} s")
 

@@ -14,6 +14,7 @@ import pytest
 import skpr
 from skpr import FourierMagnitude
 from skpr.__main__ import main
+from skpr._command import parser, read_pattern
 from skpr._progress import IterationLine
 from skpr.datasets import make_crystals
 from skpr.files import read_reconstruction
@@ -178,6 +179,41 @@ def test_magnitudes_are_told_from_counts(here, counts, capsys):
     np.testing.assert_allclose(magnitudes**2, counts, rtol=1e-5)
     assert main(["magnitudes.npy", *QUICK, "--content", "magnitudes", "--overwrite"]) == 0
     assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--binning", "2"], ["--frames", "sum"]])
+def test_magnitudes_are_told_before_they_are_summed_or_binned(here, counts, capsys, options):
+    np.save("counts.npy", [counts, counts])
+    np.save("roots.npy", np.sqrt([counts, counts]))
+    found, expected = (
+        read_pattern(parser().parse_args([name, *options, "--center", "middle"])).magnitudes
+        for name in ("roots.npy", "counts.npy")
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert capsys.readouterr().err.count("are square roots of whole numbers, and are taken") == 1
+
+
+def test_results_of_an_earlier_run_that_are_not_replaced_are_named(here, counts, capsys):
+    Path("scan_object.vti").touch()
+    assert main(["scan.npy", *QUICK, "--overwrite"]) == 0
+    assert "warning: scan_object.vti is of an earlier run" in capsys.readouterr().err
+
+
+def test_no_more_threads_are_used_than_there_are_cores(here, monkeypatch):
+    asked = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    assert main(["missing.npy", "--threads", "100000"]) == 2
+    assert asked == [os.cpu_count()]
+
+
+def test_the_share_of_counts_is_of_all_only_where_all_were_counted(here, counts):
+    about = {
+        center: read_pattern(parser().parse_args(["scan.npy", "--center", center, "--crop", "16"]))
+        for center in ("16,16", "12,12")
+    }
+    share = counts[8:24, 8:24].sum() / counts.sum()
+    assert f" counts, {share:.1%} of all" in about["16,16"].notes[1]
+    assert about["12,12"].notes[1].endswith(" of those in a window of the frames' size")
 
 
 def test_volumes_are_written_for_other_programs_too(here, capsys):

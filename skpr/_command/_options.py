@@ -232,7 +232,12 @@ def _add_retrieval(group):
         metavar="N",
         help="of the starts; the same seed gives the same object (0)",
     )
-    group.add_argument("--threads", type=positive, metavar="N", help="processor cores to use (all)")
+    group.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="processor cores to use (all); no more than there are",
+    )
     group.add_argument(
         "--device", default="auto", help="cpu, cuda and so on (a GPU where there is one)"
     )
