@@ -16,7 +16,8 @@ MOST_BELOW = 0.9  # fraction of readings; a dark frame above more of them is of 
 NARROW = 4  # ratio of the sides; narrower frames are seldom
 FEW = 5  # maximum number of frames that a message lists
 PATTERNS = 2  # number of patterns, evenly spaced, that are looked at for logarithms
-LEAST_MEASURED = 1 / 16  # of a window; one about the corner of a stack has 1/8 on the detector
+# fraction of a window; one of twice the size of a stack, about its corner, has 1/64 on it
+LEAST_MEASURED = 1 / 64
 MOST = 0.5  # fraction of pixels; a mask that hides more, and most counts, may mark the good pixels
 
 

@@ -67,6 +67,6 @@ def test_dark_frames_that_leave_no_count_get_a_word():
 
 
 def test_windows_far_beyond_the_detector_get_a_word():
-    with pytest.warns(UserWarning, match="of the window of 90 x 90 pixels lies on the frames of"):
-        read_diffraction(COUNTS, crop=90)
+    with pytest.warns(UserWarning, match="of the window of 150 x 150 pixels lies on the frames of"):
+        read_diffraction(COUNTS, crop=150)
     assert read_diffraction(COUNTS[0], center=(0, 0)).data.shape == (1, 16, 18)
