@@ -22,7 +22,7 @@ from ..symmetry import GroupElement, content_of
 from ..symmetry.core import correlations, flipped, flipped_where, shifted, turned
 from ._flip_rules import FLIP_RULES
 from ._shift_rules import CIRCULAR_SHIFT_RULES, SHIFT_RULES, admissible_shifts
-from ._ties import generic_pattern, tie_tolerance, to_double
+from ._ties import as_reference, generic_pattern, tie_tolerance, to_double
 
 # Correlations in float32 have errors of about 1e-6 |x||y|; candidates closer than this are
 # compared again.
@@ -85,15 +85,14 @@ def canonical_elements(x, strategies, template=None, direction=None):
     if strategies.flip != "template":
         upright = flipped_where(x, flips)
         if strategies.shift == "template":
-            return search_template(upright, template, boundary, (False,))[0], flips
+            return search_template(upright, template, strategies, (False,))[0], flips
         return shifts_by_rule(upright, strategies), flips
     if strategies.shift == "template":
-        return search_template(x, template, boundary, (False, True))
+        return search_template(x, template, strategies, (False, True))
     other = flipped(x)
     shifts, other_shifts = shifts_by_rule(x, strategies), shifts_by_rule(other, strategies)
-    flips = prefer_second(
-        shifted(x, shifts, boundary), shifted(other, other_shifts, boundary), template
-    )
+    images = shifted(x, shifts, boundary), shifted(other, other_shifts, boundary)
+    flips = prefer_second(*images, template, strategies.phase is None)
     return torch.where(flips[:, None], other_shifts, shifts), flips
 
 
@@ -162,42 +161,44 @@ def _extremes(x):
 # --- shift and flip together ----------------------------------------------------------------------
 
 
-def search_template(x, template, boundary, flips):
+def search_template(x, template, strategies, flips):
     """Find the admissible shift, and flip, that match the template best."""
-    bounds = _bounds(x, boundary)
+    bounds, signed = _bounds(x, strategies.boundary), strategies.phase is None
     if x.dtype in (torch.float32, torch.complex64):
         choice, close = _best_candidate(x, template, bounds, flips)
         rows = close.nonzero()[:, 0]
         if len(rows):
-            choice[rows] = _decide_in_double(x[rows], template, _rows(bounds, rows), flips)
+            choice[rows] = _decide_in_double(x[rows], template, _rows(bounds, rows), flips, signed)
     else:
-        choice = _decide_in_double(x, template, bounds, flips)
+        choice = _decide_in_double(x, template, bounds, flips, signed)
     return _as_shift_and_flip(choice, tuple(x.shape[1:]), bounds, len(flips))
 
 
 def _best_candidate(x, template, bounds, flips):
     """Return the best candidate of each sample, and a mask of near ties."""
-    scores = _candidate_scores(x, template.to(x.dtype), bounds, flips)
+    scores = _candidate_scores(x, as_reference(template, x), bounds, flips)
     best, choice = scores.max(dim=1)
     threshold = best - _CLOSE * _score_scale(x, template)
     return choice, (scores >= threshold[:, None]).sum(dim=1) > 1
 
 
-def _decide_in_double(x, template, bounds, flips):
+def _decide_in_double(x, template, bounds, flips, signed):
     tolerance = tie_tolerance(x.dtype)
     x = to_double(x)
-    scores = _candidate_scores(x, template.to(x.dtype), bounds, flips)
+    scores = _candidate_scores(x, as_reference(template, x), bounds, flips)
     best, choice = scores.max(dim=1)
     equal = scores >= (best - tolerance * _score_scale(x, template))[:, None]
     tied = (equal.sum(dim=1) > 1).nonzero()[:, 0]
     if len(tied):
-        by_pattern = _pattern_scores(x[tied], _rows(bounds, tied), flips)
+        by_pattern = _pattern_scores(x[tied], _rows(bounds, tied), flips, signed)
         choice[tied] = by_pattern.masked_fill(~equal[tied], -torch.inf).argmax(dim=1)
     return choice
 
 
-def _candidate_scores(x, template, bounds, flips):
+def _candidate_scores(x, template, bounds, flips, signed=False):
     """Compute `|<shift_t flip^f x, template>|` for all flips and shifts.
+
+    With `signed`, the scores are real parts instead, which tell `x` and `-x` apart.
 
     Scores have shape (n_samples, len(flips) * n_pixels) and are -inf where content would leave the
     frame. The shift of a candidate is its index modulo the frame: admissible shifts never wrap
@@ -209,7 +210,7 @@ def _candidate_scores(x, template, bounds, flips):
     for is_flipped, correlation in zip((False, True), both, strict=True):
         if correlation is None:
             continue
-        correlation = correlation.abs()
+        correlation = correlation.real if signed else correlation.abs()
         if bounds is not None:
             for mask in _lag_masks(*_oriented(bounds, is_flipped), grid):
                 correlation = correlation.masked_fill_(~mask, -torch.inf)
@@ -217,9 +218,9 @@ def _candidate_scores(x, template, bounds, flips):
     return torch.cat(scores, dim=1) if len(scores) > 1 else scores[0]
 
 
-def _pattern_scores(x, bounds, flips):
+def _pattern_scores(x, bounds, flips, signed):
     """Score candidates against the generic pattern, to break ties."""
-    return _candidate_scores(x, generic_pattern(x), bounds, flips)
+    return _candidate_scores(x, generic_pattern(x), bounds, flips, signed)
 
 
 def _bounds(x, boundary):
@@ -290,12 +291,13 @@ def flips_by_rule(x, strategies, direction=None):
     flips = score < 0
     tied = (score.abs() <= tie_tolerance(x.dtype)).nonzero()[:, 0]
     if len(tied):
-        rows = to_double(x[tied])
+        rows, signed = to_double(x[tied]), strategies.phase is None
         if strategies.shift is None:
             pattern = generic_pattern(rows)
-            upright, other = _match(rows, pattern), _match(flipped(rows), pattern)
+            upright, other = (_match(one, pattern, signed) for one in (rows, flipped(rows)))
         else:
-            scores = _pattern_scores(rows, _bounds(rows, strategies.boundary), (False, True))
+            bounds = _bounds(rows, strategies.boundary)
+            scores = _pattern_scores(rows, bounds, (False, True), signed)
             upright, other = (half.amax(dim=1) for half in scores.chunk(2, dim=1))
         flips[tied] = other > upright
     return flips
@@ -317,21 +319,21 @@ def shifts_by_rule(x, strategies):
             allowed.append(
                 torch.nn.functional.one_hot(in_the_dark[:, axis].remainder(size), size).bool()
             )
-    shifts = _best_allowed(x, allowed)
+    shifts = _best_allowed(x, allowed, strategies.phase is None)
     for axis, wraps in enumerate(strategies.boundary):
         if wraps == "zero":
             shifts[:, axis] = in_the_dark[:, axis]
     return shifts
 
 
-def _best_allowed(x, allowed):
+def _best_allowed(x, allowed, signed):
     """Choose one allowed shift along each axis, by the generic pattern."""
     shifts = torch.stack([axis.to(torch.uint8).argmax(dim=1) for axis in allowed], dim=1)
     several = torch.stack([axis.sum(dim=1) > 1 for axis in allowed]).any(dim=0)
     tied = several.nonzero()[:, 0]
     if len(tied):
         rows = to_double(x[tied])
-        scores = _pattern_scores(rows, None, (False,)).view(rows.shape)
+        scores = _pattern_scores(rows, None, (False,), signed).view(rows.shape)
         for axis, mask in enumerate(allowed, start=1):
             view = [len(tied)] + [rows.shape[a] if a == axis else 1 for a in range(1, rows.ndim)]
             scores = scores.masked_fill(~mask[tied].view(view), -torch.inf)
@@ -341,7 +343,7 @@ def _best_allowed(x, allowed):
     return shifts
 
 
-def prefer_second(first, second, template):
+def prefer_second(first, second, template, signed):
     """Return a mask of samples whose second image matches better.
 
     Images are compared by their correlation with the template, and ties by the generic pattern.
@@ -353,14 +355,14 @@ def prefer_second(first, second, template):
     tied = difference.abs() <= tolerance * _score_scale(first, template)
     if tied.any():
         pattern = generic_pattern(first)
-        second_wins = torch.where(
-            tied, _match(second, pattern) > _match(first, pattern), second_wins
-        )
+        by_pattern = _match(second, pattern, signed) > _match(first, pattern, signed)
+        second_wins = torch.where(tied, by_pattern, second_wins)
     return second_wins
 
 
-def _match(x, template):
-    return inner(x, template.to(x.dtype)).abs()
+def _match(x, template, signed=False):
+    product = inner(x, as_reference(template, x))
+    return product.real if signed else product.abs()
 
 
 # --- phase ----------------------------------------------------------------------------------------
@@ -386,7 +388,7 @@ def canonical_phases(x, template=None):
 
 def _phases_by_product(x, template):
     tolerance = tie_tolerance(x.dtype)
-    reference = x.new_ones((1, *x.shape[1:])) if template is None else template.to(x.dtype)
+    reference = x.new_ones((1, *x.shape[1:])) if template is None else as_reference(template, x)
     double = to_double(x)
     product = inner(double, to_double(reference))
     weak = product.abs() <= tolerance * _score_scale(double, reference)

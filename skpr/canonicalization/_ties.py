@@ -3,8 +3,9 @@
 Symmetric, periodic or empty objects have several equally good representatives. A rule that picks
 the first of them depends on where the object happens to lie. Candidates that are equal within
 `tie_tolerance` are therefore compared by their correlation with one fixed irregular pattern, which
-is a property of the candidate alone. Two candidates that still tie are the same image. The pattern
-is complex for complex objects, because `|<x, p>| = |<conj x, p>|` for every real `p`.
+is a property of the candidate alone. Two candidates that still tie are the same image up to the
+phase. Where the phase is not broken, the real parts of the correlations tell these apart. The
+pattern is complex for complex objects, because `|<x, p>| = |<conj x, p>|` for every real `p`.
 """
 
 from functools import lru_cache
@@ -52,3 +53,11 @@ def generic_pattern(x):
 def to_double(x):
     """Convert values to float64 or complex128."""
     return x.to(torch.complex128 if x.is_complex() else torch.float64)
+
+
+def as_reference(template, x):
+    """Convert a template to the type of the objects `x`.
+
+    For real objects, whose phase is a sign, the real part of a complex template decides.
+    """
+    return (template if x.is_complex() else template.real).to(x.dtype)
