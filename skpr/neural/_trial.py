@@ -94,11 +94,15 @@ def _try_single(trial, magnitudes, iterator):
         trial(magnitudes)
     except (RuntimeError, TypeError, ValueError) as error:
         n_samples, length = len(iterator.sampler), iterator.batch_size
-        better = next(n for n in range(length + 1, length + 4) if n_samples % n != 1)
+        found = f"batch_size={length} leaves a batch of one of {n_samples} samples"
+        if n_samples == 1:
+            found, way = "the training set is a single sample", "give two or more"
+        else:  # a batch of all samples leaves no rest
+            better = next(n for n in range(length + 1, n_samples + 1) if n_samples % n != 1)
+            way = f"give batch_size={better}"
+            way += ", or iterator_train__drop_last=True" if length > 1 else ""
         raise ValueError(
-            f"batch_size={length} leaves a batch of one of {n_samples} samples, on which "
-            f"{type(trial.network).__name__} cannot be trained ({error}); give "
-            f"batch_size={better}, or iterator_train__drop_last=True"
+            f"{found}, on which {type(trial.network).__name__} cannot be trained ({error}); {way}"
         ) from error
 
 

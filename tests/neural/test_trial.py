@@ -111,6 +111,20 @@ def test_a_last_batch_of_one_that_cannot_be_trained_on_is_named_with_the_way_out
 
 
 @pytest.mark.parametrize(
+    ("n_samples", "batch_size", "message"),
+    [
+        (1, 8, "the training set is a single sample, on which Net .*; give two or more$"),
+        (13, 1, "batch_size=1 leaves a batch of one of 13 samples.*; give batch_size=5$"),
+        (13, 2, "batch_size=2 leaves a batch of one of 13 samples.*; give batch_size=5, or"),
+    ],
+)
+def test_the_way_out_of_a_batch_of_one_is_one(pairs, n_samples, batch_size, message):
+    net = PhaseRetrievalRegressor(Net, module__normalized=True, batch_size=batch_size, **SMALL)
+    with pytest.raises(ValueError, match=message):
+        net.fit(*(part[:n_samples] for part in pairs))
+
+
+@pytest.mark.parametrize(
     ("criterion", "parameters", "message"),
     [
         (
