@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BatchTransformer
 from ._layout import warn_of_flattened
 from ._lazy import LazyBatch, map_batch
-from ._validation import short, warn_user
+from ._validation import check_flag, short, warn_user
 from .measurement import (
     Grid,
     are_magnitudes_of,
@@ -113,8 +112,7 @@ class FourierMagnitude(BatchTransformer):
             objects than `X`.
         """
         X = self._checked(X, reset=True)
-        if not isinstance(self.centered, bool | np.bool_):
-            raise ValueError(f"centered={short(self.centered)} is not valid; choose True or False")
+        check_flag("centered", self.centered)
         self._remember_parameters()
         self.fourier_shape_ = self._resolved_fourier_shape(tuple(X.shape[1:]))
         if y is not None and are_magnitudes_of(X, y):
@@ -151,7 +149,8 @@ class FourierMagnitude(BatchTransformer):
         Raises
         ------
         ValueError
-            If objects hold NaN or infinity, or have another shape than the fitted ones.
+            If objects hold NaN or infinity, or have another shape than the fitted ones; and if a
+            parameter is not valid, or was changed after `fit` and is read by `fit` only.
 
         Warns
         -----
@@ -161,6 +160,7 @@ class FourierMagnitude(BatchTransformer):
         """
         check_is_fitted(self)
         self._check_unchanged()
+        check_flag("centered", self.centered)
         X = self._checked(X, reset=False)
         if not self._fitted_on_patterns and resemble_magnitudes(X):
             warn_user(

@@ -118,6 +118,12 @@ def test_grids_that_are_none_are_refused(parameters, message):
         FourierMagnitude(**parameters).fit(np.ones((3, 16, 16)))
 
 
+def test_a_layout_set_after_fit_is_checked():
+    model = FourierMagnitude().fit(np.ones((3, 16, 16)))
+    with pytest.raises(ValueError, match="centered='no' is not valid; choose True or False"):
+        model.set_params(centered="no").transform(np.ones((3, 16, 16)))
+
+
 @pytest.mark.parametrize("function", [to_spectrum, from_spectrum])
 def test_the_transform_pair_takes_arrays(function):
     values = np.arange(1, 7).reshape(2, 3)
