@@ -172,8 +172,7 @@ class PhaseRetrievalPipeline(Pipeline):
         return max(numbers, default=0)
 
     def _check_simulation(self, X, y):
-        first = self.steps[0][1]
-        if len(self.steps) < 2 or not isinstance(first, FORWARD_MODELS):
+        if not takes_objects(self):
             return
         if y is None:
             raise ValueError(
@@ -190,6 +189,15 @@ class PhaseRetrievalPipeline(Pipeline):
             )
         if self._n_simulating() == len(self.steps) - 1 and is_direct(self.steps[-1][1]):
             check_layouts(self.get_params())
+
+
+def takes_objects(estimator):
+    """Return whether an estimator is a pipeline whose first step is the forward model."""
+    return (
+        isinstance(estimator, PhaseRetrievalPipeline)
+        and len(estimator.steps) > 1
+        and isinstance(estimator.steps[0][1], FORWARD_MODELS)
+    )
 
 
 def _simulates(step):

@@ -15,7 +15,8 @@ from ..iterative import IterativePhaseRetrieval
 from ..measurement import look_at
 from ._around import AroundRegressor, _regressor_has, as_features
 from ._counted_again import with_new_counts
-from ._parts import check_part, is_direct, told
+from ._parts import check_part, is_direct, parts_of, told
+from ._pipeline import takes_objects
 from ._refined import learned_unit, times
 from ._retrieved import (
     Targets,
@@ -250,9 +251,10 @@ class RetrievedTargetRegressor(AroundRegressor):
         Raises
         ------
         ValueError
-            If no object is known or accepted.
+            If no object is known or accepted, or `accepted` is not valid.
         """
         check_is_fitted(self, "regressor_")
+        check_accepted(self.accepted)
         features, magnitudes = as_features(X)
         objects, is_known = checked_targets(y, len(magnitudes))
         if not is_known.any():
@@ -274,6 +276,7 @@ class RetrievedTargetRegressor(AroundRegressor):
         regressor = self._given_regressor()
         self._check_parts()
         check_part("regressor", regressor, ("get_params", method, "predict"), "a regressor or None")
+        _check_takes_magnitudes(regressor)
         # no warning of the layout here, because the training gives it
         known = {"allow_complex": False, "ensure_all_finite": False, "warn": False}
         magnitudes = inspect_batch(X, **known)[0]
@@ -383,3 +386,13 @@ class RetrievedTargetRegressor(AroundRegressor):
         tags.input_tags.positive_only = True
         tags.non_deterministic = self.random_state is None
         return tags
+
+
+def _check_takes_magnitudes(regressor):
+    """Refuse a regressor that simulates its magnitudes, before objects are retrieved for it."""
+    if any(takes_objects(part) for part in parts_of(regressor)):
+        raise ValueError(
+            "the regressor simulates the magnitudes of its training objects, but is trained on "
+            "those in X here: give make_phase_retriever(simulate=False), or the part of the "
+            "pipeline behind the simulation, pipeline[1:]"
+        )

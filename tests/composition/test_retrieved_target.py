@@ -19,6 +19,7 @@ from skpr import (
     RefinedRegressor,
     SymmetryBreakingRegressor,
     SymmetryCanonicalizer,
+    make_phase_retriever,
 )
 from skpr.composition import RetrievedTargetRegressor
 from skpr.composition._retrieved import judged_objects
@@ -421,6 +422,15 @@ def test_a_score_without_any_object_says_so(few, monkeypatch):
     fitted.accepted = ("undecided",)
     with pytest.raises(ValueError, match="no object to score against was retrieved"):
         fitted.score(X[:4])
+    with pytest.raises(ValueError, match=r"accepted=\('gut',\) is not valid; give one or more of"):
+        fitted.set_params(accepted=("gut",)).score(X[:4])
+
+
+def test_a_regressor_of_objects_is_refused_before_the_retrieval(few, monkeypatch):
+    monkeypatch.setattr(IterativePhaseRetrieval, "retrieve", lambda *args, **kwargs: 1 / 0)
+    for regressor in (make_phase_retriever(), RefinedRegressor(make_phase_retriever())):
+        with pytest.raises(ValueError, match=r"simulates the magnitudes.*simulate=False\), or"):
+            RetrievedTargetRegressor(regressor).fit(few[0])
 
 
 @pytest.mark.parametrize("weights", [np.ones(2), np.ones(7), np.ones((6, 1)), [1.0], 1.0])
