@@ -329,8 +329,11 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         float
         """
         check_is_fitted(self)
-        parts = checked_parts(self, X, trains=False)
-        boundary = boundary_of(*(part.shape[1:] for part in (parts["best"], parts["magnitudes"])))
+        boundary = self.boundary_
+        if not has_cached_predictions(self):  # with these X is the data set of a callback
+            parts = checked_parts(self, X, trains=False)
+            shapes = (part.shape[1:] for part in (parts["best"], parts["magnitudes"]))
+            boundary = boundary_of(*shapes)
         return squared_correlation(self, X, y, boundary=boundary, sample_weight=sample_weight)
 
     @property

@@ -308,6 +308,9 @@ def test_callbacks_score_by_metrics_of_this_package():
     options = {"callbacks": [("score", score)], "train_split": ValidSplit(3)}
     net = regressor(**options).fit(X, objects)
     assert -0.5 < net.history[-1, "score"] < 0
+    own = {**options, "callbacks": [("score", EpochScoring(None, name="score"))]}
+    scored = regressor(**own).fit(X, objects).history[-1, "score"]  # by the method of this name
+    assert scored == pytest.approx(1 + net.history[-1, "score"])
     assert neg_relative_error_scorer(net, X, objects) == pytest.approx(net.score(X, objects) - 1)
     for callback, message in (
         (EpochScoring("r2"), "scikit-learn computes only for real objects with one axis"),
