@@ -13,7 +13,7 @@ from .._base import check_unchanged
 from .._tensors import resolve_device
 from .._validation import short
 from ._augmented import detected, fitted_augmenter, fitted_detector
-from ._losses import CRITERIA, takes_weights
+from ._losses import CRITERIA, arguments_from_data, takes_weights
 from ._multilevel import MODULES
 from ._parallel import InStep, process_rank
 from ._scaling import ScaledNetwork, learn_scaling
@@ -128,7 +128,7 @@ class NetworkBuilder(SkorchRegressor):
     def initialize_criterion(self):
         """Construct the loss."""
         criterion = self.resolved("criterion", CRITERIA)
-        given = self.get_params_for("criterion")
+        given = arguments_from_data(criterion, self) | self.get_params_for("criterion")
         self.criterion_ = in_single_precision(criterion, given, self.initialized_instance)
         return self
 

@@ -30,6 +30,7 @@ from ._improvement_input import (
 )
 from ._improvement_looks import look_at_parts, look_at_training_parts
 from ._loading import BatchDataset, whole_batch
+from ._losses import arguments_from_data
 from ._monitors import check_monitors
 from ._prediction import has_cached_predictions
 from ._resumption import ResumableFit
@@ -371,7 +372,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     def initialize_criterion(self):
         """Construct the loss."""
         criterion = self.resolved("criterion", LOSSES)
-        given = self.get_params_for("criterion")
+        given = arguments_from_data(criterion, self) | self.get_params_for("criterion")
         self.criterion_ = in_single_precision(criterion, given, self.initialized_instance)
         return self
 

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import math
+from functools import partial
 
 import torch
 
@@ -95,9 +96,16 @@ class OrbitLoss(torch.nn.Module):
     shift, flip : bool, default=True
         Symmetries to minimise over.
     phase : bool, optional
-        Whether to minimise over the phase; by default, for complex objects only.
-    boundary : {"zero", "circular"}, default="zero"
+        Whether to minimise over the phase, which is the sign for real objects; by default, for
+        complex objects only.
+    boundary : {"zero", "circular"} or sequence of these, one for each axis, default="zero"
         Boundary of the shifts: zeros beyond the frame, or wrap-around.
+
+    Notes
+    -----
+    A regressor that is given this class as its criterion sets those arguments that are not given by
+    what its `fit` finds: the boundary from the shapes of magnitudes and objects, the symmetries of
+    the measurement, and the sign as one of them if real objects have negative values.
 
     Examples
     --------
@@ -123,6 +131,33 @@ class OrbitLoss(torch.nn.Module):
         # error
         squares = orbit_distances(target, prediction, squared=True, **self.symmetries)
         return _averaged(squares / _norms(target), sample_weight).to(prediction.real.dtype)
+
+
+def arguments_from_data(criterion, net):
+    """Return the arguments of an :class:`OrbitLoss` that follow from the data of a fit.
+
+    Parameters
+    ----------
+    criterion : torch.nn.Module class or instance, or a partial of a class
+    net : estimator
+        Regressor that has learned the kind and the symmetries of its objects.
+
+    Returns
+    -------
+    dict
+        Arguments that a partial does not hold; empty for other criteria, and for instances.
+    """
+    known = criterion.keywords if isinstance(criterion, partial) else {}
+    made = criterion.func if isinstance(criterion, partial) else criterion
+    if not (isinstance(made, type) and issubclass(made, OrbitLoss)):
+        return {}
+    found = {} if net.is_non_negative_ else {"phase": True}
+    if net.symmetries_ == "phase":
+        found |= {"shift": False, "flip": False}
+    else:
+        found["boundary"] = net.boundary_
+    named = inspect.signature(made).parameters
+    return {name: value for name, value in found.items() if name in named and name not in known}
 
 
 CRITERIA = {"mse": MeanSquaredError, "relative": RelativeSquaredError, "orbit": OrbitLoss}

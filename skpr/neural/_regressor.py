@@ -45,7 +45,7 @@ class PhaseRetrievalRegressor(NetworkFit, WeightFiles):
     criterion : {"relative", "mse", "orbit"} or torch.nn.Module class, default="relative"
         Loss: squared error relative to each object's energy ("relative"), mean squared error in the
         unit of the objects ("mse"), or squared error minimised over the symmetries ("orbit", see
-        :class:`skpr.neural.OrbitLoss`). Options are passed as `criterion__boundary=...`.
+        :class:`skpr.neural.OrbitLoss`). Options are passed as `criterion__flip=...`.
     optimizer : torch.optim.Optimizer class, default=torch.optim.AdamW
         Optimizer, with options such as `optimizer__weight_decay=...`. The default `betas` of Adam
         and AdamW are (0.9, 0.99); the schedule varies the first one by up to 0.05 either way.
