@@ -192,7 +192,7 @@ class PhaseRetrievalPipeline(Pipeline):
 
 
 def takes_objects(estimator):
-    """Return whether an estimator is a pipeline whose first step is the forward model."""
+    """Return whether an estimator simulates its own magnitudes."""
     return (
         isinstance(estimator, PhaseRetrievalPipeline)
         and len(estimator.steps) > 1

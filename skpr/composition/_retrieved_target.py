@@ -389,7 +389,7 @@ class RetrievedTargetRegressor(AroundRegressor):
 
 
 def _check_takes_magnitudes(regressor):
-    """Refuse a regressor that simulates its magnitudes, before objects are retrieved for it."""
+    """Refuse a regressor that simulates its own magnitudes."""
     if any(takes_objects(part) for part in parts_of(regressor)):
         raise ValueError(
             "the regressor simulates the magnitudes of its training objects, but is trained on "

@@ -134,7 +134,7 @@ class OrbitLoss(torch.nn.Module):
 
 
 def arguments_from_data(criterion, net):
-    """Return the arguments of an :class:`OrbitLoss` that follow from the data of a fit.
+    """Return the arguments of an orbit loss that follow from the data.
 
     Parameters
     ----------
