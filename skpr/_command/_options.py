@@ -1,4 +1,4 @@
-"""Options of the command line: what a user may say, and what it means."""
+"""Options of the command line, with their defaults and their help."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ._values import (
 DESCRIPTION = """\
 Reconstruct the object of one diffraction pattern.
 
-In goes what a detector wrote: one pattern, or the frames of a rocking curve, which are one
-three-dimensional pattern, or exposures of the same pattern, which are summed. HDF5 (NeXus, CXI,
-Eiger), TIFF, NumPy's npy and npz, EDF, CBF and other formats are recognized by their content.
+The input is one pattern, the frames of a rocking curve, which form one three-dimensional pattern,
+or several exposures of one pattern, which are summed. HDF5 (NeXus, CXI, Eiger), TIFF, NumPy's npy
+and npz, EDF, CBF and other formats are recognized by their content.
 
-Out come NAME_object.cxi (the object, its support and the pattern), NAME_report.png (one page:
-pattern, object, agreement of independent starts, resolution, standard deviations, verdict) and,
-of a volume, NAME_object.vti for ParaView. The verdict is printed in words."""
+The results are NAME_object.cxi (the object, its support and the pattern), NAME_report.png (one
+page: pattern, object, agreement of independent starts, resolution, standard deviations, verdict)
+and, for a volume, NAME_object.vti for ParaView. The verdict is printed in words."""
 EPILOG = """\
 examples:
   skpr pattern.h5
@@ -38,7 +38,7 @@ examples:
   skpr "scan/*.tif" --dark dark.tif --mask bad.npy -o results/
   skpr scan.h5 --select 20:80 --center 50,126,127 --crop 96
 
-Counts are best given as they are, with dark frames, flat field and mask apart: noise is then known.
+Give raw counts, and pass dark frames, flat field and mask separately: the noise is then known.
 """
 
 
@@ -79,16 +79,16 @@ def parser():
         nargs="+",
         type=file_name,
         metavar="FILE",
-        help="file, or files with one frame or some frames each",
+        help="one file, or several files with one or more frames each",
     )
     made.add_argument("--version", action="version", version=f"skpr {__version__}")
     _add_output(made.add_argument_group("output"))
     _add_reading(made.add_argument_group("reading"))
     _add_corrections(
-        made.add_argument_group("corrections, each none to leave the file's own aside")
+        made.add_argument_group("corrections (dark, flat, mask: none ignores those in the file)")
     )
     _add_retrieval(made.add_argument_group("reconstruction"))
-    _add_geometry(made.add_argument_group("geometry, where the file does not say it"))
+    _add_geometry(made.add_argument_group("geometry, where the file does not state it"))
     return made
 
 
@@ -98,10 +98,10 @@ def _add_output(group):
         "--output",
         metavar="NAME",
         default="",
-        help="folder (ends in /, or exists) or beginning of the names of all results; by default "
-        "the name of the first file, in the current folder",
+        help="folder for the results (existing, or ending in /), or beginning of their names; by "
+        "default the name of the first file, in the current folder",
     )
-    group.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    group.add_argument("--overwrite", action="store_true", help="replace existing results")
     group.add_argument(
         "--report", choices=("png", "pdf", "svg"), default="png", help="format of the page (png)"
     )
@@ -113,11 +113,11 @@ def _add_reading(group):
         "--frames",
         choices=("auto", "volume", "sum"),
         default="auto",
-        help="several frames: planes of one three-dimensional pattern, or exposures to be summed; "
-        "by default decided by their counts",
+        help="whether several frames are planes of one three-dimensional pattern (volume) or "
+        "exposures to be summed (sum); by default decided by their counts",
     )
     group.add_argument(
-        "--select", type=selected, metavar="N|A:B|A,B,...", help="frames to read, the first is 0"
+        "--select", type=selected, metavar="N|A:B|A,B,...", help="frames to read, counted from 0"
     )
     group.add_argument("--dataset", metavar="NAME", help="array in an HDF5 or npz file")
     group.add_argument(
@@ -127,7 +127,7 @@ def _add_reading(group):
         "--content",
         choices=("auto", "counts", "magnitudes"),
         default="auto",
-        help="whether values are counts or their square roots (counts, if the file does not say)",
+        help="whether values are counts or their square roots (counts, unless the file states otherwise)",
     )
     group.add_argument(
         "--centered",
@@ -140,14 +140,14 @@ def _add_reading(group):
         type=center,
         default="auto",
         metavar="RULE|R,C|N,R,C",
-        help="zero frequency: middle, max (brightest), mass, friedel (centre of symmetry), or its "
-        "index; by default the centre of symmetry, or the brightest spot where there is none and "
-        "of volumes",
+        help="place of zero frequency: middle, max (brightest), mass, friedel (centre of symmetry) "
+        "or an index; by default the centre of symmetry, or the brightest spot if there is none or "
+        "the pattern is a volume",
     )
     group.add_argument(
         "--resample",
         choices=("yes", "no"),
-        help="whether to move the pattern by the fraction of a pixel that its centre lies off",
+        help="whether to shift the pattern so that a centre between pixels falls on a pixel",
     )
     group.add_argument(
         "--crop",
@@ -155,8 +155,8 @@ def _add_reading(group):
         type=window,
         default="auto",
         metavar="N|N,N,...",
-        help="size of the window about the centre, or whole; by default what reconstructs in "
-        "minutes: at most 1024 x 1024 or 80 x 80 x 80 pixels",
+        help="size of the window about the centre, or whole; by default a size that reconstructs "
+        "in minutes, at most 1024 x 1024 or 80 x 80 x 80 pixels",
     )
     group.add_argument(
         "--binning", type=integers, default=1, metavar="N|N,N,...", help="pixels per block"
@@ -166,40 +166,45 @@ def _add_reading(group):
 def _add_corrections(group):
     shared = {"type": plane, "metavar": "FILE"}
     group.add_argument(
-        "--dark", **shared, help="counts without beam, a file or a name in the data's"
+        "--dark", **shared, help="counts without beam: a file, or a name in the file of the data"
     )
-    group.add_argument("--flat", **shared, help="sensitivity, likewise")
-    group.add_argument("--mask", **shared, help="nonzero where pixels are not measured, likewise")
+    group.add_argument("--flat", **shared, help="sensitivity: a file or a name")
+    group.add_argument(
+        "--mask", **shared, help="nonzero where pixels are not measured: a file or a name"
+    )
     group.add_argument(
         "--mask-marks",
         choices=("unmeasured", "measured"),
         default="unmeasured",
-        help="what nonzero pixels of the mask are (unmeasured)",
+        help="meaning of nonzero pixels of the mask (unmeasured)",
     )
     group.add_argument(
         "--roi",
         type=pair,
         metavar="ROW,COLUMN",
-        help="place of the frames' first pixel on the chip, where dark, flat or mask show all of "
-        "it",
+        help="position of the frames' first pixel on the chip, if dark, flat or mask show all of "
+        "the chip",
     )
     group.add_argument(
-        "--detector", metavar="NAME", help="detector of pyFAI's list, whose gaps are not measured"
+        "--detector", metavar="NAME", help="detector in pyFAI's list, whose gaps are not measured"
     )
     group.add_argument(
-        "--saturation", type=float, metavar="COUNTS", help="readings from here on are not measured"
+        "--saturation",
+        type=float,
+        metavar="COUNTS",
+        help="readings of this value or more are not measured",
     )
     group.add_argument(
         "--threshold",
         type=float,
         metavar="COUNTS",
-        help="readings below are background, and set to zero",
+        help="readings below this are background, and set to zero",
     )
     group.add_argument(
         "--negative",
         choices=("unmeasured", "zero", "keep"),
         default="unmeasured",
-        help="what negative readings are (unmeasured)",
+        help="treatment of negative readings (unmeasured)",
     )
     group.add_argument(
         "--hot-pixels",
@@ -207,7 +212,7 @@ def _add_corrections(group):
         default="auto",
         help="none: keep isolated bright pixels",
     )
-    group.add_argument("--monitor", metavar="NAME", help="name of the beam's intensity in the file")
+    group.add_argument("--monitor", metavar="NAME", help="name of the beam intensity in the file")
 
 
 def _add_retrieval(group):
@@ -224,13 +229,13 @@ def _add_retrieval(group):
         help="coherence of the beam; by default decided by pixels that are held out",
     )
     group.add_argument("--starts", type=positive, metavar="N", help="independent starts (8)")
-    group.add_argument("--iterations", type=positive, metavar="N", help="of each start (500)")
+    group.add_argument("--iterations", type=positive, metavar="N", help="per start (500)")
     group.add_argument(
         "--seed",
         type=seed,
         default=0,
         metavar="N",
-        help="of the starts; the same seed gives the same object (0)",
+        help="seed of the starts; the same seed gives the same object (0)",
     )
     group.add_argument(
         "--threads",
@@ -239,7 +244,7 @@ def _add_retrieval(group):
         help="processor cores to use (all); no more than there are",
     )
     group.add_argument(
-        "--device", default="auto", help="cpu, cuda and so on (a GPU where there is one)"
+        "--device", default="auto", help="cpu, cuda and so on (a GPU if there is one)"
     )
 
 
