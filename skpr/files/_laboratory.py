@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ._geometry import Geometry
 
-UNEVEN = 0.05  # deviation of a step from the mean step; more is no regular scan
+UNEVEN = 0.05  # deviation of a step from the mean step; with more, the scan is not regular
 LENGTHS = "wavelength", "distance", "pixel_size"
 
 
@@ -30,39 +30,40 @@ def laboratory_axes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute voxel axes and momentum transfer of a rocking curve.
 
-    The detector is on an arm with two circles, :func:`skpr.laboratory.two_circle_detector` as it is
-    by default, and the crystal turns about one axis from frame to frame. Other diffractometers need
-    :func:`skpr.laboratory.reciprocal_steps` and :func:`skpr.laboratory.voxel_axes` themselves.
+    The detector must be on an arm with two circles, as :func:`skpr.laboratory.two_circle_detector`
+    has it by default, and the crystal must rotate about one axis from frame to frame. For other
+    diffractometers, use :func:`skpr.laboratory.reciprocal_steps` and
+    :func:`skpr.laboratory.voxel_axes`.
 
     Parameters
     ----------
     geometry : Geometry
-        Geometry of the frames, binned and cut as the pattern is: that of :func:`read_diffraction`.
+        Geometry that :func:`read_diffraction` returns with the pattern, for the same binning and
+        window.
     shape : (int, int, int)
         Number of frames, rows and columns of the pattern, `fourier_shape`.
     rocking_axis : array-like of shape (3,)
-        Axis about which a growing angle turns the crystal by the right hand, in the laboratory: z
-        downstream, y up. For theta of beamline 34-ID-C `(0, 1, 0)`.
+        Axis of the rotation, in the laboratory (z downstream, y up): an increasing angle rotates
+        the crystal about it in the right-handed sense. It is `(0, 1, 0)` for theta of beamline
+        34-ID-C.
     rocking_angle : str, optional
-        Name of the angle that was scanned; the only one that differs from frame to frame if not
-        given.
+        Name of the angle that was scanned; by default the only one that differs between frames.
     rocking_step : float, optional
-        Angle from frame to frame in radians, in place of what the geometry says.
+        Angle from frame to frame in radians, in place of that in the geometry.
     circles : (str, str)
         Names of the outer and the inner angle of the detector's arm.
 
     Returns
     -------
     axes : ndarray of shape (3, 3)
-        Step from voxel to voxel along frames, rows and columns, one a row, in metres.
+        Step from voxel to voxel along frames, rows and columns, one per row, in metres.
     q : ndarray of shape (3,)
         Momentum transfer of the Bragg peak, in radians per metre.
 
     Raises
     ------
     ValueError
-        For a length or an angle that the geometry does not say, a detector that moved, and a scan
-        that is not regular.
+        If the geometry lacks a length or an angle, the detector moved, or the scan is not regular.
 
     Examples
     --------
@@ -74,13 +75,13 @@ def laboratory_axes(
     2.37
     >>> laboratory_axes(Geometry(1.4e-10), (64, 128, 128), rocking_axis=(0, 1, 0))
     Traceback (most recent call last):
-    ValueError: geometry says no distance; set it with dataclasses.replace(geometry, distance=...)
+    ValueError: geometry has no distance; set it with dataclasses.replace(geometry, distance=...)
     """
     geometry, shape = check_geometry(geometry=geometry), check_shape("shape", shape, 3)
     for name in LENGTHS:
         if getattr(geometry, name) is None:
             raise ValueError(
-                f"geometry says no {name}; set it with dataclasses.replace(geometry, {name}=...)"
+                f"geometry has no {name}; set it with dataclasses.replace(geometry, {name}=...)"
             )
     if not isinstance(circles, tuple | list) or len(circles) != 2:
         raise ValueError(
@@ -106,7 +107,7 @@ def _fixed_angle(angles, name):
     """Angle of the detector's arm that is the same for all frames."""
     if name not in angles:
         raise ValueError(
-            f"geometry says no angle {name!r} of the detector; it says {_said(angles)}"
+            f"geometry has no angle {name!r} of the detector; it has {_listed(angles)}"
         )
     if np.ndim(angles[name]) != 0:
         raise ValueError(
@@ -130,7 +131,7 @@ def _step(angles, name):
     if name not in scanned:
         raise ValueError(
             f"rocking_angle={short(name)} does not differ from frame to frame in geometry, which "
-            f"says {_said(angles)}; give rocking_step in radians"
+            f"has {_listed(angles)}; give rocking_step in radians"
         )
     steps = np.diff(angles[name])
     if np.abs(steps - steps.mean()).max() > UNEVEN * abs(steps.mean()):
@@ -141,5 +142,5 @@ def _step(angles, name):
     return float(steps.mean())
 
 
-def _said(angles):
+def _listed(angles):
     return ", ".join(map(repr, angles)) or "no angles"

@@ -31,26 +31,25 @@ def write_vti(
     r"""Write reconstructions on an orthogonal grid as a VTK image.
 
     Amplitudes and phases are written as point data, one value at the centre of each voxel, under
-    the names `amplitude` and `phase` (of several objects `amplitude_1`, `amplitude_2` and so on),
-    and each of `fields` likewise under its own name. The file is written under another name in the
-    same folder and renamed when it is whole, as :func:`write_reconstruction` does.
+    the names `amplitude` and `phase` (for several objects `amplitude_1`, `amplitude_2` and so on),
+    and so is each of `fields`, under its own name. The file is written under another name in the
+    same folder and renamed when it is complete, as :func:`write_reconstruction` does.
 
-    The first axis after that of the samples is x of VTK, the second y, the third z. VTK stores x
-    fastest, which the writer takes care of: values stay at their places. Lengths in the file are
-    nanometres.
+    The three axes after that of the samples become x, y and z of VTK, in this order. Lengths in the
+    file are in nanometres.
 
     Parameters
     ----------
     path : path-like
-        Ends in .vti; an existing file is replaced.
+        Name of the file, which must end in .vti; an existing file is replaced.
     objects : array-like of shape (n_samples, n_x, n_y, n_z)
-        Real or complex; real ones have no phase in the file. See
-        :func:`skpr.laboratory.to_laboratory`.
+        Real or complex objects, as :func:`skpr.laboratory.to_laboratory` returns them. Real ones
+        have no phase in the file.
     voxel_size : float or (float, float, float)
         Size of a voxel along each axis, in metres.
     origin : (float, float, float), optional
-        Place of the first voxel's centre in metres; voxel `n // 2` along each axis is at 0 if not
-        given.
+        Position of the first voxel's centre, in metres. By default, voxel `n // 2` along each axis
+        is at 0.
     fields : mapping of str to array-like of shape (n_samples, n_x, n_y, n_z), optional
         Further real values of the voxels, such as strain or displacement, in any unit; NaN where
         unknown.
@@ -58,11 +57,11 @@ def write_vti(
     Raises
     ------
     TypeError
-        For a path that is none, and fields that are no mapping.
+        If `path` is not a path, or `fields` is not a mapping.
     ValueError
-        For an ending other than .vti, objects that are no batch of three axes or hold NaN, sizes
-        that are not positive or above 0.01 metres, and fields that are complex, of another shape,
-        or of a name that is taken.
+        If `path` does not end in .vti; the objects are not a batch with three axes, or hold NaN;
+        sizes are not positive, or above 0.01 metres; or fields are complex, have another shape, or
+        have a name that is taken.
     OSError
         If the file cannot be written.
     ImportError
@@ -119,7 +118,7 @@ def _import_pyevtk():
 def _checked_path(path):
     if not isinstance(path, str | os.PathLike):
         raise TypeError(
-            f"path={type(path).__name__} is no name of a file; give write_vti(path, objects, "
+            f"path={type(path).__name__} is not the name of a file; give write_vti(path, objects, "
             "voxel_size=...)"
         )
     if Path(path).suffix.lower() != ".vti":

@@ -1,7 +1,7 @@
 r"""Bragg rocking curves in the axes of the laboratory.
 
-The frames of a rocking curve are planes of a pattern whose three axes are oblique: so are those of
-the object that is retrieved from it. Three steps lead to the laboratory:
+The frames of a rocking curve are planes of a pattern whose three axes are oblique, and so are those
+of the object that is retrieved from it. Three steps lead to the axes of the laboratory:
 
 - :func:`reciprocal_steps` from the diffractometer to the steps of the momentum transfer, and
   :func:`voxel_axes` from these to the axes of the voxels;
@@ -9,7 +9,7 @@ the object that is retrieved from it. Three steps lead to the laboratory:
 - :func:`displacement` and :func:`strain` from the phase to the lattice, along the momentum transfer
   :func:`momentum_transfer` of the Bragg peak.
 
-Lengths are metres, angles radians, and vectors have their components along the axes of a
+Lengths are in metres, angles in radians, and the components of vectors are along the axes of a
 laboratory that the caller chooses; :func:`two_circle_detector` has one for a common detector arm.
 """
 

@@ -25,7 +25,7 @@ def voxel_axes(steps: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     Parameters
     ----------
     steps : array-like of shape (n_axes, n_axes)
-        Steps of the momentum transfer, one a row, in radians per metre; see
+        Steps of the momentum transfer, one per row, in radians per metre; see
         :func:`reciprocal_steps`.
     shape : tuple of int
         Number of pixels of the pattern along each axis, `fourier_shape`; not that of the object,
@@ -34,17 +34,17 @@ def voxel_axes(steps: npt.ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_axes, n_axes)
-        Step from voxel to voxel along each axis of the object, one a row, in metres.
+        Step from voxel to voxel along each axis of the object, one per row, in metres.
 
     Raises
     ------
     ValueError
-        For steps that are linearly dependent, or not finite.
+        If the steps are linearly dependent, or not finite.
 
     Warns
     -----
     UserWarning
-        For voxels larger than two metres, as steps in another unit give them.
+        If voxels are larger than two metres, because the steps are in another unit.
 
     References
     ----------

@@ -21,9 +21,9 @@ class DetectorDirections(NamedTuple):
     peak : array-like of shape (3,)
         Direction from the crystal to the pixel of the Bragg peak.
     rows : array-like of shape (3,)
-        Direction in which the number of the row grows.
+        Direction in which the row number increases.
     columns : array-like of shape (3,)
-        Direction in which the number of the column grows.
+        Direction in which the column number increases.
 
     Examples
     --------
@@ -46,14 +46,14 @@ def two_circle_detector(
     rows: npt.ArrayLike = (0, -1, 0),
     columns: npt.ArrayLike = (1, 0, 0),
 ) -> DetectorDirections:
-    r"""Directions of a detector on an arm with two circles.
+    r"""Compute the directions of a detector on an arm with two circles.
 
     The inner circle is mounted on the outer one: every direction `v` of the detector at zero angles
-    becomes `R(outer_axis, outer) R(inner_axis, inner) v`. Axes refer to zero angles.
+    becomes `R(outer_axis, outer) R(inner_axis, inner) v`. Axes are those at zero angles.
 
-    The defaults are those of beamline 34-ID-C of the Advanced Photon Source as cohere-ui has them,
-    `outer` for delta and `inner` for gamma: z downstream, y up, x to the left of somebody who looks
-    downstream, so that the frame is right-handed; the beam leaves at
+    The defaults are those of beamline 34-ID-C of the Advanced Photon Source, as in cohere-ui:
+    `outer` is delta and `inner` is gamma. The axes are right-handed: z points downstream, y up, and
+    x to the left for an observer who looks downstream. The diffracted beam has the direction
     `(sin delta cos gamma, sin gamma, cos delta cos gamma)`.
 
     Parameters
@@ -63,8 +63,8 @@ def two_circle_detector(
     outer_axis, inner_axis : array-like of shape (3,)
         Axes of the circles.
     peak, rows, columns : array-like of shape (3,)
-        Directions at zero angles; see :class:`DetectorDirections`. Frames that were mirrored on
-        their way to the file have the opposite `rows` or `columns`.
+        Directions at zero angles; see :class:`DetectorDirections`. If frames were mirrored before
+        they were saved, give the opposite `rows` or `columns`.
 
     Returns
     -------
@@ -74,8 +74,7 @@ def two_circle_detector(
     Raises
     ------
     ValueError
-        For an angle that is not a finite number or more than a full turn, or a direction that is
-        not one.
+        If an angle is not a finite number or is more than a full turn, or a direction is not valid.
 
     Examples
     --------

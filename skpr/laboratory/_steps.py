@@ -29,20 +29,20 @@ def momentum_transfer(
     peak : array-like of shape (3,)
         Direction from the crystal to the pixel of the Bragg peak; of any length.
     wavelength : float
-        In metres.
+        Wavelength in metres.
     beam : array-like of shape (3,)
         Direction of the incident beam; of any length.
 
     Returns
     -------
     ndarray of shape (3,)
-        In radians per metre, in the laboratory's axes; `2 pi / |Q|` is the spacing of the lattice
-        planes.
+        Momentum transfer in radians per metre, in the laboratory's axes; `2 pi / |Q|` is the
+        spacing of the lattice planes.
 
     Raises
     ------
     ValueError
-        For a length that is not positive or has another unit, or a direction that is not one.
+        If a length is not positive or has another unit, or a direction is not valid.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def reciprocal_steps(
     detector : DetectorDirections
         Directions of the detector, for example from :func:`two_circle_detector`.
     wavelength, distance : float
-        In metres; the distance is that from the crystal to the pixel of the Bragg peak.
+        Wavelength, and distance from the crystal to the pixel of the Bragg peak, in metres.
     pixel_size : (float, float)
         Size of a pixel along a column and along a row (height and width), in metres; multiply both
         by the binning of the frames.
@@ -94,25 +94,25 @@ def reciprocal_steps(
     Returns
     -------
     ndarray of shape (3, 3)
-        One step a row, in radians per metre: from frame to frame, from row to row, from column to
-        column.
+        Steps in radians per metre, one per row: from frame to frame, from row to row and from
+        column to column.
 
     Raises
     ------
     ValueError
-        For lengths that are not positive or have other units, vectors that have no direction, and a
-        rotation that leaves the momentum transfer where it is.
+        If a length is not positive or has another unit, a vector has no direction, or the rotation
+        leaves the momentum transfer unchanged.
 
     Warns
     -----
     UserWarning
-        If frames are more than 30 times further apart than pixels, or less: one of the units is
-        wrong.
+        If the step between frames is more than 30 times that between pixels, or less than a
+        thirtieth of it: one of the units is then wrong.
 
     Notes
     -----
-    A scan of the photon energy has steps `Q dE / E` from frame to frame. Any three vectors serve
-    :func:`voxel_axes`, however they were found.
+    A scan of the photon energy has steps `Q dE / E` from frame to frame. :func:`voxel_axes` takes
+    any three vectors, including those of other scans.
 
     References
     ----------

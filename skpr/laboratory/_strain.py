@@ -25,15 +25,16 @@ SPACINGS = 1e-11, 1e-4  # metres between planes of any lattice
 def displacement(objects: Batch, q: npt.ArrayLike, *, exponent: int = -1) -> Any:
     r"""Compute the displacement along the momentum transfer from phases.
 
-    A crystal whose lattice is displaced by `u` scatters `|x| exp(-i Q . u)` where the far field is
-    the sum of `x exp(-i q . r)`, as it is for NumPy, PyTorch and this package:
-    `u_Q = -phase / |Q|`. The phase is taken as it is between -pi and pi: displacements are known up
-    to whole spacings of the lattice planes, `2 pi / |Q|`, and up to a constant.
+    With a far field that is the sum of `x exp(-i q . r)`, as for NumPy, PyTorch and this package, a
+    lattice that is displaced by `u` gives the object `|x| exp(-i Q . u)`, so that
+    `u_Q = -phase / |Q|`. The phase is not unwrapped, and lies between -pi and pi. Displacements are
+    therefore known up to multiples of the spacing of the lattice planes, `2 pi / |Q|`, and up to a
+    constant.
 
     Parameters
     ----------
     objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
-        Complex.
+        Complex objects.
     q : array-like of shape (n_axes,)
         Momentum transfer of the Bragg peak in radians per metre; see :func:`momentum_transfer`.
     exponent : {-1, 1}
@@ -43,13 +44,13 @@ def displacement(objects: Batch, q: npt.ArrayLike, *, exponent: int = -1) -> Any
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, \*object_shape)
-        In metres; real.
+        Real displacements in metres.
 
     Raises
     ------
     ValueError
-        For objects that are real or hold NaN, a vector of another length or of zeros, or another
-        exponent.
+        If objects are real or hold NaN, `q` has another length or is zero, or the exponent is not
+        valid.
 
     Warns
     -----
@@ -91,15 +92,16 @@ def strain(
 
     The strain is the derivative of the displacement along `Q`, in the direction of `Q`:
     `(Q . grad phase) / |Q|^2`, times `exponent`. The phase of `x_2 conj(x_1)` is the difference of
-    the phases of two neighbours, wherever either of them wraps. It is the one of smallest magnitude
-    among the differences of three wrapped versions of the phase, offset by 0 and a third of a turn
-    either way (Yang et al., 2022). The derivative is the mean of the differences to the neighbours
-    on both sides, or the one to the only neighbour in the crystal.
+    the phases of two neighbours, whether or not one of them wraps. It equals the smallest of the
+    differences of three wrapped versions of the phase, offset by 0 and by a third of a turn in
+    either direction (Yang et al., 2022). The derivative is the mean of the differences to the
+    neighbours on both sides. If only one neighbour is in the crystal, it is the difference to that
+    one.
 
     Parameters
     ----------
     objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
-        Complex, on an orthogonal grid along the axes of `q`; see :func:`to_laboratory`.
+        Complex objects on an orthogonal grid along the axes of `q`; see :func:`to_laboratory`.
     voxel_size : float or tuple of float
         Size of a voxel along each axis, in metres.
     q : array-like of shape (n_axes,)
@@ -108,21 +110,20 @@ def strain(
         Amplitude of the outermost voxels of the crystal, relative to the largest amplitude of the
         object.
     exponent : {-1, 1}
-        See :func:`displacement`.
+        Sign of the exponent in the transform; see :func:`displacement`.
 
     Returns
     -------
     ndarray or torch.Tensor of shape (n_samples, \*object_shape)
         Relative change of the spacing of the lattice planes, positive where they are further apart
-        than at the pixel of the Bragg peak. NaN outside of the crystal, and in voxels that have no
-        neighbour in it along some axis that counts.
+        than at the pixel of the Bragg peak. NaN outside the crystal, and in voxels without a
+        neighbour in the crystal along an axis on which `q` is not 0.
 
     Raises
     ------
     ValueError
-        For objects that are real or hold NaN, sizes that are not positive, a vector of another
-        length or of zeros, units of both that do not fit, or a threshold that is not between 0 and
-        1.
+        If objects are real or hold NaN, sizes are not positive, `q` has another length or is zero,
+        the units of `voxel_size` and `q` do not fit, or the threshold is not between 0 and 1.
 
     References
     ----------

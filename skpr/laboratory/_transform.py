@@ -35,12 +35,12 @@ class LaboratoryObjects(NamedTuple):
     Parameters
     ----------
     objects : ndarray or torch.Tensor of shape (n_samples, n_x, n_y, n_z)
-        Objects, their axes in the order of the vectors' components.
+        Objects, with axes in the order of the components of vectors.
     voxel_size : tuple of float
         Size of a voxel along each axis, in metres.
     origin : tuple of float
-        Place of the first voxel's centre, in metres, from the middle of the frame, voxel `n // 2`
-        along each axis before and after.
+        Position of the first voxel's centre in metres, relative to the middle of the frame, which
+        is voxel `n // 2` along each axis of both the old and the new grid.
 
     Examples
     --------
@@ -64,49 +64,49 @@ def to_laboratory(
 ) -> LaboratoryObjects:
     r"""Interpolate objects from oblique voxels to an orthogonal grid.
 
-    Objects are interpolated as the complex numbers that they are: their phases are neither
-    unwrapped nor changed. Between voxels an object is the sum of the harmonics at which its pattern
-    was measured, to a relative error of about 1e-5. Steep and wrapped phases are therefore as exact
-    as flat ones, and the phase ramp of a peak off the centre of the pattern may stay. A ramp of
-    more than about a tenth of a turn per voxel that was multiplied on afterwards must be taken off
-    first: it moves harmonics beyond the pattern. Values are densities: they keep their scale
-    when voxels change their volume. Voxels outside of the measured frame are 0.
+    Complex values are interpolated: phases are neither unwrapped nor changed. Between voxels an
+    object is the sum of the harmonics at which its pattern was measured, to a relative error of
+    about 1e-5. Steep and wrapped phases are therefore as exact as flat ones, and the phase ramp of
+    a peak off the centre of the pattern need not be removed. Only a ramp of more than about a tenth
+    of a turn per voxel that was multiplied on after the retrieval must be removed first, because it
+    moves harmonics beyond the pattern. Values are densities, which keep their scale when voxels
+    change their volume. Voxels outside the measured frame are 0.
 
     Parameters
     ----------
     objects : array-like or torch.Tensor of shape (n_samples, \*object_shape)
-        Real or complex, usually with three axes: frames, rows, columns. Real objects may become
-        slightly negative beside sharp edges.
+        Real or complex objects, usually with three axes: frames, rows, columns. Real objects may
+        become slightly negative beside sharp edges.
     axes : array-like of shape (n_axes, n_axes)
-        Step from voxel to voxel along each axis of the objects, one a row, in metres; see
+        Step from voxel to voxel along each axis of the objects, one per row, in metres; see
         :func:`voxel_axes`.
     voxel_size : float or tuple of float, optional
-        Size of the new voxels along each axis, in metres. If not given, cubes as small as the
+        Size of the new voxels along each axis, in metres. By default they are cubes as small as the
         smallest distance between neighbouring planes of the old voxels, which is the finest half
         period of the pattern.
     shape : tuple of int, optional
-        Number of the new voxels along each axis; as many as hold the whole oblique frame if not
-        given.
+        Number of new voxels along each axis; by default as many as hold the whole oblique frame.
 
     Returns
     -------
     LaboratoryObjects
-        `objects`, an array for an array and a tensor for a tensor, of the same precision and on the
-        same device; `voxel_size` and `origin`.
+        `objects`, in the type and precision and on the device of the given ones; `voxel_size` and
+        `origin`.
 
     Raises
     ------
     ValueError
-        For objects that hold NaN, axes that are linearly dependent or of another number than those
-        of the objects, sizes that are not positive or larger than the objects, and grids of more
-        than two thousand million voxels.
+        If objects hold NaN, axes are linearly dependent or not as many as those of the objects,
+        sizes are not positive or larger than the objects, or the grid has more than two billion
+        voxels.
     MemoryError
-        For grids that are larger than the free memory.
+        If the grid is larger than the free memory.
 
     Warns
     -----
     UserWarning
-        For voxels larger than two metres: axes in another unit, or steps in reciprocal space.
+        If voxels are larger than two metres: `axes` are then in another unit, or are steps in
+        reciprocal space.
 
     Examples
     --------

@@ -100,14 +100,14 @@ def test_binned_frames_are_further_apart(scan):
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        ({"distance": None}, {}, "geometry says no distance; set it with dataclasses.replace"),
-        ({"wavelength": None}, {}, "geometry says no wavelength; set it"),
-        ({"pixel_size": None}, {}, "geometry says no pixel_size; set it"),
-        ({"angles": {}}, {}, "geometry says no angle 'delta' of the detector; it says no angles"),
+        ({"distance": None}, {}, "geometry has no distance; set it with dataclasses.replace"),
+        ({"wavelength": None}, {}, "geometry has no wavelength; set it"),
+        ({"pixel_size": None}, {}, "geometry has no pixel_size; set it"),
+        ({"angles": {}}, {}, "geometry has no angle 'delta' of the detector; it has no angles"),
         (
             {"angles": {"delta": 0.5, "theta": THETA}},
             {},
-            "geometry says no angle 'gamma' of the detector; it says 'delta', 'theta'",
+            "geometry has no angle 'gamma' of the detector; it has 'delta', 'theta'",
         ),
         ({"angles": ANGLES | {"delta": THETA}}, {}, "angle 'delta' of the detector differs from"),
         (
@@ -153,7 +153,7 @@ def test_the_measured_crystal_has_no_angles_and_says_so():
     path = Path(os.environ["SKPR_DATA"]) / "bragg-cdi" / "S0054_rocking.npz"
     found = read_diffraction(path, frames="volume", select=slice(90, 110), center="max", crop=64)
     known = replace(found.geometry, wavelength=1.3776e-10, distance=1.0, pixel_size=(55e-6, 55e-6))
-    with pytest.raises(ValueError, match="geometry says no wavelength"):
+    with pytest.raises(ValueError, match="geometry has no wavelength"):
         laboratory_axes(found.geometry, (20, 64, 64), **VERTICAL)
-    with pytest.raises(ValueError, match="geometry says no angle 'delta' of the detector; it says"):
+    with pytest.raises(ValueError, match="geometry has no angle 'delta' of the detector; it has"):
         laboratory_axes(known, (20, 64, 64), **VERTICAL)

@@ -142,7 +142,7 @@ def test_fields_have_names(tmp_path):
 
 
 def test_paths_are_names():
-    with pytest.raises(TypeError, match="path=ndarray is no name of a file; give write_vti"):
+    with pytest.raises(TypeError, match="path=ndarray is not the name of a file; give write_vti"):
         write_vti(np.ones((1, 4, 4, 4)), "crystal.vti", voxel_size=1e-9)
 
 
