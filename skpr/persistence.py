@@ -89,7 +89,7 @@ _OF_LIBRARIES = (
     skorch.utils.noop,
     skorch.utils.to_numpy,
 )
-# packages whose types without `fit` are no models; other packages may have models of another kind
+# packages whose types without `fit` are not models; other packages may have models of another kind
 _NO_STRANGERS = "builtins", "numpy", "torch", "skpr"
 # names of the classes in the first files
 _FORMER = (
@@ -134,7 +134,7 @@ def save_model(model: Any, path: FilePath, trusted: Sequence[str] = ()) -> None:
     Raises
     ------
     TypeError
-        If the model is no estimator, if it holds types that :func:`load_model` would refuse, if it
+        If the model is not an estimator, holds types that :func:`load_model` would refuse, or
         cannot be written, or if `trusted` is not a sequence of names.
     OSError
         If the file cannot be written.

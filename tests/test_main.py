@@ -1,4 +1,4 @@
-"""The command line, as a user would call it: right, and wrong first."""
+"""The command line, called as a user would call it, with right and wrong input."""
 
 import os
 import re
@@ -277,8 +277,8 @@ def test_files_that_hold_no_pattern_end_in_one_sentence(here, capsys):
         (["--select", "::0"], "'::0' is not valid; the step of a range must not be 0"),
         (["--select", "3:1"], "--select 3:1 is not valid; it leaves none of 1 frames"),
         (["--crop", "-5"], "--crop -5 is not valid"),
-        (["--crop", "2"], "a window of 2 x 2 pixels is no pattern: at least 4 are needed"),
-        (["--binning", "30"], "a window of 1 x 1 pixels is no pattern"),
+        (["--crop", "2"], "a window of 2 x 2 pixels is not a pattern: at least 4 are needed"),
+        (["--binning", "30"], "a window of 1 x 1 pixels is not a pattern"),
         (["--threshold", "1e9"], "no count is left in the window of 32 x 32 pixels"),
         (["--dark", "scan.npy"], "scan.npy holds no pattern: every count is zero after --dark"),
         (["--seed", "-3"], "'-3' is not valid; give a whole number from 0 to 4294967295"),
@@ -368,7 +368,7 @@ def test_what_is_read_is_never_overwritten(here, counts, capsys):
 
 
 def test_a_folder_that_cannot_be_is_refused_before_the_work(here, counts, capsys):
-    assert "scan.npy is no folder" in error_of(capsys, "scan.npy", "-o", "scan.npy/found")
+    assert "scan.npy is not a folder" in error_of(capsys, "scan.npy", "-o", "scan.npy/found")
 
 
 def test_frames_that_are_neither_a_curve_nor_exposures_are_the_users_choice(here, capsys):

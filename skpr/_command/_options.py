@@ -127,7 +127,8 @@ def _add_reading(group):
         "--content",
         choices=("auto", "counts", "magnitudes"),
         default="auto",
-        help="whether values are counts or their square roots (counts, unless the file states otherwise)",
+        help="whether values are counts or their square roots; counts by default, unless the file "
+        "states otherwise",
     )
     group.add_argument(
         "--centered",

@@ -66,7 +66,7 @@ def output_names(options: Any) -> Outputs:
             )
     existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     if not existing.is_dir():
-        raise TroubleError(f"results cannot be written: {existing} is no folder")
+        raise TroubleError(f"results cannot be written: {existing} is not a folder")
     _try_out(folder, names, existing)
     return names
 

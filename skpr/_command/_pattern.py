@@ -25,7 +25,7 @@ MIDDLE = 64  # pixels of the window in which frames are compared
 FAINT = (
     0.5  # counts at the ends of a stack, relative to the most, below which it is a rocking curve
 )
-LEAST = 4  # pixels along an axis; fewer are no pattern
+LEAST = 4  # pixels along an axis; fewer are not a pattern
 FINEST = 0.25  # pixel of an object in wavelengths; none smaller can be resolved
 NEARLY = 0.9  # of a frame's size; a window from there on is the whole, with an unmeasured rim
 ALIKE = 0.9  # correlation of the roots of neighbouring frames that are exposures of one pattern
@@ -123,7 +123,7 @@ def _check_window(found):
     size = " x ".join(map(str, shape))
     if min(shape) < LEAST:
         raise TroubleError(
-            f"a window of {size} pixels is no pattern: at least {LEAST} are needed along each "
+            f"a window of {size} pixels is not a pattern: at least {LEAST} are needed along each "
             "axis, after --crop and --binning"
         )
     if not np.nansum(found.data) > 0:
@@ -255,7 +255,7 @@ def kind_of_stack(frames: np.ndarray) -> str:
     if np.median(correlations) >= ALIKE:
         return "sum"
     raise TroubleError(
-        f"the {len(frames)} frames are plainly neither a rocking curve, whose ends are faint, nor "
+        f"the {len(frames)} frames are clearly neither a rocking curve, whose ends are faint, nor "
         f"exposures of one pattern, which are alike: choose --frames volume or --frames sum, or "
         f"one frame by --select"
     )

@@ -77,7 +77,7 @@ def reconstruct(magnitudes: np.ndarray, options: Any) -> Reconstruction:
     (combination,) = combine_reconstructions(found, magnitudes, subpixel=True)
     say("estimating standard deviations ...", options.quiet)
     n_draws = DRAWS if magnitudes.size <= LARGE else FEW_DRAWS
-    with warnings.catch_warnings():  # no deviations are no trouble: the page says so
+    with warnings.catch_warnings():  # missing deviations are stated on the page
         warnings.simplefilter("ignore", UserWarning)
         deviations = uncertainty(retriever, magnitudes, found, n_draws=n_draws)
     # counting noise alone says little where every start found another object

@@ -16,7 +16,7 @@ from ._reconstruction import Reconstruction
 NANOMETRE = 1e-9
 DOTS = 130  # per inch of the page
 ADVICE = (
-    "the values were not read as whole numbers of photons: if they are magnitudes and no counts, "
+    "the values were not read as whole numbers of photons: if they are magnitudes, not counts, "
     "--content magnitudes says so; if they are logarithms, or something was subtracted or divided "
     "out, give the raw counts"
 )

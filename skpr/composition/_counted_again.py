@@ -91,7 +91,7 @@ def counted_again(magnitudes, objects, retriever, seed):
     """
     background = getattr(retriever.noise, "background", 0.0)
     photons = photons_of(magnitudes, retriever.noise)
-    if getattr(retriever.noise, "readout_noise", 0.0):  # readings then are no counts
+    if getattr(retriever.noise, "readout_noise", 0.0):  # readings are then not counts
         photons = np.zeros_like(photons)
     rows = np.flatnonzero(photons > 0)
     simulated = np.empty((len(rows), *magnitudes.shape[1:]), magnitudes.dtype)

@@ -48,10 +48,10 @@ KNOWLEDGE = "support", "object_shape", "constraints", "coherence", "noise"
 class NetworkRefiner(OrbitScoreMixin, MagnitudesMixin, RegressorMixin, RestoredEstimator):
     r"""Network that improves the starts of iterations.
 
-    Under noise, iterations end far from what the data allow, and independent starts end in
-    different places. This estimator lets iterations make several starts of each pattern, registers
-    them, and gives their statistics to a network together with the magnitudes. The network makes a
-    better object, from which further rounds of starts begin.
+    Under noise, iterations end far from the best result that the data allow, and independent starts
+    end in different places. This estimator makes several starts of each pattern by iterations,
+    registers them, and gives their statistics to a network together with the magnitudes. The
+    network makes a better object, from which further rounds of starts begin.
 
     `fit` makes its own starts of the training patterns and moves the objects in `y` onto them, so
     that the network need not average over symmetries. `predict` starts at random;
@@ -72,14 +72,14 @@ class NetworkRefiner(OrbitScoreMixin, MagnitudesMixin, RegressorMixin, RestoredE
         Iterations that make new starts from improved or given objects. By default those of the
         default `retriever` without "hpr".
     n_starts : int, default=8
-        Number of starts per pattern of those iterations that are not given.
+        Number of starts per pattern, for a `retriever` or `restarter` that is not given.
     n_rounds : int, default=2
         Number of further rounds. Each makes new starts from the improved objects, and improves
         these.
     n_training_rounds : int, default=1
-        Number of rounds whose starts the network is trained on, too. After a training on the first
-        starts, each makes new starts from the improved training objects, and trains the network
-        further on all starts so far. A `checkpoint` of the network covers the first training only.
+        Number of further rounds of training. After the training on the first starts, each round
+        makes new starts from the improved training objects, and trains the network further on all
+        starts so far. A `checkpoint` of the network covers the first training only.
     n_passes : int, default=1
         Number of times that the network improves the starts of the last round; after the first, its
         own output is the estimate to improve. Under noise, one pass is better.
@@ -173,8 +173,8 @@ class NetworkRefiner(OrbitScoreMixin, MagnitudesMixin, RegressorMixin, RestoredE
         X : array-like or torch.Tensor of shape (n_samples, \*fourier_shape)
             Magnitudes; NaN where unmeasured.
         y : array-like or torch.Tensor of shape (n_samples, \*object_shape), optional
-            Objects. Only a frozen network does without; the shape of its objects is that of the
-            `retriever`.
+            Objects. They may be left out only for a frozen network, whose objects then have the
+            shape of the `retriever`.
 
         Returns
         -------

@@ -55,39 +55,40 @@ class PosteriorRefiner(BaseEstimator):
     frequencies. The measurement therefore decides what it measured well, and the prediction what
     was hardly measured or not at all. The powers are learned from predictions for objects held out
     of the training, whose patterns are simulated at the exposure and with the unmeasured pixels of
-    the given patterns. The weight `w` is the one that serves these objects best.
+    the given patterns. The weight `w` is the one that gives these objects the smallest error.
 
     Objects of another kind may be predicted worse than those held out. On each ring the powers are
     therefore multiplied by the errors of the predicted magnitudes, relative to those of the
     held-out objects, where these errors are larger and the noise lets them be measured.
 
-    The descent begins at the prediction, at the end of iterations from there, or at both, and the
-    better posterior wins: whichever serves the held-out objects best. Where none helps them,
-    predictions are returned unchanged.
+    The descent begins at the prediction, at the result of iterations from the prediction, or at
+    both, with the better posterior chosen. The held-out objects decide which of these is used. If
+    none of them improves the held-out objects, predictions are returned unchanged.
 
     Parameters
     ----------
     n_iter : int, default=500
         Iterations of the second start, see :class:`~skpr.IterativePhaseRetrieval`.
     n_held_out : int, default=128
-        Objects held out of the training of the regressor, a tenth of all at most. With fewer than
-        16, training objects take their place, on which errors are smaller than on others.
+        Number of objects held out of the training of the regressor, at most a tenth of all. If
+        there are fewer than 16, training objects are used instead, on which errors are smaller.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes (else at index 0).
     random_state : int, RandomState instance or None, default=0
         Seed of the simulated noise, and of the iterations.
     device : str or torch.device, default="auto"
-        "auto" is a CUDA GPU where there is one.
+        Device of the computation; "auto" is a CUDA GPU if there is one.
 
     Attributes
     ----------
     constraints_ : {"non_negative", "real", "complex"}
     object_shape_, fourier_shape_ : tuple of int
     held_out_ : ndarray of shape (n_objects, \*object_shape)
-        Objects whose errors are the prior's, in the unit of magnitudes under an unnormalised
-        transform.
+        Objects that the errors of the prior are learned from, in the unit of magnitudes under an
+        unnormalised transform.
     noise_ : float
-        Noise of the training magnitudes relative to their root mean square, by their objects.
+        Noise of the training magnitudes relative to their root mean square, estimated from their
+        objects.
 
     Examples
     --------
@@ -127,7 +128,7 @@ class PosteriorRefiner(BaseEstimator):
         y : array-like of shape (n_samples, \*object_shape)
             Objects.
         held_out : ndarray of integers, optional
-            Samples that the regressor was not trained on; some of all if not given.
+            Samples that the regressor was not trained on; by default a selection of all samples.
         unit : float, default=1.0
             Unit of the objects relative to that of magnitudes under an unnormalised transform.
 

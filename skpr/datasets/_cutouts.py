@@ -67,7 +67,7 @@ def make_cutouts(
     Raises
     ------
     TypeError
-        If `images` are no arrays of numbers.
+        If `images` are not arrays of numbers.
     ValueError
         If a parameter is not valid, an image is smaller than `shape` or of integers with more than
         16 bits, or a cut-out holds NaN, infinity or masked values.
@@ -157,6 +157,6 @@ def _check_images(images, n_axes):
             )
         if kind in "iu" and image.dtype.itemsize > MOST_BYTES:
             raise ValueError(
-                f"image {number} holds integers of type {image.dtype}, whose range is no scale of "
-                "images; divide by the largest possible value, or give uint8 or uint16"
+                f"image {number} holds integers of type {image.dtype}, whose range is not a scale "
+                "of images; divide by the largest possible value, or give uint8 or uint16"
             )

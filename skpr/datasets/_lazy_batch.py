@@ -53,7 +53,7 @@ def make_lazy_batch(
         Seed of the objects. A generator, or NumPy's global one for None, is asked for one seed when
         the batch is made; later no other generator than those of `draw` is used.
     **settings
-        Further arguments of `draw`. Data augmentation belongs into `draw`, with a generator seeded
+        Further arguments of `draw`. Data augmentation belongs in `draw`, with a generator seeded
         by its `random_state`.
 
     Returns

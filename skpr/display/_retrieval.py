@@ -135,7 +135,7 @@ class RetrievalDisplay:
         Raises
         ------
         TypeError
-            If `found` is not a Retrieval, or `combination` no Combination.
+            If `found` is not a Retrieval, or `combination` not a Combination.
         ValueError
             If there is no such pattern, or `X` or `deviations` do not fit `found`.
         """

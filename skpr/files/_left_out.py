@@ -92,7 +92,7 @@ def scale_left_out(part, path):
         return {}
     return {
         "scale": f"{path} states a factor of {factor:g} and an offset of {offset:g} for "
-        f"{part.name!r}, which are not applied; if the readings are no counts without them, pass "
+        f"{part.name!r}, which are not applied; if the readings are not counts without them, pass "
         f"an array of the scaled readings"
     }
 
@@ -129,7 +129,7 @@ def _covers(item, shape):
 
 
 def _differs(item, known):
-    """Return whether an array would change something and is no copy.
+    """Return whether an array would change something and is not a copy.
 
     A mask of one value hides all pixels or none, whatever it means.
     """

@@ -47,7 +47,7 @@ def coarse_objects(estimator, X, support, line):
     small = copy(estimator)
     small.fourier_shape_, small.object_shape_ = middle, few
     small.n_starts, small.start, small.coherence = N_STARTS, "random", "full"
-    small.noise = "gaussian"  # weighted magnitudes are no roots of counts
+    small.noise = "gaussian"  # weighted magnitudes are not roots of counts
     small.tol = 1e-6 if isinstance(estimator.tol, str) else estimator.tol
     if not isinstance(small.constraints, str):  # bounds of an object are not those of its blur
         kind = estimator.constraints_

@@ -17,7 +17,7 @@ from ..measurement import Measurement, mirrored, to_fft_order
 from ._coarse import cut
 
 SHARE = 0.05  # fraction of the pixels that are held out
-SIDE = 3  # pixels; wide enough that the middle of an island is no interpolation of its surroundings
+SIDE = 3  # pixels; wide enough that surroundings do not interpolate the middle of an island
 FEWEST = 8  # minimum number of islands; islands are single pixels where 5 % would give fewer
 CENTRE = 3.0  # radius in pixels; frequencies this low are irreplaceable and never held out
 LEAST_BEYOND = 3.0  # standard deviations of the noise; less structure than this cannot be judged

@@ -41,7 +41,7 @@ def resolve_schedule(algorithm, n_iter, beta, *, bounded=False, counted=False):
     ------
     ValueError
         If a name is unknown, a number of iterations is below 1, a feedback is outside 0 to 1, or
-        `algorithm` is no schedule.
+        `algorithm` is not a schedule.
     """
     if isinstance(algorithm, str):
         check_choice("algorithm", algorithm, ("auto", *ALGORITHMS))

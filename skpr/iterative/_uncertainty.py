@@ -82,7 +82,7 @@ def uncertainty(
     Raises
     ------
     TypeError
-        If `retriever` does not retrieve, or `found` is no Retrieval.
+        If `retriever` does not retrieve, or `found` is not a Retrieval.
     ValueError
         If `X` and `found` do not belong together.
 
@@ -141,7 +141,7 @@ def uncertainty(
     unknown = np.isnan(variances.reshape(len(X), -1)).any(axis=1)
     if unknown.any():
         warn_user(
-            f"{unknown.sum()} of {len(X)} patterns are no square roots of photon counts and have "
+            f"{unknown.sum()} of {len(X)} patterns are not square roots of photon counts and have "
             "no two starts that agree: their deviations are NaN; pass noise= to the estimator, or "
             "run more starts"
         )

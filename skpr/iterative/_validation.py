@@ -78,7 +78,7 @@ def check_parameters(estimator):
 
 
 def _check_threshold(threshold):
-    """Refuse a threshold that is no fraction."""
+    """Refuse a threshold that is not a fraction."""
     if threshold is not None and not (isinstance(threshold, Real) and 0 < threshold < 1):
         raise ValueError(
             f"threshold={short(threshold)} is not valid; give a fraction between 0 and 1, or None"

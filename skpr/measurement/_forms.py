@@ -34,8 +34,8 @@ ROUNDING = 1e-12  # relative mean square that rounding to single precision leave
 ENDED = 1e-6  # mean square at the end of the grid relative to that before, for autocorrelations
 ENDED_OF_LOGARITHM = 1e-2  # the same for undone logarithms, which magnify rounding and noise
 UNDONE = np.expm1, np.exp, lambda values: 10.0**values - 1, lambda values: 10.0**values
-LARGEST_UNDONE = 1e100  # larger values of an undone form are no magnitudes
-LARGEST_LOGARITHM = 80.0  # larger values are no logarithms of magnitudes
+LARGEST_UNDONE = 1e100  # larger values of an undone form are not magnitudes
+LARGEST_LOGARITHM = 80.0  # larger values are not logarithms of magnitudes
 ENDED_LESS = 1e-3  # mean square at the end relative to that of the alternative form
 
 

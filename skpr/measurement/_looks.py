@@ -179,7 +179,7 @@ def _is_stopped(pattern, shape, centered, kind):
         pattern
     )
     # patterns of non-negative objects are brightest at zero frequency, where many photons are
-    # expected and a 0 is no chance
+    # expected and a 0 is not due to chance
     if kind == "non_negative" and bright and brightness > photons:
         return True
     return bool(is_block and bright and brightness > photons_of_block)

@@ -95,8 +95,8 @@ class Measurement:
     ):
         if not isinstance(magnitudes, torch.Tensor):
             raise TypeError(
-                f"magnitudes={short(magnitudes)} are no tensor; give torch.as_tensor(magnitudes), "
-                "of shape (n_samples, *fourier_shape)"
+                f"magnitudes={short(magnitudes)} is not a tensor; give "
+                "torch.as_tensor(magnitudes), of shape (n_samples, *fourier_shape)"
             )
         check_choice("kind", kind, KINDS)
         layout = Grid(object_shape, magnitudes.shape[1:], centered)

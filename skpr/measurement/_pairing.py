@@ -63,7 +63,7 @@ def check_pairing(magnitudes, objects, whom):
         return True
     if are_mispaired := _are_mispaired(pairs):
         warn_user(
-            f"X and y passed to {whom} are plainly no pairs: the patterns in X are not the "
+            f"X and y passed to {whom} are clearly not pairs: the patterns in X are not the "
             "magnitudes of the objects in y, but of similar ones (|F y| resembles X of another "
             "sample as much as X of its own); check the order of the samples"
         )

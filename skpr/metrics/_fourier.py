@@ -254,6 +254,6 @@ def _checked_coherence(coherence, grid, n_samples):
         )
     if (np.linalg.eigvalsh(covariances) < -TOLERANCE * np.abs(covariances).max()).any():
         raise ValueError(
-            "coherence contains matrices that are no covariances: widths squared must be >= 0"
+            "coherence contains matrices that are not covariances: widths squared must be >= 0"
         )
     return covariances

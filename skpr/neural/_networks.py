@@ -346,7 +346,7 @@ def assumed_of(magnitudes, unmeasured):
 
 
 def check_counts(**counts):
-    """Refuse a module's options that are no integers, or too small.
+    """Refuse a module's options that are not integers, or too small.
 
     Each is given as a pair of its value and the lowest valid one.
     """
@@ -359,7 +359,7 @@ def check_counts(**counts):
 
 
 def check_shares(stage_share=1.0, **others):
-    """Refuse a module's options that are no fractions.
+    """Refuse a module's options that are not fractions.
 
     `stage_share` may be 1 and not 0, the others 0 and not 1.
     """

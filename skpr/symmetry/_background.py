@@ -36,7 +36,7 @@ FILLED = 0.1  # level above which objects fill their frame
 CUT = 4.0  # threshold of the content as a multiple of the level
 LOOKED_AT = 512  # number of training objects whose level is measured
 _CHECKED = 64  # number of objects of a later batch whose level is measured
-_CHANCE = 0.01  # probability below which the number of brighter objects is no coincidence
+_CHANCE = 0.01  # probability below which the number of brighter objects is not a coincidence
 _LEAST_SHARE = 0.25  # smallest fraction of objects with a background in a set that has one
 _SIDE_PIXELS = 16  # smallest number of pixels to measure a level on; in 1-D a side is several deep
 # Smallest fraction of nonzero pixels on a side with a background: noise clipped at 0 leaves half.
@@ -288,7 +288,7 @@ def _reaches_out(starts, sizes, shape, boundary):
 def _sides(modulus, starts, sizes, boundary):
     """Measure levels on the sides of the boxes of the nonzero pixels.
 
-    The level is the lower median over the sides; it is 0 if that median is no background.
+    The level is the lower median over the sides; it is 0 if that median is not a background.
     """
     levels, lit, n_pixels = [], [], []
     whole = torch.ones(len(modulus), dtype=torch.bool, device=modulus.device)

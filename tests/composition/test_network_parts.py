@@ -64,7 +64,7 @@ def drawn(n_samples=12):
     [
         (lambda X: np.fft.ifftshift(X, axes=(1, 2)), "zero frequency at index 0"),
         (np.square, "look like intensities"),
-        (lambda X: X[::-1], "no pairs"),
+        (lambda X: X[::-1], "not pairs"),
     ],
 )
 def test_mistakes_in_patterns_are_warned_of_once(change, message):

@@ -60,7 +60,7 @@ def test_patterns_that_are_no_counts_go_by_their_starts():
     retriever = IterativePhaseRetrieval(n_iter=200, n_starts=3, random_state=0).fit(X, objects)
     assert (uncertainty(retriever, X, retriever.retrieve(X)) < 0.5 * objects.max()).all()
     single = IterativePhaseRetrieval(n_iter=20, n_starts=1, random_state=0).fit(X, objects)
-    with pytest.warns(UserWarning, match="2 of 2 patterns are no square roots of photon counts"):
+    with pytest.warns(UserWarning, match="2 of 2 patterns are not square roots of photon counts"):
         assert np.isnan(uncertainty(single, X, single.retrieve(X))).all()
 
 

@@ -50,7 +50,7 @@ def test_pairs_of_any_detector_pass(objects, oversampling, detector):
 def test_permuted_samples_are_warned_of(objects, oversampling, photons):
     x = FourierMagnitude(oversampling=oversampling).fit_transform(objects)
     x = x if photons is None else PhotonNoise(photons, random_state=0).fit_transform(x)
-    with pytest.warns(UserWarning, match="no pairs"):
+    with pytest.warns(UserWarning, match="not pairs"):
         check_pairing(x, np.roll(objects, 5, axis=0), "a network")
 
 

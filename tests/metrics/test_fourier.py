@@ -103,7 +103,7 @@ def test_several_starts_of_each_pattern_and_a_layout_that_is_none_are_refused(me
         metric(np.ones((2, 16, 16)), np.ones((2, 5, 8, 8)))
     with pytest.raises(ValueError, match="centered='yes' is not valid"):
         metric(np.ones((2, 16)), np.ones((2, 8)), centered="yes")
-    with pytest.raises(ValueError, match="no covariances: widths squared must be >= 0"):
+    with pytest.raises(ValueError, match="not covariances: widths squared must be >= 0"):
         metric(np.ones((2, 16)), np.ones((2, 8)), coherence=-np.ones((2, 1, 1)))
 
 

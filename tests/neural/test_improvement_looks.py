@@ -90,7 +90,7 @@ def test_patterns_in_another_layout_or_order_are_warned_of():
     (message,) = caught(regressor().fit(X, objects).predict, shifted)
     assert "zero frequency at index 0" in message
     (message,) = caught(regressor().fit, X | {"magnitudes": X["magnitudes"][::-1]}, objects)
-    assert "no pairs" in message
+    assert "not pairs" in message
 
 
 def test_a_refiner_that_has_looked_is_not_followed_by_another_look():
