@@ -1,4 +1,4 @@
-"""A device in name only, on which the CPU computes.
+"""Simulated device, on which the CPU computes.
 
 Its tensors hide tensors of the CPU, so every value can be compared, but PyTorch treats them as
 those of another device: operations on tensors of both fail, and each transfer of a value to the

@@ -1,8 +1,8 @@
-"""Scripts in processes of their own, which need not import what takes long to import.
+"""Scripts in separate processes, without the cost of slow imports.
 
-To import torch, scikit-learn and matplotlib takes seconds, longer than most scripts of the tests
-themselves. Where the system lets a process be copied, one process does that, imports nothing of
-skpr, and every script begins as its copy."""
+Importing torch, scikit-learn and matplotlib takes seconds, longer than most scripts of the tests
+themselves. If the system can fork, one process imports these libraries but nothing of skpr, and
+every script starts as a copy of it."""
 
 import multiprocessing
 import os

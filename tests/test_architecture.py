@@ -1,6 +1,4 @@
-"""The floors of the package: who imports whom, whose names are private, and how what is public is
-described.
-"""
+"""The layers of the package: allowed imports, private names, and docstrings of public objects."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""scikit-learn's own suite on every estimator; each exception with its reason, and strict."""
+"""scikit-learn's estimator checks; every expected failure has a reason and is strict."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks

@@ -1,5 +1,5 @@
-"""Containers that users hold batches in: each is read right, or refused in a sentence that names
-the way.
+"""Containers that users hold batches in: each is read correctly, or refused with a sentence that
+says what to give instead.
 """
 
 import contextlib

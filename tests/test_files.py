@@ -1,4 +1,4 @@
-"""Files that are written whole, beside files of others."""
+"""Files that are written completely or not at all, and leave other files alone."""
 
 import os
 import stat

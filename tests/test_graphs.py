@@ -1,4 +1,4 @@
-"""Recording of graphs, with a CUDA that only takes notes."""
+"""Recording of graphs, with a stand-in for CUDA that records its calls."""
 
 import contextlib
 

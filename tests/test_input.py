@@ -1,4 +1,4 @@
-"""Input that estimators cannot use, or can only just use."""
+"""Input that estimators cannot use, or can use only just."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,4 @@
-"""Mistakes that users make first: each ends in the right answer, in one sentence that refuses it,
-or in a warning.
-"""
+"""Common mistakes of users: each ends in the right answer, a one-sentence error or a warning."""
 
 import re
 import warnings
@@ -411,12 +409,12 @@ def test_pairs_in_another_order_are_warned_of_once():
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             make().fit(X, Y[::-1])
-        assert sum("no pairs" in str(warning.message) for warning in caught) == 1
+        assert sum("not pairs" in str(warning.message) for warning in caught) == 1
 
 
 @pytest.mark.parametrize("parameters", [{}, {"oversampling": 1}], ids=str)
 def test_a_pipeline_fitted_on_objects_in_another_order_warns(parameters):
-    with pytest.warns(UserWarning, match="no pairs"):
+    with pytest.warns(UserWarning, match="not pairs"):
         pipeline(**parameters).fit(Y, np.roll(Y, 1, axis=0))
 
 

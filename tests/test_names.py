@@ -1,4 +1,4 @@
-"""Tests have the same names in every process: else none can be run again by name, nor shared among
+"""Tests have the same names in every process, so that they can be selected by name and shared among
 workers.
 """
 

@@ -1,4 +1,4 @@
-"""The descent: the minimum under bounds, sample by sample, never uphill."""
+"""Quasi-Newton descent to the minimum under bounds, for each sample and never uphill."""
 
 import numpy as np
 import pytest

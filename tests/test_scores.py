@@ -1,4 +1,4 @@
-"""Every route from predictions to a score is one score."""
+"""Every way to score the same predictions gives the same score."""
 
 import numpy as np
 import pytest

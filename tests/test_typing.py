@@ -1,4 +1,4 @@
-"""Annotations say what a user's type checker is to know."""
+"""Annotations tell a user's type checker which calls are valid."""
 
 import subprocess
 import sys

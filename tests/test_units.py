@@ -1,4 +1,4 @@
-"""Values in another unit, masks the wrong way round and arguments in another order are told."""
+"""Warnings about values in another unit, inverted masks and arguments in the wrong order."""
 
 import numpy as np
 import pytest

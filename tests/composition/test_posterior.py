@@ -1,6 +1,4 @@
-"""The posterior: its descent, what it learns of predictions, and that refinement makes nothing
-worse.
-"""
+"""The posterior: its descent, the errors it learns, and refinement that makes nothing worse."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Counts are told from other intensities, and what little light they have proves nothing."""
+"""Counts are distinguished from other intensities, except where there is too little light."""
 
 import warnings
 

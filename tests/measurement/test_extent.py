@@ -1,4 +1,4 @@
-"""Objects larger than their frame are told by their autocorrelations."""
+"""Objects larger than their frame are recognised by their autocorrelations."""
 
 import warnings
 

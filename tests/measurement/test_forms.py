@@ -1,4 +1,4 @@
-"""The form of patterns: counts squared from their roots are whole numbers but for rounding."""
+"""The form of patterns: squares of the roots of counts are whole numbers up to rounding."""
 
 import re
 import warnings

@@ -1,4 +1,4 @@
-"""Grids: boundary, layouts, and which measurement a pair of batches is."""
+"""Grids: boundary, layouts, and the measurement that a pair of batches belongs to."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Half spectra are refused, full patterns are not."""
+"""Half spectra are refused, and full patterns are not."""
 
 import numpy as np
 import pytest

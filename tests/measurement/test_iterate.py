@@ -1,4 +1,4 @@
-"""An iterate is the array on the whole grid that its spectrum and its inside say."""
+"""The spectrum and the inside of an iterate describe the same array on the whole grid."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Noise: which patterns are counts, in any unit, and that it is a matter of each pattern alone."""
+"""Noise: patterns of counts in any unit are recognised, each pattern by itself."""
 
 import numpy as np
 import pytest

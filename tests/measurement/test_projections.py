@@ -1,4 +1,4 @@
-"""Projections land on their set, move nothing that is there, and move no further than they must."""
+"""Projections land on their set, leave its members unchanged, and move no further than needed."""
 
 import numpy as np
 import pytest
