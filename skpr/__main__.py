@@ -1,4 +1,4 @@
-"""The command line: one pattern in, the object, a page and a verdict out."""
+"""Command line: read one pattern, and write its object, a report and a verdict."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options) -> None:
-    """Read, reconstruct, write and tell."""
+    """Read a pattern, reconstruct its object, and write and print the results."""
     import torch
 
     from ._command import (

@@ -364,7 +364,7 @@ def test_results_that_exist_are_kept_unless_the_user_says_otherwise(here, counts
 def test_what_is_read_is_never_overwritten(here, counts, capsys):
     Path("scan.npy").rename("scan_object.cxi")
     message = error_of(capsys, "scan_object.cxi", "-o", "scan", "--overwrite")
-    assert "scan_object.cxi is to be read; choose another name by --output" in message
+    assert "scan_object.cxi is one of the input files; choose another name by --output" in message
 
 
 def test_a_folder_that_cannot_be_is_refused_before_the_work(here, counts, capsys):

@@ -59,7 +59,7 @@ def output_names(options: Any) -> Outputs:
         if any(
             path.exists() and Path(one).exists() and path.samefile(one) for one in options.files
         ):
-            raise TroubleError(f"{path} is to be read; choose another name by --output")
+            raise TroubleError(f"{path} is one of the input files; choose another name by --output")
         if path.exists() and not options.overwrite:
             raise TroubleError(
                 f"{path} exists; --overwrite replaces it, --output NAME chooses another name"
@@ -87,7 +87,7 @@ def _try_out(folder, names, existing):
 
 
 def check_libraries() -> None:
-    """Refuse to begin without what the results need.
+    """Refuse to begin if a library that the results need is missing.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _folder_and_stem(output, first):
 
 @contextlib.contextmanager
 def written_together(names):
-    """Yield temporary names, which become `names` if all goes well.
+    """Yield temporary names, which become `names` on success.
 
     They lie beside `names`. Names that nothing was written to are left out.
 

@@ -61,8 +61,8 @@ class Pattern(NamedTuple):
 def read_pattern(options: Any) -> Pattern:
     """Read one pattern from one file or several.
 
-    A stack is read up to three times, a frame at a time: for zero frequency in the sum of all
-    frames, to compare the frames about it, and at last in the window that is kept.
+    A stack is read up to three times, one frame at a time: to find zero frequency in the sum of all
+    frames, to compare the frames about it, and to read the window that is kept.
 
     Parameters
     ----------
@@ -365,7 +365,7 @@ def _notes(files, found, total, kind):
     planes = [f"{name}: {words}" for name, words in found.planes.items()]
     missing = [f"{n} {reason}" for reason, n in found.unmeasured.items()]
     if planes:
-        notes.append(f"applied of the file: {', '.join(planes)}")
+        notes.append(f"corrections from the file: {', '.join(planes)}")
     if missing:
         notes.append(f"unmeasured readings: {', '.join(missing)}")
     return notes

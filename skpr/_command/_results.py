@@ -16,18 +16,18 @@ from ._reconstruction import Reconstruction
 NANOMETRE = 1e-9
 DOTS = 130  # per inch of the page
 ADVICE = (
-    "the values were not read as whole numbers of photons: if they are magnitudes, not counts, "
-    "--content magnitudes says so; if they are logarithms, or something was subtracted or divided "
-    "out, give the raw counts"
+    "the values are not whole numbers of photons: pass --content magnitudes if they are "
+    "magnitudes; if they are logarithms, or something was subtracted or divided out, give the raw "
+    "counts"
 )
 VOXELS = (
-    "volume (VTI) in voxels of the measurement, one nanometre each: skpr.laboratory leads to the "
-    "laboratory's axes"
+    "the VTI volume has the voxels of the measurement, drawn as cubes of one nanometre; "
+    "skpr.laboratory converts it to the laboratory's axes"
 )
 
 
 def in_sentences(pattern: Pattern, made: Reconstruction) -> list[str]:
-    """Return what was found in sentences.
+    """Return facts about the pattern and the object in sentences.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def in_sentences(pattern: Pattern, made: Reconstruction) -> list[str]:
     found, (x,) = made.found, made.found.objects
     kind = {"non_negative": "non-negative", "real": "real", "complex": "complex"}[made.kind]
     is_counted = found.photons is not None and found.photons[0] > 0
-    noise = "noise of photon counts" if is_counted else "noise not that of photon counts"
+    noise = "noise of photon counts" if is_counted else "noise other than that of photon counts"
     lines = [*pattern.notes, f"{kind} object, {_beam(made)}, {noise}"]
     lines.append(f"Fourier error {found.errors[0]:.3g}")
     sizes = object_pixel_size(pattern.geometry, pattern.magnitudes.shape[1:])
@@ -80,7 +80,7 @@ def _beam(made):
 def _spread(made):
     """Return words on the standard deviations."""
     if made.deviations is None:
-        return "standard deviations are not known; the page shows the scatter of all starts"
+        return "no standard deviations: the page shows the scatter of all starts"
     modulus = np.abs(made.found.objects[0])
     inside = modulus > 0.5 * modulus.max()
     share = float(np.median(made.deviations[0][inside] / modulus[inside])) if inside.any() else 0
@@ -90,7 +90,7 @@ def _spread(made):
 def write_results(
     names: Outputs, pattern: Pattern, made: Reconstruction, title: str, lines: list[str]
 ) -> None:
-    """Write the CXI file and the page, and a volume where there is one.
+    """Write the CXI file, the page and, for a volume, the VTI file.
 
     Parameters
     ----------

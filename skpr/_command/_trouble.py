@@ -30,7 +30,7 @@ LOST = "interrupted: "  # beginning of the warning of a retrieval that Ctrl-C en
 
 
 class TroubleError(Exception):
-    """A reason to stop, in one sentence."""
+    """Error that stops the command, with a message of one sentence."""
 
 
 def spoken(message):
@@ -81,7 +81,7 @@ def _print(text, stream):
 def prepare_streams():
     """Make standard output and error able to take any text.
 
-    A closed one leads nowhere, and characters that its encoding lacks are escaped.
+    Output to a closed stream is discarded. Characters outside its encoding are escaped.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -117,9 +117,9 @@ def open_source(path, dataset=None, plane=None, format="auto"):
         path = path.astype(np.result_type(path.dtype, np.float32)).filled(np.nan)
     if isinstance(path, np.ndarray):
         if dataset is not None:
-            raise ValueError(f"dataset={dataset!r} names nothing in an array in memory")
+            raise ValueError(f"dataset={dataset!r} cannot be used with an array in memory")
         if format != "auto":
-            raise ValueError(f"format={format!r} says nothing about an array in memory")
+            raise ValueError(f"format={format!r} cannot be used with an array in memory")
         return Source("the array", ArrayFrames(path, "the array"))
     _check_there(path)
     if format != "auto" or path.suffix.lower() not in KNOWN_ENDINGS:
@@ -129,7 +129,7 @@ def open_source(path, dataset=None, plane=None, format="auto"):
     kind = kind_of(path)
     if dataset is not None and kind not in ("HDF5", "npz"):
         raise ValueError(
-            f"dataset={dataset!r} names nothing in {path}: a {path.suffix} file holds one array"
+            f"dataset={dataset!r} cannot be used with {path}: a {path.suffix} file holds one array"
         )
     readers = {
         "HDF5": _hdf5,
@@ -224,8 +224,8 @@ def _header(path, description):
 def _registered(path, dataset, reader):
     if dataset is not None:
         raise ValueError(
-            f"dataset={dataset!r} names nothing in {path}: the reader {reader.name!r} returns one "
-            f"array"
+            f"dataset={dataset!r} cannot be used with {path}: the reader {reader.name!r} returns "
+            "one array"
         )
     found = read_registered(path, reader)
     settings = {"content": found.content, "centered": found.centered, "said": found.geometry}

@@ -100,7 +100,7 @@ def test_the_data_set_is_named_where_there_are_several(tmp_path, counts):
 def test_a_name_in_a_file_of_one_array_is_refused(tmp_path, counts):
     with pytest.raises(
         ValueError,
-        match=r"dataset='frames' names nothing in .*a\.npy: a \.npy file holds one array",
+        match=r"dataset='frames' cannot be used with .*a\.npy: a \.npy file holds one array",
     ):
         read_diffraction(saved(tmp_path, "a.npy", counts), "frames")
 

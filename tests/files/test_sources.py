@@ -13,5 +13,5 @@ def test_readings_in_memory_are_taken():
     masked = np.ma.masked_greater(STACK, 55)
     np.testing.assert_array_equal(np.isnan(read_diffraction(masked).data), STACK > 55)
     assert read_diffraction(STACK).files == []
-    with pytest.raises(ValueError, match="dataset='a' names nothing in an array in memory"):
+    with pytest.raises(ValueError, match="dataset='a' cannot be used with an array in memory"):
         read_diffraction(STACK, "a")
