@@ -1,4 +1,4 @@
-"""Who called: whether a public function runs inside another one."""
+"""Detection of public functions that run inside another one."""
 
 import sys
 

@@ -71,8 +71,8 @@ def make_phase_retriever(
         Defaults for the regressor's unset parameters. "fast" is a perceptron with its defaults.
         "accurate" is a larger `"unet"`, trained for 36 epochs on objects that are deformed
         differently in each (:class:`skpr.augmentation.RandomDeformation`), at many times the cost.
-        It was the most accurate without oversampling; with oversampling, `module="unet"` alone is
-        better for its time.
+        It is the most accurate without oversampling; with oversampling, `module="unet"` alone is
+        better for the time it takes.
     simulate : bool, default=True
         Whether the pipeline simulates the magnitudes of its training objects. Otherwise it is
         fitted on measured pairs, as `fit(magnitudes, objects)`.
@@ -91,7 +91,7 @@ def make_phase_retriever(
     refiner : PosteriorRefiner, IterativePhaseRetrieval, "auto" or None, default=None
         Estimator that refines predictions. Unless it is None, the step `retrieve` is a
         :class:`RefinedRegressor` around the symmetry-breaking regressor. "auto" is a
-        :class:`PosteriorRefiner`, as it is there. A refiner without a `random_state` or `device` of
+        :class:`PosteriorRefiner`. A refiner without a `random_state` or `device` of
         its own takes the ones given here.
     device, random_state, **regressor_params
         Parameters of :class:`skpr.PhaseRetrievalRegressor`, such as `max_epochs` or

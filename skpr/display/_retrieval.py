@@ -58,7 +58,7 @@ class RetrievalDisplay:
     -----
     Four pictures show complex objects by their modulus, and three-dimensional ones by their middle
     slice. A full page shows the phase, too, three planes of a volume through the centre of mass,
-    and the agreement of the starts with the resolution that it proves.
+    and the agreement of the starts with the resolution.
 
     Examples
     --------
@@ -121,7 +121,7 @@ class RetrievalDisplay:
             those of the registered starts if not given.
         combination : Combination, optional
             Agreement of the starts of this pattern, as
-            :func:`skpr.iterative.combine_reconstructions` gives it: then a full page is drawn.
+            :func:`skpr.iterative.combine_reconstructions` gives it. If given, a full page is drawn.
         geometry : Geometry, optional
             Geometry that :func:`skpr.files.read_diffraction` returns, for lengths in nm on a full
             page.

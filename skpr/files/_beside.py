@@ -249,7 +249,7 @@ def _once(groups):
 def _nearest(near, far, names, path, shape, notes):
     """Return the nearest planes of given names, or None.
 
-    Those beside the frames come first; of those in a detector, only one may fit.
+    Planes beside the frames come first. Otherwise, a plane in a detector is used if no other fits.
     """
     for _, item in _arrays(near, names):
         return DatasetFrames(item, path, _words(item, path))

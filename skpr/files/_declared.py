@@ -108,7 +108,7 @@ def of_signal(group, name, found):
 def attribute(item, name):
     """Return an attribute, with bytes as text; None if missing.
 
-    Of an attribute with several values, the first is returned.
+    The first value is returned if an attribute has several.
     """
     try:
         value = item.attrs.get(name)

@@ -60,8 +60,8 @@ class Combination(NamedTuple):
         Orthogonal modes of all finished reconstructions, ordered by singular value; the first is
         what most of them have in common.
     weights : ndarray of shape (n_reconstructions,)
-        Share of the energy in each mode. A first weight of .95 goes with good reconstructions, one
-        below .8 with failed ones (logs of PyNX's users).
+        Share of the energy in each mode. The first weight is typically at least .95 for good
+        reconstructions, and below .8 for failed ones (logs of PyNX's users).
 
     Examples
     --------

@@ -27,7 +27,7 @@ class Retrieval(NamedTuple):
     ----------
     objects : ndarray or torch.Tensor of shape (n_samples, \*object_shape)
         Reconstruction of each sample. Where pixels were held out, this is the mean of the starts
-        that serve as well as the best and agree, registered to fractions of a pixel: those that
+        that are as good as the best and agree, registered to fractions of a pixel: those that
         explain the held-out pixels as well as the best start or, in a known support, those similar
         to the start with the smallest Fourier error. Elsewhere it is the start with the smallest
         Fourier error. Zeros where no start finished.

@@ -38,7 +38,7 @@ def phase_retrieval_transfer_function(
 ) -> Any:
     r"""Phase-retrieval transfer function (PRTF).
 
-    It tells how reproducibly each frequency was phased. For each ring of frequencies (shell in
+    It measures how reproducibly each frequency was phased. For each ring of frequencies (shell in
     3-D), it is the sum of `|mean_s F x_s|` with the mean over reconstructions `x_s`, divided by the
     sum of the magnitudes `b`, both on measured pixels (Chapman et al., 2006). Where photons are
     few, reconstructions exceed `b` in dark pixels; the sum of `mean_s |F x_s|` replaces that of `b`
@@ -309,7 +309,7 @@ def half_period_resolution(frequencies: Any, values: Any, threshold: Any) -> flo
     Returns
     -------
     float
-        Half period in pixels; 1 if every ring is resolved, NaN if already the first ring is not.
+        Half period in pixels; 1 if every ring is resolved, NaN if not even the first ring is.
 
     Raises
     ------

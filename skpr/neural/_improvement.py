@@ -47,8 +47,9 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
     r"""Network that makes better objects from magnitudes and estimates.
 
     The class is a skorch regressor. Its input is a dictionary of batches: the magnitudes and the
-    statistics of several starts (:func:`skpr.iterative.combine_starts`). Scikit-learn's searches
-    and cross-validation split a :class:`skorch.helper.SliceDict` of these batches, but no `dict`.
+    statistics of several starts (:func:`skpr.iterative.combine_starts`). For scikit-learn's
+    searches and cross-validation, which cannot split a `dict`, give a
+    :class:`skorch.helper.SliceDict` of these batches.
     Targets must be registered to the starts; otherwise the network learns an average over the
     symmetries. :class:`skpr.composition.NetworkRefiner` makes starts and targets itself.
 
@@ -73,8 +74,8 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         Whether each training batch is turned and mirrored at random, over the axes of equal length.
         Magnitudes, estimates and objects turn together.
     average : bool, default=False
-        Whether `predict` averages over all turned and mirrored copies of its input. Costs as many
-        times more: 2 in 1-D, 8 for squares, 48 for cubes.
+        Whether `predict` averages over all turned and mirrored copies of its input. Their number
+        multiplies the cost: 2 in 1-D, 8 for squares, 48 for cubes.
     centered : bool, default=True
         Whether zero frequency is in the middle of the magnitudes.
     mixed_precision : bool, default=True
@@ -225,7 +226,7 @@ class EstimateRegressor(ResumableFit, NetworkBuilder, BatchSteps):
         -----
         UserWarning
             If `y` is not registered to the starts, if the starts, `y` and the magnitudes have
-            different units, and if the magnitudes show a plain mistake.
+            different units, and if the magnitudes show an obvious mistake.
         """
         anew = not (self.warm_start and self.initialized_)
         return self._fit(X, y, fit_params, anew=anew, resumable=True)
