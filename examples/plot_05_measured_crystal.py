@@ -3,10 +3,10 @@ A measured crystal
 ==================
 
 From the raw rocking curve of a Bragg experiment to a three-dimensional crystal: correct the frames,
-retrieve from many random starts with shrinkwrap as one batch, bring the starts together modulo
-shift, flip and phase, average, and ask how far the result can be trusted. There is no truth to
-compare with, so three things judge: the Fourier error on measured pixels, the same on pixels held
-out of the retrieval, and whether independent starts agree.
+retrieve from many random starts with shrinkwrap as one batch, register the starts modulo shift,
+flip and phase, average them, and ask how far the result can be trusted. The true crystal is not
+known. The result is therefore judged by the Fourier error on measured pixels, the same error on
+pixels held out of the retrieval, and the agreement of independent starts.
 
 The data are one gold crystal measured at beamline 34-ID-C of the Advanced Photon Source at 9 keV,
 the example data of cohere-ui: ``SKPR_DATA`` names the folder that holds
@@ -60,8 +60,8 @@ began = time.perf_counter()
 n, half = arguments.size, arguments.size // 2
 
 # %%
-# The rocking curve: frames one after the other are planes of one three-dimensional pattern. Correct
-# for the detector's sensitivity, take single counts for background, centre the Bragg peak, crop.
+# The rocking curve: successive frames are planes of one three-dimensional pattern. Correct for the
+# detector's sensitivity, treat single counts as background, centre the Bragg peak and crop.
 
 folder = data_folder() / "bragg-cdi"
 if (folder / "S0054_rocking.npz").exists():
@@ -89,9 +89,9 @@ print(f"{source}: pattern of shape {pattern.shape[1:]}, {np.nansum(pattern**2):.
 held_out = MissingPixels(fraction=0.05, random_state=arguments.seed)
 
 # %%
-# Starts, and what they have in common. The illumination is only partially coherent, and each start
-# estimates by how much. What agreement means depends on what is compared: starts as they come lie
-# on different members of one orbit.
+# Independent starts and their agreement. The illumination is only partially coherent, and each
+# start estimates its own kernel. Starts must be registered before they are compared, because they
+# end on different members of one orbit.
 
 
 def judged(name, patterns, objects, coherence):
@@ -180,7 +180,8 @@ found_volume, volume_runs = many_starts(
 )
 
 # %%
-# The whole volume, from what the best consistent starts found in its middle: pixels half as large.
+# The whole volume, with pixels half as large, starting from the best consistent starts of its
+# middle.
 
 best = np.argsort(found_volume.start_errors[0])
 best = best[volume_runs.consistent[best]][:3]
@@ -218,8 +219,8 @@ for shell in range(0, half + 1, max(1, n // 16)):
     print(f"    {frequency:12.3f} {value:6.2f} {counts[shell]:16.3g}")
 
 # %%
-# A network trained on simulated crystals, noise and partial coherence included, starts the slice's
-# retrieval, too. It sees the central part of the slice.
+# A network trained on simulated crystals, with noise and partial coherence, also gives a start for
+# the slice. It sees the central part of the slice.
 
 middle = Cropping(half).fit_transform(slice2d)
 histories = {}
@@ -265,8 +266,8 @@ if arguments.train:
     print(f"  the network's guess itself: {fourier_error(middle, guess):.3f}")
 
 # %%
-# The picture: patterns, amplitudes and phases through the middle of the crystal, how starts agree,
-# how far to trust.
+# The figure: patterns, amplitudes and phases through the middle of the crystal, agreement of starts
+# and PRTF.
 
 
 def through_the_middle(crystal):
@@ -344,10 +345,10 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 print(f"\nsaved {path}; {time.perf_counter() - began:.0f} s in all, at most {peak:.1f} GB")
 
 # %%
-# Conclusion: the printed figures say whether starts agree once brought together, and that they do
-# not as they come. Limits: shells with less than a photon per speckle have no PRTF, because runs
-# agree on noise as they do on a signal. The three refined runs started from consistent ones, and
-# agree more than independent runs would. Pixels are those of the rocking curve, whose axes are not
-# at right angles in space: shapes are sheared until they are mapped to the laboratory. Agreement of
-# starts is no proof: all share the support rule and the corrections. The network saves the first
-# tens of iterations, and nothing after them.
+# Conclusion: the printed figures show how well starts agree after registration, and that they do
+# not agree without it. Limits: shells with less than a photon per speckle have no PRTF, because
+# runs agree on noise as they do on a signal. The three refined runs started from consistent ones,
+# and agree more than independent runs would. Pixels are those of the rocking curve, whose axes are
+# not at right angles in space: shapes are sheared until they are mapped to the laboratory's axes.
+# Agreement of starts is no proof, because all share the support rule and the corrections. The
+# network saves only the first tens of iterations.
