@@ -30,7 +30,7 @@ arguments = parser.parse_args()
 
 # %%
 # The objects: 1,797 handwritten digits, each somewhere in a dark frame, half of them upside down.
-# Nobody has aligned them, as nobody aligns crystals or cells before a beam.
+# They are not aligned, just as crystals or cells in a beam are not.
 
 digits = load_digit_objects().data
 objects = ShiftFlipAugmenter(frame_shape=24, random_state=0).fit_transform(digits)

@@ -91,7 +91,7 @@ class Facts(NamedTuple):
         if wrong is not None:
             raise ValueError(
                 f"a sample drawn now holds {wrong}, but none of the first {SCANNED} samples does, "
-                "from which estimators conclude the kind of all samples; draw samples of one kind"
+                "and estimators infer the kind of all samples from these; draw samples of one kind"
             )
 
     def _lowest(self):

@@ -187,7 +187,7 @@ def relative_sensitivity(flat, dtype, name="flat"):
     flat = np.asarray(flat, dtype=dtype)
     sensitive = np.isfinite(flat) & (flat > 0)
     if not sensitive.any():
-        raise ValueError(f"{name} is nowhere positive: no pixel is sensitive")
+        raise ValueError(f"{name} has no positive value: no pixel is sensitive")
     return flat / np.median(flat[sensitive])
 
 

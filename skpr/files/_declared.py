@@ -66,7 +66,7 @@ def of_nexus(file, found):
 def _followed(group):
     """Return the group with a signal that the attributes `default` lead to.
 
-    None if they lead nowhere, or back to themselves.
+    None if they lead to nothing, or back to themselves.
     """
     import h5py
 

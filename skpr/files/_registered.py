@@ -75,7 +75,7 @@ def reader_for(path, name="auto"):
     Raises
     ------
     ValueError
-        For a name that nobody registered, or that several packages registered.
+        If no package registered the name, or several did.
     """
     found = list(entry_points(group=GROUP))
     if name != "auto":

@@ -211,8 +211,8 @@ def _objection(magnitudes, registered, values, clear, resolution, centered):
     if np.isnan(clear[1:]).all():
         return (
             f"{len(registered)} unrelated objects with the same magnitudes or values would agree "
-            "as well; run more starts, although no number of them helps where the object is "
-            "hardly more than a point"
+            "equally well; run more starts, which helps unless the object is hardly more than a "
+            "point"
         )
     if math.isnan(resolution):
         return (

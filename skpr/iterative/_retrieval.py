@@ -147,7 +147,7 @@ class IterativePhaseRetrieval(OrbitScoreMixin, MagnitudesMixin, RegressorMixin, 
     2. Tighten each support while its object explains the held-out pixels as well.
     3. Continue all starts with the threshold and width of the best one, and with a coherence kernel
        if held-out pixels need it.
-    4. Fit all measured pixels, and average the starts that agree and serve as well as the best.
+    4. Fit all measured pixels, and average the starts that agree and are as good as the best.
 
     For patterns of more than 2^18 pixels, the middle is searched first. `retrieve(X).summary()`
     says how far the objects can be trusted.

@@ -9,9 +9,9 @@ well, the smallest is taken (the one-standard-error rule; Breiman et al., 1984).
 Where the best start gains from a coherence kernel, the search is repeated with kernels, which are
 kept if the held-out pixels are explained clearly better. All starts continue with the threshold and
 width of the best one; each keeps the better of its two states. Where the starts then disagree, new
-starts with larger thresholds are tried, because a loose support determines little: the set of
-starts is taken that explains and agrees most. Finally, all measured pixels are fitted, and the
-starts that agree and serve as well as the best one are averaged.
+starts with larger thresholds are tried, because a loose support determines little. The set of
+starts that explains and agrees most is kept. Finally, all measured pixels are fitted, and the
+starts that agree and are as good as the best one are averaged.
 """
 
 from copy import copy

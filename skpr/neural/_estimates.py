@@ -28,7 +28,7 @@ class EstimateUNet(nn.Module):
 
     Samples are divided by the root mean square of their best start, so that units do not matter.
     If the best start is 0, as it is for dark patterns, the estimate is returned. No weight
-    depends on the shapes: a trained network serves for objects of any size.
+    depends on the shapes: a trained network can be used for objects of any size.
 
     Parameters
     ----------

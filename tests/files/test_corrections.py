@@ -77,7 +77,7 @@ def test_a_flat_field_is_relative_to_its_median():
     np.testing.assert_array_equal(
         relative_sensitivity([[2, 4, 8, 0, 4]], float), [[0.5, 1, 2, 0, 1]]
     )
-    with pytest.raises(ValueError, match="flat is nowhere positive"):
+    with pytest.raises(ValueError, match="flat has no positive value"):
         relative_sensitivity(np.zeros((2, 2)), float)
 
 

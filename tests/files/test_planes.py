@@ -77,7 +77,7 @@ def test_planes_of_the_whole_chip_are_cut_to_the_region(frames):
         ),
         ({"dark": np.zeros(8)}, r"dark has shape \(8,\) and type float64; give one real number"),
         ({"dark": np.full((8, 9), np.nan)}, "dark holds no finite value"),
-        ({"flat": np.zeros((8, 9))}, "flat is nowhere positive"),
+        ({"flat": np.zeros((8, 9))}, "flat has no positive value"),
         (
             {"flat": "gone.tif"},
             "flat='gone.tif' is neither a file nor a name in the array; give an array",
