@@ -1,4 +1,4 @@
-"""Command line: read one pattern, and write its object, a report and a verdict."""
+"""Command line: from one pattern to its object, a report and a verdict."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options) -> None:
-    """Read a pattern, reconstruct its object, and write and print the results."""
+    """Read a pattern, reconstruct its object and write the results."""
     import torch
 
     from ._command import (
