@@ -19,8 +19,8 @@ from ._moduli import has_gradient, moduli
 from ._projections import least_of, rescaled
 from ._transform import from_spectrum, to_spectrum
 
-SLAB = 1 << 16  # pixels of a slab, whose spectrum takes half a MiB in float32: half a cache
-LARGE = 8 * SLAB  # pixels of a sample from which on it is cut itself
+SLAB = 1 << 17  # pixels of a slab, whose spectrum takes 1 MiB in float32, about a core's cache
+LARGE = 4 * SLAB  # pixels of a sample from which on it is cut itself
 MOST = 16  # working arrays to keep; samples that leave a batch change their shapes
 
 
