@@ -1,6 +1,7 @@
-"""Moduli of spectra.
+"""Moduli of spectra, and spectra of other moduli.
 
-PyTorch computes complex moduli on a CPU one by one; NumPy does so in vectors, ten times as fast.
+PyTorch computes complex moduli on a CPU one by one; NumPy does so in vectors, ten times as fast. It
+multiplies complex numbers by real ones faster, too.
 """
 
 import numpy as np
@@ -48,6 +49,32 @@ def squared_moduli(spectrum):
         return moduli(spectrum).square_()
     parts = torch.view_as_real(spectrum)
     return torch.addcmul(parts[..., 0].square(), parts[..., 1], parts[..., 1])
+
+
+def scaled(spectrum, scale, out=None):
+    """Multiply a spectrum by real numbers; differentiable.
+
+    Parameters
+    ----------
+    spectrum : torch.Tensor, complex
+    scale : torch.Tensor of the same shape, real
+    out : torch.Tensor of the same shape, complex, optional
+        Tensor that receives the result.
+
+    Returns
+    -------
+    torch.Tensor of the same shape, complex
+
+    Examples
+    --------
+    >>> scaled(torch.tensor([3 + 4j]), torch.tensor([2.0]))
+    tensor([6.+8.j])
+    """
+    if spectrum.device.type != "cpu" or has_gradient(spectrum) or has_gradient(scale):
+        return torch.mul(spectrum, scale, out=out)
+    out = torch.empty_like(spectrum) if out is None else out
+    np.multiply(spectrum.detach().numpy(), scale.detach().numpy(), out=out.numpy())
+    return out
 
 
 def has_gradient(values):

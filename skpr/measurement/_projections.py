@@ -9,7 +9,7 @@ import torch
 
 from .._tensors import along_samples, times_power_of_two
 from ._containers import takes_arrays
-from ._moduli import has_gradient, moduli, squared_moduli
+from ._moduli import has_gradient, moduli, scaled, squared_moduli
 from ._transform import from_spectrum, to_spectrum
 
 # Largest exponent of two for scaling; the scale and its inverse are then finite and not zero.
@@ -115,14 +115,15 @@ def rescaled(spectrum, magnitudes, unmeasured=None, coherence=None, least_modulu
     # the floor keeps b / |F| finite where the spectrum vanishes
     least = least_of(magnitudes.dtype) if least_modulus is None else least_modulus
     if coherence is None and not has_gradient(spectrum):
-        scale = magnitudes / moduli(spectrum).clamp_min_(least)
+        scale = moduli(spectrum).clamp_min_(least)
+        scale = torch.div(magnitudes, scale, out=None if has_gradient(magnitudes) else scale)
     else:
         squares = squared_moduli(spectrum)
         squares = squares if coherence is None else coherence.blurred(squares)
         scale = magnitudes * squares.clamp_min(least**2).rsqrt()
     if unmeasured is not None:
         scale = scale.masked_fill(unmeasured, 1.0)
-    return torch.mul(spectrum, scale, out=out)
+    return scaled(spectrum, scale, out)
 
 
 def least_of(dtype):

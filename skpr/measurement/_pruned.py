@@ -17,10 +17,9 @@ import torch
 from . import _matrix_transform as by_matrices
 from ._moduli import has_gradient, moduli
 from ._projections import least_of, rescaled
+from ._slabs import by_slabs, parts_of, summed
 from ._transform import from_spectrum, to_spectrum
 
-SLAB = 1 << 17  # pixels of a slab, whose spectrum takes 1 MiB in float32, about a core's cache
-LARGE = 4 * SLAB  # pixels of a sample from which on it is cut itself
 MOST = 16  # working arrays to keep; samples that leave a batch change their shapes
 
 
@@ -70,10 +69,27 @@ class PrunedTransform:
             terms = [(factor, _reversed(term).contiguous()) for factor, term in terms]
             out = None if out is None or not _reversed(out).is_contiguous() else _reversed(out)
             return _reversed(by_matrices.spectrum_of(objects, sizes, terms, out))
+        parts = parts_of(sizes, objects, *(term for _, term in terms))
+        if len(parts) == 1:
+            return self._spectrum_of(objects, terms, out)
+        if out is None:
+            columns = sizes if objects.is_complex() else (*sizes[:-1], sizes[-1] // 2 + 1)
+            shape = len(objects), *reversed(columns)
+            out = _reversed(objects.new_empty(shape, dtype=objects.dtype.to_complex()))
+        for part in parts:
+            added = [(factor, term[part]) for factor, term in terms]
+            found = self._spectrum_of(objects[part], added, out[part])
+            if not terms:
+                out[part] = found
+        return out
+
+    def _spectrum_of(self, objects, terms, out):
+        """Compute the spectra of a slab of objects, and add others."""
+        sizes = self.fourier_shape
         rows = torch.fft.fft if objects.is_complex() else torch.fft.rfft
         values = rows(objects, n=sizes[-1])
         if len(sizes) == 1:
-            return _sum(values, terms, out)
+            return summed(values, terms, out)
         for axis in range(len(sizes) - 1, 1, -1):
             values = self._pass(torch.fft.fft, values, axis, sizes[axis - 1])
         terms = [(factor, _reversed(term)) for factor, term in terms]
@@ -196,6 +212,19 @@ class PrunedTransform:
         -------
         torch.Tensor of shape (n_samples, *object_shape)
         """
+        parts = parts_of(self.fourier_shape, *arrays)
+        if len(parts) == 1:
+            return self._objects_of_slab(function, arrays, real)
+        dtype = arrays[0].dtype
+        made = arrays[0].new_empty(
+            (len(arrays[0]), *self.object_shape), dtype=dtype.to_real() if real else dtype
+        )
+        for part in parts:
+            made[part] = self._objects_of_slab(function, [values[part] for values in arrays], real)
+        return made
+
+    def _objects_of_slab(self, function, arrays, real):
+        """Compute objects from a slab of spectra that a function returns."""
         kept, sizes = self.object_shape, self.fourier_shape
         n_axes, arrays = len(sizes), [_reversed(values) for values in arrays]
         rows = partial(torch.fft.irfft, n=sizes[-1]) if real else torch.fft.ifft
@@ -205,7 +234,7 @@ class PrunedTransform:
         def passed(*slabs):
             return torch.fft.ifft(function(*slabs))
 
-        values = _by_slabs(passed, arrays, n_axes, arrays[0].numel(), kept[0])
+        values = by_slabs(passed, arrays, n_axes, kept[0])
         for axis in range(1, n_axes - 1):
             values = self._pass(torch.fft.ifft, values, n_axes - axis, sizes[axis], kept[axis])
         return self._pass(rows, values, 1, values.shape[1], kept[-1])
@@ -219,8 +248,7 @@ class PrunedTransform:
             # strided input and contiguous output: the library transposes on the way
             return transform(columns, dim=0).t().reshape(*others, -1)
 
-        n_pixels = values.numel() // values.shape[axis] * size
-        return _by_slabs(passed, [values], axis, n_pixels, kept, terms, out)
+        return by_slabs(passed, [values], axis, kept, terms, out)
 
     def _array(self, values, axis, size):
         """Return a working array of columns, with the part that values fill."""
@@ -240,81 +268,6 @@ class PrunedTransform:
                 self._arrays.clear()
             self._arrays[key] = inner, columns, others
         return inner, columns, others
-
-
-def _by_slabs(function, arrays, axis, n_pixels, kept=None, terms=(), out=None):
-    """Apply a function to slabs of arrays, crop the result and add terms.
-
-    Parameters
-    ----------
-    function : callable
-        Function of one slab of each array that transforms along an axis and moves it last.
-    arrays : list of torch.Tensor of shape (n_samples, ...)
-    axis : int
-        Axis that the function transforms. Slabs are whole samples or, if these are large, cut from
-        one sample along another axis.
-    n_pixels : int
-        Pixels of the whole result.
-    kept : int, optional
-        Length to which the last axis of the result is cropped.
-    terms, out : see :meth:`PrunedTransform.spectrum`
-    """
-    shape = arrays[0].shape
-    other = 1 + (axis == 1)  # its place in the result is 1
-    thickness = slab_thickness(shape[0], n_pixels)
-    thinner = shape[other]
-    if n_pixels > LARGE * shape[0]:
-        thinner = slab_thickness(shape[other], n_pixels // shape[0])
-    if (
-        (thickness, thinner) == (shape[0], shape[other])
-        or arrays[0].device.type != "cpu"
-        or any(map(has_gradient, (*arrays, *(term for _, term in terms))))
-    ):
-        found = function(*arrays)[..., :kept]
-        return _sum(found, terms, out) if terms else found
-    for start in range(0, shape[0], thickness):
-        for inner in range(0, shape[other], thinner):
-            here = slice(start, start + thickness), slice(inner, inner + thinner)
-            there = here if other == 1 else (here[0], slice(None), here[1])
-            found = function(*(values[there] for values in arrays))[..., :kept]
-            if out is None:
-                out = found.new_empty(shape[0], shape[other], *found.shape[2:])
-            if terms:
-                _sum(found, [(factor, term[here]) for factor, term in terms], out[here])
-            else:
-                out[here] = found
-    return out
-
-
-def slab_thickness(length, n_pixels):
-    """Return the thickness of slabs that are nearly equal and fit the cache.
-
-    Parameters
-    ----------
-    length : int
-        Length of the axis along which slabs are cut.
-    n_pixels : int
-        Pixels of all slabs together.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> slab_thickness(33, 2 * SLAB), slab_thickness(64, SLAB)
-    (17, 64)
-    """
-    if 2 * n_pixels < 3 * SLAB:
-        return length
-    return math.ceil(length / min(length, round(n_pixels / SLAB)))
-
-
-def _sum(values, terms, out=None):
-    """Add terms, multiplied by their factors, to values."""
-    for factor, term in terms:
-        values = torch.add(values, term, alpha=factor, out=out)
-    return values
 
 
 def _same(values):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skpr.measurement import Measurement, _pruned, mixture
+from skpr.measurement import Measurement, _slabs, mixture
 from skpr.measurement._iterate import REFRESH
 
 KINDS = {"non_negative": torch.float64, "complex": torch.complex128}
@@ -104,7 +104,7 @@ def test_values_are_computed_from_the_spectrum_now_and_then():
 
 @pytest.mark.parametrize("slab", [1 << 16, 10], ids=["whole", "slabs"])
 def test_mixtures_are_differentiable(slab, monkeypatch):
-    monkeypatch.setattr(_pruned, "SLAB", slab)
+    monkeypatch.setattr(_slabs, "SLAB", slab)
     problem = problem_of("non_negative", (3, 4), (6, 8), 1)
 
     def loss(values, new):

@@ -3,8 +3,16 @@
 import pytest
 import torch
 
-from skpr.measurement import PrunedTransform, _pruned, from_spectrum, rounds_alone, to_spectrum
-from skpr.measurement._pruned import laid_out, selected, slab_thickness
+from skpr.measurement import (
+    PrunedTransform,
+    _pruned,
+    _slabs,
+    from_spectrum,
+    rounds_alone,
+    to_spectrum,
+)
+from skpr.measurement._pruned import laid_out, selected
+from skpr.measurement._slabs import slab_thickness
 
 SHAPES = {
     "1-D": ((5,), (9,)),
@@ -24,7 +32,7 @@ every_shape = pytest.mark.parametrize(("shape", "grid"), SHAPES.values(), ids=SH
 
 @pytest.fixture(params=[1 << 16, 50, 9], ids=["whole", "slabs", "thin slabs"])
 def slab(request, monkeypatch):
-    monkeypatch.setattr(_pruned, "SLAB", request.param)
+    monkeypatch.setattr(_slabs, "SLAB", request.param)
 
 
 def tolerance(dtype):
