@@ -222,8 +222,8 @@ def read_diffraction(
         logarithms or square roots of counts, frames are missing or were never written, planes of a
         volume were exposed for different times, dark frames exceed the readings, nearly all of a
         window lies beyond the detector, exposures of a sum are saturated or cannot be compared, a
-        TIFF file is marked as a negative, zero frequency lies between pixels, or something in the
-        file is not used.
+        TIFF file is marked as a negative, MATLAB wrote the file, zero frequency lies between
+        pixels, or something in the file is not used.
 
     Examples
     --------

@@ -16,6 +16,8 @@ NUMPY_ENDINGS = ".npz", ".npy"
 FORMATS = {**dict.fromkeys(HDF5_ENDINGS, "HDF5"), **dict.fromkeys(TIFF_ENDINGS, "TIFF")}
 FORMATS.update(dict.fromkeys(NUMPY_ENDINGS, "NumPy data"))
 TIFF_SIGNATURES = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
+MATLAB = b"MATLAB 5.0"
+MATLAB_IN_HDF5 = b"MATLAB 7.3"
 WEAK = 3  # bytes; a signature of at most this length may be that of other files, too
 COMPRESSED = {".gz": (b"\x1f\x8b", gzip.open), ".bz2": (b"BZh", bz2.open)}
 HEAD = 18  # number of first bytes that identify a format
@@ -50,6 +52,12 @@ def kind_of(path):
     raise unknown_format(path, head)
 
 
+def is_matlab(path):
+    """Return whether an HDF5 file was written by MATLAB, with its axes in reverse order."""
+    with open(path, "rb") as file:
+        return file.read(HEAD).startswith(MATLAB_IN_HDF5)
+
+
 def _kind_inside(path, head, ending):
     """Return the format of the content of a compressed file."""
     inner = Path(path.stem).suffix.lower()
@@ -73,6 +81,12 @@ def _kind_inside(path, head, ending):
 
 def unknown_format(path, head):
     """Return the error for a file of unknown format."""
+    if head.startswith(MATLAB):
+        return ValueError(
+            f"{path} is a MATLAB file before version 7.3, which is not read; pass its array as "
+            "scipy.io.loadmat(path)[name] returns it, with frames along the first axis: "
+            "numpy.moveaxis(array, -1, 0) if they are along the last one"
+        )
     valid = ", ".join(
         (".cxi", ".h5", ".hdf5", ".nxs", *TIFF_ENDINGS, *NUMPY_ENDINGS, ".edf", ".cbf")
     )

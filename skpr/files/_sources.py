@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .._validation import warn_user
 from ._beside import Beside, beside
 from ._dataset import DatasetFrames
 from ._fabio import FabioFrames, import_fabio
-from ._formats import HEAD, KNOWN_ENDINGS, kind_of, unknown_format
+from ._formats import HEAD, KNOWN_ENDINGS, is_matlab, kind_of, unknown_format
 from ._frames import ArrayFrames, Frames, JoinedFrames
 from ._geometry import Geometry
 from ._hdf5 import hdf5_trouble, open_hdf5
@@ -172,6 +173,12 @@ def _hdf5(path, dataset, plane=None):
                 parts.append(DatasetFrames(part.dataset, path, f"{part.name!r} in {path}", part))
                 parts[-1].rest()
         frames = parts[0] if len(parts) == 1 else JoinedFrames(parts)
+        if is_matlab(path) and plane is None:
+            warn_user(
+                f"MATLAB stores arrays with their axes in reverse order: rows of the frames in "
+                f"{path} are columns in MATLAB; swap those of masks from elsewhere, and of the "
+                "result to compare it"
+            )
         return Source(
             path,
             frames,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.io
 
 from skpr.files import read_diffraction
 
@@ -32,3 +33,18 @@ def test_what_no_detector_writes_is_not_called_damaged(tmp_path, content, ending
     ) as caught:
         read_diffraction(path)
     assert "damaged" not in str(caught.value)
+
+
+def test_files_of_matlab_get_a_word_about_their_axes(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    counts = np.random.default_rng(0).poisson(9.0, (12, 16))
+    with h5py.File(tmp_path / "new.mat", "w", userblock_size=512) as file:
+        file["counts"] = counts.T.astype(float)
+    with open(tmp_path / "new.mat", "r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64")
+    with pytest.warns(UserWarning, match="rows of the frames in .*new.mat are columns in MATLAB"):
+        found = read_diffraction(tmp_path / "new.mat", center=None)
+    np.testing.assert_allclose(found.data[0].T ** 2, counts, rtol=1e-5)
+    scipy.io.savemat(tmp_path / "old.mat", {"counts": counts})
+    with pytest.raises(ValueError, match=r"old.mat is a MATLAB file before .*scipy.io.loadmat"):
+        read_diffraction(tmp_path / "old.mat")
