@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, RandomSampler, Sampler, SequentialSampl
 
 from .._lazy import LazyBatch
 from .._tensors import resolve_device
-from ._loading import BatchDataset, unpacked, whole_batch
+from ._loading import BatchDataset, unpacked, weights_of, whole_batch
 from ._parallel import SharedOrder, n_processes, of_first_process
 from ._skorch import SkorchRegressor
 from ._trial import check_trainable
@@ -163,6 +163,12 @@ class BatchSampler(SkorchRegressor):
             train, valid = self._held_out(X, y)
         if self._sample_weight is not None:
             getattr(train, "dataset", train).sample_weight = self._sample_weight
+            for name, part in (("training", train), ("validation", valid)):
+                if part is not None and _is_weightless(part):
+                    raise ValueError(
+                        f"all {len(part)} samples of the {name} set have sample_weight 0; give "
+                        "some of them a weight, or another split"
+                    )
         return train, valid
 
     def _held_out(self, X, y):
@@ -237,3 +243,9 @@ class BlockShuffle(Sampler):
     def _shuffled(pool):
         samples = np.concatenate(pool)
         return samples[torch.randperm(len(samples)).numpy()].tolist()
+
+
+def _is_weightless(part):
+    """Return whether all samples of a data set have the weight 0."""
+    weights = weights_of(part)
+    return weights is not None and not weights.any()

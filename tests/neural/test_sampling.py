@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, PredefinedSplit
 from skorch.dataset import Dataset, ValidSplit
 from skorch.helper import predefined_split
 from torch.utils.data import TensorDataset
@@ -104,6 +104,15 @@ def test_groups_are_those_of_the_split(pairs):
     net = PhaseRetrievalRegressor(train_split=ValidSplit(GroupKFold(2)), **SMALL)
     net.fit(*pairs, groups=np.repeat([0, 1, 1, 1], 10))
     assert net.history[-1, "batches", -1, "valid_batch_size"] == 30
+
+
+@pytest.mark.parametrize("name", ["validation", "training"])
+def test_a_part_without_any_weight_is_refused(name, pairs):
+    split = PredefinedSplit(np.repeat([-1, 0], [10, 30]))  # the last 30 are held out
+    weights = np.repeat([1.0, 0.0] if name == "validation" else [0.0, 1.0], [10, 30])
+    net = PhaseRetrievalRegressor(train_split=ValidSplit(split), **SMALL)
+    with pytest.raises(ValueError, match=f"samples of the {name} set have sample_weight 0"):
+        net.fit(*pairs, sample_weight=weights)
 
 
 @pytest.mark.parametrize("steps", [0, 2])
