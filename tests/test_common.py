@@ -28,6 +28,7 @@ NETWORK = SINGLE | {
     "check_do_not_raise_errors_in_init_or_set_params": "the same",
     "check_sample_weight_equivalence_on_dense_data": "other samples form other batches",
 }
+ROUNDING = "check_sample_weight_equivalence_on_dense_data"  # passes where a processor rounds alike
 
 
 def network():
@@ -89,13 +90,19 @@ ESTIMATORS = [
 ]
 
 
-def expected_failures(estimator):
-    """Return the checks that an estimator must fail.
+def known_failures(estimator):
+    """Return the checks that an estimator fails, with the reasons.
 
     Refined predictions have the precision of the magnitudes, so they pass what networks fail.
     """
     refined = isinstance(estimator, RefinedRegressor) and estimator.refiner is not None
     return {} if refined else EXPECTED_FAILURES[type(estimator)]
+
+
+def expected_failures(estimator):
+    """Return the checks that an estimator fails on every processor."""
+    known = known_failures(estimator)
+    return {name: reason for name, reason in known.items() if name != ROUNDING}
 
 
 @pytest.mark.filterwarnings(
@@ -106,4 +113,9 @@ def expected_failures(estimator):
     expected_failed_checks=expected_failures,
 )
 def test_scikit_learns_suite(estimator, check):
-    check(estimator)
+    try:
+        check(estimator)
+    except AssertionError:
+        if check.func.__name__ == ROUNDING and ROUNDING in known_failures(estimator):
+            pytest.xfail(known_failures(estimator)[ROUNDING])
+        raise

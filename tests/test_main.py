@@ -222,7 +222,7 @@ def test_volumes_are_written_for_other_programs_too(here, capsys):
     assert "wrote volume_object.cxi, volume_report.png, volume_object.vti" in (
         printed := capsys.readouterr().out
     )
-    assert "one nanometre each" in printed
+    assert "cubes of one nanometre" in printed
     x = read_reconstruction("volume_object.cxi").data[0]
     head = (here / "volume_object.vti").read_bytes()[:1000].decode("latin1")
     assert f'WholeExtent="{" ".join(f"0 {n - 1}" for n in x.shape)}"' in head
