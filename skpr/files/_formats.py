@@ -53,7 +53,7 @@ def kind_of(path):
 
 
 def is_matlab(path):
-    """Return whether an HDF5 file was written by MATLAB, with its axes in reverse order."""
+    """Return whether an HDF5 file is by MATLAB, with its axes reversed."""
     with open(path, "rb") as file:
         return file.read(HEAD).startswith(MATLAB_IN_HDF5)
 
